@@ -1,0 +1,3 @@
+//! The wolff command line.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Kafka's wire protocol, both directions: messages, record batches, compression; no I/O.

@@ -1,0 +1,1 @@
+//! The decisions of one Kafka partition queue, sans-IO: batches, window, retries, sequences.

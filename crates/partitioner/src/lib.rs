@@ -1,0 +1,1 @@
+//! Kafka partition choice: the hashes and strategies of the common clients.

@@ -1,0 +1,1 @@
+//! An in-process Kafka broker with fault controls, for tests and demos.

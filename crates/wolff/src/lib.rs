@@ -1,0 +1,1 @@
+//! A Kafka producer that does not lose what it has accepted.
