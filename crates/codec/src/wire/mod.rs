@@ -1,0 +1,3 @@
+//! The primitives.
+
+pub mod varint;
