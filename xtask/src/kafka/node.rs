@@ -1,0 +1,264 @@
+//! One node of a cluster: its folder, its configuration, its process.
+
+use super::certificates::{self, Certificates};
+use super::java;
+use super::probe;
+use super::process::{Activity, Daemon};
+use super::settings::{NodePorts, Settings};
+use crate::failure::{Context as _, Failure};
+use crate::program;
+use rustix::process::Signal;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// User of the SASL listeners, for PLAIN and SCRAM alike.
+pub(crate) const USER: &str = "wolff";
+
+/// The user's password. It guards nothing: everything listens on loopback only.
+pub(crate) const PASSWORD: &str = "wolff-secret";
+
+/// Largest heap of a node. Three nodes and a build fit a small machine.
+const HEAP: &str = "-Xmx512m";
+
+/// How long a node may take to shut down in order before it is killed.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a killed process may take to be gone.
+const KILL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// One node, running or not.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    /// Its number, from 1; also its id in the cluster.
+    pub(crate) number: u16,
+    /// Its listeners.
+    pub(crate) ports: NodePorts,
+    directory: PathBuf,
+    daemon: Daemon,
+}
+
+impl Node {
+    /// The node of this number, with its folder below the cluster's.
+    pub(crate) fn new(number: u16, ports: NodePorts, cluster_directory: &Path) -> Self {
+        let directory = cluster_directory.join(format!("node-{number}"));
+        let mark = directory.join("server.properties").display().to_string();
+        let daemon = Daemon::new(directory.join("kafka.pid"), mark);
+        Self {
+            number,
+            ports,
+            directory,
+            daemon,
+        }
+    }
+
+    /// Writes the configuration and formats the storage.
+    pub(crate) fn format(
+        &self,
+        settings: &Settings,
+        libs: &Path,
+        certificates: &Certificates,
+    ) -> Result<(), Failure> {
+        fs::create_dir_all(&self.directory).context(self.directory.display())?;
+        let properties = self.properties_file();
+        fs::write(&properties, self.properties(settings, certificates))
+            .context(properties.display())?;
+        let mut command = java::with_libs(libs);
+        command.args([
+            "-Xmx128m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        ]);
+        command.args([
+            "kafka.tools.StorageTool",
+            "format",
+            "--cluster-id",
+            &settings.cluster_id,
+            "--config",
+        ]);
+        command.arg(&properties);
+        for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
+            command.args([
+                "--add-scram",
+                &format!("{mechanism}=[name={USER},password={PASSWORD}]"),
+            ]);
+        }
+        program::output_of(&mut command).map(drop)
+    }
+
+    /// Starts its process, without waiting for it to be ready.
+    pub(crate) fn spawn(&self, libs: &Path) -> Result<(), Failure> {
+        let mut command = java::with_libs(libs);
+        command
+            .current_dir(&self.directory)
+            .args([
+                "-Xms128m",
+                HEAP,
+                "-XX:+UseSerialGC",
+                "-XX:+ExitOnOutOfMemoryError",
+                "-Djava.awt.headless=true",
+            ])
+            .args([
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
+                "-Dorg.slf4j.simpleLogger.showDateTime=true",
+            ])
+            .arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS")
+            .arg("kafka.Kafka")
+            .arg(self.properties_file());
+        self.daemon.spawn(&mut command, &self.log_file())
+    }
+
+    /// Whether it answers and knows all of `nodes` as alive.
+    pub(crate) fn is_ready(&self, nodes: &[Node]) -> bool {
+        probe::brokers_known_to(self.ports.plaintext).is_ok_and(|brokers| {
+            nodes
+                .iter()
+                .all(|node| brokers.contains(&i32::from(node.number)))
+        })
+    }
+
+    /// What its process does; `None` when it is dead.
+    pub(crate) fn activity(&self) -> Option<Activity> {
+        self.daemon.activity()
+    }
+
+    /// Sends its process a signal; a dead node is a [`Failure`].
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), Failure> {
+        if self.daemon.signal(signal) {
+            Ok(())
+        } else {
+            Err(
+                Failure::new(format!("node {} does not run", self.number)).advise(format!(
+                    "`cargo xtask kafka restart {}` starts it again.",
+                    self.number
+                )),
+            )
+        }
+    }
+
+    /// Kills it as `kill -9` does and waits until it is gone; fine when it is dead already.
+    pub(crate) fn kill(&self) -> Result<(), Failure> {
+        self.daemon.signal(Signal::KILL);
+        if self.daemon.wait_until_dead(KILL_PATIENCE) {
+            Ok(())
+        } else {
+            Err(Failure::new(format!(
+                "node {} cannot be killed",
+                self.number
+            )))
+        }
+    }
+
+    /// Shuts it down in order, or kills it when that takes too long or it is paused; fine when it is dead already.
+    pub(crate) fn shut_down(&self) -> Result<(), Failure> {
+        if self.activity() == Some(Activity::Running) {
+            self.daemon.signal(Signal::TERM);
+            if self.daemon.wait_until_dead(SHUTDOWN_PATIENCE) {
+                return Ok(());
+            }
+            eprintln!("node {} does not shut down: killing it", self.number);
+        }
+        self.kill()
+    }
+
+    /// Everything that Kafka has logged since the cluster's start.
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.directory.join("kafka.log")
+    }
+
+    /// Its process, for status lines.
+    pub(crate) fn describe(&self) -> String {
+        match (self.daemon.pid(), self.activity()) {
+            (Some(pid), Some(Activity::Paused)) => {
+                format!("paused, process {}", pid.as_raw_nonzero())
+            }
+            (Some(pid), Some(Activity::Running))
+                if probe::brokers_known_to(self.ports.plaintext).is_ok() =>
+            {
+                format!("ready, process {}", pid.as_raw_nonzero())
+            }
+            (Some(pid), Some(Activity::Running)) => {
+                format!("not ready, process {}", pid.as_raw_nonzero())
+            }
+            _ => "dead".to_owned(),
+        }
+    }
+
+    fn properties_file(&self) -> PathBuf {
+        self.directory.join("server.properties")
+    }
+
+    /// Plain defaults of Kafka, but for what a small cluster on loopback needs: fewer internal partitions and replicas, a
+    /// smaller log cleaner, and a session that ends sooner, since a killed node can't register again before that.
+    fn properties(&self, settings: &Settings, certificates: &Certificates) -> String {
+        let NodePorts {
+            plaintext,
+            tls,
+            sasl_plaintext,
+            sasl_tls,
+            controller,
+        } = self.ports;
+        let voters: Vec<String> = (1_u16..)
+            .zip(&settings.nodes)
+            .map(|(number, ports)| format!("{number}@127.0.0.1:{}", ports.controller))
+            .collect();
+        let clients = format!(
+            "PLAINTEXT://127.0.0.1:{plaintext},SSL://127.0.0.1:{tls},SASL_PLAINTEXT://127.0.0.1:{sasl_plaintext},\
+             SASL_SSL://127.0.0.1:{sasl_tls}"
+        );
+        let replicas = settings.nodes.len().min(3);
+        let in_sync = replicas.saturating_sub(1).max(1);
+        let login = format!(
+            "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"{USER}\" password=\"{PASSWORD}\" \
+             user_{USER}=\"{PASSWORD}\";"
+        );
+        let scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
+        let sasl: String = ["sasl_plaintext", "sasl_ssl"]
+            .iter()
+            .map(|listener| {
+                format!(
+                    "listener.name.{listener}.plain.sasl.jaas.config={login}\n\
+                     listener.name.{listener}.scram-sha-256.sasl.jaas.config={scram}\n\
+                     listener.name.{listener}.scram-sha-512.sasl.jaas.config={scram}\n"
+                )
+            })
+            .collect();
+        format!(
+            "process.roles=broker,controller\n\
+             node.id={number}\n\
+             controller.quorum.voters={voters}\n\
+             controller.listener.names=CONTROLLER\n\
+             listeners={clients},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners={clients}\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,\
+             CONTROLLER:PLAINTEXT\n\
+             inter.broker.listener.name=PLAINTEXT\n\
+             log.dirs={data}\n\
+             ssl.keystore.type=PKCS12\n\
+             ssl.keystore.location={keystore}\n\
+             ssl.keystore.password={keystore_password}\n\
+             ssl.key.password={keystore_password}\n\
+             sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512\n\
+             {sasl}\
+             auto.create.topics.enable=false\n\
+             num.partitions=1\n\
+             default.replication.factor={replicas}\n\
+             min.insync.replicas={in_sync}\n\
+             offsets.topic.replication.factor={replicas}\n\
+             offsets.topic.num.partitions=4\n\
+             transaction.state.log.replication.factor={replicas}\n\
+             transaction.state.log.min.isr={in_sync}\n\
+             transaction.state.log.num.partitions=4\n\
+             group.initial.rebalance.delay.ms=0\n\
+             broker.session.timeout.ms=5000\n\
+             broker.heartbeat.interval.ms=1000\n\
+             log.cleaner.dedupe.buffer.size=8388608\n",
+            number = self.number,
+            voters = voters.join(","),
+            data = self.directory.join("data").display(),
+            keystore = certificates.server_keystore().display(),
+            keystore_password = certificates::PASSWORD,
+        )
+    }
+}

@@ -1,0 +1,41 @@
+//! Where things are: the root of the workspace and Cargo's target directory.
+
+use crate::failure::{Context as _, Failure};
+use crate::program;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The folder with the workspace's `Cargo.toml`.
+pub(crate) fn root() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_path_buf()
+}
+
+/// A `cargo` command that runs in the root of the workspace, with the cargo that started this program.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// What `cargo metadata --no-deps` says about the workspace.
+pub(crate) fn metadata() -> Result<Value, Failure> {
+    let text = program::output_of(cargo().args([
+        "metadata",
+        "--no-deps",
+        "--offline",
+        "--format-version",
+        "1",
+    ]))?;
+    serde_json::from_str(&text).context("reading the output of `cargo metadata`")
+}
+
+/// Cargo's target directory, wherever the environment or Cargo's configuration puts it.
+pub(crate) fn target_directory() -> Result<PathBuf, Failure> {
+    let metadata = metadata()?;
+    let directory = metadata.get("target_directory").and_then(Value::as_str);
+    directory
+        .map(PathBuf::from)
+        .ok_or_else(|| Failure::new("`cargo metadata` names no target directory"))
+}
