@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::Str;
+use crate::{Str, ids::Offset};
 
 /// A record header: a name with an optional value. Order counts and names may repeat.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
@@ -41,9 +41,9 @@ pub struct RecordRef<'a> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Record {
     /// The record's offset: the batch's base offset plus the record's delta.
-    pub offset: i64,
-    /// Milliseconds since the Unix epoch, as the record says; see
-    /// [`TimestampType`](super::TimestampType) for who set it.
+    pub offset: Offset,
+    /// Milliseconds since the Unix epoch, set by whom the batch's
+    /// [`TimestampType`](super::TimestampType) says.
     pub timestamp_ms: i64,
     /// The key; null and empty differ.
     pub key: Option<Bytes>,
