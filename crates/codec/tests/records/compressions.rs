@@ -184,8 +184,12 @@ fn levels_change_the_result_and_wrong_ones_are_refused() {
         .collect();
     let text = Bytes::from(text);
     let size = |compression, level| {
-        compress(compression, CompressionLevel::new(level), &[text.clone()])
-            .map(|packed| packed.len())
+        compress(
+            compression,
+            CompressionLevel::new(level),
+            std::slice::from_ref(&text),
+        )
+        .map(|packed| packed.len())
     };
     assert!(size(Compression::Gzip, 9).unwrap() < size(Compression::Gzip, 1).unwrap());
     for (compression, level) in [
@@ -208,7 +212,7 @@ fn zstd_takes_its_levels_and_several_frames() {
         let packed = compress(
             Compression::Zstd,
             CompressionLevel::new(level),
-            &[text.clone()],
+            std::slice::from_ref(&text),
         )
         .unwrap();
         assert_eq!(

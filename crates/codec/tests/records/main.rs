@@ -1,7 +1,14 @@
 //! Record batches from the outside: what the builder writes the reader reads, and nothing else passes for it.
 
-mod samples;
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "here a panic is a failed test"
+)]
 
 mod compressions;
 mod hostile_bytes;
 mod round_trips;
+
+mod samples;
