@@ -1,0 +1,224 @@
+//! What has a place in a message.
+
+use bytes::Bytes;
+
+use super::chunks::Chunks;
+use super::parse;
+use super::put::Encoder;
+use super::take::Decoder;
+use crate::api::ApiKey;
+use crate::error::{DecodeError, EncodeError, Step};
+use crate::error_code::ErrorCode;
+use crate::ids::{
+    BrokerId, ClientInstanceId, CorrelationId, LeaderEpoch, Offset, PartitionId, ProducerEpoch,
+    ProducerId, TopicId,
+};
+use crate::text::Str;
+
+/// A value that can be a field of a message: numbers, strings, bytes, arrays, and structures of fields. `Option` is what
+/// may be null.
+///
+/// A structure puts and takes its fields in one order; that order is the protocol.
+///
+/// ```
+/// use bytes::Bytes;
+/// use wolff_codec::wire::{Decoder, Encoder, Field, Writer};
+/// use wolff_codec::{DecodeError, EncodeError, Str};
+///
+/// #[derive(Debug, PartialEq)]
+/// struct Greeting {
+///     text: Str,
+///     /// Since version 2.
+///     volume: i16,
+/// }
+///
+/// impl Field for Greeting {
+///     fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
+///         out.field("text", &self.text)?;
+///         out.field_in(2.., "volume", &self.volume)
+///     }
+///
+///     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+///         Ok(Self { text: from.field("text")?, volume: from.field_in_or(2.., "volume", 11)? })
+///     }
+/// }
+///
+/// let mut writer = Writer::new();
+/// let greeting = Greeting { text: Str::from("hello"), volume: 3 };
+/// greeting.put(&mut Encoder::new(&mut writer, 1, false))?;
+/// let bytes = writer.finish().to_bytes();
+/// assert_eq!(bytes, Bytes::from_static(b"\x00\x05hello"));
+/// let decoded = Greeting::take(&mut Decoder::new(&bytes, 1, false))?;
+/// assert_eq!(decoded, Greeting { text: Str::from("hello"), volume: 11 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Field: Sized {
+    /// Puts the field.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the value does not fit the version.
+    fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError>;
+
+    /// Takes the field.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] when the bytes are not such a field.
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError>;
+}
+
+/// Numbers are big-endian.
+macro_rules! number {
+    ($($number:ty: $parser:ident),*) => {$(
+        impl Field for $number {
+            #[inline]
+            fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
+                out.put(&self.to_be_bytes());
+                Ok(())
+            }
+
+            #[inline]
+            fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+                from.parsed(parse::$parser)
+            }
+        }
+    )*};
+}
+
+number!(i8: int8, i16: int16, u16: uint16, i32: int32, i64: int64, f64: float64);
+
+/// Ids are what they wrap.
+macro_rules! id {
+    ($($id:ident),*) => {$(
+        impl Field for $id {
+            #[inline]
+            fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
+                self.0.put(out)
+            }
+
+            #[inline]
+            fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+                Field::take(from).map(Self)
+            }
+        }
+    )*};
+}
+
+id!(
+    ApiKey,
+    BrokerId,
+    ClientInstanceId,
+    CorrelationId,
+    ErrorCode,
+    LeaderEpoch,
+    Offset
+);
+id!(PartitionId, ProducerEpoch, ProducerId, TopicId);
+
+/// Any byte but zero is true.
+impl Field for bool {
+    #[inline]
+    fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
+        i8::from(*self).put(out)
+    }
+
+    #[inline]
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        i8::take(from).map(|byte| byte != 0)
+    }
+}
+
+/// A uuid.
+impl Field for [u8; 16] {
+    #[inline]
+    fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
+        out.put(self);
+        Ok(())
+    }
+
+    #[inline]
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        from.parsed(parse::uuid)
+    }
+}
+
+impl Field for Str {
+    fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
+        out.put_string(Some(self))
+    }
+
+    #[inline]
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        from.string()
+    }
+}
+
+impl Field for Option<Str> {
+    fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
+        out.put_string(self.as_deref())
+    }
+
+    #[inline]
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        from.nullable_string()
+    }
+}
+
+impl Field for Bytes {
+    fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
+        out.put_length(Some(self.len()))?;
+        out.put_bytes(self);
+        Ok(())
+    }
+
+    #[inline]
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        from.byte_sequence()
+    }
+}
+
+/// Record batches.
+impl Field for Option<Chunks> {
+    fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
+        out.put_length(self.as_ref().map(Chunks::len))?;
+        if let Some(chunks) = self {
+            out.put_chunks(chunks);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok(from.nullable_byte_sequence()?.map(Chunks::from))
+    }
+}
+
+impl<T: Field> Field for Vec<T> {
+    fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
+        out.put_length(Some(self.len()))?;
+        for (index, element) in self.iter().enumerate() {
+            element
+                .put(out)
+                .map_err(|error| error.inside(Step::Index(index)))?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        from.array()
+    }
+}
+
+impl<T: Field> Field for Option<Vec<T>> {
+    fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
+        match self {
+            Some(elements) => elements.put(out),
+            None => out.put_length(None),
+        }
+    }
+
+    #[inline]
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        from.nullable_array()
+    }
+}

@@ -1,0 +1,82 @@
+//! Tagged fields that this crate does not know.
+
+use bytes::Bytes;
+
+/// A tagged field as it came: a number and the bytes of its value.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TaggedField {
+    /// The number.
+    pub tag: u32,
+    /// The value's bytes, without their length.
+    pub value: Bytes,
+}
+
+/// Tagged fields by number, ascending, each at most once. They are kept, so that whoever passes a message on loses nothing.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TaggedFields(Box<[TaggedField]>);
+
+impl TaggedFields {
+    /// No tagged fields; allocates nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The fields, ascending by number.
+    pub fn iter(&self) -> impl Iterator<Item = &TaggedField> {
+        self.0.iter()
+    }
+
+    /// The value of a tag.
+    #[must_use]
+    pub fn value(&self, tag: u32) -> Option<&Bytes> {
+        self.iter()
+            .find(|field| field.tag == tag)
+            .map(|field| &field.value)
+    }
+}
+
+/// In any order; of several fields with one number the first one counts.
+impl FromIterator<TaggedField> for TaggedFields {
+    fn from_iter<I: IntoIterator<Item = TaggedField>>(fields: I) -> Self {
+        let mut fields: Vec<TaggedField> = fields.into_iter().collect();
+        fields.sort_by_key(|field| field.tag);
+        fields.dedup_by_key(|field| field.tag);
+        Self(fields.into_boxed_slice())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_sorted_and_unique() {
+        let field = |tag, value| TaggedField {
+            tag,
+            value: Bytes::from_static(value),
+        };
+        let fields: TaggedFields = [field(9, b"a"), field(2, b"b"), field(9, b"c")]
+            .into_iter()
+            .collect();
+        assert_eq!(fields.len(), 2);
+        assert_eq!(
+            fields.iter().map(|field| field.tag).collect::<Vec<_>>(),
+            [2, 9]
+        );
+        assert_eq!(fields.value(9), Some(&Bytes::from_static(b"a")));
+        assert_eq!(fields.value(3), None);
+    }
+}

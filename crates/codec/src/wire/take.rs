@@ -1,0 +1,311 @@
+//! From bytes to fields.
+
+use std::ops::RangeBounds;
+
+use bytes::Bytes;
+
+use super::field::Field;
+use super::parse::{self, Fault, Parsed};
+use super::tagged::{TaggedField, TaggedFields};
+use crate::error::{DecodeError, Defect, Step, Wanted};
+use crate::text::Str;
+
+/// How many bytes may be allocated for the elements of an array per byte that is left of the message, before the first
+/// element has been seen. Real messages stay far below; a lie does not get more than this.
+const RESERVED_BYTES_PER_BYTE: usize = 16;
+
+/// Takes the fields of a message, one after the other, from its body. Large values share the body's bytes.
+///
+/// The fields' names serve errors only.
+#[derive(Debug)]
+pub struct Decoder<'a> {
+    body: &'a Bytes,
+    /// What has not been taken yet: a part of `body`.
+    rest: &'a [u8],
+    version: i16,
+    is_flexible: bool,
+}
+
+impl<'a> Decoder<'a> {
+    /// A decoder of a body of that version.
+    #[must_use]
+    pub fn new(body: &'a Bytes, version: i16, is_flexible: bool) -> Self {
+        Self {
+            body,
+            rest: body,
+            version,
+            is_flexible,
+        }
+    }
+
+    /// The version of the message.
+    #[must_use]
+    pub fn version(&self) -> i16 {
+        self.version
+    }
+
+    /// Whether lengths are compact and structures have tagged fields.
+    #[must_use]
+    pub fn is_flexible(&self) -> bool {
+        self.is_flexible
+    }
+
+    /// How many bytes have not been taken yet.
+    #[must_use]
+    pub fn remaining_bytes(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// The same place in the same body, from where on lengths are compact or not.
+    pub(crate) fn with_flexibility(self, is_flexible: bool) -> Self {
+        Self {
+            is_flexible,
+            ..self
+        }
+    }
+
+    /// What has not been taken yet; shares the body's bytes.
+    pub(crate) fn rest(&self) -> Bytes {
+        self.body.slice_ref(self.rest)
+    }
+
+    /// A field that every version has.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] when the bytes are not such a field.
+    #[inline]
+    pub fn field<T: Field>(&mut self, name: &'static str) -> Result<T, DecodeError> {
+        T::take(self).map_err(|error| error.inside(Step::Name(name)))
+    }
+
+    /// A field that some versions have; its type's default in the others.
+    ///
+    /// # Errors
+    /// As [`field`](Self::field).
+    #[inline]
+    pub fn field_in<T: Field + Default>(
+        &mut self,
+        versions: impl RangeBounds<i16>,
+        name: &'static str,
+    ) -> Result<T, DecodeError> {
+        if versions.contains(&self.version) {
+            self.field(name)
+        } else {
+            Ok(T::default())
+        }
+    }
+
+    /// A field that some versions have; `absent` in the others.
+    ///
+    /// # Errors
+    /// As [`field`](Self::field).
+    #[inline]
+    pub fn field_in_or<T: Field>(
+        &mut self,
+        versions: impl RangeBounds<i16>,
+        name: &'static str,
+        absent: T,
+    ) -> Result<T, DecodeError> {
+        if versions.contains(&self.version) {
+            self.field(name)
+        } else {
+            Ok(absent)
+        }
+    }
+
+    /// A field that every version has, and that may be null in some.
+    ///
+    /// # Errors
+    /// As [`field`](Self::field), and when it is null in another version.
+    #[inline]
+    pub fn nullable_in<T: Field>(
+        &mut self,
+        versions: impl RangeBounds<i16>,
+        name: &'static str,
+    ) -> Result<Option<T>, DecodeError>
+    where
+        Option<T>: Field,
+    {
+        if versions.contains(&self.version) {
+            self.field(name)
+        } else {
+            self.field(name).map(Some)
+        }
+    }
+
+    /// The tagged fields at the end of a structure that has none of its own.
+    ///
+    /// # Errors
+    /// As [`tags`](Self::tags).
+    #[inline]
+    pub fn unknown_tags(&mut self) -> Result<TaggedFields, DecodeError> {
+        self.tags(|_, _| Ok(false))
+    }
+
+    /// The tagged fields at the end of a structure; none where the version is not flexible.
+    ///
+    /// `known` is asked for each: it takes the value from the decoder it is given, which holds nothing else, and answers
+    /// true; or it answers false, and the field is returned among the unknown ones.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] when numbers do not ascend, when sizes are wrong, or what `known` fails with.
+    #[inline]
+    pub fn tags(
+        &mut self,
+        known: impl FnMut(u32, &mut Decoder<'_>) -> Result<bool, DecodeError>,
+    ) -> Result<TaggedFields, DecodeError> {
+        if !self.is_flexible {
+            return Ok(TaggedFields::new());
+        }
+        match self.parsed(parse::uvarint(Wanted::TagCount))? {
+            0 => Ok(TaggedFields::new()),
+            count => self.counted_tags(count, known),
+        }
+    }
+
+    fn counted_tags(
+        &mut self,
+        count: u32,
+        mut known: impl FnMut(u32, &mut Decoder<'_>) -> Result<bool, DecodeError>,
+    ) -> Result<TaggedFields, DecodeError> {
+        let mut unknown = Vec::new();
+        let mut previous = None;
+        for _ in 0..count {
+            let at_tag = self.rest;
+            let tag = self.parsed(parse::uvarint(Wanted::Tag))?;
+            if previous.is_some_and(|previous| previous >= tag) {
+                return Err(self.error_at(at_tag, Defect::TagOutOfOrder { tag }));
+            }
+            previous = Some(tag);
+            let value = self.parsed(|input| {
+                let (rest, size) = parse::uvarint(Wanted::TagSize)(input)?;
+                parse::bytes(usize::try_from(size).unwrap_or(usize::MAX))(rest)
+            })?;
+            let mut inner = Decoder {
+                rest: value,
+                ..*self
+            };
+            if known(tag, &mut inner)? {
+                inner.finish()?;
+            } else {
+                unknown.push(TaggedField {
+                    tag,
+                    value: self.body.slice_ref(value),
+                });
+            }
+        }
+        Ok(TaggedFields::from_iter(unknown))
+    }
+
+    /// Ends the message.
+    ///
+    /// # Errors
+    /// [`Defect::LeftOver`] when there are bytes left.
+    #[inline]
+    pub fn finish(self) -> Result<(), DecodeError> {
+        match self.rest.len() {
+            0 => Ok(()),
+            count => Err(self.error_at(self.rest, Defect::LeftOver { count })),
+        }
+    }
+
+    /// Runs a parser over what is left.
+    #[inline]
+    pub(super) fn parsed<T>(
+        &mut self,
+        parser: impl FnOnce(&'a [u8]) -> Parsed<'a, T>,
+    ) -> Result<T, DecodeError> {
+        match parser(self.rest) {
+            Ok((rest, value)) => {
+                self.rest = rest;
+                Ok(value)
+            }
+            Err(error) => Err(self.error(error)),
+        }
+    }
+
+    #[inline]
+    pub(super) fn string(&mut self) -> Result<Str, DecodeError> {
+        let start = self.rest;
+        let text = self.parsed(parse::required(parse::string(self.is_flexible)))?;
+        self.text(start, text)
+    }
+
+    #[inline]
+    pub(super) fn nullable_string(&mut self) -> Result<Option<Str>, DecodeError> {
+        let start = self.rest;
+        let text = self.parsed(parse::string(self.is_flexible))?;
+        text.map(|text| self.text(start, text)).transpose()
+    }
+
+    #[inline]
+    fn text(&self, start: &[u8], text: &[u8]) -> Result<Str, DecodeError> {
+        Str::try_from(self.body.slice_ref(text)).map_err(|_| self.error_at(start, Defect::NotUtf8))
+    }
+
+    #[inline]
+    pub(super) fn byte_sequence(&mut self) -> Result<Bytes, DecodeError> {
+        let bytes = self.parsed(parse::required(parse::byte_sequence(self.is_flexible)))?;
+        Ok(self.body.slice_ref(bytes))
+    }
+
+    #[inline]
+    pub(super) fn nullable_byte_sequence(&mut self) -> Result<Option<Bytes>, DecodeError> {
+        let bytes = self.parsed(parse::byte_sequence(self.is_flexible))?;
+        Ok(bytes.map(|bytes| self.body.slice_ref(bytes)))
+    }
+
+    #[inline]
+    pub(super) fn array<T: Field>(&mut self) -> Result<Vec<T>, DecodeError> {
+        let count = self.parsed(parse::required(parse::array_length(self.is_flexible)))?;
+        self.elements(count)
+    }
+
+    #[inline]
+    pub(super) fn nullable_array<T: Field>(&mut self) -> Result<Option<Vec<T>>, DecodeError> {
+        let count = self.parsed(parse::array_length(self.is_flexible))?;
+        count.map(|count| self.elements(count)).transpose()
+    }
+
+    #[inline]
+    fn elements<T: Field>(&mut self, count: usize) -> Result<Vec<T>, DecodeError> {
+        let allowed = self.rest.len().saturating_mul(RESERVED_BYTES_PER_BYTE);
+        let mut elements = Vec::with_capacity(count.min(allowed / size_of::<T>().max(1)));
+        for index in 0..count {
+            elements.push(T::take(self).map_err(|error| error.inside(Step::Index(index)))?);
+        }
+        Ok(elements)
+    }
+
+    #[cold]
+    fn error(&self, error: nom::Err<Fault<'_>>) -> DecodeError {
+        match error {
+            nom::Err::Error(fault) | nom::Err::Failure(fault) => {
+                self.error_at(fault.input, fault.defect)
+            }
+            // Only nom's streaming parsers say this, and none is used: a body is complete.
+            nom::Err::Incomplete(_) => {
+                let wanted = Wanted::Content;
+                let remaining = self.rest.len();
+                self.error_at(
+                    self.rest,
+                    Defect::Truncated {
+                        wanted,
+                        needed: remaining + 1,
+                        remaining,
+                    },
+                )
+            }
+        }
+    }
+
+    /// An error at the place in the body where `input`, a part of it, begins.
+    #[cold]
+    fn error_at(&self, input: &[u8], defect: Defect) -> DecodeError {
+        let offset = input
+            .as_ptr()
+            .addr()
+            .saturating_sub(self.body.as_ptr().addr());
+        DecodeError::at(offset, defect)
+    }
+}
