@@ -1,0 +1,126 @@
+//! Taking calls in: the part that runs in the callers' threads, under the owner's lock.
+
+use std::time::Instant;
+
+use wolff_codec::records::{BATCH_HEADER_BYTES, RecordRef};
+
+use super::Partition;
+use crate::action::{Accepted, Refused};
+use crate::config::Durability;
+
+/// What an encoded record may need beyond the size it has at the front of a batch: longer varints of its deltas.
+const DELTA_SLACK_BYTES: usize = 16;
+
+impl<T: Clone> Partition<T> {
+    /// Takes in one call: all its records go into one batch, in order and together, encoded in place.
+    ///
+    /// Where a batch has to be opened for it, `opening` makes the batch's token and tells the time: a clock need not be read
+    /// for every call.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing of the call was kept.
+    #[inline]
+    pub fn accept<'a, I>(&mut self, records: I, opening: impl FnOnce() -> (T, Instant)) -> Result<Accepted<T>, Refused>
+    where
+        I: Iterator<Item = RecordRef<'a>> + Clone,
+    {
+        let (base_timestamp_ms, bytes) = self.measure(records.clone())?;
+        self.admit(bytes)?;
+        let mut wake = false;
+        if self.open.is_open() && self.open.batch_bytes().saturating_add(bytes) > self.max_batch_bytes {
+            self.close_open_batch();
+            wake = true;
+        }
+        let call_no = self.counters.accepted_calls;
+        if !self.open.is_open() {
+            let (token, now) = opening();
+            self.open.open(base_timestamp_ms, call_no, token, now);
+            wake = true;
+        }
+        let first_record = self.open.record_count();
+        let mut appended = 0usize;
+        for record in records {
+            // The call was measured: it is far below what a batch can hold.
+            appended = appended.saturating_add(self.open.append(&record).map_err(|error| Refused::TooLarge {
+                bytes: usize::try_from(error.record_bytes).unwrap_or(usize::MAX),
+                limit: self.config.max_call_bytes,
+            })?);
+        }
+        let count = self.open.record_count().saturating_sub(first_record);
+        self.open.end_call(count);
+        let Some(token) = self.open.token().cloned() else { return Err(Refused::Stopping) };
+        self.counters.accepted_calls += 1;
+        self.counters.accepted_records += u64::from(count);
+        self.counters.held_bytes += u64::try_from(appended).unwrap_or(u64::MAX);
+        if self.open.batch_bytes().saturating_add(bytes) > self.max_batch_bytes {
+            // No room for another one like it: full, as far as linger is concerned.
+            self.close_open_batch();
+            wake = true;
+        }
+        Ok(Accepted { call_no, first_record, token, wake })
+    }
+
+    /// The first record's timestamp, and the call's size: exact for a single record, else an upper bound.
+    #[inline]
+    fn measure<'a>(&self, mut records: impl Iterator<Item = RecordRef<'a>>) -> Result<(i64, usize), Refused> {
+        let first = records.next().ok_or(Refused::Empty)?;
+        let mut bytes = self.open.encoded_size(&first);
+        for record in records {
+            bytes = bytes.saturating_add(self.open.encoded_size(&record)).saturating_add(DELTA_SLACK_BYTES);
+        }
+        Ok((first.timestamp_ms, bytes))
+    }
+
+    #[inline]
+    fn admit(&self, bytes: usize) -> Result<(), Refused> {
+        if self.stopping {
+            return Err(Refused::Stopping);
+        }
+        if bytes > self.config.max_call_bytes {
+            return Err(Refused::TooLarge { bytes, limit: self.config.max_call_bytes });
+        }
+        // A call larger than the whole limit is taken by an empty queue, or it would never be.
+        let held = self.counters.held_bytes.saturating_add(self.backlog.recovered_bytes);
+        let more = u64::try_from(bytes).unwrap_or(u64::MAX);
+        if held > 0 && held.saturating_add(more) > self.config.max_queue_bytes {
+            return Err(Refused::Full);
+        }
+        if self.config.durability == Durability::Queue {
+            let unqueued = self.unqueued_bytes();
+            if unqueued > 0 && unqueued.saturating_add(bytes) > self.config.max_unqueued_bytes {
+                return Err(Refused::Full);
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that the local queue has not taken yet.
+    pub(super) fn unqueued_bytes(&self) -> usize {
+        let appending: usize = self.appending.iter().map(|frame| frame.bytes).sum();
+        self.cut_bytes.saturating_add(appending).saturating_add(self.open.uncut_bytes())
+    }
+
+    /// Closes the open batch: what is left of it is cut, and no record follows in it.
+    pub(super) fn close_open_batch(&mut self) {
+        if let Some(frame) = self.open.cut(true) {
+            self.push_cut(frame);
+        } else if let Some(last) = self.cut.back_mut() {
+            last.closes = true;
+        } else if let Some(last) = self.appending.last_mut() {
+            last.closes = true;
+        } else if let Some(entry) = self.backlog.open_entry() {
+            entry.closed = true;
+        }
+    }
+
+    pub(super) fn push_cut(&mut self, frame: crate::open_batch::CutFrame<T>) {
+        self.cut_bytes = self.cut_bytes.saturating_add(frame.bytes);
+        self.cut.push_back(frame);
+    }
+
+    /// The smallest limit for a batch that still has room for something.
+    pub(super) fn shrink_batches_below(&mut self, refused_bytes: usize) {
+        let half = (refused_bytes / 2).max(BATCH_HEADER_BYTES.saturating_add(1));
+        self.max_batch_bytes = self.max_batch_bytes.min(half);
+    }
+}

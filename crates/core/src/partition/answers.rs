@@ -1,0 +1,169 @@
+//! The broker's answers, dealt with in the order in which the batches stand in the queue.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wolff_codec::{ErrorCode, Offset};
+
+use super::Partition;
+use crate::batch::BatchNo;
+use crate::outcome::{FailReason, Outcome};
+use crate::split;
+use crate::verdict::{Verdict, verdict};
+use crate::window::{Answer, Slot, SlotState};
+
+impl<T: Clone> Partition<T> {
+    /// The broker's answer to a batch. The base offset is `None` where the answer has none.
+    pub fn handle_answer(&mut self, batch: BatchNo, code: ErrorCode, base_offset: Option<Offset>, now: Instant) {
+        let answer = if code == ErrorCode::NONE { Answer::Ok(base_offset) } else { Answer::Error(code) };
+        if let Some(slot) = self.window.find(batch)
+            && slot.state == SlotState::Sent
+        {
+            slot.state = SlotState::Answered(answer);
+            self.settle_front(now);
+        }
+    }
+
+    /// A batch got no answer. `not_sent`: none of its bytes can have reached the broker. The link is taken for lost.
+    pub fn handle_request_failed(&mut self, batch: BatchNo, not_sent: bool, now: Instant) {
+        if let Some(slot) = self.window.find(batch)
+            && slot.state == SlotState::Sent
+        {
+            slot.state = SlotState::Ready;
+            slot.in_doubt |= !not_sent;
+        }
+        if self.link.is_up() {
+            self.link.fail(now);
+            self.disconnect = true;
+        }
+        self.settle_front(now);
+    }
+
+    /// Deals with answers at the front, as far as they are there. An error is dealt with only when nothing is on its way any
+    /// more: what stands behind it then is known to be answered or unsent.
+    pub(super) fn settle_front(&mut self, now: Instant) {
+        while let Some(front) = self.window.front() {
+            match front.state {
+                SlotState::Answered(Answer::Ok(base_offset)) => {
+                    self.link.prove();
+                    self.finish_front(Outcome::Acked { base_offset });
+                }
+                SlotState::Answered(Answer::Error(code)) if self.window.sent() == 0 => self.settle_error(code, now),
+                _ => break,
+            }
+        }
+        // An error further back counts only when it comes to the front: the batch is sent again unless it is judged there.
+        if self.window.sent() == 0 && self.window.front().is_some_and(|front| front.state == SlotState::Ready) {
+            self.rewind();
+        }
+    }
+
+    fn settle_error(&mut self, code: ErrorCode, now: Instant) {
+        match verdict(code) {
+            Verdict::Duplicate => self.finish_front(Outcome::Acked { base_offset: None }),
+            Verdict::Retry => self.retry(now),
+            Verdict::RefreshAndRetry => {
+                self.retry(now);
+                self.link.refresh_metadata = true;
+                if self.link.is_up() {
+                    self.link.fail(now);
+                    self.disconnect = true;
+                }
+            }
+            Verdict::NewIdentity => {
+                self.count_doubts();
+                self.identity.discard();
+                self.restamp();
+                self.retry(now);
+            }
+            Verdict::Split => self.split_front(code),
+            Verdict::GiveUp(reason) => {
+                self.finish_front(Outcome::Failed(reason));
+                self.close_gap();
+            }
+        }
+    }
+
+    /// Everything that is not in Kafka is to be sent again, in order.
+    fn rewind(&mut self) {
+        for slot in self.window.iter_mut() {
+            if matches!(slot.state, SlotState::Answered(Answer::Error(_))) {
+                slot.state = SlotState::Ready;
+            }
+        }
+    }
+
+    fn retry(&mut self, now: Instant) {
+        self.resend_at = Some(now + self.link.retry_delay());
+        self.rewind();
+    }
+
+    /// A batch was given up: the sequence has a gap, so what stands behind it is numbered anew at the next epoch.
+    fn close_gap(&mut self) {
+        self.identity.next_epoch();
+        self.restamp();
+        self.rewind();
+    }
+
+    fn restamp(&mut self) {
+        for slot in self.window.iter_mut() {
+            if !matches!(slot.state, SlotState::Answered(Answer::Ok(_))) {
+                slot.stamp = None;
+            }
+        }
+    }
+
+    /// Numbering a batch anew gives up what tells a resend from its first attempt.
+    fn count_doubts(&mut self) {
+        let doubtful =
+            self.window.iter().filter(|slot| slot.in_doubt).map(|slot| u64::from(slot.body.record_count())).sum::<u64>();
+        self.counters.possibly_duplicated_records += doubtful;
+    }
+
+    /// The front is too large: cut it between calls, or give up the call that is too large alone.
+    fn split_front(&mut self, code: ErrorCode) {
+        self.count_doubts();
+        let Some(front) = self.window.front() else { return };
+        let (body, token, offset, lease) = (front.body.clone(), front.token.clone(), front.first_record, front.lease);
+        let bytes = body.totals.records_len;
+        match split::halve(&body) {
+            Some([left, right]) => {
+                self.shrink_batches_below(bytes);
+                let pieces = [(left, None), (right, lease)]
+                    .into_iter()
+                    .map(|(piece, lease)| Slot {
+                        no: self.window.next_no(),
+                        body: Arc::new(piece.body),
+                        token: token.clone(),
+                        first_record: offset.saturating_add(piece.first_record),
+                        lease,
+                        stamp: None,
+                        state: SlotState::Ready,
+                        attempts: 0,
+                        in_doubt: false,
+                    })
+                    .collect();
+                self.window.replace_front(pieces);
+            }
+            None if body.call_count() > 1 => {
+                // Its bytes cannot be read back: nothing smaller can be made of it.
+                self.finish_front(Outcome::Failed(FailReason::Rejected(code)));
+            }
+            None => self.finish_front(Outcome::Failed(FailReason::MessageTooLarge { bytes })),
+        }
+        self.close_gap();
+    }
+
+    /// The front came to its end.
+    fn finish_front(&mut self, outcome: Outcome) {
+        let Some(slot) = self.window.pop() else { return };
+        self.acks.extend(slot.lease);
+        let records = slot.body.record_count();
+        let bytes = slot.body.totals.records_len;
+        if slot.token.is_none() {
+            let held = u64::try_from(bytes).unwrap_or(u64::MAX);
+            self.counters.held_bytes = self.counters.held_bytes.saturating_sub(held);
+        }
+        self.complete(slot.token, slot.first_record, records, u64::from(slot.body.call_count()), bytes, outcome);
+    }
+}
