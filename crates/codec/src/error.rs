@@ -94,6 +94,12 @@ pub enum DecodeError {
         /// The versions that can be asked for.
         supported: RangeInclusive<i16>,
     },
+    /// This crate does not know that API.
+    #[error("{api} is not supported")]
+    UnsupportedApi {
+        /// The API.
+        api: ApiKey,
+    },
     /// The bytes are not what the version prescribes.
     #[error(transparent)]
     Malformed(Box<Malformed>),

@@ -4,6 +4,8 @@
 //! lacks a field, encoding leaves it out, or fails if that would change what the message means, and decoding sets the
 //! default. All structs implement `Default`, so that callers name only what they set.
 
+mod any;
+
 pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;
 pub mod api_versions;
@@ -31,6 +33,7 @@ pub mod leader_hints;
 
 pub use add_offsets_to_txn::*;
 pub use add_partitions_to_txn::*;
+pub use any::{AnyRequest, AnyResponse};
 pub use api_versions::*;
 pub use create_partitions::*;
 pub use create_topics::*;

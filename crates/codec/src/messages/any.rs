@@ -1,0 +1,199 @@
+//! Whichever message an API key stands for: for brokers, proxies and tools that treat all of them alike.
+
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::api::ApiKey;
+use crate::error::{DecodeError, EncodeError};
+use crate::message::Message;
+use crate::wire::Writer;
+
+/// Declares an enum over messages, with a variant per API.
+macro_rules! any_message {
+    ($(#[$doc:meta])* $any:ident { $($api:ident $message:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum $any {
+            $(
+                #[doc = concat!("See [`", stringify!($message), "`].")]
+                $api($message),
+            )*
+        }
+
+        impl $any {
+            /// The versions of an API that can be encoded and decoded; none if this crate does not know the API.
+            #[must_use]
+            pub fn versions(api_key: ApiKey) -> Option<RangeInclusive<i16>> {
+                match api_key {
+                    $(<$message>::API_KEY => Some(<$message>::VERSIONS),)*
+                    _ => None,
+                }
+            }
+
+            /// The API that the message belongs to.
+            #[must_use]
+            pub fn api_key(&self) -> ApiKey {
+                match self {
+                    $(Self::$api(_) => <$message>::API_KEY,)*
+                }
+            }
+
+            /// Writes the body.
+            ///
+            /// # Errors
+            /// As [`Message::encode`].
+            pub fn encode(&self, version: i16, out: &mut Writer) -> Result<(), EncodeError> {
+                match self {
+                    $(Self::$api(message) => message.encode(version, out),)*
+                }
+            }
+
+            /// Reads a body.
+            ///
+            /// # Errors
+            /// [`DecodeError::UnsupportedApi`], and as [`Message::decode`].
+            pub fn decode(
+                api_key: ApiKey,
+                version: i16,
+                body: &Bytes,
+            ) -> Result<Self, DecodeError> {
+                match api_key {
+                    $(<$message>::API_KEY => Message::decode(body, version).map(Self::$api),)*
+                    _ => Err(DecodeError::UnsupportedApi { api: api_key }),
+                }
+            }
+        }
+
+        $(
+            impl From<$message> for $any {
+                fn from(message: $message) -> Self {
+                    Self::$api(message)
+                }
+            }
+        )*
+    };
+}
+
+any_message! {
+    /// A request of any API.
+    ///
+    /// ```
+    /// use wolff_codec::messages::{AnyRequest, EndTxnRequest};
+    /// use wolff_codec::{CorrelationId, decode_request_header, encode_request};
+    ///
+    /// let request = EndTxnRequest { committed: true, ..Default::default() };
+    /// let frame = encode_request(&request, 3, CorrelationId(1), None)?.to_bytes().slice(4..);
+    ///
+    /// let (header, body) = decode_request_header(&frame)?;
+    /// match AnyRequest::decode(header.api_key, header.api_version, &body)? {
+    ///     AnyRequest::EndTxn(end) => assert!(end.committed),
+    ///     other => panic!("not an EndTxn: {other:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    AnyRequest {
+        Produce ProduceRequest,
+        Fetch FetchRequest,
+        ListOffsets ListOffsetsRequest,
+        Metadata MetadataRequest,
+        FindCoordinator FindCoordinatorRequest,
+        SaslHandshake SaslHandshakeRequest,
+        ApiVersions ApiVersionsRequest,
+        CreateTopics CreateTopicsRequest,
+        DeleteTopics DeleteTopicsRequest,
+        InitProducerId InitProducerIdRequest,
+        AddPartitionsToTxn AddPartitionsToTxnRequest,
+        AddOffsetsToTxn AddOffsetsToTxnRequest,
+        EndTxn EndTxnRequest,
+        TxnOffsetCommit TxnOffsetCommitRequest,
+        DescribeConfigs DescribeConfigsRequest,
+        SaslAuthenticate SaslAuthenticateRequest,
+        CreatePartitions CreatePartitionsRequest,
+        IncrementalAlterConfigs IncrementalAlterConfigsRequest,
+        DescribeCluster DescribeClusterRequest,
+        DescribeProducers DescribeProducersRequest,
+        GetTelemetrySubscriptions GetTelemetrySubscriptionsRequest,
+        PushTelemetry PushTelemetryRequest,
+    }
+}
+
+any_message! {
+    /// A response of any API.
+    AnyResponse {
+        Produce ProduceResponse,
+        Fetch FetchResponse,
+        ListOffsets ListOffsetsResponse,
+        Metadata MetadataResponse,
+        FindCoordinator FindCoordinatorResponse,
+        SaslHandshake SaslHandshakeResponse,
+        ApiVersions ApiVersionsResponse,
+        CreateTopics CreateTopicsResponse,
+        DeleteTopics DeleteTopicsResponse,
+        InitProducerId InitProducerIdResponse,
+        AddPartitionsToTxn AddPartitionsToTxnResponse,
+        AddOffsetsToTxn AddOffsetsToTxnResponse,
+        EndTxn EndTxnResponse,
+        TxnOffsetCommit TxnOffsetCommitResponse,
+        DescribeConfigs DescribeConfigsResponse,
+        SaslAuthenticate SaslAuthenticateResponse,
+        CreatePartitions CreatePartitionsResponse,
+        IncrementalAlterConfigs IncrementalAlterConfigsResponse,
+        DescribeCluster DescribeClusterResponse,
+        DescribeProducers DescribeProducersResponse,
+        GetTelemetrySubscriptions GetTelemetrySubscriptionsResponse,
+        PushTelemetry PushTelemetryResponse,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_apis_and_the_messages_agree_on_flexible_versions() {
+        macro_rules! assert_agree {
+            ($($request:ident $response:ident,)*) => {$(
+                let api = <$request>::API_KEY;
+                assert_eq!(<$request>::FIRST_FLEXIBLE, api.first_flexible_version(), "{api}");
+                assert_eq!(<$response>::FIRST_FLEXIBLE, <$request>::FIRST_FLEXIBLE, "{api}");
+                assert_eq!(<$response>::VERSIONS, <$request>::VERSIONS, "{api}");
+                assert_eq!(<$response>::API_KEY, api);
+            )*};
+        }
+        assert_agree! {
+            ProduceRequest ProduceResponse,
+            FetchRequest FetchResponse,
+            ListOffsetsRequest ListOffsetsResponse,
+            MetadataRequest MetadataResponse,
+            FindCoordinatorRequest FindCoordinatorResponse,
+            SaslHandshakeRequest SaslHandshakeResponse,
+            ApiVersionsRequest ApiVersionsResponse,
+            CreateTopicsRequest CreateTopicsResponse,
+            DeleteTopicsRequest DeleteTopicsResponse,
+            InitProducerIdRequest InitProducerIdResponse,
+            AddPartitionsToTxnRequest AddPartitionsToTxnResponse,
+            AddOffsetsToTxnRequest AddOffsetsToTxnResponse,
+            EndTxnRequest EndTxnResponse,
+            TxnOffsetCommitRequest TxnOffsetCommitResponse,
+            DescribeConfigsRequest DescribeConfigsResponse,
+            SaslAuthenticateRequest SaslAuthenticateResponse,
+            CreatePartitionsRequest CreatePartitionsResponse,
+            IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse,
+            DescribeClusterRequest DescribeClusterResponse,
+            DescribeProducersRequest DescribeProducersResponse,
+            GetTelemetrySubscriptionsRequest GetTelemetrySubscriptionsResponse,
+            PushTelemetryRequest PushTelemetryResponse,
+        }
+    }
+
+    #[test]
+    fn an_api_that_is_not_here_is_an_error() {
+        let api = ApiKey::VOTE;
+        assert_eq!(AnyRequest::versions(api), None);
+        let error = AnyRequest::decode(api, 0, &Bytes::new()).unwrap_err();
+        assert_eq!(error, DecodeError::UnsupportedApi { api });
+    }
+}

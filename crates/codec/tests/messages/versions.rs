@@ -1,0 +1,257 @@
+//! What a version cannot say is an error value; what it can do without is left out.
+
+use bytes::Bytes;
+use wolff_codec::messages::{
+    AddPartitionsToTxnRequest, AddPartitionsToTxnTransaction, AnyRequest, AnyResponse, ApiVersion,
+    ApiVersionsResponse, CreateTopicsRequest, DeleteTopicsRequest, FindCoordinatorRequest,
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, PartitionProduceData, ProduceRequest,
+    TopicProduceData,
+};
+use wolff_codec::wire::{Chunks, Writer};
+use wolff_codec::{
+    ApiKey, DecodeError, EncodeError, ErrorCode, Message, PartitionId, Request, Str, TopicId,
+};
+
+use crate::every_message::Kind;
+use crate::grown::Random;
+
+fn encoded<M: Message>(message: &M, version: i16) -> Result<Bytes, EncodeError> {
+    let mut writer = Writer::new();
+    message.encode(version, &mut writer)?;
+    Ok(writer.finish().to_bytes())
+}
+
+#[test]
+fn a_version_out_of_range_is_an_error_value() {
+    for kind in Kind::all() {
+        let (_, request) = kind.grow::<AnyRequest>(&mut Random::new(1));
+        let (_, response) = kind.grow::<AnyResponse>(&mut Random::new(1));
+        let supported = AnyRequest::versions(kind.api_key).unwrap();
+        for version in [
+            i16::MIN,
+            -1,
+            supported.start() - 1,
+            supported.end() + 1,
+            i16::MAX,
+        ] {
+            let mut out = Writer::new();
+            let (api, supported) = (kind.api_key, supported.clone());
+            let error = EncodeError::UnsupportedVersion {
+                api,
+                version,
+                supported: supported.clone(),
+            };
+            assert_eq!(request.encode(version, &mut out), Err(error.clone()));
+            assert_eq!(response.encode(version, &mut out), Err(error));
+            let error = DecodeError::UnsupportedVersion {
+                api,
+                version,
+                supported,
+            };
+            assert_eq!(
+                AnyRequest::decode(api, version, &Bytes::new()),
+                Err(error.clone())
+            );
+            assert_eq!(AnyResponse::decode(api, version, &Bytes::new()), Err(error));
+        }
+    }
+}
+
+#[test]
+fn produce_names_topics_by_name_up_to_12_and_by_id_since_13() {
+    let records = Bytes::from(vec![7; 5000]);
+    let partition = PartitionProduceData {
+        index: PartitionId(3),
+        records: Some(Chunks::from(records.clone())),
+        ..Default::default()
+    };
+    let topic = TopicProduceData {
+        name: Str::from("orders"),
+        topic_id: TopicId([9; 16]),
+        partition_data: vec![partition],
+        ..Default::default()
+    };
+    let request = ProduceRequest {
+        acks: -1,
+        topic_data: vec![topic],
+        ..Default::default()
+    };
+
+    for version in ProduceRequest::VERSIONS {
+        let decoded =
+            ProduceRequest::decode(&encoded(&request, version).unwrap(), version).unwrap();
+        let mut expected = request.clone();
+        match version {
+            ..=12 => expected.topic_data[0].topic_id = TopicId::ZERO,
+            13.. => expected.topic_data[0].name = Str::default(),
+        }
+        assert_eq!(decoded, expected, "version {version}");
+    }
+
+    let mut writer = Writer::new();
+    request.encode(13, &mut writer).unwrap();
+    let pieces = writer.finish();
+    assert!(
+        pieces
+            .iter()
+            .any(|piece| piece.as_ptr() == records.as_ptr()),
+        "the batch is linked, not copied"
+    );
+}
+
+#[test]
+fn decoded_records_and_names_share_the_bytes_of_the_frame() {
+    let records = Some(Chunks::from(Bytes::from_static(b"batch")));
+    let partition = PartitionProduceData {
+        records,
+        ..Default::default()
+    };
+    let topic = TopicProduceData {
+        name: Str::from("orders"),
+        partition_data: vec![partition],
+        ..Default::default()
+    };
+    let request = ProduceRequest {
+        topic_data: vec![topic],
+        ..Default::default()
+    };
+    let body = encoded(&request, 9).unwrap();
+    let decoded = ProduceRequest::decode(&body, 9).unwrap();
+    let topic = &decoded.topic_data[0];
+    let records = topic.partition_data[0].records.as_ref().unwrap().to_bytes();
+    for part in [topic.name.as_bytes(), &records] {
+        assert!(body.as_ptr_range().contains(&part.as_ptr()));
+    }
+}
+
+#[test]
+fn what_changes_the_meaning_is_not_left_out() {
+    let request = CreateTopicsRequest {
+        validate_only: true,
+        ..Default::default()
+    };
+    assert!(encoded(&request, 1).is_ok());
+    let error = encoded(&request, 0).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "validate_only is set, but version 0 does not have it"
+    );
+}
+
+#[test]
+fn a_topic_without_a_name_needs_a_version_with_ids() {
+    let topic = MetadataRequestTopic {
+        topic_id: TopicId([1; 16]),
+        name: None,
+        ..Default::default()
+    };
+    let request = MetadataRequest {
+        topics: Some(vec![topic]),
+        ..Default::default()
+    };
+    assert!(encoded(&request, 10).is_ok());
+    let error = encoded(&request, 9).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "topics[0].name is none, but version 9 requires it"
+    );
+}
+
+#[test]
+fn a_string_of_32768_bytes_is_too_long_for_any_version() {
+    let name = |length| {
+        let name = Some(Str::from("x".repeat(length)));
+        let topic = MetadataRequestTopic {
+            name,
+            ..Default::default()
+        };
+        MetadataRequest {
+            topics: Some(vec![topic]),
+            ..Default::default()
+        }
+    };
+    for version in MetadataRequest::VERSIONS {
+        let body = encoded(&name(32_767), version).unwrap();
+        assert_eq!(MetadataRequest::decode(&body, version), Ok(name(32_767)));
+        let error = encoded(&name(32_768), version).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "topics[0].name has a length of 32768, the limit is 32767"
+        );
+    }
+}
+
+#[test]
+fn metadata_has_an_error_for_the_whole_response_since_13() {
+    let error_code = ErrorCode::REBOOTSTRAP_REQUIRED;
+    let response = MetadataResponse {
+        error_code,
+        ..Default::default()
+    };
+    let back = |version| MetadataResponse::decode(&encoded(&response, version).unwrap(), version);
+    assert_eq!(back(13), Ok(response.clone()));
+    assert_eq!(back(12).unwrap().error_code, ErrorCode::NONE);
+}
+
+#[test]
+fn the_shape_of_a_request_bounds_its_version() {
+    let find = FindCoordinatorRequest {
+        key: Str::from("tx"),
+        ..Default::default()
+    };
+    assert_eq!(find.newest_version(), 3);
+    let coordinator_keys = vec![Str::from("tx")];
+    let find = FindCoordinatorRequest {
+        coordinator_keys,
+        ..Default::default()
+    };
+    assert_eq!(find.newest_version(), 6);
+
+    let delete = DeleteTopicsRequest {
+        topic_names: vec![Str::from("t")],
+        ..Default::default()
+    };
+    assert_eq!(delete.newest_version(), 5);
+
+    let transactions = vec![AddPartitionsToTxnTransaction::default()];
+    let add = AddPartitionsToTxnRequest {
+        transactions,
+        ..Default::default()
+    };
+    assert_eq!(add.newest_version(), 5);
+    assert_eq!(AddPartitionsToTxnRequest::default().newest_version(), 3);
+}
+
+#[test]
+fn a_refused_api_versions_request_is_answered_with_version_0() {
+    let own = ApiVersion {
+        api_key: ApiKey::API_VERSIONS,
+        max_version: 3,
+        ..Default::default()
+    };
+    let refusal = ApiVersionsResponse {
+        error_code: ErrorCode::UNSUPPORTED_VERSION,
+        api_keys: vec![own],
+        ..Default::default()
+    };
+    let body = encoded(&refusal, 0).unwrap();
+    for version in ApiVersionsResponse::VERSIONS {
+        assert_eq!(
+            ApiVersionsResponse::decode(&body, version).as_ref(),
+            Ok(&refusal)
+        );
+    }
+    assert_eq!(refusal.retry_version(), 3);
+
+    let silent = ApiVersionsResponse {
+        api_keys: vec![],
+        ..refusal.clone()
+    };
+    let body = encoded(&silent, 0).unwrap();
+    assert_eq!(ApiVersionsResponse::decode(&body, 4).as_ref(), Ok(&silent));
+    assert_eq!(silent.retry_version(), 0);
+
+    // Any other version-0 answer to a newer request is a defect.
+    let body = encoded(&ApiVersionsResponse::default(), 0).unwrap();
+    assert!(ApiVersionsResponse::decode(&body, 4).is_err());
+}
