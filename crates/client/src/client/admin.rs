@@ -1,0 +1,139 @@
+//! The few administrative requests that producing needs: creating and deleting topics.
+
+use std::time::Duration;
+
+use wolff_codec::messages::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, DeleteTopicState,
+    DeleteTopicsRequest,
+};
+use wolff_codec::{ErrorCode, Request, Str};
+
+use super::handle::Client;
+use crate::error::AdminError;
+
+/// How often the controller is looked up anew when it has moved.
+const ATTEMPTS: u32 = 3;
+
+/// A topic to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTopic {
+    /// The topic's name.
+    pub name: String,
+    /// How many partitions; `None` for the broker's default (brokers since 2.4).
+    pub partitions: Option<i32>,
+    /// How many replicas of each; `None` for the broker's default (brokers since 2.4).
+    pub replication_factor: Option<i16>,
+    /// Settings that differ from the broker's, such as `("max.message.bytes", "1048588")`.
+    pub configs: Vec<(String, String)>,
+}
+
+impl NewTopic {
+    /// A topic with the broker's defaults.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            partitions: None,
+            replication_factor: None,
+            configs: Vec::new(),
+        }
+    }
+
+    fn request(&self, timeout: Duration) -> CreateTopicsRequest {
+        let config = |(name, value): &(String, String)| CreatableTopicConfig {
+            name: name.as_str().into(),
+            value: Some(value.as_str().into()),
+            ..CreatableTopicConfig::default()
+        };
+        CreateTopicsRequest {
+            topics: vec![CreatableTopic {
+                name: self.name.as_str().into(),
+                num_partitions: self.partitions.unwrap_or(-1),
+                replication_factor: self.replication_factor.unwrap_or(-1),
+                configs: self.configs.iter().map(config).collect(),
+                ..CreatableTopic::default()
+            }],
+            timeout_ms: millis(timeout),
+            ..CreateTopicsRequest::default()
+        }
+    }
+}
+
+impl Client {
+    /// Creates a topic. The controller waits up to `timeout` for the brokers to have heard of it.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`] with the broker's reason, `TOPIC_ALREADY_EXISTS` among them.
+    pub async fn create_topic(
+        &self,
+        topic: &NewTopic,
+        timeout: Duration,
+    ) -> Result<(), AdminError> {
+        let request = topic.request(timeout);
+        self.administer(&topic.name, &request, |answer| {
+            let result = answer
+                .topics
+                .into_iter()
+                .find(|result| *result.name == *topic.name);
+            result.map(|result| (result.error_code, result.error_message))
+        })
+        .await
+    }
+
+    /// Deletes a topic and everything in it.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`] with the broker's reason.
+    pub async fn delete_topic(&self, name: &str, timeout: Duration) -> Result<(), AdminError> {
+        let request = DeleteTopicsRequest {
+            topics: vec![DeleteTopicState {
+                name: Some(name.into()),
+                ..Default::default()
+            }],
+            topic_names: vec![name.into()],
+            timeout_ms: millis(timeout),
+            ..DeleteTopicsRequest::default()
+        };
+        self.administer(name, &request, |answer| {
+            let mut results = answer.responses.into_iter();
+            let result = results.find(|result| result.name.as_deref() == Some(name));
+            result.map(|result| (result.error_code, result.error_message))
+        })
+        .await
+    }
+
+    /// Sends a request to the controller, wherever that is by now.
+    async fn administer<R>(
+        &self,
+        topic: &str,
+        request: &R,
+        verdict: impl Fn(R::Response) -> Option<(ErrorCode, Option<Str>)>,
+    ) -> Result<(), AdminError>
+    where
+        R: Request,
+        R::Response: Send + 'static,
+    {
+        let mut attempts = 1;
+        loop {
+            let connection = self
+                .controller_connection()
+                .await
+                .map_err(AdminError::Connect)?;
+            let answer = connection
+                .request(request)
+                .await
+                .map_err(AdminError::Request)?;
+            match verdict(answer).ok_or(AdminError::LeftOut)? {
+                (code, _) if code.is_ok() => {
+                    self.mark_stale(topic);
+                    return Ok(());
+                }
+                (ErrorCode::NOT_CONTROLLER, _) if attempts < ATTEMPTS => attempts += 1,
+                (code, message) => return Err(AdminError::Refused { code, message }),
+            }
+        }
+    }
+}
+
+fn millis(timeout: Duration) -> i32 {
+    i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,191 @@
+//! How a client is configured.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backoff::BackoffPolicy;
+use crate::config::{ClientConfig, ConnectionStrategy, SocketOptions};
+use crate::endpoint::{Address, Endpoint, SecurityProtocol};
+use crate::error::ConfigError;
+use crate::transport::{Dial, TcpDialer};
+
+/// A client that is being configured. See [`ClientConfig`] for what each option does.
+#[derive(Debug, Clone)]
+#[must_use = "nothing happens before build"]
+pub struct ClientBuilder {
+    endpoints: Vec<String>,
+    config: ClientConfig,
+    dialer: Option<Arc<dyn Dial>>,
+}
+
+impl ClientBuilder {
+    pub(super) fn new(endpoints: impl IntoIterator<Item: Into<String>>) -> Self {
+        Self {
+            endpoints: endpoints.into_iter().map(Into::into).collect(),
+            config: ClientConfig::default(),
+            dialer: None,
+        }
+    }
+
+    /// Takes all options at once.
+    pub fn config(mut self, config: ClientConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets [`ClientConfig::client_id`].
+    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.config.client_id = client_id.into();
+        self
+    }
+
+    /// Sets [`ClientConfig::connection_strategy`].
+    pub fn connection_strategy(mut self, strategy: ConnectionStrategy) -> Self {
+        self.config.connection_strategy = strategy;
+        self
+    }
+
+    /// Sets [`ClientConfig::connect_timeout`].
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets [`ClientConfig::request_timeout`].
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.config.request_timeout = timeout;
+        self
+    }
+
+    /// Sets [`ClientConfig::metadata_timeout`].
+    pub fn metadata_timeout(mut self, timeout: Duration) -> Self {
+        self.config.metadata_timeout = timeout;
+        self
+    }
+
+    /// Sets [`ClientConfig::min_metadata_refresh_interval`].
+    pub fn min_metadata_refresh_interval(mut self, interval: Duration) -> Self {
+        self.config.min_metadata_refresh_interval = interval;
+        self
+    }
+
+    /// Sets [`ClientConfig::allow_auto_topic_creation`].
+    pub fn allow_auto_topic_creation(mut self, is_allowed: bool) -> Self {
+        self.config.allow_auto_topic_creation = is_allowed;
+        self
+    }
+
+    /// Sets [`ClientConfig::query_api_versions`].
+    pub fn query_api_versions(mut self, is_asked: bool) -> Self {
+        self.config.query_api_versions = is_asked;
+        self
+    }
+
+    /// Sets [`ClientConfig::reconnect_backoff`].
+    pub fn reconnect_backoff(mut self, policy: BackoffPolicy) -> Self {
+        self.config.reconnect_backoff = policy;
+        self
+    }
+
+    /// Sets [`ClientConfig::socket`].
+    pub fn socket(mut self, options: SocketOptions) -> Self {
+        self.config.socket = options;
+        self
+    }
+
+    /// Dials in another way than by TCP. Then [`ClientConfig::socket`] has no effect.
+    pub fn dialer(mut self, dialer: impl Dial) -> Self {
+        self.dialer = Some(Arc::new(dialer));
+        self
+    }
+}
+
+/// A configuration that can work.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) config: ClientConfig,
+    pub(super) dialer: Arc<dyn Dial>,
+    pub(super) bootstrap: Vec<Address>,
+}
+
+impl ClientBuilder {
+    pub(super) fn finish(self) -> Result<Ready, ConfigError> {
+        self.config.validate()?;
+        let mut bootstrap = Vec::new();
+        let mut protocol = None;
+        for text in &self.endpoints {
+            for endpoint in Endpoint::parse_list(text)? {
+                agree(&mut protocol, endpoint.protocol)?;
+                if !bootstrap.contains(&endpoint.address) {
+                    bootstrap.push(endpoint.address);
+                }
+            }
+        }
+        if bootstrap.is_empty() {
+            return Err(ConfigError::NoEndpoints);
+        }
+        let dialer = self
+            .dialer
+            .unwrap_or_else(|| Arc::new(TcpDialer::new(self.config.socket.clone())));
+        Ok(Ready {
+            config: self.config,
+            dialer,
+            bootstrap,
+        })
+    }
+}
+
+/// Endpoints without a protocol agree with everything.
+fn agree(
+    protocol: &mut Option<SecurityProtocol>,
+    other: Option<SecurityProtocol>,
+) -> Result<(), ConfigError> {
+    match (*protocol, other) {
+        (_, None) => Ok(()),
+        (_, Some(unsupported)) if unsupported != SecurityProtocol::Plaintext => {
+            Err(ConfigError::UnsupportedProtocol(unsupported))
+        }
+        (Some(one), Some(other)) if one != other => Err(ConfigError::MixedProtocols(one, other)),
+        (_, Some(other)) => {
+            *protocol = Some(other);
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bootstrap(endpoints: &[&str]) -> Result<Vec<String>, String> {
+        let ready = ClientBuilder::new(endpoints.iter().copied()).finish();
+        ready
+            .map(|ready| ready.bootstrap.iter().map(ToString::to_string).collect())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn endpoints_come_alone_or_in_lists_and_once_each() {
+        let expected = ["a:1", "b:9092", "[::1]:2"].map(String::from).to_vec();
+        assert_eq!(
+            bootstrap(&["a:1,b", "PLAINTEXT://[::1]:2", "a:1"]),
+            Ok(expected)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_at_once() {
+        assert_eq!(bootstrap(&[]), Err("no bootstrap endpoint is given".into()));
+        assert_eq!(
+            bootstrap(&[" ,"]),
+            Err("no bootstrap endpoint is given".into())
+        );
+        assert!(
+            bootstrap(&["a:x"])
+                .unwrap_err()
+                .contains("\"x\" is not a port")
+        );
+        let unsupported = bootstrap(&["SSL://a"]).unwrap_err();
+        assert_eq!(unsupported, "security protocol SSL is not supported");
+    }
+}

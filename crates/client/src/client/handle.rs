@@ -1,0 +1,216 @@
+//! The handle that users hold, clone and drop.
+
+use std::fmt;
+use std::sync::Arc;
+
+use wolff_codec::{BrokerId, LeaderEpoch, PartitionId};
+
+use super::builder::{ClientBuilder, Ready};
+use crate::connection::{Connection, Settings};
+use crate::endpoint::Address;
+use crate::error::{ConfigError, ConnectError, HostError, HostReason, MetadataError};
+use crate::manager::{LeaderConnection, Manager};
+use crate::topology::{ClusterMetadata, TopicMetadata, view};
+
+/// The way to a Kafka cluster. Clones are the same client.
+///
+/// It is lazy: making one needs no broker and no runtime; connections are opened when something is
+/// asked for. Its futures need a tokio runtime, and can be dropped at any time.
+#[derive(Clone)]
+pub struct Client {
+    manager: Arc<Manager>,
+    bootstrap: Arc<[Address]>,
+}
+
+impl Client {
+    /// A client of the cluster that these hosts belong to: `host:port`, `[::1]:port`, also with
+    /// `PLAINTEXT://` in front, one by one or as lists with commas.
+    pub fn builder(endpoints: impl IntoIterator<Item: Into<String>>) -> ClientBuilder {
+        ClientBuilder::new(endpoints)
+    }
+
+    /// The topic and its partitions, from memory unless that is stale or nothing is known.
+    ///
+    /// All who wait for the cluster's answer share one question, and the same topic is not asked for
+    /// more often than [`ClientConfig::min_metadata_refresh_interval`] allows.
+    ///
+    /// # Errors
+    /// [`MetadataError`]; after an error of the topic itself, such as `UNKNOWN_TOPIC_OR_PARTITION`,
+    /// [`Client::known_topic`] still gives what was known before.
+    ///
+    /// [`ClientConfig::min_metadata_refresh_interval`]: crate::ClientConfig::min_metadata_refresh_interval
+    pub async fn topic(&self, name: &str) -> Result<Arc<TopicMetadata>, MetadataError> {
+        self.manager.topic(name).await
+    }
+
+    /// What is known about a topic, without asking or waiting.
+    pub fn known_topic(&self, name: &str) -> Option<Arc<TopicMetadata>> {
+        self.manager.known_topic(name)
+    }
+
+    /// Whether the cluster has a topic of that name. With auto topic creation, it then has.
+    ///
+    /// # Errors
+    /// [`MetadataError`] when that cannot be found out.
+    pub async fn topic_exists(&self, name: &str) -> Result<bool, MetadataError> {
+        use wolff_codec::ErrorCode;
+        match self.topic(name).await {
+            Ok(_) => Ok(true),
+            Err(MetadataError::Topic {
+                code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                ..
+            }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All topics of the cluster, by name, asked for now. Nothing of it is kept.
+    ///
+    /// Topics that the broker does not tell about, for want of permission, are left out.
+    ///
+    /// # Errors
+    /// [`MetadataError`] when the cluster cannot be asked.
+    pub async fn topics(&self) -> Result<Vec<TopicMetadata>, MetadataError> {
+        let answer = self.manager.all_topics().await?;
+        let mut topics: Vec<_> = answer
+            .topics
+            .iter()
+            .filter(|topic| topic.error_code.is_ok())
+            .filter_map(|topic| Some(view(topic.name.as_ref()?, topic)))
+            .collect();
+        topics.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(topics)
+    }
+
+    /// The brokers of the cluster, asked for now.
+    ///
+    /// # Errors
+    /// [`MetadataError`] when the cluster cannot be asked.
+    pub async fn cluster(&self) -> Result<Arc<ClusterMetadata>, MetadataError> {
+        self.manager.cluster().await
+    }
+
+    /// What is known about the brokers, without asking or waiting; empty before the first answer.
+    pub fn known_cluster(&self) -> Arc<ClusterMetadata> {
+        self.manager.known_cluster()
+    }
+
+    /// What is known about a topic has proved wrong: the next lookup asks the cluster.
+    pub fn mark_stale(&self, topic: &str) {
+        self.manager.mark_stale(topic);
+    }
+
+    /// Forgets a topic that is not used any more.
+    pub fn forget_topic(&self, topic: &str) {
+        self.manager.forget(topic);
+    }
+
+    /// Takes a hint at a new leader, as answers to Produce 10 and newer carry it (KIP-951).
+    ///
+    /// Gives whether it was news: if so, [`Client::leader_connection`] goes there without asking for
+    /// metadata. `address` is needed where the broker is not among the known ones.
+    pub fn update_leader(
+        &self,
+        topic: &str,
+        partition: PartitionId,
+        leader: BrokerId,
+        epoch: LeaderEpoch,
+        address: Option<Address>,
+    ) -> bool {
+        self.manager
+            .update_leader(topic, partition, leader, epoch, address)
+    }
+
+    /// A connection to the leader of a partition: the open one, or a new one.
+    ///
+    /// One attempt is made; whoever calls again after an error brings the pause between
+    /// ([`Backoff`](crate::Backoff)). After a lost connection or [`Client::mark_stale`], metadata is
+    /// refreshed first.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says who cannot be reached or what is not known.
+    pub async fn leader_connection(
+        &self,
+        topic: &str,
+        partition: PartitionId,
+    ) -> Result<LeaderConnection, ConnectError> {
+        self.manager.leader_connection(topic, partition).await
+    }
+
+    /// A connection to some broker: the one that is asked for metadata.
+    ///
+    /// # Errors
+    /// [`MetadataError::Unreachable`] with a reason for each host.
+    pub async fn any_connection(&self) -> Result<Connection, MetadataError> {
+        self.manager.any_connection().await
+    }
+
+    /// A connection to the broker that creates topics and the like.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says who cannot be reached or what is not known.
+    pub async fn controller_connection(&self) -> Result<Connection, ConnectError> {
+        self.manager.controller_connection().await
+    }
+
+    /// Whether some broker can be reached; connects if no connection is open.
+    ///
+    /// # Errors
+    /// Every host that was tried, with the reason why it cannot be used.
+    pub async fn check_connectivity(&self) -> Result<(), Vec<HostError>> {
+        match self.any_connection().await {
+            Ok(_) => Ok(()),
+            Err(MetadataError::Unreachable(hosts)) => Err(hosts),
+            Err(_closed) => {
+                let reason = HostReason::ClientClosed;
+                let error = |host: &Address| HostError {
+                    host: host.clone(),
+                    reason: reason.clone(),
+                };
+                Err(self.bootstrap.iter().map(error).collect())
+            }
+        }
+    }
+
+    /// Tries each bootstrap host by itself, for a person who looks for what is wrong.
+    pub async fn probe_hosts(&self) -> Vec<(Address, Result<(), HostReason>)> {
+        self.manager.probe().await
+    }
+
+    /// The hosts that the client was given.
+    pub fn bootstrap(&self) -> &[Address] {
+        &self.bootstrap
+    }
+
+    /// Ends all connections; everybody who waits is told, and nothing can be asked any more.
+    pub async fn close(&self) {
+        self.manager.close();
+    }
+}
+
+impl ClientBuilder {
+    /// Checks the configuration and makes it a client. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the option that cannot work.
+    pub fn build(self) -> Result<Client, ConfigError> {
+        let Ready {
+            config,
+            dialer,
+            bootstrap,
+        } = self.finish()?;
+        let settings = Settings::new(&config, dialer);
+        Ok(Client {
+            manager: Arc::new(Manager::new(&config, settings, bootstrap.clone())),
+            bootstrap: bootstrap.into(),
+        })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("bootstrap", &self.bootstrap)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,216 @@
+//! What a client can be told, and the validated form of it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::backoff::BackoffPolicy;
+use crate::error::ConfigError;
+
+/// The name under which this client's software is known to brokers (KIP-511).
+pub(crate) const SOFTWARE_NAME: &str = "wolff";
+
+/// The version that goes with [`SOFTWARE_NAME`].
+pub(crate) const SOFTWARE_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Longer than any network operation takes; keeps sums of durations far from overflow.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How connections are shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ConnectionStrategy {
+    /// A connection for each partition of each topic: no partition waits behind another one.
+    #[default]
+    PerPartition,
+    /// A connection for each broker, shared by all partitions that it leads.
+    PerBroker,
+}
+
+/// The options of a client.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// The name that brokers see in their logs, quotas and metrics. Default: `"wolff"`.
+    pub client_id: String,
+    /// How connections are shared. Default: [`ConnectionStrategy::PerPartition`].
+    pub connection_strategy: ConnectionStrategy,
+    /// One deadline for resolving, connecting and shaking hands. Default: 5 s.
+    pub connect_timeout: Duration,
+    /// How long the oldest request of a connection may wait for its answer; then the connection is
+    /// given up. Default: 30 s.
+    pub request_timeout: Duration,
+    /// How long a question about metadata may take, including the search for a broker that
+    /// answers. Default: 10 s.
+    pub metadata_timeout: Duration,
+    /// The shortest pause between two questions about the same topic. Default: 1 s.
+    pub min_metadata_refresh_interval: Duration,
+    /// Whether asking about an unknown topic may create it, where brokers allow that. Then a lookup
+    /// goes on until the topic is there or `metadata_timeout` is over. Default: false.
+    pub allow_auto_topic_creation: bool,
+    /// Whether brokers are asked which versions they speak. Without, Produce 3, Metadata 4 and their
+    /// contemporaries of Kafka 0.11 are used. Default: true.
+    pub query_api_versions: bool,
+    /// The largest answer that is accepted, in bytes. Before the handshake is over it is 64 KiB.
+    /// Default: 100 MiB.
+    pub max_frame_bytes: u32,
+    /// Requests that may wait or be in flight on one connection. Default: 1,024.
+    pub max_queued_requests: usize,
+    /// Bytes that may wait on one connection; a single request may be larger when it waits alone.
+    /// Default: 64 MiB.
+    pub max_queued_bytes: usize,
+    /// The pause before the next question when no broker could be asked. Default: at once, then
+    /// 50 ms to 2 s.
+    pub reconnect_backoff: BackoffPolicy,
+    /// Options of the sockets, for the built-in dialer.
+    pub socket: SocketOptions,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            client_id: "wolff".into(),
+            connection_strategy: ConnectionStrategy::default(),
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(30),
+            metadata_timeout: Duration::from_secs(10),
+            min_metadata_refresh_interval: Duration::from_secs(1),
+            allow_auto_topic_creation: false,
+            query_api_versions: true,
+            max_frame_bytes: 100 * 1024 * 1024,
+            max_queued_requests: 1_024,
+            max_queued_bytes: 64 * 1024 * 1024,
+            reconnect_backoff: BackoffPolicy::default(),
+            socket: SocketOptions::default(),
+        }
+    }
+}
+
+impl ClientConfig {
+    /// Refuses what cannot work.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        for (field, value) in [
+            ("connect_timeout", self.connect_timeout),
+            ("request_timeout", self.request_timeout),
+            ("metadata_timeout", self.metadata_timeout),
+        ] {
+            if value.is_zero() || value > LONGEST {
+                return Err(out_of_range(field, value, "above zero and at most a day"));
+            }
+        }
+        let interval = self.min_metadata_refresh_interval;
+        if interval > LONGEST {
+            let field = "min_metadata_refresh_interval";
+            return Err(out_of_range(field, interval, "at most a day"));
+        }
+        if self.reconnect_backoff.ceiling > LONGEST {
+            let ceiling = self.reconnect_backoff.ceiling;
+            return Err(out_of_range(
+                "reconnect_backoff.ceiling",
+                ceiling,
+                "at most a day",
+            ));
+        }
+        if self.max_queued_requests == 0 {
+            return Err(out_of_range("max_queued_requests", 0, "above zero"));
+        }
+        // Length prefixes are signed 32-bit numbers.
+        if !(1_024..=u32::MAX / 2).contains(&self.max_frame_bytes) {
+            let expected = "from 1 KiB to 2 GiB";
+            return Err(out_of_range(
+                "max_frame_bytes",
+                self.max_frame_bytes,
+                expected,
+            ));
+        }
+        if self.client_id.len() > 1_024 {
+            let length = format!("{} bytes long", self.client_id.len());
+            return Err(out_of_range(
+                "client_id",
+                length,
+                "at most 1,024 bytes long",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn out_of_range(
+    field: &'static str,
+    value: impl std::fmt::Debug,
+    expected: &'static str,
+) -> ConfigError {
+    let value = format!("{value:?}");
+    ConfigError::OutOfRange {
+        field,
+        value,
+        expected,
+    }
+}
+
+/// Options of a TCP socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SocketOptions {
+    /// Sends small segments without waiting for more (`TCP_NODELAY`). Default: true, since batching
+    /// is done above.
+    pub nodelay: bool,
+    /// Idle time after which the kernel probes whether the peer is still there; `None` switches
+    /// probing off. Default: 30 s.
+    pub keepalive: Option<Duration>,
+    /// How long written bytes may stay unacknowledged before the kernel gives the connection up
+    /// (`TCP_USER_TIMEOUT`, Linux and Android; elsewhere without effect). Default: 30 s.
+    pub user_timeout: Option<Duration>,
+    /// Size of the kernel's send buffer in bytes (`SO_SNDBUF`). Default: `None`, the system's.
+    pub send_buffer_bytes: Option<u32>,
+    /// Size of the kernel's receive buffer in bytes (`SO_RCVBUF`). Default: `None`, the system's.
+    pub receive_buffer_bytes: Option<u32>,
+    /// The local address to connect from. Default: `None`, the system's choice.
+    pub bind_address: Option<IpAddr>,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        Self {
+            nodelay: true,
+            keepalive: Some(Duration::from_secs(30)),
+            user_timeout: Some(Duration::from_secs(30)),
+            send_buffer_bytes: None,
+            receive_buffer_bytes: None,
+            bind_address: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(change: impl FnOnce(&mut ClientConfig)) -> String {
+        let mut config = ClientConfig::default();
+        change(&mut config);
+        config.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        assert_eq!(ClientConfig::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_name() {
+        assert_eq!(
+            message(|config| config.connect_timeout = Duration::ZERO),
+            "connect_timeout is 0ns, but must be above zero and at most a day"
+        );
+        assert!(
+            message(|config| config.request_timeout = Duration::MAX).contains("request_timeout")
+        );
+        assert!(message(|config| config.metadata_timeout = Duration::ZERO).contains("metadata"));
+        assert!(message(|config| config.max_queued_requests = 0).contains("max_queued_requests"));
+        assert!(message(|config| config.max_frame_bytes = 1).contains("max_frame_bytes"));
+        assert!(message(|config| config.max_frame_bytes = u32::MAX).contains("max_frame_bytes"));
+        assert!(message(|config| config.client_id = "x".repeat(1_025)).contains("1025 bytes long"));
+        let message = message(|config| config.min_metadata_refresh_interval = Duration::MAX);
+        assert!(message.contains("min_metadata_refresh_interval"));
+    }
+}

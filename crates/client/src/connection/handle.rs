@@ -1,0 +1,295 @@
+//! What users hold of a connection: requests go in, answers come back in the same order.
+//!
+//! A request costs one encoding, one short lock, one vectored write (shared with its neighbours)
+//! and one wake of whoever waits. Record data is never copied here.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+use wolff_codec::{Request, UnsupportedApi, decode_response, encode_request};
+
+use super::shared::{Effect, Outcome, Shared, Waiter};
+use super::throttle::throttle_time;
+use crate::endpoint::Address;
+use crate::error::{ConnectionFailure, ProtocolViolation, RequestCause, RequestError};
+
+/// A connection to a broker, ready for requests. Clones are the same connection.
+///
+/// It ends when the broker closes it, when it fails, or when the last clone has gone and all answers
+/// are there. After that nothing can be sent; [`Connection::closed`] tells why.
+#[derive(Clone)]
+pub struct Connection {
+    handle: Arc<Handle>,
+}
+
+/// A connection that is not kept open by whoever holds this.
+#[derive(Clone)]
+pub(crate) struct WeakConnection {
+    handle: Weak<Handle>,
+    /// Outlives the connection, to tell how it ended.
+    shared: Arc<Shared>,
+}
+
+/// Counts the users of a connection.
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.release();
+    }
+}
+
+impl Connection {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            handle: Arc::new(Handle { shared }),
+        }
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
+    /// The address that was dialled.
+    pub fn address(&self) -> &Address {
+        &self.shared().address
+    }
+
+    /// The newest version of `R` that both sides speak.
+    ///
+    /// # Errors
+    /// [`UnsupportedApi`] when there is none.
+    pub fn version<R: Request>(&self) -> Result<i16, UnsupportedApi> {
+        self.shared().versions.pick::<R>()
+    }
+
+    /// Encodes a request and queues it for writing behind all that were started before.
+    ///
+    /// The answer's future can be dropped at any time: the answer is then thrown away when it comes.
+    ///
+    /// # Errors
+    /// Always [`RequestError::NotSent`]: no common version, not encodable, queue full, or connection
+    /// lost.
+    pub fn start<R>(&self, request: &R) -> Result<Pending<R::Response>, RequestError>
+    where
+        R: Request,
+        R::Response: Send + 'static,
+    {
+        self.start_checked(request, |_| Ok(()))
+    }
+
+    /// As [`Connection::start`], with a check of whether the answer belongs to the question.
+    ///
+    /// Correlation ids tie an answer to a request, but a broker that mixes up topics or partitions
+    /// mixes up offsets as well. When `check` says what is wrong, the connection ends with
+    /// [`ProtocolViolation::Mismatch`].
+    ///
+    /// # Errors
+    /// As [`Connection::start`].
+    pub fn start_checked<R>(
+        &self,
+        request: &R,
+        check: impl FnOnce(&R::Response) -> Result<(), String> + Send + 'static,
+    ) -> Result<Pending<R::Response>, RequestError>
+    where
+        R: Request,
+        R::Response: Send + 'static,
+    {
+        let version = self.pick(request)?;
+        let (teller, receiver) = oneshot::channel();
+        let waiter = move |outcome| {
+            let (result, effect) = match outcome {
+                Outcome::Answered(frame) => match decode::<R>(&frame, version, check) {
+                    Ok(response) => {
+                        let throttle = throttle_time(&response, version);
+                        (
+                            Ok(response),
+                            Effect {
+                                throttle,
+                                violation: None,
+                            },
+                        )
+                    }
+                    Err(violation) => {
+                        let failure = ConnectionFailure::Protocol(violation.clone());
+                        let error = RequestError::InDoubt(RequestCause::Connection(failure));
+                        let violation = Some(violation);
+                        (
+                            Err(error),
+                            Effect {
+                                violation,
+                                ..Effect::NONE
+                            },
+                        )
+                    }
+                },
+                Outcome::Failed(error) => (Err(error), Effect::NONE),
+                Outcome::Sent => return Effect::NONE,
+            };
+            // Whoever asked may have gone.
+            let _ = teller.send(result);
+            effect
+        };
+        self.submit(request, version, true, Box::new(waiter))?;
+        Ok(Pending { receiver })
+    }
+
+    /// Sends a request and waits for its answer; waits for room in the queue first where necessary.
+    ///
+    /// # Errors
+    /// [`RequestError`] tells whether the broker may have acted on it.
+    pub async fn request<R>(&self, request: &R) -> Result<R::Response, RequestError>
+    where
+        R: Request,
+        R::Response: Send + 'static,
+    {
+        loop {
+            match self.start(request) {
+                Ok(pending) => return pending.await,
+                Err(RequestError::NotSent(RequestCause::QueueFull)) => self.ready().await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// As [`Connection::start`], for a request that no broker answers: Produce with acks=0.
+    ///
+    /// The future resolves when all bytes are with the kernel. Waiting for it before sending more is
+    /// what keeps a sender from running ahead of the network.
+    ///
+    /// # Errors
+    /// As [`Connection::start`].
+    pub fn start_unacknowledged<R: Request>(
+        &self,
+        request: &R,
+    ) -> Result<Pending<()>, RequestError> {
+        let version = self.pick(request)?;
+        let (teller, receiver) = oneshot::channel();
+        let waiter = move |outcome| {
+            let result = match outcome {
+                Outcome::Sent | Outcome::Answered(_) => Ok(()),
+                Outcome::Failed(error) => Err(error),
+            };
+            let _ = teller.send(result);
+            Effect::NONE
+        };
+        self.submit(request, version, false, Box::new(waiter))?;
+        Ok(Pending { receiver })
+    }
+
+    /// Resolves when there is room in the queue for a request, or the connection has ended.
+    pub async fn ready(&self) {
+        self.shared().wait_for_room().await;
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.shared().failure().is_some()
+    }
+
+    /// Resolves when the connection has ended, with the reason.
+    pub async fn closed(&self) -> ConnectionFailure {
+        self.shared().wait_for_failure().await
+    }
+
+    /// Ends the connection now. Everybody who waits on it is told.
+    pub fn close(&self) {
+        self.shared().fail(ConnectionFailure::ClosedHere);
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakConnection {
+        WeakConnection {
+            handle: Arc::downgrade(&self.handle),
+            shared: Arc::clone(&self.handle.shared),
+        }
+    }
+
+    fn pick<R: Request>(&self, request: &R) -> Result<i16, RequestError> {
+        self.shared()
+            .versions
+            .pick_for(request)
+            .map_err(|error| RequestError::NotSent(RequestCause::Unsupported(error)))
+    }
+
+    fn submit<R: Request>(
+        &self,
+        request: &R,
+        version: i16,
+        is_answered: bool,
+        waiter: Waiter,
+    ) -> Result<(), RequestError> {
+        let shared = self.shared();
+        let correlation_id = shared.next_correlation_id();
+        let client_id = shared.client_id.as_deref();
+        let frame = encode_request(request, version, correlation_id, client_id)
+            .map_err(|error| RequestError::NotSent(RequestCause::Encode(error)))?;
+        shared.submit(correlation_id, R::API_KEY, frame, is_answered, waiter)
+    }
+}
+
+impl WeakConnection {
+    /// The connection, if somebody still uses it and it has not ended.
+    pub(crate) fn upgrade(&self) -> Option<Connection> {
+        let connection = Connection {
+            handle: self.handle.upgrade()?,
+        };
+        (!connection.is_closed()).then_some(connection)
+    }
+
+    /// Whether the connection ended otherwise than by this side's will.
+    pub(crate) fn is_lost(&self) -> bool {
+        let failure = self.shared.failure();
+        failure.is_some_and(|failure| failure != ConnectionFailure::ClosedHere)
+    }
+
+    /// Ends the connection, if somebody still uses it.
+    pub(crate) fn close(&self) {
+        self.shared.fail(ConnectionFailure::ClosedHere);
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("address", self.address())
+            .field("failure", &self.shared().failure())
+            .finish_non_exhaustive()
+    }
+}
+
+fn decode<R: Request>(
+    frame: &bytes::Bytes,
+    version: i16,
+    check: impl FnOnce(&R::Response) -> Result<(), String>,
+) -> Result<R::Response, ProtocolViolation> {
+    let api = R::API_KEY;
+    let (_, response) = decode_response::<R::Response>(frame, version)
+        .map_err(|source| ProtocolViolation::Malformed { api, source })?;
+    check(&response).map_err(|what| ProtocolViolation::Mismatch { api, what })?;
+    Ok(response)
+}
+
+/// The answer to a request, some time from now. Dropping it is safe.
+#[derive(Debug)]
+#[must_use = "the answer comes to whoever polls this"]
+pub struct Pending<T> {
+    receiver: oneshot::Receiver<Result<T, RequestError>>,
+}
+
+impl<T> Future for Pending<T> {
+    type Output = Result<T, RequestError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.receiver).poll(context).map(|outcome| {
+            // Nobody forgets a waiter, unless the process comes apart around it.
+            let gone = || RequestCause::Connection(ConnectionFailure::RuntimeEnded);
+            outcome.unwrap_or_else(|_| Err(RequestError::InDoubt(gone())))
+        })
+    }
+}

@@ -1,0 +1,280 @@
+//! The requests of one connection, from the queue to the answer: what decides, without any I/O.
+//!
+//! ```text
+//!  submit -> waiting --poll_write--> offered --handle_written--> sent --handle_frame--> answered
+//!              ^ muted                  |  acks=0: done when sent ^
+//!              `------------- handle_failure: NotSent ------------|---------- InDoubt
+//! ```
+//! A request is *sent* when its last byte was taken by the stream. Before that the broker cannot
+//! have acted on it, since it acts on whole frames only.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use wolff_codec::ApiKey;
+use wolff_codec::CorrelationId;
+use wolff_codec::wire::Chunks;
+
+use crate::error::{ConnectionFailure, ProtocolViolation};
+
+/// How many bytes are offered to the stream at a time: enough to keep a socket busy, little enough
+/// to leave what lies behind it *not sent* when the connection breaks.
+const OFFER_BYTES: u64 = 256 * 1024;
+
+/// The longest that a broker can mute a connection. Longer than any quota window of Kafka's, short
+/// enough that a broken clock on the other side does not stop a producer for good.
+const LONGEST_MUTE: Duration = Duration::from_secs(60);
+
+/// What bounds a pipeline.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Requests that may be waiting or in flight.
+    pub(super) requests: usize,
+    /// Bytes that may be waiting; a single request may be larger when it is alone.
+    pub(super) waiting_bytes: usize,
+    /// The time that the oldest request has for its answer, and the stream to take a byte.
+    pub(super) request_timeout: Duration,
+}
+
+/// A request that wants to be written. `W` is whoever waits for the outcome.
+#[derive(Debug)]
+pub(super) struct Outgoing<W> {
+    pub(super) correlation_id: CorrelationId,
+    pub(super) api: ApiKey,
+    pub(super) frame: Chunks,
+    /// False for Produce with acks=0, to which a broker does not answer.
+    pub(super) is_answered: bool,
+    pub(super) waiter: W,
+}
+
+#[derive(Debug)]
+struct InFlight<W> {
+    correlation_id: CorrelationId,
+    api: ApiKey,
+    /// The position in the outgoing stream behind its last byte.
+    ends_at: u64,
+    waiter: W,
+}
+
+/// What became of the requests when the connection failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Abandoned<W> {
+    /// The broker may have acted on these.
+    pub(super) in_doubt: Vec<W>,
+    /// The broker cannot have acted on these.
+    pub(super) not_sent: Vec<W>,
+}
+
+/// The queue, the window and the deadlines of one connection.
+#[derive(Debug)]
+pub(super) struct Pipeline<W> {
+    limits: Limits,
+    waiting: VecDeque<Outgoing<W>>,
+    waiting_bytes: usize,
+    /// Offered or sent and without an answer, oldest first.
+    in_flight: VecDeque<InFlight<W>>,
+    /// Offered, and done as soon as sent.
+    unanswered: VecDeque<(u64, W)>,
+    /// Bytes given to the stream so far; never below `written`.
+    offered: u64,
+    /// Bytes the stream has taken so far.
+    written: u64,
+    /// When the first of `in_flight` became the oldest: the broker reads one request at a time, so
+    /// a request's clock cannot start before.
+    oldest_since: Option<Instant>,
+    /// When the stream last took a byte, while there are bytes that it should take.
+    progress_since: Option<Instant>,
+    muted_until: Option<Instant>,
+}
+
+impl<W> Pipeline<W> {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            in_flight: VecDeque::new(),
+            unanswered: VecDeque::new(),
+            offered: 0,
+            written: 0,
+            oldest_since: None,
+            progress_since: None,
+            muted_until: None,
+        }
+    }
+
+    /// Whether a request of that many bytes can be submitted.
+    pub(super) fn has_room_for(&self, frame_bytes: usize) -> bool {
+        let requests = self.waiting.len() + self.in_flight.len() + self.unanswered.len();
+        let bytes = self.waiting_bytes.saturating_add(frame_bytes);
+        requests < self.limits.requests
+            && (self.waiting.is_empty() || bytes <= self.limits.waiting_bytes)
+    }
+
+    /// Whether nothing is left to do.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.in_flight.is_empty() && self.unanswered.is_empty()
+    }
+
+    /// Takes a request in, behind all earlier ones.
+    ///
+    /// # Errors
+    /// The request itself when there is no room for it.
+    pub(super) fn submit(&mut self, request: Outgoing<W>) -> Result<(), Outgoing<W>> {
+        let bytes = request.frame.len();
+        if !self.has_room_for(bytes) {
+            return Err(request);
+        }
+        self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
+        self.waiting.push_back(request);
+        Ok(())
+    }
+
+    /// Gives out what the stream should write next, behind what is in `out` already.
+    pub(super) fn poll_write(&mut self, now: Instant, out: &mut VecDeque<Bytes>) {
+        if self.muted_until.is_some_and(|until| now < until) {
+            return;
+        }
+        self.muted_until = None;
+        while self.offered - self.written < OFFER_BYTES {
+            let Some(request) = self.waiting.pop_front() else {
+                return;
+            };
+            let frame_bytes = request.frame.len();
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(frame_bytes);
+            self.offered += frame_bytes as u64;
+            self.progress_since.get_or_insert(now);
+            out.extend(request.frame);
+            if request.is_answered {
+                if self.in_flight.is_empty() {
+                    self.oldest_since = Some(now);
+                }
+                self.in_flight.push_back(InFlight {
+                    correlation_id: request.correlation_id,
+                    api: request.api,
+                    ends_at: self.offered,
+                    waiter: request.waiter,
+                });
+            } else {
+                self.unanswered.push_back((self.offered, request.waiter));
+            }
+        }
+    }
+
+    /// The stream took `count` more bytes. Gives those who only waited for that.
+    pub(super) fn handle_written(&mut self, now: Instant, count: usize) -> Vec<W> {
+        self.written = self.written.saturating_add(count as u64).min(self.offered);
+        self.progress_since = (self.written < self.offered).then_some(now);
+        let mut done = Vec::new();
+        while let Some((ends_at, _)) = self.unanswered.front()
+            && *ends_at <= self.written
+        {
+            done.extend(self.unanswered.pop_front().map(|(_, waiter)| waiter));
+        }
+        done
+    }
+
+    /// Writing failed: some streams (TLS) then have taken bytes without saying so. From here on
+    /// every offered request counts as sent.
+    pub(super) fn handle_write_error(&mut self) {
+        self.written = self.offered;
+    }
+
+    /// An answer has come. Gives whose it is.
+    ///
+    /// # Errors
+    /// Answers come in the order of the requests (KAFKA protocol guide, "Network"): one that does
+    /// not belong to the oldest request, or comes before that was sent, ends the connection.
+    pub(super) fn handle_frame(
+        &mut self,
+        now: Instant,
+        got: CorrelationId,
+    ) -> Result<W, ProtocolViolation> {
+        let oldest = match self.in_flight.pop_front() {
+            Some(oldest) if oldest.ends_at <= self.written => oldest,
+            too_early => {
+                // It stays in the window, so that it is told about the failure as well.
+                if let Some(request) = too_early {
+                    self.in_flight.push_front(request);
+                }
+                return Err(ProtocolViolation::Unasked { got });
+            }
+        };
+        if oldest.correlation_id != got {
+            let expected = oldest.correlation_id;
+            self.in_flight.push_front(oldest);
+            return Err(ProtocolViolation::OutOfOrder { expected, got });
+        }
+        self.oldest_since = (!self.in_flight.is_empty()).then_some(now);
+        Ok(oldest.waiter)
+    }
+
+    /// The broker said that it will not read from this connection for `throttle` (KIP-219). What is
+    /// in flight behind that answer is accepted, only later: it is neither resent nor late.
+    pub(super) fn handle_throttle(&mut self, now: Instant, throttle: Duration) {
+        let until = now + throttle.min(LONGEST_MUTE);
+        if self.muted_until.is_none_or(|earlier| earlier < until) {
+            self.muted_until = Some(until);
+        }
+        for since in [&mut self.oldest_since, &mut self.progress_since] {
+            *since = since.map(|since| since.max(until));
+        }
+    }
+
+    /// When to look again although nothing has come or gone.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let deadline = |since: Instant| since + self.limits.request_timeout;
+        let unmute = self.muted_until.filter(|_| !self.waiting.is_empty());
+        [
+            self.oldest_since.map(deadline),
+            self.progress_since.map(deadline),
+            unmute,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The failure that follows from the time, if any.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<ConnectionFailure> {
+        let after = self.limits.request_timeout;
+        let is_over = |since: Option<Instant>| since.is_some_and(|since| now >= since + after);
+        if is_over(self.progress_since) {
+            return Some(ConnectionFailure::WriteStalled { after });
+        }
+        if !is_over(self.oldest_since) {
+            return None;
+        }
+        let api = self.in_flight.front()?.api;
+        Some(ConnectionFailure::TimedOut { api, after })
+    }
+
+    /// The connection has failed: gives everybody back, and what to tell them.
+    pub(super) fn handle_failure(&mut self) -> Abandoned<W> {
+        let mut abandoned = Abandoned {
+            in_doubt: Vec::new(),
+            not_sent: Vec::new(),
+        };
+        for request in self.in_flight.drain(..) {
+            if request.ends_at <= self.written {
+                abandoned.in_doubt.push(request.waiter);
+            } else {
+                abandoned.not_sent.push(request.waiter);
+            }
+        }
+        for (ends_at, waiter) in self.unanswered.drain(..) {
+            if ends_at <= self.written {
+                abandoned.in_doubt.push(waiter);
+            } else {
+                abandoned.not_sent.push(waiter);
+            }
+        }
+        let waiting = self.waiting.drain(..).map(|request| request.waiter);
+        abandoned.not_sent.extend(waiting);
+        self.waiting_bytes = 0;
+        self.oldest_since = None;
+        self.progress_since = None;
+        abandoned
+    }
+}

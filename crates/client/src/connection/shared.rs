@@ -1,0 +1,291 @@
+//! What the users of a connection and the task that drives it share.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use wolff_codec::CorrelationId;
+use wolff_codec::wire::Chunks;
+use wolff_codec::{ApiKey, Str, VersionRanges};
+
+use super::pipeline::{Limits, Outgoing, Pipeline};
+use crate::endpoint::Address;
+use crate::error::{ConnectionFailure, ProtocolViolation, RequestCause, RequestError};
+
+/// How a request ends.
+pub(super) enum Outcome {
+    /// The frame of the answer, without its length prefix.
+    Answered(Bytes),
+    /// All bytes are with the kernel, and no answer is due.
+    Sent,
+    /// There will be no answer.
+    Failed(RequestError),
+}
+
+/// What an answer means for the connection.
+pub(super) struct Effect {
+    /// How long the broker will not read (KIP-219).
+    pub(super) throttle: Duration,
+    /// The answer was none.
+    pub(super) violation: Option<ProtocolViolation>,
+}
+
+impl Effect {
+    pub(super) const NONE: Self = Self {
+        throttle: Duration::ZERO,
+        violation: None,
+    };
+}
+
+/// Whoever waits for the end of a request. Runs outside of the lock, and only once.
+pub(super) type Waiter = Box<dyn FnOnce(Outcome) -> Effect + Send>;
+
+/// The state of a connection, and how to reach whoever waits for it to change.
+pub(super) struct Shared {
+    pub(super) address: Address,
+    pub(super) versions: VersionRanges,
+    pub(super) client_id: Option<Str>,
+    next_correlation_id: AtomicI32,
+    state: Mutex<State>,
+    /// Rung when `State::failure` is set.
+    failed: Notify,
+    /// Rung when there is room again.
+    room: Notify,
+}
+
+struct State {
+    pipeline: Pipeline<Waiter>,
+    /// Wakes the task, when that sleeps.
+    task: Option<Waker>,
+    /// Sticky: nothing is accepted any more, nobody waits any more.
+    failure: Option<ConnectionFailure>,
+    /// Nobody can submit any more: the connection ends when all answers are there.
+    is_released: bool,
+    is_room_wanted: bool,
+}
+
+/// What the task should do next.
+pub(super) enum Turn {
+    /// Write what there is, and look again at the given time.
+    Go { wake_at: Option<Instant> },
+    /// The connection is over.
+    Stop,
+}
+
+impl Shared {
+    pub(super) fn new(
+        address: Address,
+        versions: VersionRanges,
+        client_id: Option<Str>,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            address,
+            versions,
+            client_id,
+            next_correlation_id: AtomicI32::new(1),
+            state: Mutex::new(State {
+                pipeline: Pipeline::new(limits),
+                task: None,
+                failure: None,
+                is_released: false,
+                is_room_wanted: false,
+            }),
+            failed: Notify::new(),
+            room: Notify::new(),
+        }
+    }
+
+    /// A number that no request in flight has.
+    pub(super) fn next_correlation_id(&self) -> CorrelationId {
+        CorrelationId(self.next_correlation_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Queues a request for writing, behind all that were queued before.
+    pub(super) fn submit(
+        &self,
+        correlation_id: CorrelationId,
+        api: ApiKey,
+        frame: Chunks,
+        is_answered: bool,
+        waiter: Waiter,
+    ) -> Result<(), RequestError> {
+        let mut state = self.state.lock();
+        if let Some(failure) = &state.failure {
+            return Err(RequestError::NotSent(RequestCause::Connection(
+                failure.clone(),
+            )));
+        }
+        let request = Outgoing {
+            correlation_id,
+            api,
+            frame,
+            is_answered,
+            waiter,
+        };
+        state
+            .pipeline
+            .submit(request)
+            .map_err(|_refused| RequestError::NotSent(RequestCause::QueueFull))?;
+        let task = state.task.take();
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+        Ok(())
+    }
+
+    /// Resolves when a small request would be accepted, or refused for another reason.
+    pub(super) async fn wait_for_room(&self) {
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            {
+                let mut state = self.state.lock();
+                if state.failure.is_some() || state.pipeline.has_room_for(0) {
+                    return;
+                }
+                state.is_room_wanted = true;
+            }
+            room.await;
+        }
+    }
+
+    /// Why the connection has ended, if it has.
+    pub(super) fn failure(&self) -> Option<ConnectionFailure> {
+        self.state.lock().failure.clone()
+    }
+
+    /// Resolves when the connection has ended.
+    pub(super) async fn wait_for_failure(&self) -> ConnectionFailure {
+        loop {
+            let failed = self.failed.notified();
+            tokio::pin!(failed);
+            failed.as_mut().enable();
+            if let Some(failure) = self.failure() {
+                return failure;
+            }
+            failed.await;
+        }
+    }
+
+    /// Ends the connection and tells everybody. The first failure is the one that stays.
+    pub(super) fn fail(&self, failure: ConnectionFailure) {
+        let (abandoned, task) = {
+            let mut state = self.state.lock();
+            if state.failure.is_some() {
+                return;
+            }
+            state.failure = Some(failure.clone());
+            (state.pipeline.handle_failure(), state.task.take())
+        };
+        let cause = RequestCause::Connection(failure);
+        for waiter in abandoned.in_doubt {
+            waiter(Outcome::Failed(RequestError::InDoubt(cause.clone())));
+        }
+        for waiter in abandoned.not_sent {
+            waiter(Outcome::Failed(RequestError::NotSent(cause.clone())));
+        }
+        self.failed.notify_waiters();
+        self.room.notify_waiters();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    /// The last user has gone.
+    pub(super) fn release(&self) {
+        let task = {
+            let mut state = self.state.lock();
+            state.is_released = true;
+            state.task.take()
+        };
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    /// The task's look at what is to be done; `waker` is rung when that changes.
+    pub(super) fn turn(
+        &self,
+        now: Instant,
+        waker: &Waker,
+        out: &mut std::collections::VecDeque<Bytes>,
+    ) -> Turn {
+        let mut state = self.state.lock();
+        if state.failure.is_some() {
+            return Turn::Stop;
+        }
+        if out.is_empty() {
+            state.pipeline.poll_write(now, out);
+        }
+        if out.is_empty() && state.is_released && state.pipeline.is_idle() {
+            return Turn::Stop;
+        }
+        if !state
+            .task
+            .as_ref()
+            .is_some_and(|task| task.will_wake(waker))
+        {
+            state.task = Some(waker.clone());
+        }
+        Turn::Go {
+            wake_at: state.pipeline.poll_timeout(),
+        }
+    }
+
+    /// The stream took `count` bytes.
+    pub(super) fn handle_written(&self, now: Instant, count: usize) {
+        let (done, is_room_wanted) = {
+            let mut state = self.state.lock();
+            let done = state.pipeline.handle_written(now, count);
+            let is_room_wanted = !done.is_empty() && std::mem::take(&mut state.is_room_wanted);
+            (done, is_room_wanted)
+        };
+        for waiter in done {
+            waiter(Outcome::Sent);
+        }
+        if is_room_wanted {
+            self.room.notify_waiters();
+        }
+    }
+
+    /// The stream failed in a write.
+    pub(super) fn handle_write_error(&self) {
+        self.state.lock().pipeline.handle_write_error();
+    }
+
+    /// An answer has come.
+    pub(super) fn handle_frame(
+        &self,
+        now: Instant,
+        correlation_id: CorrelationId,
+        frame: Bytes,
+    ) -> Result<(), ProtocolViolation> {
+        let (waiter, is_room_wanted) = {
+            let mut state = self.state.lock();
+            let waiter = state.pipeline.handle_frame(now, correlation_id)?;
+            (waiter, std::mem::take(&mut state.is_room_wanted))
+        };
+        if is_room_wanted {
+            self.room.notify_waiters();
+        }
+        let effect = waiter(Outcome::Answered(frame));
+        if !effect.throttle.is_zero() {
+            self.state
+                .lock()
+                .pipeline
+                .handle_throttle(now, effect.throttle);
+        }
+        effect.violation.map_or(Ok(()), Err)
+    }
+
+    /// The failure that follows from the time, if any.
+    pub(super) fn handle_timeout(&self, now: Instant) -> Option<ConnectionFailure> {
+        self.state.lock().pipeline.handle_timeout(now)
+    }
+}

@@ -1,0 +1,280 @@
+//! The connections of a client: one for metadata, and those to leaders as they are wanted.
+//!
+//! Each is opened once however many wait for it, in a task of its own, so that a slow broker delays
+//! nobody but those who want that very broker. Connections to leaders live as long as somebody uses
+//! them; the one for metadata lives as long as the client.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use wolff_codec::{BrokerId, PartitionId, Str};
+
+use super::attempt::{Attempt, Running};
+use crate::connection::{Connection, Settings, WeakConnection, establish};
+use crate::endpoint::Address;
+use crate::error::{HostError, HostReason};
+use crate::random::Random;
+use crate::transport::race_staggered;
+
+/// How long one host may be alone in being tried for metadata before the next one is tried as well.
+const STAGGER: Duration = Duration::from_secs(1);
+
+/// What a connection to a leader is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Purpose {
+    /// One partition alone.
+    Partition(Str, PartitionId),
+    /// Everything at that broker.
+    Broker(BrokerId),
+}
+
+#[derive(Default)]
+struct Slot {
+    address: Option<Address>,
+    connection: Option<WeakConnection>,
+    attempt: Option<Attempt<Connection, HostError>>,
+}
+
+#[derive(Default)]
+struct MetadataSlot {
+    connection: Option<Connection>,
+    attempt: Option<Attempt<Connection, Vec<HostError>>>,
+}
+
+struct State {
+    is_closed: bool,
+    metadata: MetadataSlot,
+    leaders: HashMap<Purpose, Slot>,
+    /// With so many slots, those that nobody uses are thrown away.
+    sweep_at: usize,
+    random: Random,
+}
+
+/// All connections of a client.
+pub(super) struct Connections {
+    settings: Settings,
+    bootstrap: Vec<Address>,
+    state: Mutex<State>,
+}
+
+impl Connections {
+    pub(super) fn new(settings: Settings, bootstrap: Vec<Address>, random: Random) -> Self {
+        let state = State {
+            is_closed: false,
+            metadata: MetadataSlot::default(),
+            leaders: HashMap::new(),
+            sweep_at: 64,
+            random,
+        };
+        Self {
+            settings,
+            bootstrap,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The connection for metadata. Where it has to be opened, `known` brokers are tried in random
+    /// order, then the bootstrap endpoints in theirs (KIP-899).
+    pub(super) async fn metadata(
+        self: &Arc<Self>,
+        known: Vec<Address>,
+    ) -> Result<Connection, Vec<HostError>> {
+        let outcome = {
+            let mut state = self.state.lock();
+            if state.is_closed {
+                return Err(self.all_bootstrap(&HostReason::ClientClosed));
+            }
+            if let Some(connection) = &state.metadata.connection
+                && !connection.is_closed()
+            {
+                return Ok(connection.clone());
+            }
+            let joined = state.metadata.attempt.as_ref().and_then(Attempt::join);
+            joined.unwrap_or_else(|| {
+                let candidates = self.candidates(known, &mut state.random);
+                let (attempt, running, outcome) = Attempt::start();
+                state.metadata.attempt = Some(attempt);
+                tokio::spawn(Arc::clone(self).open_metadata(candidates, running));
+                outcome
+            })
+        };
+        let abandoned = |_| Err(self.all_bootstrap(&HostReason::Abandoned));
+        outcome.await.unwrap_or_else(abandoned)
+    }
+
+    async fn open_metadata(
+        self: Arc<Self>,
+        candidates: Vec<Address>,
+        running: Running<Connection, Vec<HostError>>,
+    ) {
+        let attempts = candidates
+            .iter()
+            .map(|host| establish(&self.settings, host));
+        let mut outcome = race_staggered(attempts, STAGGER).await;
+        {
+            let mut state = self.state.lock();
+            state.metadata.attempt = None;
+            if state.is_closed {
+                outcome = Err(self.all_bootstrap(&HostReason::ClientClosed));
+            }
+            state.metadata.connection = outcome.as_ref().ok().cloned();
+        }
+        running.finish(&outcome);
+    }
+
+    /// The connection that serves `purpose`, to the broker at `address`.
+    pub(super) async fn leader(
+        self: &Arc<Self>,
+        purpose: Purpose,
+        address: Address,
+    ) -> Result<Connection, HostError> {
+        let outcome = {
+            let mut state = self.state.lock();
+            if state.is_closed {
+                return Err(HostError {
+                    host: address,
+                    reason: HostReason::ClientClosed,
+                });
+            }
+            state.sweep();
+            let slot = state.leaders.entry(purpose.clone()).or_default();
+            let is_there = slot.address.as_ref() == Some(&address);
+            if is_there
+                && let Some(connection) = slot.connection.as_ref().and_then(|weak| weak.upgrade())
+            {
+                return Ok(connection);
+            }
+            let joined = slot.attempt.as_ref().and_then(Attempt::join);
+            joined.filter(|_| is_there).unwrap_or_else(|| {
+                let (attempt, running, outcome) = Attempt::start();
+                // What was open to another broker goes when its last user goes.
+                *slot = Slot {
+                    address: Some(address.clone()),
+                    connection: None,
+                    attempt: Some(attempt),
+                };
+                tokio::spawn(Arc::clone(self).open_leader(purpose, address.clone(), running));
+                outcome
+            })
+        };
+        let abandoned = |_| {
+            Err(HostError {
+                host: address,
+                reason: HostReason::Abandoned,
+            })
+        };
+        outcome.await.unwrap_or_else(abandoned)
+    }
+
+    async fn open_leader(
+        self: Arc<Self>,
+        purpose: Purpose,
+        address: Address,
+        running: Running<Connection, HostError>,
+    ) {
+        let mut outcome = establish(&self.settings, &address).await;
+        {
+            let mut state = self.state.lock();
+            if state.is_closed {
+                outcome = Err(HostError {
+                    host: address,
+                    reason: HostReason::ClientClosed,
+                });
+            }
+            // Meanwhile the leader may have moved, and a newer attempt have taken the slot.
+            if let Some(slot) = state.leaders.get_mut(&purpose)
+                && (slot.attempt.as_ref()).is_some_and(|attempt| attempt.is(running.attempt()))
+            {
+                slot.attempt = None;
+                slot.connection = outcome.as_ref().ok().map(Connection::downgrade);
+            }
+        }
+        running.finish(&outcome);
+    }
+
+    /// Whether the connection for `purpose` was lost since the last time this was asked.
+    pub(super) fn take_lost(&self, purpose: &Purpose) -> bool {
+        let mut state = self.state.lock();
+        let Some(slot) = state.leaders.get_mut(purpose) else {
+            return false;
+        };
+        let is_lost = slot
+            .connection
+            .as_ref()
+            .is_some_and(WeakConnection::is_lost);
+        if is_lost {
+            slot.connection = None;
+        }
+        is_lost
+    }
+
+    /// Tries every bootstrap endpoint by itself, all at the same time.
+    pub(super) async fn probe(self: &Arc<Self>) -> Vec<(Address, Result<(), HostReason>)> {
+        let probe = |host: &Address| {
+            let (this, address) = (Arc::clone(self), host.clone());
+            let probe = tokio::spawn(async move { establish(&this.settings, &address).await });
+            (host.clone(), probe)
+        };
+        let probes: Vec<_> = self.bootstrap.iter().map(probe).collect();
+        let mut outcomes = Vec::new();
+        for (host, probe) in probes {
+            let outcome = match probe.await {
+                Ok(Ok(_connection)) => Ok(()),
+                Ok(Err(error)) => Err(error.reason),
+                Err(_gone) => Err(HostReason::Abandoned),
+            };
+            outcomes.push((host, outcome));
+        }
+        outcomes
+    }
+
+    /// Ends all connections, and lets nobody open another one.
+    pub(super) fn close(&self) {
+        let (metadata, leaders) = {
+            let mut state = self.state.lock();
+            state.is_closed = true;
+            let metadata = std::mem::take(&mut state.metadata);
+            (metadata, std::mem::take(&mut state.leaders))
+        };
+        if let Some(connection) = metadata.connection {
+            connection.close();
+        }
+        for connection in leaders.into_values().filter_map(|slot| slot.connection) {
+            connection.close();
+        }
+    }
+
+    fn candidates(&self, mut known: Vec<Address>, random: &mut Random) -> Vec<Address> {
+        random.shuffle(&mut known);
+        for host in &self.bootstrap {
+            if !known.contains(host) {
+                known.push(host.clone());
+            }
+        }
+        known
+    }
+
+    fn all_bootstrap(&self, reason: &HostReason) -> Vec<HostError> {
+        let error = |host: &Address| HostError {
+            host: host.clone(),
+            reason: reason.clone(),
+        };
+        self.bootstrap.iter().map(error).collect()
+    }
+}
+
+impl State {
+    /// Throws slots away that nobody uses; costs nothing on average.
+    fn sweep(&mut self) {
+        if self.leaders.len() < self.sweep_at {
+            return;
+        }
+        self.leaders.retain(|_, slot| {
+            let is_used = |weak: &WeakConnection| weak.upgrade().is_some() || weak.is_lost();
+            slot.attempt.is_some() || slot.connection.as_ref().is_some_and(is_used)
+        });
+        self.sweep_at = self.leaders.len().saturating_mul(2).max(64);
+    }
+}

@@ -1,0 +1,12 @@
+//! The part of a client that does things: it asks, connects, and keeps what it has learnt.
+
+mod leaders;
+
+mod questions;
+
+mod connections;
+
+mod attempt;
+
+pub use self::leaders::LeaderConnection;
+pub(crate) use self::leaders::Manager;

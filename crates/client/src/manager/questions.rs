@@ -1,0 +1,366 @@
+//! Asking the cluster: a task that runs while somebody waits for an answer, and not otherwise.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{sleep_until, timeout};
+use wolff_codec::messages::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseTopic,
+};
+use wolff_codec::{ErrorCode, Str};
+
+use super::connections::Connections;
+use crate::config::ClientConfig;
+use crate::connection::Connection;
+use crate::error::MetadataError;
+use crate::random::Random;
+use crate::topology::{Lookup, Refresh, TopicMetadata, Topology};
+
+type Answer = Result<Arc<TopicMetadata>, MetadataError>;
+
+/// Hosts that are asked in one go, before the question counts as failed.
+const ATTEMPTS: u32 = 3;
+
+struct State {
+    topology: Topology,
+    refresh: Refresh<oneshot::Sender<Answer>>,
+    random: Random,
+    /// Whether the asking task runs.
+    is_asking: bool,
+    is_closed: bool,
+}
+
+/// What is known about the cluster, and the way to learn more.
+pub(super) struct Questions {
+    connections: Arc<Connections>,
+    timeout: Duration,
+    allow_auto_topic_creation: bool,
+    state: Mutex<State>,
+    /// Rung when there is a new question.
+    asked: Notify,
+}
+
+enum Next {
+    Fetch(Vec<Str>),
+    Wait(Option<Instant>),
+    Rest,
+}
+
+impl Questions {
+    pub(super) fn new(
+        config: &ClientConfig,
+        connections: Arc<Connections>,
+        random: Random,
+    ) -> Self {
+        let interval = config.min_metadata_refresh_interval;
+        Self {
+            connections,
+            timeout: config.metadata_timeout,
+            allow_auto_topic_creation: config.allow_auto_topic_creation,
+            state: Mutex::new(State {
+                topology: Topology::default(),
+                refresh: Refresh::new(interval, config.reconnect_backoff),
+                random,
+                is_asking: false,
+                is_closed: false,
+            }),
+            asked: Notify::new(),
+        }
+    }
+
+    /// What is known about a topic; asks, or waits for the answer to a question, if it has to.
+    pub(super) async fn topic(self: &Arc<Self>, name: &str) -> Answer {
+        let answer = {
+            let mut state = self.state.lock();
+            if state.is_closed {
+                return Err(MetadataError::ClientClosed);
+            }
+            match state.refresh.lookup(now(), name) {
+                Lookup::Known => {
+                    if let Some(metadata) = state.topology.topic(name) {
+                        return Ok(metadata);
+                    }
+                }
+                Lookup::Refused(error) => return Err(error),
+                Lookup::Ask => {}
+            }
+            let (teller, answer) = oneshot::channel();
+            state.refresh.handle_wait(&name.into(), teller);
+            if !state.is_asking {
+                state.is_asking = true;
+                tokio::spawn(Arc::clone(self).ask());
+            }
+            answer
+        };
+        self.asked.notify_one();
+        answer.await.unwrap_or(Err(MetadataError::Abandoned))
+    }
+
+    /// As [`Questions::topic`], but where lookups create topics it waits until the new one is there.
+    pub(super) async fn topic_or_create(self: &Arc<Self>, name: &str) -> Answer {
+        if !self.allow_auto_topic_creation {
+            return self.topic(name).await;
+        }
+        let attempts = async {
+            loop {
+                match self.topic(name).await {
+                    Err(MetadataError::Topic { code, .. }) if is_being_created(code) => {
+                        self.mark_stale(name);
+                    }
+                    answer => return answer,
+                }
+            }
+        };
+        let late = MetadataError::TimedOut(self.timeout);
+        timeout(self.timeout, attempts).await.unwrap_or(Err(late))
+    }
+
+    /// Looks at what is known.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&Topology) -> T) -> T {
+        look(&self.state.lock().topology)
+    }
+
+    /// Changes what is known, by a hint from elsewhere.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Topology) -> T) -> T {
+        change(&mut self.state.lock().topology)
+    }
+
+    pub(super) fn mark_stale(&self, topic: &str) {
+        self.state.lock().refresh.mark_stale(topic);
+    }
+
+    pub(super) fn handle_disconnect(&self, topic: &str) {
+        self.state.lock().refresh.handle_disconnect(topic);
+    }
+
+    pub(super) fn forget(&self, topic: &str) {
+        let mut state = self.state.lock();
+        state.refresh.forget(topic);
+        state.topology.forget_topic(topic);
+    }
+
+    /// Nobody gets an answer any more.
+    pub(super) fn close(&self) {
+        let waiting = {
+            let mut state = self.state.lock();
+            state.is_closed = true;
+            state.refresh.handle_close()
+        };
+        for teller in waiting {
+            let _ = teller.send(Err(MetadataError::ClientClosed));
+        }
+        self.asked.notify_one();
+    }
+
+    /// The connection for metadata.
+    pub(super) async fn connection(&self) -> Result<Connection, MetadataError> {
+        if self.state.lock().is_closed {
+            return Err(MetadataError::ClientClosed);
+        }
+        let known = self.read(Topology::addresses);
+        let connection = self.connections.metadata(known).await;
+        connection.map_err(MetadataError::Unreachable)
+    }
+
+    /// Asks about `topics`, or about all with `None`, and takes the brokers from the answer.
+    pub(super) async fn fetch(
+        &self,
+        topics: Option<&[Str]>,
+    ) -> Result<MetadataResponse, MetadataError> {
+        let request = MetadataRequest {
+            topics: topics.map(|names| names.iter().map(named).collect()),
+            // To list topics must not create any.
+            allow_auto_topic_creation: self.allow_auto_topic_creation && topics.is_some(),
+            ..MetadataRequest::default()
+        };
+        let late = MetadataError::TimedOut(self.timeout);
+        timeout(self.timeout, self.fetch_somewhere(&request))
+            .await
+            .unwrap_or(Err(late))
+    }
+
+    /// A connection that has been idle may be gone without having noticed, and a broker may be stuck:
+    /// neither is a reason to fail while another broker can be asked.
+    async fn fetch_somewhere(
+        &self,
+        request: &MetadataRequest,
+    ) -> Result<MetadataResponse, MetadataError> {
+        let patience = self.timeout / (ATTEMPTS - 1);
+        let mut last = MetadataError::TimedOut(self.timeout);
+        for _ in 0..ATTEMPTS {
+            let connection = self.connection().await?;
+            match timeout(patience, connection.request(request)).await {
+                Ok(Ok(answer)) if answer.error_code == ErrorCode::REBOOTSTRAP_REQUIRED => {
+                    // KIP-1102: what this broker knows is of no use any more.
+                    connection.close();
+                    self.change(Topology::forget_brokers);
+                    last = MetadataError::Refused(answer.error_code);
+                }
+                Ok(Ok(answer)) if answer.error_code.is_ok() => {
+                    self.change(|topology| topology.handle_brokers(&answer));
+                    return Ok(answer);
+                }
+                Ok(Ok(answer)) => return Err(MetadataError::Refused(answer.error_code)),
+                Ok(Err(error)) if error.is_connection_lost() => {
+                    last = MetadataError::Request(error);
+                }
+                Ok(Err(error)) => return Err(MetadataError::Request(error)),
+                Err(_elapsed) => connection.close(),
+            }
+        }
+        Err(last)
+    }
+
+    /// The asking task: runs until nobody waits.
+    async fn ask(self: Arc<Self>) {
+        let asking = Asking {
+            questions: self,
+            is_done: false,
+        };
+        let this = &asking.questions;
+        loop {
+            match this.next() {
+                Next::Rest => break,
+                Next::Fetch(topics) => {
+                    let outcome = this.fetch(Some(&topics)).await;
+                    this.handle_outcome(&topics, outcome);
+                }
+                Next::Wait(until) => {
+                    let until = until.map_or_else(far_away, Into::into);
+                    tokio::select! {
+                        biased;
+                        () = this.asked.notified() => {}
+                        () = sleep_until(until) => {}
+                    }
+                }
+            }
+        }
+        asking.finish();
+    }
+
+    fn next(&self) -> Next {
+        let mut state = self.state.lock();
+        if let Some(topics) = state.refresh.poll_fetch(now()) {
+            return Next::Fetch(topics);
+        }
+        if state.is_closed || !state.refresh.is_busy() {
+            state.is_asking = false;
+            return Next::Rest;
+        }
+        Next::Wait(state.refresh.poll_timeout())
+    }
+
+    fn handle_outcome(&self, topics: &[Str], outcome: Result<MetadataResponse, MetadataError>) {
+        let mut told: Vec<(oneshot::Sender<Answer>, Answer)> = Vec::new();
+        {
+            let mut state = self.state.lock();
+            let State {
+                topology,
+                refresh,
+                random,
+                ..
+            } = &mut *state;
+            match outcome {
+                Ok(response) => {
+                    let mut answers = HashMap::new();
+                    for answer in &response.topics {
+                        if let Some(name) = &answer.name {
+                            answers.entry(name).or_insert(answer);
+                        }
+                    }
+                    let take = |name: &Str| {
+                        let answer = answers.get(name).copied();
+                        (name.clone(), handle_topic(topology, name, answer))
+                    };
+                    let outcomes: HashMap<Str, Answer> = topics.iter().map(take).collect();
+                    let waiting = refresh.handle_answer(topics, |name| {
+                        outcomes
+                            .get(name)
+                            .and_then(|answer| answer.as_ref().err().cloned())
+                    });
+                    for (name, tellers) in waiting {
+                        if let Some(answer) = outcomes.get(&name) {
+                            told.extend(tellers.into_iter().map(|teller| (teller, answer.clone())));
+                        }
+                    }
+                }
+                Err(error) => {
+                    let waiting = refresh.handle_failure(now(), topics, random.next());
+                    told.extend(
+                        waiting
+                            .into_iter()
+                            .map(|teller| (teller, Err(error.clone()))),
+                    );
+                }
+            }
+        }
+        for (teller, answer) in told {
+            let _ = teller.send(answer);
+        }
+    }
+}
+
+/// The asking task's mark. A runtime that shuts down drops the task in the middle: then somebody
+/// else must be able to ask, and nobody may wait for ever.
+struct Asking {
+    questions: Arc<Questions>,
+    is_done: bool,
+}
+
+impl Asking {
+    fn finish(mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let mut state = self.questions.state.lock();
+            state.is_asking = false;
+            drop(state.refresh.handle_close());
+        }
+    }
+}
+
+fn handle_topic(
+    topology: &mut Topology,
+    name: &Str,
+    answer: Option<&MetadataResponseTopic>,
+) -> Answer {
+    let answer = answer.ok_or_else(|| MetadataError::LeftOut(name.clone()))?;
+    topology
+        .handle_topic(name, answer)
+        .map_err(|code| MetadataError::Topic {
+            topic: name.clone(),
+            code,
+        })
+}
+
+fn named(name: &Str) -> MetadataRequestTopic {
+    MetadataRequestTopic {
+        name: Some(name.clone()),
+        ..MetadataRequestTopic::default()
+    }
+}
+
+/// What brokers say while a topic comes into being.
+fn is_being_created(code: ErrorCode) -> bool {
+    [
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        ErrorCode::LEADER_NOT_AVAILABLE,
+    ]
+    .contains(&code)
+}
+
+/// The runtime's clock, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn far_away() -> tokio::time::Instant {
+    tokio::time::Instant::now() + Duration::from_secs(24 * 60 * 60)
+}

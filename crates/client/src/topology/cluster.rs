@@ -1,0 +1,237 @@
+//! Brokers and topics together: answers go in, leaders and events come out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use wolff_codec::messages::{MetadataResponse, MetadataResponseTopic};
+use wolff_codec::{BrokerId, LeaderEpoch, PartitionId};
+use wolff_codec::{ErrorCode, Str};
+
+use super::merge::merge;
+use super::metadata::{BrokerMetadata, ClusterMetadata, TopicMetadata};
+use crate::endpoint::Address;
+
+/// So many answers in a row must say the same against what is known before they are believed,
+/// where no topic id decides. One broker that is behind does not say it three times, a second
+/// apart; a topic that was recreated on old brokers does for ever.
+const CONTRADICTIONS_TO_BELIEVE: u32 = 3;
+
+/// Who leads a partition, and where to find that broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Leader {
+    pub(crate) broker: BrokerId,
+    pub(crate) epoch: LeaderEpoch,
+    pub(crate) address: Address,
+}
+
+/// Why there is no leader to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoLeader {
+    /// Nothing is known about the topic.
+    UnknownTopic,
+    /// The topic has fewer partitions.
+    UnknownPartition,
+    /// The broker's reason.
+    Code(ErrorCode),
+}
+
+#[derive(Debug)]
+struct Known {
+    metadata: Arc<TopicMetadata>,
+    contradictions: u32,
+    /// The cluster said that there is no such topic: what comes next under its name is another one.
+    is_gone: bool,
+}
+
+/// What is known about the cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Topology {
+    cluster: Arc<ClusterMetadata>,
+    topics: HashMap<Str, Known>,
+}
+
+impl Topology {
+    /// The brokers, as far as they are known.
+    pub(crate) fn cluster(&self) -> Arc<ClusterMetadata> {
+        Arc::clone(&self.cluster)
+    }
+
+    /// The brokers that can be connected to.
+    pub(crate) fn addresses(&self) -> Vec<Address> {
+        let brokers = self.cluster.brokers.iter();
+        brokers
+            .filter_map(|broker| broker.address.clone())
+            .collect()
+    }
+
+    /// What is known about a topic.
+    pub(crate) fn topic(&self, name: &str) -> Option<Arc<TopicMetadata>> {
+        self.topics.get(name).map(|known| known.metadata.clone())
+    }
+
+    /// Who leads the partition.
+    pub(crate) fn leader(&self, topic: &str, partition: PartitionId) -> Result<Leader, NoLeader> {
+        let known = self.topics.get(topic).ok_or(NoLeader::UnknownTopic)?;
+        let partition = known
+            .metadata
+            .partition(partition)
+            .ok_or(NoLeader::UnknownPartition)?;
+        if !partition.error.is_ok() {
+            return Err(NoLeader::Code(partition.error));
+        }
+        partition
+            .leader
+            .and_then(|leader| self.cluster.broker(leader))
+            .and_then(|broker| {
+                Some(Leader {
+                    broker: broker.id,
+                    epoch: partition.leader_epoch,
+                    address: broker.address.clone()?,
+                })
+            })
+            // A leader that is not among the brokers has just gone down.
+            .ok_or(NoLeader::Code(ErrorCode::LEADER_NOT_AVAILABLE))
+    }
+
+    /// Forgets the brokers, so that the bootstrap endpoints are asked (KIP-1102).
+    pub(crate) fn forget_brokers(&mut self) {
+        self.cluster = Arc::default();
+    }
+
+    /// Forgets a topic that nobody asks for any more.
+    pub(crate) fn forget_topic(&mut self, name: &str) {
+        self.topics.remove(name);
+    }
+
+    /// Takes the brokers from an answer. An empty list, as brokers give it while they start, changes
+    /// nothing.
+    pub(crate) fn handle_brokers(&mut self, answer: &MetadataResponse) {
+        if answer.brokers.is_empty() {
+            return;
+        }
+        let mut brokers: Vec<_> = answer
+            .brokers
+            .iter()
+            .map(|broker| BrokerMetadata {
+                id: broker.node_id,
+                address: Address::advertised(&broker.host, broker.port),
+                rack: broker.rack.as_deref().map(Str::from),
+            })
+            .collect();
+        brokers.sort_by_key(|broker| broker.id);
+        brokers.dedup_by_key(|broker| broker.id);
+        let cluster = ClusterMetadata {
+            cluster_id: answer.cluster_id.as_deref().map(Str::from),
+            controller: Some(answer.controller_id).filter(|id| *id > BrokerId::NONE),
+            brokers,
+        };
+        if *self.cluster != cluster {
+            self.cluster = Arc::new(cluster);
+        }
+    }
+
+    /// Takes what an answer says about the topic `name`.
+    ///
+    /// # Errors
+    /// The broker's code when it speaks of the topic as a whole; what is known stays.
+    pub(crate) fn handle_topic(
+        &mut self,
+        name: &Str,
+        answer: &MetadataResponseTopic,
+    ) -> Result<Arc<TopicMetadata>, ErrorCode> {
+        if !answer.error_code.is_ok() {
+            if answer.error_code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+                && let Some(known) = self.topics.get_mut(name)
+            {
+                known.is_gone = true;
+            }
+            return Err(answer.error_code);
+        }
+        if answer.partitions.is_empty() {
+            // No topic has no partitions: the broker has heard of it, but not yet the rest.
+            return Err(ErrorCode::LEADER_NOT_AVAILABLE);
+        }
+        let known = self.topics.get(name);
+        let mut merged = merge(name, known.map(|known| &*known.metadata), answer);
+        let mut contradictions = 0;
+        if merged.is_contradicted {
+            contradictions = known
+                .map_or(0, |known| known.contradictions)
+                .saturating_add(1);
+            if contradictions >= CONTRADICTIONS_TO_BELIEVE
+                || known.is_some_and(|known| known.is_gone)
+            {
+                merged = merge(name, None, answer);
+                contradictions = 0;
+            }
+        }
+        if merged.is_recreated {
+            tracing::warn!(topic = %name, id = %merged.metadata.topic_id, "topic was recreated");
+        }
+        let metadata = match known {
+            Some(known) if *known.metadata == merged.metadata => Arc::clone(&known.metadata),
+            _ => Arc::new(merged.metadata),
+        };
+        let known = Known {
+            metadata: Arc::clone(&metadata),
+            contradictions,
+            is_gone: false,
+        };
+        self.topics.insert(name.clone(), known);
+        Ok(metadata)
+    }
+
+    /// Takes the leader that a Produce answer hints at (KIP-951), where that is news.
+    ///
+    /// Gives whether it was: then there is no need to ask for metadata.
+    pub(crate) fn handle_leader_hint(
+        &mut self,
+        topic: &str,
+        partition: PartitionId,
+        leader: BrokerId,
+        epoch: LeaderEpoch,
+        address: Option<Address>,
+    ) -> bool {
+        let Some(known) = self.topics.get_mut(topic) else {
+            return false;
+        };
+        let is_news = known
+            .metadata
+            .partition(partition)
+            .is_some_and(|known| epoch > known.leader_epoch);
+        let has_address = address.is_some()
+            || (self.cluster.broker(leader)).is_some_and(|broker| broker.address.is_some());
+        if !is_news || !has_address || leader <= BrokerId::NONE {
+            return false;
+        }
+        let mut metadata = TopicMetadata::clone(&known.metadata);
+        for entry in &mut metadata.partitions {
+            if entry.partition == partition {
+                entry.leader = Some(leader);
+                entry.leader_epoch = epoch;
+                entry.error = ErrorCode::NONE;
+            }
+        }
+        known.metadata = Arc::new(metadata);
+        if let Some(address) = address {
+            self.learn_address(leader, address);
+        }
+        true
+    }
+
+    fn learn_address(&mut self, id: BrokerId, address: Address) {
+        let mut cluster = ClusterMetadata::clone(&self.cluster);
+        match cluster.brokers.iter_mut().find(|broker| broker.id == id) {
+            Some(broker) => broker.address = Some(address),
+            None => {
+                cluster.brokers.push(BrokerMetadata {
+                    id,
+                    address: Some(address),
+                    rack: None,
+                });
+                cluster.brokers.sort_by_key(|broker| broker.id);
+            }
+        }
+        self.cluster = Arc::new(cluster);
+    }
+}

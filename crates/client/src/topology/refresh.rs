@@ -1,0 +1,423 @@
+//! When to ask the cluster about topics: once for all who wait, and not too often.
+//!
+//! ```text
+//! lookup: known and not stale -> answered at once;   else -> wait
+//! poll_fetch: nobody is asking, and a topic's pause is over -> ask for all such topics together
+//! handle_outcome: everybody who waited is told; a failure makes the next pause longer
+//! ```
+//! `W` is whoever waits. `mark_stale` while an answer is on its way makes a second question
+//! necessary: that answer may be older than the mark.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use wolff_codec::Str;
+
+use crate::backoff::{Backoff, BackoffPolicy};
+use crate::error::MetadataError;
+
+/// The shortest pause between two questions about a topic whose leader was lost in between.
+const PAUSE_AFTER_DISCONNECT: Duration = Duration::from_millis(100);
+
+/// As many topics are asked for in one request.
+const TOPICS_PER_FETCH: usize = 1_000;
+
+/// What [`Refresh::lookup`] says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// What is known can be used.
+    Known,
+    /// The cluster has just refused, and would refuse again.
+    Refused(MetadataError),
+    /// Join those who wait.
+    Ask,
+}
+
+#[derive(Debug)]
+struct Record<W> {
+    is_known: bool,
+    is_stale: bool,
+    is_asked: bool,
+    /// Since the last question, a connection to one of its leaders was lost.
+    is_disconnected: bool,
+    last_asked: Option<Instant>,
+    refused: Option<MetadataError>,
+    /// Wait for the answer that is on its way.
+    asked: Vec<W>,
+    /// Wait for the next question.
+    waiting: Vec<W>,
+}
+
+impl<W> Default for Record<W> {
+    fn default() -> Self {
+        Self {
+            is_known: false,
+            is_stale: false,
+            is_asked: false,
+            is_disconnected: false,
+            last_asked: None,
+            refused: None,
+            asked: Vec::new(),
+            waiting: Vec::new(),
+        }
+    }
+}
+
+impl<W> Record<W> {
+    fn due(&self, interval: Duration) -> Option<Instant> {
+        let pause = if self.is_disconnected {
+            PAUSE_AFTER_DISCONNECT.min(interval)
+        } else {
+            interval
+        };
+        self.last_asked.map(|asked| asked + pause)
+    }
+}
+
+/// Throttled, single-flight questions about topics.
+#[derive(Debug)]
+pub(crate) struct Refresh<W> {
+    interval: Duration,
+    topics: HashMap<Str, Record<W>>,
+    /// Topics with somebody in `waiting`, in a defined order.
+    wanted: BTreeSet<Str>,
+    is_asking: bool,
+    backoff: Backoff,
+    not_before: Option<Instant>,
+}
+
+impl<W> Refresh<W> {
+    /// Asks about the same topic at most once per `interval`.
+    pub(crate) fn new(interval: Duration, after_failure: BackoffPolicy) -> Self {
+        Self {
+            interval,
+            topics: HashMap::new(),
+            wanted: BTreeSet::new(),
+            is_asking: false,
+            backoff: Backoff::new(after_failure),
+            not_before: None,
+        }
+    }
+
+    /// Whether what is known about `topic` can be used.
+    pub(crate) fn lookup(&self, now: Instant, topic: &str) -> Lookup {
+        let Some(record) = self.topics.get(topic) else {
+            return Lookup::Ask;
+        };
+        if record.is_stale || record.is_asked {
+            return Lookup::Ask;
+        }
+        if let Some(error) = &record.refused {
+            let is_recent = record.due(self.interval).is_some_and(|due| now < due);
+            return if is_recent {
+                Lookup::Refused(error.clone())
+            } else {
+                Lookup::Ask
+            };
+        }
+        if record.is_known {
+            Lookup::Known
+        } else {
+            Lookup::Ask
+        }
+    }
+
+    /// Somebody waits for the next answer about `topic`.
+    pub(crate) fn handle_wait(&mut self, topic: &Str, waiter: W) {
+        let record = self.topics.entry(topic.clone()).or_default();
+        if record.is_asked && !record.is_stale {
+            record.asked.push(waiter);
+        } else {
+            record.waiting.push(waiter);
+            self.wanted.insert(topic.clone());
+        }
+    }
+
+    /// What is known about `topic` has proved wrong.
+    pub(crate) fn mark_stale(&mut self, topic: &str) {
+        if let Some(record) = self.topics.get_mut(topic) {
+            record.is_stale = true;
+        }
+    }
+
+    /// A connection to a leader of `topic` was lost: the next question need not wait long.
+    pub(crate) fn handle_disconnect(&mut self, topic: &str) {
+        if let Some(record) = self.topics.get_mut(topic) {
+            record.is_stale = true;
+            record.is_disconnected = true;
+        }
+    }
+
+    /// Forgets `topic`, as if it had never been asked for. Those who wait still get an answer.
+    pub(crate) fn forget(&mut self, topic: &str) {
+        if self
+            .topics
+            .get(topic)
+            .is_some_and(|record| record.waiting.is_empty() && !record.is_asked)
+        {
+            self.topics.remove(topic);
+        }
+    }
+
+    /// Whether somebody waits for an answer or for a question.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_asking || !self.wanted.is_empty()
+    }
+
+    /// The topics to ask about now. The answer must be given to [`Self::handle_outcome`].
+    pub(crate) fn poll_fetch(&mut self, now: Instant) -> Option<Vec<Str>> {
+        if self.is_asking || self.not_before.is_some_and(|until| now < until) {
+            return None;
+        }
+        let interval = self.interval;
+        let mut due = Vec::new();
+        for topic in &self.wanted {
+            if let Some(record) = self.topics.get_mut(topic)
+                && record.due(interval).is_none_or(|due| due <= now)
+                && due.len() < TOPICS_PER_FETCH
+            {
+                record.is_asked = true;
+                record.is_stale = false;
+                record.is_disconnected = false;
+                record.last_asked = Some(now);
+                record.asked.append(&mut record.waiting);
+                due.push(topic.clone());
+            }
+        }
+        if due.is_empty() {
+            return None;
+        }
+        for topic in &due {
+            self.wanted.remove(topic);
+        }
+        self.is_asking = true;
+        Some(due)
+    }
+
+    /// When [`Self::poll_fetch`] will have something, if nothing else happens.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_asking {
+            return None;
+        }
+        let records = self
+            .wanted
+            .iter()
+            .filter_map(|topic| self.topics.get(topic));
+        let earliest = records.map(|record| record.due(self.interval)).min()?;
+        earliest.max(self.not_before)
+    }
+
+    /// The question about `topics` is answered: `verdict` says how, for each of them.
+    ///
+    /// Gives everybody who waited, with the topic that they waited for.
+    pub(crate) fn handle_answer(
+        &mut self,
+        topics: &[Str],
+        mut verdict: impl FnMut(&Str) -> Option<MetadataError>,
+    ) -> Vec<(Str, Vec<W>)> {
+        self.is_asking = false;
+        self.backoff.reset();
+        self.not_before = None;
+        let mut told = Vec::new();
+        for topic in topics {
+            if let Some(record) = self.topics.get_mut(topic) {
+                record.is_asked = false;
+                record.refused = verdict(topic);
+                record.is_known |= record.refused.is_none();
+                told.push((topic.clone(), std::mem::take(&mut record.asked)));
+            }
+        }
+        told
+    }
+
+    /// The question about `topics` failed as a whole; `random` is any number.
+    pub(crate) fn handle_failure(&mut self, now: Instant, topics: &[Str], random: u64) -> Vec<W> {
+        self.is_asking = false;
+        self.not_before = Some(now + self.backoff.next_delay(random));
+        let mut told = Vec::new();
+        for topic in topics {
+            if let Some(record) = self.topics.get_mut(topic) {
+                record.is_asked = false;
+                record.is_stale = true;
+                // The question got no answer, so that the next one is the first again; `not_before`
+                // keeps it from coming too soon.
+                record.last_asked = None;
+                told.append(&mut record.asked);
+            }
+        }
+        told
+    }
+
+    /// Gives everybody who waits for anything.
+    pub(crate) fn handle_close(&mut self) -> Vec<W> {
+        self.is_asking = false;
+        self.wanted.clear();
+        let records = self.topics.drain();
+        records
+            .flat_map(|(_, record)| record.asked.into_iter().chain(record.waiting))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wolff_codec::ErrorCode;
+
+    const INTERVAL: Duration = Duration::from_secs(1);
+
+    struct Clock(Instant);
+
+    impl Clock {
+        fn at(&self, millis: u64) -> Instant {
+            self.0 + Duration::from_millis(millis)
+        }
+    }
+
+    fn start() -> (Clock, Refresh<u32>) {
+        let policy = BackoffPolicy {
+            jitter: 0.0,
+            ..BackoffPolicy::default()
+        };
+        (Clock(Instant::now()), Refresh::new(INTERVAL, policy))
+    }
+
+    fn topics(names: &[&str]) -> Vec<Str> {
+        names.iter().map(|name| Str::from(*name)).collect()
+    }
+
+    fn waiters(told: Vec<(Str, Vec<u32>)>) -> Vec<u32> {
+        told.into_iter().flat_map(|(_, waiters)| waiters).collect()
+    }
+
+    fn refused(topic: &Str) -> Option<MetadataError> {
+        Some(MetadataError::Topic {
+            topic: topic.clone(),
+            code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        })
+    }
+
+    #[test]
+    fn all_who_wait_share_one_question() {
+        let (clock, mut refresh) = start();
+        let names = topics(&["a", "b"]);
+        refresh.handle_wait(&names[0], 1);
+        refresh.handle_wait(&names[1], 2);
+        assert_eq!(refresh.poll_fetch(clock.at(0)), Some(names.clone()));
+        refresh.handle_wait(&names[0], 3);
+        assert_eq!(refresh.poll_fetch(clock.at(5)), None, "one at a time");
+        assert_eq!(refresh.poll_timeout(), None);
+        assert_eq!(waiters(refresh.handle_answer(&names, |_| None)), [1, 3, 2]);
+        assert_eq!(refresh.lookup(clock.at(6), "a"), Lookup::Known);
+        assert!(!refresh.is_busy());
+    }
+
+    #[test]
+    fn a_topic_is_asked_for_once_per_interval_and_others_do_not_wait_for_it() {
+        let (clock, mut refresh) = start();
+        let a = topics(&["a"]);
+        refresh.handle_wait(&a[0], 1);
+        refresh.poll_fetch(clock.at(0)).unwrap();
+        refresh.handle_answer(&a, |_| None);
+
+        refresh.mark_stale("a");
+        assert_eq!(refresh.lookup(clock.at(10), "a"), Lookup::Ask);
+        refresh.handle_wait(&a[0], 2);
+        assert_eq!(refresh.poll_fetch(clock.at(10)), None);
+        assert_eq!(refresh.poll_timeout(), Some(clock.at(1000)));
+        refresh.handle_wait(&"b".into(), 3);
+        assert_eq!(refresh.poll_fetch(clock.at(10)), Some(topics(&["b"])));
+        refresh.handle_answer(&topics(&["b"]), |_| None);
+        assert_eq!(refresh.poll_fetch(clock.at(999)), None);
+        assert_eq!(refresh.poll_fetch(clock.at(1000)), Some(a));
+    }
+
+    #[test]
+    fn a_lost_leader_shortens_the_pause_once() {
+        let (clock, mut refresh) = start();
+        let a = topics(&["a"]);
+        refresh.handle_wait(&a[0], 1);
+        refresh.poll_fetch(clock.at(0)).unwrap();
+        refresh.handle_answer(&a, |_| None);
+        for round in 1..4 {
+            refresh.handle_disconnect("a");
+            refresh.handle_wait(&a[0], 2);
+            assert_eq!(refresh.poll_fetch(clock.at(round * 100 - 1)), None);
+            assert_eq!(refresh.poll_fetch(clock.at(round * 100)), Some(a.clone()));
+            refresh.handle_answer(&a, |_| None);
+        }
+        refresh.mark_stale("a");
+        refresh.handle_wait(&a[0], 3);
+        assert_eq!(refresh.poll_timeout(), Some(clock.at(1300)));
+    }
+
+    #[test]
+    fn a_mark_during_a_question_makes_a_second_one() {
+        let (clock, mut refresh) = start();
+        let a = topics(&["a"]);
+        refresh.handle_wait(&a[0], 1);
+        refresh.poll_fetch(clock.at(0)).unwrap();
+        refresh.mark_stale("a");
+        refresh.handle_wait(&a[0], 2);
+        assert_eq!(waiters(refresh.handle_answer(&a, |_| None)), [1]);
+        assert_eq!(refresh.lookup(clock.at(1), "a"), Lookup::Ask);
+        assert_eq!(refresh.poll_fetch(clock.at(1000)), Some(a.clone()));
+        assert_eq!(waiters(refresh.handle_answer(&a, |_| None)), [2]);
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_for_one_interval() {
+        let (clock, mut refresh) = start();
+        let a = topics(&["a"]);
+        refresh.handle_wait(&a[0], 1);
+        refresh.poll_fetch(clock.at(0)).unwrap();
+        refresh.handle_answer(&a, refused);
+        let refusal = refused(&a[0]).unwrap();
+        assert_eq!(refresh.lookup(clock.at(999), "a"), Lookup::Refused(refusal));
+        assert_eq!(refresh.lookup(clock.at(1000), "a"), Lookup::Ask);
+        refresh.mark_stale("a");
+        assert_eq!(refresh.lookup(clock.at(10), "a"), Lookup::Ask);
+    }
+
+    #[test]
+    fn failures_make_the_pause_longer_for_everybody() {
+        let (clock, mut refresh) = start();
+        let mut now = 0;
+        refresh.handle_wait(&"a".into(), 7);
+        for pause in [0, 50, 100, 200] {
+            let asked = refresh.poll_fetch(clock.at(now)).unwrap();
+            assert_eq!(refresh.handle_failure(clock.at(now), &asked, 0), [7]);
+            refresh.handle_wait(&"a".into(), 7);
+            now += pause;
+            assert_eq!(refresh.poll_timeout(), Some(clock.at(now)));
+        }
+    }
+
+    #[test]
+    fn closing_gives_back_everybody() {
+        let (clock, mut refresh) = start();
+        refresh.handle_wait(&"a".into(), 1);
+        refresh.poll_fetch(clock.at(0)).unwrap();
+        refresh.handle_wait(&"a".into(), 2);
+        refresh.handle_wait(&"b".into(), 3);
+        let mut told = refresh.handle_close();
+        told.sort_unstable();
+        assert_eq!(told, [1, 2, 3]);
+        assert!(!refresh.is_busy());
+    }
+
+    #[test]
+    fn a_forgotten_topic_is_asked_for_as_if_new() {
+        let (clock, mut refresh) = start();
+        let a = topics(&["a"]);
+        refresh.handle_wait(&a[0], 1);
+        refresh.forget("a");
+        refresh.poll_fetch(clock.at(0)).unwrap();
+        refresh.forget("a");
+        assert_eq!(waiters(refresh.handle_answer(&a, |_| None)), [1]);
+        refresh.forget("a");
+        assert_eq!(refresh.lookup(clock.at(0), "a"), Lookup::Ask);
+        refresh.handle_wait(&a[0], 2);
+        assert_eq!(refresh.poll_fetch(clock.at(1)), Some(a));
+    }
+}

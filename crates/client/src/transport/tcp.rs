@@ -1,0 +1,160 @@
+//! Dialling over TCP: every address a name stands for, with the socket options that keep it alive.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::dial::{BoxStream, Dial, DialFuture};
+use super::race::race_staggered;
+use crate::config::SocketOptions;
+use crate::endpoint::Address;
+use crate::error::HostReason;
+
+/// How long an attempt to one network address may be alone before the next one starts beside it.
+/// RFC 8305 recommends 250 ms.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// Dials plain TCP. Names are resolved anew for every attempt, so that a moved broker is found.
+#[derive(Debug, Clone, Default)]
+pub struct TcpDialer {
+    options: SocketOptions,
+}
+
+impl TcpDialer {
+    /// A dialer that gives each socket these options.
+    pub fn new(options: SocketOptions) -> Self {
+        Self { options }
+    }
+
+    async fn connect(&self, address: &Address) -> Result<TcpStream, HostReason> {
+        let resolved = tokio::net::lookup_host((address.host(), address.port()))
+            .await
+            .map_err(|error| HostReason::NameNotFound(error.to_string()))?;
+        let attempts = resolved.map(|address| self.connect_one(address));
+        race_staggered(attempts, STAGGER)
+            .await
+            .map_err(|failures| tell_best(failures).unwrap_or_else(no_addresses))
+    }
+
+    async fn connect_one(&self, address: SocketAddr) -> Result<TcpStream, io::Error> {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        // Buffer sizes decide the window scale, so they come before the handshake.
+        if let Some(bytes) = self.options.send_buffer_bytes {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        if let Some(bytes) = self.options.receive_buffer_bytes {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        if let Some(local) = self.options.bind_address {
+            socket.bind(SocketAddr::new(local, 0))?;
+        }
+        let stream = socket.connect(address).await?;
+        stream.set_nodelay(self.options.nodelay)?;
+        keep_alive(&SockRef::from(&stream), &self.options)?;
+        Ok(stream)
+    }
+}
+
+impl Dial for TcpDialer {
+    fn dial<'a>(&'a self, address: &'a Address) -> DialFuture<'a> {
+        Box::pin(async move {
+            let stream = self.connect(address).await?;
+            Ok(Box::new(stream) as BoxStream)
+        })
+    }
+}
+
+fn keep_alive(socket: &SockRef<'_>, options: &SocketOptions) -> io::Result<()> {
+    if let Some(idle) = options.keepalive {
+        // The kernel counts in seconds, and refuses zero.
+        let idle = idle.max(Duration::from_secs(1));
+        let interval = (idle / 3).max(Duration::from_secs(1));
+        let probes = TcpKeepalive::new().with_time(idle).with_interval(interval);
+        socket.set_tcp_keepalive(&probes)?;
+    }
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    if let Some(timeout) = options.user_timeout {
+        socket.set_tcp_user_timeout(Some(timeout))?;
+    }
+    Ok(())
+}
+
+/// Of several failures the one that says most: somebody who refused is nearer than silence.
+fn tell_best(failures: Vec<io::Error>) -> Option<HostReason> {
+    let reasons = failures.into_iter().map(HostReason::from);
+    reasons.min_by_key(|reason| match reason {
+        HostReason::Refused => 0,
+        HostReason::Io(_) => 1,
+        _ => 2,
+    })
+}
+
+fn no_addresses() -> HostReason {
+    HostReason::NameNotFound("the name stands for no address".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    async fn listener() -> (TcpListener, Address) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, Address::new("127.0.0.1", port))
+    }
+
+    #[tokio::test]
+    async fn the_socket_gets_its_options() {
+        let (_listener, address) = listener().await;
+        let dialer = TcpDialer::new(SocketOptions {
+            send_buffer_bytes: Some(65_536),
+            receive_buffer_bytes: Some(65_536),
+            bind_address: Some("127.0.0.1".parse().unwrap()),
+            ..SocketOptions::default()
+        });
+        let stream = dialer.connect(&address).await.unwrap();
+        assert!(stream.nodelay().unwrap());
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert!(socket.send_buffer_size().unwrap() >= 65_536);
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            socket.tcp_user_timeout().unwrap(),
+            Some(Duration::from_secs(30))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_told_as_refused() {
+        let (listener, address) = listener().await;
+        drop(listener);
+        let outcome = TcpDialer::default().connect(&address).await;
+        assert_eq!(outcome.unwrap_err(), HostReason::Refused);
+    }
+
+    #[tokio::test]
+    async fn every_address_of_a_name_is_tried() {
+        // Commonly ::1 comes first, where nobody listens; where it does not, nothing is lost.
+        let (listener, address) = listener().await;
+        let localhost = Address::new("localhost", address.port());
+        let accepted = tokio::spawn(async move { listener.accept().await.map(drop) });
+        TcpDialer::default().connect(&localhost).await.unwrap();
+        accepted.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_no_name_is_told_as_not_found() {
+        // `.invalid` never exists (RFC 2606), with or without a resolver at hand.
+        let address = Address::new("no-such-host.invalid", 9092);
+        let reason = TcpDialer::default().connect(&address).await.unwrap_err();
+        assert!(matches!(reason, HostReason::NameNotFound(_)), "{reason}");
+    }
+}
