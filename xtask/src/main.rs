@@ -4,10 +4,13 @@
 //! crate of the product depends on it.
 
 mod kafka;
+mod tidy;
+
+mod workspace;
+
+mod program;
 
 mod failure;
-mod program;
-mod workspace;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -29,11 +32,14 @@ enum Command {
     /// Real Apache Kafka on loopback: start, stop, status, env, kill, pause, resume, restart.
     #[command(subcommand)]
     Kafka(kafka::KafkaCommand),
+    /// Rules of the workspace that the compiler does not know: layers, manifests, maps, no host names, no ignored tests.
+    Tidy,
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Kafka(command) => kafka::run(command),
+        Command::Tidy => tidy::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

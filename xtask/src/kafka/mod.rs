@@ -14,15 +14,16 @@
 //! Nodes outlive the process that started them. They are found again by their pid file, which counts only while the
 //! process of that id still runs this very node's `server.properties`.
 
-mod cluster;
 mod guard;
+
+mod cluster;
 
 mod node;
 
 mod certificates;
 mod install;
-mod java;
 
+mod java;
 mod layout;
 mod ports;
 mod probe;
