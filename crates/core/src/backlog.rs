@@ -30,7 +30,11 @@ pub(crate) struct Backlog<T> {
 
 impl<T> Backlog<T> {
     pub(crate) fn new(recovered_items: u64, recovered_bytes: u64) -> Self {
-        Self { entries: VecDeque::new(), recovered_items, recovered_bytes }
+        Self {
+            entries: VecDeque::new(),
+            recovered_items,
+            recovered_bytes,
+        }
     }
 
     /// Items of the earlier life were leased.
@@ -55,11 +59,16 @@ impl<T> Backlog<T> {
 
     /// Items of the batch that is leased next, where its length is known.
     pub(crate) fn next_items(&self) -> Option<u64> {
-        (self.recovered_items == 0).then(|| self.entries.front().map(|entry| entry.frames)).flatten()
+        (self.recovered_items == 0)
+            .then(|| self.entries.front().map(|entry| entry.frames))
+            .flatten()
     }
 
     pub(crate) fn push(&mut self, entry: Entry<T>) {
-        debug_assert!(self.entries.back().is_none_or(|last| last.closed), "only the last batch may be open");
+        debug_assert!(
+            self.entries.back().is_none_or(|last| last.closed),
+            "only the last batch may be open"
+        );
         self.entries.push_back(entry);
     }
 

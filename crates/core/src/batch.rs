@@ -58,14 +58,20 @@ impl BatchBody {
     /// Calls in the batch.
     #[must_use]
     pub fn call_count(&self) -> u32 {
-        self.runs.iter().fold(0, |sum, run| sum.saturating_add(run.calls))
+        self.runs
+            .iter()
+            .fold(0, |sum, run| sum.saturating_add(run.calls))
     }
 
     /// The batch's header for a stamp, as the leader wants it from a producer.
     ///
     /// # Errors
     /// When the batch has more bytes or records than the format can say.
-    pub fn header(&self, stamp: Option<Stamp>, compression: Compression) -> Result<BatchHeader, BatchTooLarge> {
+    pub fn header(
+        &self,
+        stamp: Option<Stamp>,
+        compression: Compression,
+    ) -> Result<BatchHeader, BatchTooLarge> {
         let mut header = BatchHeader::for_totals(&self.totals)?;
         header.compression = compression;
         if let Some(stamp) = stamp {

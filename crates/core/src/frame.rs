@@ -67,12 +67,18 @@ pub(crate) fn decode(payload: &Bytes) -> Result<(Frame, Vec<CallRun>), FrameErro
     }
     let records_len = tail_at.checked_sub(runs_len).ok_or(short)?;
     let runs = decode_runs(payload.get(records_len..tail_at).unwrap_or_default());
-    let described =
-        runs.iter().try_fold(0u32, |sum, run| run.records.checked_mul(run.calls).and_then(|n| sum.checked_add(n)));
+    let described = runs.iter().try_fold(0u32, |sum, run| {
+        run.records
+            .checked_mul(run.calls)
+            .and_then(|n| sum.checked_add(n))
+    });
     // Every record has a length and six fields of at least a byte, so the count is bounded by the bytes.
     let plausible = meta.record_count > 0
         && usize::try_from(meta.record_count).is_ok_and(|n| n <= records_len / 7)
-        && meta.first_delta.checked_add(meta.record_count).is_some_and(|n| i32::try_from(n).is_ok());
+        && meta
+            .first_delta
+            .checked_add(meta.record_count)
+            .is_some_and(|n| i32::try_from(n).is_ok());
     if runs_len % RUN_BYTES != 0 || described != Some(meta.record_count) || !plausible {
         return Err(FrameError::Inconsistent);
     }
@@ -82,7 +88,9 @@ pub(crate) fn decode(payload: &Bytes) -> Result<(Frame, Vec<CallRun>), FrameErro
 /// Whether an item of the local queue is the first frame of a batch: a lease stops before the next one.
 #[must_use]
 pub fn starts_batch(payload: &[u8]) -> bool {
-    let Some((_, tail)) = split_tail(payload) else { return true };
+    let Some((_, tail)) = split_tail(payload) else {
+        return true;
+    };
     let mut fields = Fields(tail.get(20..24).unwrap_or_default());
     fields.u32() == 0
 }
@@ -98,7 +106,10 @@ fn decode_runs(bytes: &[u8]) -> Vec<CallRun> {
         .chunks_exact(RUN_BYTES)
         .map(|chunk| {
             let mut fields = Fields(chunk);
-            CallRun { records: fields.u32(), calls: fields.u32() }
+            CallRun {
+                records: fields.u32(),
+                calls: fields.u32(),
+            }
         })
         .collect()
 }
@@ -144,7 +155,16 @@ mod tests {
         }
     }
 
-    const RUNS: [CallRun; 2] = [CallRun { records: 1, calls: 2 }, CallRun { records: 2, calls: 1 }];
+    const RUNS: [CallRun; 2] = [
+        CallRun {
+            records: 1,
+            calls: 2,
+        },
+        CallRun {
+            records: 2,
+            calls: 1,
+        },
+    ];
 
     fn payload(meta: &FrameMetadata, runs: &[CallRun]) -> Bytes {
         let mut out = BytesMut::from(&[7u8; 40][..]);
@@ -173,9 +193,18 @@ mod tests {
             let _ = decode(&good.slice(..cut));
             let _ = decode(&good.slice(cut..));
         }
-        assert_eq!(decode(&payload(&meta(3, 5), &RUNS)), Err(FrameError::Inconsistent));
-        let runs = [CallRun { records: u32::MAX, calls: 1 }];
-        assert_eq!(decode(&payload(&meta(0, u32::MAX), &runs)), Err(FrameError::Inconsistent));
+        assert_eq!(
+            decode(&payload(&meta(3, 5), &RUNS)),
+            Err(FrameError::Inconsistent)
+        );
+        let runs = [CallRun {
+            records: u32::MAX,
+            calls: 1,
+        }];
+        assert_eq!(
+            decode(&payload(&meta(0, u32::MAX), &runs)),
+            Err(FrameError::Inconsistent)
+        );
         let mut other = good.to_vec();
         *other.last_mut().unwrap() = 9;
         assert_eq!(decode(&Bytes::from(other)), Err(FrameError::Version(9)));

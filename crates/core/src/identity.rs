@@ -31,8 +31,19 @@ impl Identity {
 
     /// Takes the sequence numbers for `records` records.
     pub(crate) fn stamp(&mut self, records: u32) -> Option<Stamp> {
-        let Self::Ready { producer_id, epoch, next_sequence } = self else { return None };
-        let stamp = Stamp { producer_id: *producer_id, epoch: *epoch, base_sequence: *next_sequence };
+        let Self::Ready {
+            producer_id,
+            epoch,
+            next_sequence,
+        } = self
+        else {
+            return None;
+        };
+        let stamp = Stamp {
+            producer_id: *producer_id,
+            epoch: *epoch,
+            base_sequence: *next_sequence,
+        };
         *next_sequence = sequence_after(*next_sequence, records);
         Some(stamp)
     }
@@ -40,11 +51,16 @@ impl Identity {
     /// Starts the sequence anew at the next epoch, which needs no broker's leave (KIP-360). When the epochs are used up a
     /// fresh producer id is asked for.
     pub(crate) fn next_epoch(&mut self) {
-        if let Self::Ready { producer_id, epoch, .. } = *self {
+        if let Self::Ready {
+            producer_id, epoch, ..
+        } = *self
+        {
             *self = match epoch.0.checked_add(1) {
-                Some(next) if next < i16::MAX => {
-                    Self::Ready { producer_id, epoch: ProducerEpoch(next), next_sequence: 0 }
-                }
+                Some(next) if next < i16::MAX => Self::Ready {
+                    producer_id,
+                    epoch: ProducerEpoch(next),
+                    next_sequence: 0,
+                },
                 _ => Self::Absent,
             };
         }
@@ -77,13 +93,25 @@ mod tests {
 
     #[test]
     fn the_last_epoch_is_followed_by_a_fresh_id() {
-        let mut identity = Identity::Ready { producer_id: ProducerId(7), epoch: ProducerEpoch(3), next_sequence: 9 };
+        let mut identity = Identity::Ready {
+            producer_id: ProducerId(7),
+            epoch: ProducerEpoch(3),
+            next_sequence: 9,
+        };
         identity.next_epoch();
         assert_eq!(
             identity,
-            Identity::Ready { producer_id: ProducerId(7), epoch: ProducerEpoch(4), next_sequence: 0 }
+            Identity::Ready {
+                producer_id: ProducerId(7),
+                epoch: ProducerEpoch(4),
+                next_sequence: 0
+            }
         );
-        identity = Identity::Ready { producer_id: ProducerId(7), epoch: ProducerEpoch(i16::MAX - 1), next_sequence: 9 };
+        identity = Identity::Ready {
+            producer_id: ProducerId(7),
+            epoch: ProducerEpoch(i16::MAX - 1),
+            next_sequence: 9,
+        };
         identity.next_epoch();
         assert_eq!(identity, Identity::Absent);
     }

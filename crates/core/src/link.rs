@@ -30,14 +30,20 @@ impl Link {
         Self {
             state: LinkState::Down { retry_at: None },
             refresh_metadata: false,
-            delays: Delays { config: delay, failures: 0, random: seed },
+            delays: Delays {
+                config: delay,
+                failures: 0,
+                random: seed,
+            },
         }
     }
 
     /// The link was lost or an attempt failed. The first attempt after a success starts at once.
     pub(crate) fn fail(&mut self, now: Instant) {
         self.refresh_metadata = true;
-        self.state = LinkState::Down { retry_at: self.delays.next_reconnect().map(|delay| now + delay) };
+        self.state = LinkState::Down {
+            retry_at: self.delays.next_reconnect().map(|delay| now + delay),
+        };
     }
 
     /// The connection stands.
@@ -80,7 +86,10 @@ impl Delays {
     }
 
     fn next_retry(&mut self) -> Duration {
-        let doubled = self.config.base.saturating_mul(1u32.checked_shl(self.failures.min(16)).unwrap_or(u32::MAX));
+        let doubled = self
+            .config
+            .base
+            .saturating_mul(1u32.checked_shl(self.failures.min(16)).unwrap_or(u32::MAX));
         self.failures = self.failures.saturating_add(1);
         let full = doubled.min(self.config.ceiling);
         let half = full / 2;
@@ -104,7 +113,10 @@ mod tests {
 
     #[test]
     fn the_first_reconnect_is_at_once_and_later_ones_back_off_to_the_ceiling() {
-        let delay = RetryDelay { base: Duration::from_millis(100), ceiling: Duration::from_secs(2) };
+        let delay = RetryDelay {
+            base: Duration::from_millis(100),
+            ceiling: Duration::from_secs(2),
+        };
         let mut link = Link::new(delay, 1);
         let now = Instant::now();
         link.fail(now);
@@ -112,7 +124,9 @@ mod tests {
         let mut last = Duration::ZERO;
         for attempt in 0..10 {
             link.fail(now);
-            let LinkState::Down { retry_at: Some(at) } = link.state else { panic!("no delay at attempt {attempt}") };
+            let LinkState::Down { retry_at: Some(at) } = link.state else {
+                panic!("no delay at attempt {attempt}")
+            };
             last = at - now;
             assert!(last <= Duration::from_secs(2));
         }

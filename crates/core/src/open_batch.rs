@@ -43,7 +43,12 @@ struct Current<T> {
 
 impl<T: Clone> OpenBatch<T> {
     pub(crate) fn new() -> Self {
-        Self { builder: RecordsBuilder::new(0), current: None, runs: Vec::new(), uncut_calls: 0 }
+        Self {
+            builder: RecordsBuilder::new(0),
+            current: None,
+            runs: Vec::new(),
+            uncut_calls: 0,
+        }
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -53,7 +58,11 @@ impl<T: Clone> OpenBatch<T> {
     /// Starts a batch.
     pub(crate) fn open(&mut self, base_timestamp_ms: i64, first_call: u64, token: T, now: Instant) {
         self.builder.restart(base_timestamp_ms);
-        self.current = Some(Current { token, opened_at: now, first_call });
+        self.current = Some(Current {
+            token,
+            opened_at: now,
+            first_call,
+        });
     }
 
     /// The open batch's token.
@@ -75,12 +84,20 @@ impl<T: Clone> OpenBatch<T> {
     }
 
     pub(crate) fn record_count(&self) -> u32 {
-        if self.is_open() { self.builder.record_count() } else { 0 }
+        if self.is_open() {
+            self.builder.record_count()
+        } else {
+            0
+        }
     }
 
     /// Bytes since the last cut.
     pub(crate) fn uncut_bytes(&self) -> usize {
-        if self.is_open() { self.builder.uncut_len() } else { 0 }
+        if self.is_open() {
+            self.builder.uncut_len()
+        } else {
+            0
+        }
     }
 
     pub(crate) fn encoded_size(&self, record: &RecordRef<'_>) -> usize {
@@ -103,7 +120,9 @@ impl<T: Clone> OpenBatch<T> {
     pub(crate) fn cut(&mut self, closes: bool) -> Option<CutFrame<T>> {
         let token = self.current.as_ref()?.token.clone();
         let runs = &self.runs;
-        let frame = self.builder.cut_with_trailer(|meta, out| frame::encode_trailer(meta, runs, out));
+        let frame = self
+            .builder
+            .cut_with_trailer(|meta, out| frame::encode_trailer(meta, runs, out));
         self.runs.clear();
         let calls = std::mem::take(&mut self.uncut_calls);
         if closes {

@@ -23,7 +23,9 @@ pub enum Outcome {
 #[non_exhaustive]
 pub enum FailReason {
     /// A single call is larger than the topic (`max.message.bytes`) or the broker allows.
-    #[error("message too large: {bytes} bytes in one call; the topic's max.message.bytes or the broker's limit is smaller")]
+    #[error(
+        "message too large: {bytes} bytes in one call; the topic's max.message.bytes or the broker's limit is smaller"
+    )]
     MessageTooLarge {
         /// Encoded size of the call.
         bytes: usize,

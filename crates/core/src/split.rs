@@ -65,7 +65,9 @@ fn batches_of(items: &[Bytes]) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut group: Vec<(Frame, Vec<CallRun>)> = Vec::new();
     for item in items {
-        let Ok(next) = frame::decode(item) else { continue };
+        let Ok(next) = frame::decode(item) else {
+            continue;
+        };
         let continues = group.last().is_some_and(|(last, _)| {
             last.first_delta.checked_add(last.record_count) == Some(next.0.first_delta)
                 && last.base_timestamp_ms == next.0.base_timestamp_ms
@@ -84,7 +86,9 @@ fn finish_group(group: Vec<(Frame, Vec<CallRun>)>) -> Option<Piece> {
     let mut runs: Vec<CallRun> = Vec::new();
     for run in group.iter().flat_map(|(_, runs)| runs) {
         match runs.last_mut() {
-            Some(last) if last.records == run.records => last.calls = last.calls.saturating_add(run.calls),
+            Some(last) if last.records == run.records => {
+                last.calls = last.calls.saturating_add(run.calls)
+            }
             _ => runs.push(*run),
         }
     }
@@ -92,13 +96,29 @@ fn finish_group(group: Vec<(Frame, Vec<CallRun>)>) -> Option<Piece> {
     if first_record == 0 {
         let totals = FrameTotals::of(&frames).ok()?;
         let records = join_small(frames, totals.records_len);
-        return Some(Piece { first_record, body: BatchBody { frames: records, totals, runs, compressed: OnceLock::new() } });
+        return Some(Piece {
+            first_record,
+            body: BatchBody {
+                frames: records,
+                totals,
+                runs,
+                compressed: OnceLock::new(),
+            },
+        });
     }
-    let joined = join(frames.iter().map(|frame| &frame.records), frames.iter().map(|frame| frame.records.len()).sum());
-    let count = frames.iter().fold(0u32, |sum, frame| sum.saturating_add(frame.record_count));
+    let joined = join(
+        frames.iter().map(|frame| &frame.records),
+        frames.iter().map(|frame| frame.records.len()).sum(),
+    );
+    let count = frames
+        .iter()
+        .fold(0u32, |sum, frame| sum.saturating_add(frame.record_count));
     let base = frames.first()?.base_timestamp_ms;
     let mut bodies = encode_anew(&joined, count, base, &runs, &[count]);
-    Some(Piece { first_record, body: bodies.pop()? })
+    Some(Piece {
+        first_record,
+        body: bodies.pop()?,
+    })
 }
 
 fn join_small(frames: Vec<Frame>, total: usize) -> Vec<Bytes> {
@@ -124,11 +144,26 @@ pub(crate) fn halve(body: &BatchBody) -> Option<[Piece; 2]> {
     let right_records = body.record_count().checked_sub(left_records)?;
     let joined = join(body.frames.iter(), body.totals.records_len);
     let base = body.totals.base_timestamp_ms;
-    let mut halves =
-        encode_anew(&joined, body.record_count(), base, &body.runs, &[left_records, right_records]).into_iter();
+    let mut halves = encode_anew(
+        &joined,
+        body.record_count(),
+        base,
+        &body.runs,
+        &[left_records, right_records],
+    )
+    .into_iter();
     let left = halves.next()?;
     let right = halves.next()?;
-    Some([Piece { first_record: 0, body: left }, Piece { first_record: left_records, body: right }])
+    Some([
+        Piece {
+            first_record: 0,
+            body: left,
+        },
+        Piece {
+            first_record: left_records,
+            body: right,
+        },
+    ])
 }
 
 fn records_of_first_calls(runs: &[CallRun], mut calls: u32) -> u32 {
@@ -142,14 +177,25 @@ fn records_of_first_calls(runs: &[CallRun], mut calls: u32) -> u32 {
 }
 
 /// Encodes `count` records anew as batches of the given sizes. Fewer come back where the bytes cannot be read.
-fn encode_anew(joined: &Bytes, count: u32, base_timestamp_ms: i64, runs: &[CallRun], sizes: &[u32]) -> Vec<BatchBody> {
+fn encode_anew(
+    joined: &Bytes,
+    count: u32,
+    base_timestamp_ms: i64,
+    runs: &[CallRun],
+    sizes: &[u32],
+) -> Vec<BatchBody> {
     let mut records = records_of(joined.clone(), count, base_timestamp_ms);
-    let mut calls = runs.iter().flat_map(|run| std::iter::repeat_n(run.records, usize::try_from(run.calls).unwrap_or(0)));
+    let mut calls = runs
+        .iter()
+        .flat_map(|run| std::iter::repeat_n(run.records, usize::try_from(run.calls).unwrap_or(0)));
     let mut bodies = Vec::with_capacity(sizes.len());
     for size in sizes {
-        let mut builder = RecordsBuilder::with_capacity(base_timestamp_ms, joined.len() / sizes.len().max(1));
+        let mut builder =
+            RecordsBuilder::with_capacity(base_timestamp_ms, joined.len() / sizes.len().max(1));
         for _ in 0..*size {
-            let Some(Ok(record)) = records.next() else { return bodies };
+            let Some(Ok(record)) = records.next() else {
+                return bodies;
+            };
             if builder.append(&record.as_record_ref()).is_err() {
                 return bodies;
             }
@@ -161,8 +207,12 @@ fn encode_anew(joined: &Bytes, count: u32, base_timestamp_ms: i64, runs: &[CallR
             push_call(&mut own_runs, call);
             covered = covered.saturating_add(call);
         }
-        let Some(frame) = builder.cut() else { return bodies };
-        let Ok(totals) = FrameTotals::of([&frame]) else { return bodies };
+        let Some(frame) = builder.cut() else {
+            return bodies;
+        };
+        let Ok(totals) = FrameTotals::of([&frame]) else {
+            return bodies;
+        };
         bodies.push(BatchBody {
             frames: vec![frame.records],
             totals,
@@ -194,7 +244,9 @@ impl BatchBody {
             several => join(several.iter(), self.totals.records_len),
         };
         let mut records = records_of(joined, self.record_count(), self.totals.base_timestamp_ms);
-        let sizes = self.runs.iter().flat_map(|run| std::iter::repeat_n(run.records, usize::try_from(run.calls).unwrap_or(0)));
+        let sizes = self.runs.iter().flat_map(|run| {
+            std::iter::repeat_n(run.records, usize::try_from(run.calls).unwrap_or(0))
+        });
         sizes.map_while(move |size| {
             let size = usize::try_from(size).ok()?;
             let call: Vec<Record> = records.by_ref().take(size).map_while(Result::ok).collect();

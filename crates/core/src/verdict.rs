@@ -54,12 +54,21 @@ mod tests {
 
     #[test]
     fn codes_are_judged_by_what_helps() {
-        assert_eq!(verdict(ErrorCode::NOT_LEADER_OR_FOLLOWER), Verdict::RefreshAndRetry);
-        assert_eq!(verdict(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), Verdict::RefreshAndRetry);
+        assert_eq!(
+            verdict(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+            Verdict::RefreshAndRetry
+        );
+        assert_eq!(
+            verdict(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            Verdict::RefreshAndRetry
+        );
         assert_eq!(verdict(ErrorCode::NOT_ENOUGH_REPLICAS), Verdict::Retry);
         assert_eq!(verdict(ErrorCode::REQUEST_TIMED_OUT), Verdict::Retry);
         assert_eq!(verdict(ErrorCode::MESSAGE_TOO_LARGE), Verdict::Split);
         assert_eq!(verdict(ErrorCode(9999)), Verdict::Retry);
-        assert!(matches!(verdict(ErrorCode::INVALID_RECORD), Verdict::GiveUp(_)));
+        assert!(matches!(
+            verdict(ErrorCode::INVALID_RECORD),
+            Verdict::GiveUp(_)
+        ));
     }
 }

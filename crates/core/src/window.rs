@@ -33,6 +33,8 @@ pub(crate) struct Slot<T> {
     pub(crate) token: Option<T>,
     /// Where the body begins within the batch that the token stands for.
     pub(crate) first_record: u32,
+    /// What it counts for in the bytes held. The bytes of a body that was encoded anew differ a little from that.
+    pub(crate) held_bytes: u64,
     /// The lease to acknowledge with it: on the last slot of each lease.
     pub(crate) lease: Option<u64>,
     pub(crate) stamp: Option<Stamp>,
@@ -51,7 +53,10 @@ pub(crate) struct Window<T> {
 
 impl<T> Window<T> {
     pub(crate) fn new() -> Self {
-        Self { slots: VecDeque::new(), next_no: 0 }
+        Self {
+            slots: VecDeque::new(),
+            next_no: 0,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -72,12 +77,9 @@ impl<T> Window<T> {
         self.slots.push_back(slot);
     }
 
-    /// Puts slots in the front's place: a batch that was cut.
-    pub(crate) fn replace_front(&mut self, pieces: Vec<Slot<T>>) {
-        self.slots.pop_front();
-        for piece in pieces.into_iter().rev() {
-            self.slots.push_front(piece);
-        }
+    /// Puts a slot in front: a piece of a batch that was cut.
+    pub(crate) fn push_front(&mut self, slot: Slot<T>) {
+        self.slots.push_front(slot);
     }
 
     pub(crate) fn front(&self) -> Option<&Slot<T>> {
@@ -102,12 +104,17 @@ impl<T> Window<T> {
 
     /// Slots on their way.
     pub(crate) fn sent(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.state == SlotState::Sent).count()
+        self.slots
+            .iter()
+            .filter(|slot| slot.state == SlotState::Sent)
+            .count()
     }
 
     /// Whether an error stands anywhere: then nothing more is sent until it is dealt with.
     pub(crate) fn has_error(&self) -> bool {
-        self.slots.iter().any(|slot| matches!(slot.state, SlotState::Answered(Answer::Error(_))))
+        self.slots
+            .iter()
+            .any(|slot| matches!(slot.state, SlotState::Answered(Answer::Error(_))))
     }
 
     pub(crate) fn has_ready(&self) -> bool {
@@ -116,6 +123,8 @@ impl<T> Window<T> {
 
     /// The next slot to send: the first that is ready, all before it being on their way or answered.
     pub(crate) fn next_ready(&mut self) -> Option<&mut Slot<T>> {
-        self.slots.iter_mut().find(|slot| slot.state == SlotState::Ready)
+        self.slots
+            .iter_mut()
+            .find(|slot| slot.state == SlotState::Ready)
     }
 }

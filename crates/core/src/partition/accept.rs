@@ -20,14 +20,20 @@ impl<T: Clone> Partition<T> {
     /// # Errors
     /// [`Refused`]; nothing of the call was kept.
     #[inline]
-    pub fn accept<'a, I>(&mut self, records: I, opening: impl FnOnce() -> (T, Instant)) -> Result<Accepted<T>, Refused>
+    pub fn accept<'a, I>(
+        &mut self,
+        records: I,
+        opening: impl FnOnce() -> (T, Instant),
+    ) -> Result<Accepted<T>, Refused>
     where
         I: Iterator<Item = RecordRef<'a>> + Clone,
     {
         let (base_timestamp_ms, bytes) = self.measure(records.clone())?;
         self.admit(bytes)?;
         let mut wake = false;
-        if self.open.is_open() && self.open.batch_bytes().saturating_add(bytes) > self.max_batch_bytes {
+        if self.open.is_open()
+            && self.open.batch_bytes().saturating_add(bytes) > self.max_batch_bytes
+        {
             self.close_open_batch();
             wake = true;
         }
@@ -41,14 +47,18 @@ impl<T: Clone> Partition<T> {
         let mut appended = 0usize;
         for record in records {
             // The call was measured: it is far below what a batch can hold.
-            appended = appended.saturating_add(self.open.append(&record).map_err(|error| Refused::TooLarge {
-                bytes: usize::try_from(error.record_bytes).unwrap_or(usize::MAX),
-                limit: self.config.max_call_bytes,
+            appended = appended.saturating_add(self.open.append(&record).map_err(|error| {
+                Refused::TooLarge {
+                    bytes: usize::try_from(error.record_bytes).unwrap_or(usize::MAX),
+                    limit: self.config.max_call_bytes,
+                }
             })?);
         }
         let count = self.open.record_count().saturating_sub(first_record);
         self.open.end_call(count);
-        let Some(token) = self.open.token().cloned() else { return Err(Refused::Stopping) };
+        let Some(token) = self.open.token().cloned() else {
+            return Err(Refused::Stopping);
+        };
         self.counters.accepted_calls += 1;
         self.counters.accepted_records += u64::from(count);
         self.counters.held_bytes += u64::try_from(appended).unwrap_or(u64::MAX);
@@ -57,16 +67,26 @@ impl<T: Clone> Partition<T> {
             self.close_open_batch();
             wake = true;
         }
-        Ok(Accepted { call_no, first_record, token, wake })
+        Ok(Accepted {
+            call_no,
+            first_record,
+            token,
+            wake,
+        })
     }
 
     /// The first record's timestamp, and the call's size: exact for a single record, else an upper bound.
     #[inline]
-    fn measure<'a>(&self, mut records: impl Iterator<Item = RecordRef<'a>>) -> Result<(i64, usize), Refused> {
+    fn measure<'a>(
+        &self,
+        mut records: impl Iterator<Item = RecordRef<'a>>,
+    ) -> Result<(i64, usize), Refused> {
         let first = records.next().ok_or(Refused::Empty)?;
         let mut bytes = self.open.encoded_size(&first);
         for record in records {
-            bytes = bytes.saturating_add(self.open.encoded_size(&record)).saturating_add(DELTA_SLACK_BYTES);
+            bytes = bytes
+                .saturating_add(self.open.encoded_size(&record))
+                .saturating_add(DELTA_SLACK_BYTES);
         }
         Ok((first.timestamp_ms, bytes))
     }
@@ -77,10 +97,16 @@ impl<T: Clone> Partition<T> {
             return Err(Refused::Stopping);
         }
         if bytes > self.config.max_call_bytes {
-            return Err(Refused::TooLarge { bytes, limit: self.config.max_call_bytes });
+            return Err(Refused::TooLarge {
+                bytes,
+                limit: self.config.max_call_bytes,
+            });
         }
         // A call larger than the whole limit is taken by an empty queue, or it would never be.
-        let held = self.counters.held_bytes.saturating_add(self.backlog.recovered_bytes);
+        let held = self
+            .counters
+            .held_bytes
+            .saturating_add(self.backlog.recovered_bytes);
         let more = u64::try_from(bytes).unwrap_or(u64::MAX);
         if held > 0 && held.saturating_add(more) > self.config.max_queue_bytes {
             return Err(Refused::Full);
@@ -97,7 +123,9 @@ impl<T: Clone> Partition<T> {
     /// Bytes that the local queue has not taken yet.
     pub(super) fn unqueued_bytes(&self) -> usize {
         let appending: usize = self.appending.iter().map(|frame| frame.bytes).sum();
-        self.cut_bytes.saturating_add(appending).saturating_add(self.open.uncut_bytes())
+        self.cut_bytes
+            .saturating_add(appending)
+            .saturating_add(self.open.uncut_bytes())
     }
 
     /// Closes the open batch: what is left of it is cut, and no record follows in it.

@@ -8,14 +8,24 @@ use wolff_codec::{ErrorCode, Offset};
 use super::Partition;
 use crate::batch::BatchNo;
 use crate::outcome::{FailReason, Outcome};
-use crate::split;
+use crate::split::{self, Piece};
 use crate::verdict::{Verdict, verdict};
 use crate::window::{Answer, Slot, SlotState};
 
 impl<T: Clone> Partition<T> {
     /// The broker's answer to a batch. The base offset is `None` where the answer has none.
-    pub fn handle_answer(&mut self, batch: BatchNo, code: ErrorCode, base_offset: Option<Offset>, now: Instant) {
-        let answer = if code == ErrorCode::NONE { Answer::Ok(base_offset) } else { Answer::Error(code) };
+    pub fn handle_answer(
+        &mut self,
+        batch: BatchNo,
+        code: ErrorCode,
+        base_offset: Option<Offset>,
+        now: Instant,
+    ) {
+        let answer = if code == ErrorCode::NONE {
+            Answer::Ok(base_offset)
+        } else {
+            Answer::Error(code)
+        };
         if let Some(slot) = self.window.find(batch)
             && slot.state == SlotState::Sent
         {
@@ -48,12 +58,19 @@ impl<T: Clone> Partition<T> {
                     self.link.prove();
                     self.finish_front(Outcome::Acked { base_offset });
                 }
-                SlotState::Answered(Answer::Error(code)) if self.window.sent() == 0 => self.settle_error(code, now),
+                SlotState::Answered(Answer::Error(code)) if self.window.sent() == 0 => {
+                    self.settle_error(code, now)
+                }
                 _ => break,
             }
         }
         // An error further back counts only when it comes to the front: the batch is sent again unless it is judged there.
-        if self.window.sent() == 0 && self.window.front().is_some_and(|front| front.state == SlotState::Ready) {
+        if self.window.sent() == 0
+            && self
+                .window
+                .front()
+                .is_some_and(|front| front.state == SlotState::Ready)
+        {
             self.rewind();
         }
     }
@@ -63,7 +80,8 @@ impl<T: Clone> Partition<T> {
             Verdict::Duplicate => self.finish_front(Outcome::Acked { base_offset: None }),
             Verdict::Retry => self.retry(now),
             Verdict::RefreshAndRetry => {
-                self.retry(now);
+                // The delay, if any, is that of the reconnection: another leader is asked at once.
+                self.rewind();
                 self.link.refresh_metadata = true;
                 if self.link.is_up() {
                     self.link.fail(now);
@@ -115,35 +133,27 @@ impl<T: Clone> Partition<T> {
 
     /// Numbering a batch anew gives up what tells a resend from its first attempt.
     fn count_doubts(&mut self) {
-        let doubtful =
-            self.window.iter().filter(|slot| slot.in_doubt).map(|slot| u64::from(slot.body.record_count())).sum::<u64>();
+        let doubtful = self
+            .window
+            .iter()
+            .filter(|slot| slot.in_doubt)
+            .map(|slot| u64::from(slot.body.record_count()))
+            .sum::<u64>();
         self.counters.possibly_duplicated_records += doubtful;
     }
 
     /// The front is too large: cut it between calls, or give up the call that is too large alone.
     fn split_front(&mut self, code: ErrorCode) {
         self.count_doubts();
-        let Some(front) = self.window.front() else { return };
-        let (body, token, offset, lease) = (front.body.clone(), front.token.clone(), front.first_record, front.lease);
+        let Some(front) = self.window.front() else {
+            return;
+        };
+        let body = front.body.clone();
         let bytes = body.totals.records_len;
         match split::halve(&body) {
-            Some([left, right]) => {
+            Some(halves) => {
                 self.shrink_batches_below(bytes);
-                let pieces = [(left, None), (right, lease)]
-                    .into_iter()
-                    .map(|(piece, lease)| Slot {
-                        no: self.window.next_no(),
-                        body: Arc::new(piece.body),
-                        token: token.clone(),
-                        first_record: offset.saturating_add(piece.first_record),
-                        lease,
-                        stamp: None,
-                        state: SlotState::Ready,
-                        attempts: 0,
-                        in_doubt: false,
-                    })
-                    .collect();
-                self.window.replace_front(pieces);
+                self.replace_front(halves);
             }
             None if body.call_count() > 1 => {
                 // Its bytes cannot be read back: nothing smaller can be made of it.
@@ -154,16 +164,52 @@ impl<T: Clone> Partition<T> {
         self.close_gap();
     }
 
+    /// The front is sent as two batches instead. The lease ends with the second.
+    fn replace_front(&mut self, [left, right]: [Piece; 2]) {
+        let Some(front) = self.window.pop() else {
+            return;
+        };
+        let left_bytes = u64::try_from(left.body.totals.records_len)
+            .unwrap_or(u64::MAX)
+            .min(front.held_bytes);
+        let halves = [
+            (left, left_bytes, None),
+            (right, front.held_bytes - left_bytes, front.lease),
+        ];
+        for (piece, held_bytes, lease) in halves.into_iter().rev() {
+            let slot = Slot {
+                no: self.window.next_no(),
+                body: Arc::new(piece.body),
+                token: front.token.clone(),
+                first_record: front.first_record.saturating_add(piece.first_record),
+                held_bytes,
+                lease,
+                stamp: None,
+                state: SlotState::Ready,
+                attempts: 0,
+                in_doubt: false,
+            };
+            self.window.push_front(slot);
+        }
+    }
+
     /// The front came to its end.
     fn finish_front(&mut self, outcome: Outcome) {
-        let Some(slot) = self.window.pop() else { return };
+        let Some(slot) = self.window.pop() else {
+            return;
+        };
         self.acks.extend(slot.lease);
-        let records = slot.body.record_count();
-        let bytes = slot.body.totals.records_len;
         if slot.token.is_none() {
-            let held = u64::try_from(bytes).unwrap_or(u64::MAX);
-            self.counters.held_bytes = self.counters.held_bytes.saturating_sub(held);
+            self.counters.held_bytes = self.counters.held_bytes.saturating_sub(slot.held_bytes);
         }
-        self.complete(slot.token, slot.first_record, records, u64::from(slot.body.call_count()), bytes, outcome);
+        let (records, calls) = (slot.body.record_count(), u64::from(slot.body.call_count()));
+        self.complete(
+            slot.token,
+            slot.first_record,
+            records,
+            calls,
+            slot.held_bytes,
+            outcome,
+        );
     }
 }

@@ -130,7 +130,11 @@ impl<T: Clone> Partition<T> {
                 Durability::Queue => self.counters.queued_calls,
             },
             recovered_items: self.backlog.recovered_items,
-            in_flight_records: self.window.iter().map(|slot| u64::from(slot.body.record_count())).sum(),
+            in_flight_records: self
+                .window
+                .iter()
+                .map(|slot| u64::from(slot.body.record_count()))
+                .sum(),
             is_connected: self.link.is_up(),
             is_idempotent: matches!(self.identity, Identity::Ready { .. }),
             ..self.counters
@@ -178,13 +182,19 @@ impl<T: Clone> Partition<T> {
     /// now was polled and done.
     #[must_use]
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let linger = self.linger_ends().filter(|at| *at > now && self.could_lease_more());
+        let linger = self
+            .linger_ends()
+            .filter(|at| *at > now && self.could_lease_more());
         let reconnect = match self.link.state {
             LinkState::Down { retry_at } => retry_at,
             _ => None,
         };
         let waits = [linger, reconnect, self.resend_at];
-        if self.has_work() { waits.into_iter().flatten().min() } else { None }
+        if self.has_work() {
+            waits.into_iter().flatten().min()
+        } else {
+            None
+        }
     }
 
     /// Time has come for something: poll again.
@@ -223,7 +233,15 @@ impl<T: Clone> Partition<T> {
     }
 
     /// Records the end of a run of records and tells the owner.
-    fn complete(&mut self, token: Option<T>, first_record: u32, records: u32, calls: u64, bytes: usize, outcome: Outcome) {
+    fn complete(
+        &mut self,
+        token: Option<T>,
+        first_record: u32,
+        records: u32,
+        calls: u64,
+        held_bytes: u64,
+        outcome: Outcome,
+    ) {
         let count = u64::from(records);
         let counters = &mut self.counters;
         match (&outcome, token.is_some()) {
@@ -235,8 +253,13 @@ impl<T: Clone> Partition<T> {
         }
         if token.is_some() {
             counters.finished_calls += calls;
-            counters.held_bytes = counters.held_bytes.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
+            counters.held_bytes = counters.held_bytes.saturating_sub(held_bytes);
         }
-        self.outcomes.push_back(Completion { token, first_record, record_count: records, outcome });
+        self.outcomes.push_back(Completion {
+            token,
+            first_record,
+            record_count: records,
+            outcome,
+        });
     }
 }

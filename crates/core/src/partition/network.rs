@@ -22,13 +22,18 @@ impl<T: Clone> Partition<T> {
                 let due = retry_at.is_none_or(|at| at <= now);
                 if due && self.has_work() && self.window.sent() == 0 {
                     self.link.state = LinkState::Connecting;
-                    return Some(Action::Connect { refresh_metadata: self.link.refresh_metadata });
+                    return Some(Action::Connect {
+                        refresh_metadata: self.link.refresh_metadata,
+                    });
                 }
                 None
             }
             LinkState::Connecting => None,
             LinkState::Up { proven } => {
-                if self.identity == Identity::Absent && self.window.sent() == 0 && self.resend_is_due(now) {
+                if self.identity == Identity::Absent
+                    && self.window.sent() == 0
+                    && self.resend_is_due(now)
+                {
                     self.identity = Identity::Requested;
                     return Some(Action::InitProducerId);
                 }
@@ -43,16 +48,23 @@ impl<T: Clone> Partition<T> {
         let idle = self.window.sent() == 0;
         self.disconnect
             || match self.link.state {
-                LinkState::Down { retry_at } => idle && self.has_work() && retry_at.is_none_or(|at| at <= now),
+                LinkState::Down { retry_at } => {
+                    idle && self.has_work() && retry_at.is_none_or(|at| at <= now)
+                }
                 LinkState::Connecting => false,
                 LinkState::Up { proven } => {
-                    (self.identity == Identity::Absent && idle && self.resend_is_due(now)) || self.can_transmit(proven, now)
+                    (self.identity == Identity::Absent && idle && self.resend_is_due(now))
+                        || self.can_transmit(proven, now)
                 }
             }
     }
 
     fn can_transmit(&self, proven: bool, now: Instant) -> bool {
-        let limit = if proven || self.identity == Identity::Off { self.config.max_in_flight } else { 1 };
+        let limit = if proven || self.identity == Identity::Off {
+            self.config.max_in_flight
+        } else {
+            1
+        };
         self.identity.allows_sending()
             && !self.window.has_error()
             && self.resend_is_due(now)
@@ -81,7 +93,12 @@ impl<T: Clone> Partition<T> {
         if slot.in_doubt && slot.stamp.is_none() {
             self.counters.possibly_duplicated_records += u64::from(slot.body.record_count());
         }
-        Some(Transmit { batch: slot.no, body: slot.body.clone(), stamp: slot.stamp, attempt })
+        Some(Transmit {
+            batch: slot.no,
+            body: slot.body.clone(),
+            stamp: slot.stamp,
+            attempt,
+        })
     }
 
     /// The link to the leader stands.
@@ -114,7 +131,11 @@ impl<T: Clone> Partition<T> {
     /// A producer id was given.
     pub fn handle_producer_id(&mut self, producer_id: ProducerId, epoch: ProducerEpoch) {
         if self.identity == Identity::Requested {
-            self.identity = Identity::Ready { producer_id, epoch, next_sequence: 0 };
+            self.identity = Identity::Ready {
+                producer_id,
+                epoch,
+                next_sequence: 0,
+            };
         }
     }
 

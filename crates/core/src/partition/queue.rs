@@ -32,12 +32,21 @@ impl<T: Clone> Partition<T> {
         if !self.cut.is_empty() {
             self.appending.extend(self.cut.drain(..));
             self.cut_bytes = 0;
-            let frames = self.appending.iter().map(|frame| AppendFrame { payload: frame.payload.clone() }).collect();
+            let frames = self
+                .appending
+                .iter()
+                .map(|frame| AppendFrame {
+                    payload: frame.payload.clone(),
+                })
+                .collect();
             return Some(QueueOperation::Append(frames));
         }
         if self.could_lease_more() && self.backlog.has_closed_batch() {
             self.leasing = true;
-            let items = self.backlog.next_items().map(|items| usize::try_from(items).unwrap_or(usize::MAX));
+            let items = self
+                .backlog
+                .next_items()
+                .map(|items| usize::try_from(items).unwrap_or(usize::MAX));
             return Some(QueueOperation::Lease { items });
         }
         None
@@ -58,8 +67,15 @@ impl<T: Clone> Partition<T> {
     /// When the open batch has waited long enough for more records.
     pub(super) fn linger_ends(&self) -> Option<Instant> {
         let opened_at = self.open.opened_at()?;
-        let flushing = self.open.first_call().is_some_and(|call| call < self.flush_through);
-        Some(if flushing || self.stopping { opened_at } else { opened_at + self.config.linger })
+        let flushing = self
+            .open
+            .first_call()
+            .is_some_and(|call| call < self.flush_through);
+        Some(if flushing || self.stopping {
+            opened_at
+        } else {
+            opened_at + self.config.linger
+        })
     }
 
     /// Whether the open batch should be closed and sent: it is its turn, there is room, and it has waited long enough.
@@ -86,7 +102,8 @@ impl<T: Clone> Partition<T> {
                     closed: frame.closes,
                 });
             } else {
-                self.backlog.extend_open(frame.records, frame.calls, bytes, frame.closes);
+                self.backlog
+                    .extend_open(frame.records, frame.calls, bytes, frame.closes);
             }
         }
     }
@@ -107,7 +124,14 @@ impl<T: Clone> Partition<T> {
             // Not queued, but no longer waiting to be: the calls before them are all that count from here on.
             self.counters.queued_calls += frame.calls;
             let outcome = Outcome::Failed(FailReason::QueueUnavailable(reason.to_owned()));
-            self.complete(Some(frame.token), frame.first_record, frame.records, frame.calls, frame.bytes, outcome);
+            self.complete(
+                Some(frame.token),
+                frame.first_record,
+                frame.records,
+                frame.calls,
+                as_u64(frame.bytes),
+                outcome,
+            );
         }
     }
 
@@ -118,15 +142,16 @@ impl<T: Clone> Partition<T> {
             self.acks.push(lease);
             return self.handle_nothing_leased();
         };
-        let token = if self.backlog.recovered_items > 0 {
-            self.backlog.take_recovered(leased.items, leased.payload_bytes);
+        let (token, held) = if self.backlog.recovered_items > 0 {
+            self.backlog
+                .take_recovered(leased.items, leased.payload_bytes);
             let held = leased.pieces.iter().map(piece_bytes).sum::<u64>();
             self.counters.held_bytes = self.counters.held_bytes.saturating_add(held);
-            None
+            (None, held)
         } else {
             self.take_entry(first_item, &leased.pieces)
         };
-        self.push_leased(lease, token, leased.pieces);
+        self.push_leased(lease, token, held, leased.pieces);
     }
 
     /// The lease that was asked for cannot be had now; it is asked for again after a delay.
@@ -139,50 +164,90 @@ impl<T: Clone> Partition<T> {
     fn handle_nothing_leased(&mut self) {
         self.backlog.take_recovered(u64::MAX, u64::MAX);
         while self.backlog.front().is_some_and(|entry| entry.closed) {
-            let Some(entry) = self.backlog.pop() else { break };
+            let Some(entry) = self.backlog.pop() else {
+                break;
+            };
             self.fail_damaged(&entry, 0, entry.records, entry.calls);
         }
     }
 
-    /// The entry of the batch that starts with `first_item`; older ones, and parts that no piece covers, are lost.
-    fn take_entry(&mut self, first_item: u64, pieces: &[Piece]) -> Option<T> {
+    /// The token of the batch that starts with `first_item`, and the bytes it still counts for; older batches, and parts that
+    /// no piece covers, are lost.
+    fn take_entry(&mut self, first_item: u64, pieces: &[Piece]) -> (Option<T>, u64) {
         while let Some(entry) = self.backlog.pop() {
-            if entry.first_item.saturating_add(entry.frames) <= first_item {
+            if entry.first_item.saturating_add(entry.frames) <= first_item || pieces.is_empty() {
                 self.fail_damaged(&entry, 0, entry.records, entry.calls);
                 continue;
             }
+            let mut held = entry.bytes;
             let mut next = 0u32;
             for piece in pieces {
-                self.fail_damaged(&entry, next, piece.first_record.saturating_sub(next), 0);
+                held = held.saturating_sub(self.fail_damaged(
+                    &entry,
+                    next,
+                    piece.first_record.saturating_sub(next),
+                    0,
+                ));
                 next = piece.first_record.saturating_add(piece.body.record_count());
             }
-            let covered: u64 = pieces.iter().map(|piece| u64::from(piece.body.call_count())).sum();
-            self.fail_damaged(&entry, next, entry.records.saturating_sub(next), entry.calls.saturating_sub(covered));
-            return Some(entry.token);
+            let covered: u64 = pieces
+                .iter()
+                .map(|piece| u64::from(piece.body.call_count()))
+                .sum();
+            let (records, calls) = (
+                entry.records.saturating_sub(next),
+                entry.calls.saturating_sub(covered),
+            );
+            held = held.saturating_sub(self.fail_damaged(&entry, next, records, calls));
+            return (Some(entry.token), held);
         }
-        None
+        (None, 0)
     }
 
-    fn fail_damaged(&mut self, entry: &Entry<T>, first_record: u32, records: u32, calls: u64) {
-        if records > 0 || calls > 0 {
-            let outcome = Outcome::Failed(FailReason::QueueDamaged);
-            let share = u64::from(records).saturating_mul(entry.bytes) / u64::from(entry.records.max(1));
-            let bytes = usize::try_from(share).unwrap_or(usize::MAX);
-            self.complete(Some(entry.token.clone()), first_record, records, calls, bytes, outcome);
+    /// Reports records that the local queue has lost; returns the bytes they counted for.
+    fn fail_damaged(
+        &mut self,
+        entry: &Entry<T>,
+        first_record: u32,
+        records: u32,
+        calls: u64,
+    ) -> u64 {
+        if records == 0 && calls == 0 {
+            return 0;
         }
+        let share =
+            u64::from(records).saturating_mul(entry.bytes) / u64::from(entry.records.max(1));
+        let outcome = Outcome::Failed(FailReason::QueueDamaged);
+        self.complete(
+            Some(entry.token.clone()),
+            first_record,
+            records,
+            calls,
+            share,
+            outcome,
+        );
+        share
     }
 
-    fn push_leased(&mut self, lease: u64, token: Option<T>, pieces: Vec<Piece>) {
-        let last = pieces.len().saturating_sub(1);
+    fn push_leased(&mut self, lease: u64, token: Option<T>, held_bytes: u64, pieces: Vec<Piece>) {
         if pieces.is_empty() {
             self.acks.push(lease);
         }
+        let last = pieces.len().saturating_sub(1);
+        let mut held_left = held_bytes;
         for (index, piece) in pieces.into_iter().enumerate() {
+            let held_bytes = if index == last {
+                held_left
+            } else {
+                piece_bytes(&piece).min(held_left)
+            };
+            held_left -= held_bytes;
             let slot = Slot {
                 no: self.window.next_no(),
                 body: Arc::new(piece.body),
                 token: token.clone(),
                 first_record: piece.first_record,
+                held_bytes,
                 lease: (index == last).then_some(lease),
                 stamp: None,
                 state: SlotState::Ready,

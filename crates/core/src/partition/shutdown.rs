@@ -28,13 +28,26 @@ impl<T: Clone> Partition<T> {
         while let Some(slot) = self.window.pop() {
             if slot.token.is_some() {
                 let calls = u64::from(slot.body.call_count());
-                let (records, bytes) = (slot.body.record_count(), slot.body.totals.records_len);
-                self.complete(slot.token, slot.first_record, records, calls, bytes, kept.clone());
+                let records = slot.body.record_count();
+                self.complete(
+                    slot.token,
+                    slot.first_record,
+                    records,
+                    calls,
+                    slot.held_bytes,
+                    kept.clone(),
+                );
             }
         }
         while let Some(entry) = self.backlog.pop() {
-            let bytes = usize::try_from(entry.bytes).unwrap_or(usize::MAX);
-            self.complete(Some(entry.token), 0, entry.records, entry.calls, bytes, kept.clone());
+            self.complete(
+                Some(entry.token),
+                0,
+                entry.records,
+                entry.calls,
+                entry.bytes,
+                kept.clone(),
+            );
         }
         if let Some(frame) = self.open.cut(true) {
             self.push_cut(frame);
@@ -43,8 +56,16 @@ impl<T: Clone> Partition<T> {
         unqueued.extend(self.cut.drain(..));
         self.cut_bytes = 0;
         for frame in unqueued {
-            let (records, bytes) = (frame.records, frame.bytes);
-            self.complete(Some(frame.token), frame.first_record, records, frame.calls, bytes, stopped.clone());
+            let held_bytes = u64::try_from(frame.bytes).unwrap_or(u64::MAX);
+            let (first, records, calls) = (frame.first_record, frame.records, frame.calls);
+            self.complete(
+                Some(frame.token),
+                first,
+                records,
+                calls,
+                held_bytes,
+                stopped.clone(),
+            );
         }
     }
 }
