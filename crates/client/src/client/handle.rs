@@ -20,6 +20,7 @@ use crate::topology::{ClusterMetadata, TopicMetadata, view};
 pub struct Client {
     manager: Arc<Manager>,
     bootstrap: Arc<[Address]>,
+    client_id: Arc<str>,
 }
 
 impl Client {
@@ -41,6 +42,13 @@ impl Client {
     /// [`ClientConfig::min_metadata_refresh_interval`]: crate::ClientConfig::min_metadata_refresh_interval
     pub async fn topic(&self, name: &str) -> Result<Arc<TopicMetadata>, MetadataError> {
         self.manager.topic(name).await
+    }
+
+    /// The name under which brokers know this client: [`ClientConfig::client_id`].
+    ///
+    /// [`ClientConfig::client_id`]: crate::ClientConfig::client_id
+    pub fn client_id(&self) -> &str {
+        &self.client_id
     }
 
     /// What is known about a topic, without asking or waiting.
@@ -203,6 +211,7 @@ impl ClientBuilder {
         Ok(Client {
             manager: Arc::new(Manager::new(&config, settings, bootstrap.clone())),
             bootstrap: bootstrap.into(),
+            client_id: config.client_id.into(),
         })
     }
 }
