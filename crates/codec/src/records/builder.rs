@@ -1,15 +1,15 @@
 //! Encodes records one by one, in place, into one growing buffer, and hands out what it has while the batch stays open.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use thiserror::Error;
 
 use super::{
     checksum,
+    encoding::{LargeRecord, SLACK_BYTES, SmallRecord, encoded_size},
     frame::{Frame, FrameMetadata},
     header::{BATCH_HEADER_BYTES, COUNTED_HEADER_BYTES},
-    record::{Header, RecordRef},
+    record::RecordRef,
 };
-use crate::wire::varint::{self, Encoded};
 
 /// The most bytes that the records of one batch can have: what the 31-bit length field leaves beside the header.
 pub const MAX_RECORDS_BYTES: usize = i32::MAX as usize - COUNTED_HEADER_BYTES;
@@ -17,8 +17,9 @@ pub const MAX_RECORDS_BYTES: usize = i32::MAX as usize - COUNTED_HEADER_BYTES;
 /// The smallest piece of memory that the builder asks for, in bytes.
 const MIN_CHUNK_BYTES: usize = 4 * 1024;
 
-/// Small fields are stored as whole words and then cut to their length: this much room must be behind every record.
-const WORD_BYTES: usize = 16;
+/// How many bytes are appended before they are added to the running checksum: enough for the CRC unit's three lanes, and
+/// little enough to be still in the nearest cache.
+const SUM_BYTES: usize = 24 * 1024;
 
 /// The records of one open batch.
 ///
@@ -56,6 +57,9 @@ pub struct RecordsBuilder {
     cut_count: u32,
     /// The bytes that were handed out.
     cut_bytes: usize,
+    /// How many bytes of the buffer the running checksum covers.
+    summed_len: usize,
+    running_crc32c: u32,
     /// How large batches have been lately.
     expected_bytes: usize,
 }
@@ -78,6 +82,8 @@ impl RecordsBuilder {
             record_count: 0,
             cut_count: 0,
             cut_bytes: 0,
+            summed_len: 0,
+            running_crc32c: 0,
             expected_bytes: expected_bytes.min(MAX_RECORDS_BYTES),
         }
     }
@@ -88,6 +94,12 @@ impl RecordsBuilder {
         let shrinkage = self.expected_bytes.saturating_sub(self.byte_len()) / 8;
         self.expected_bytes = self.byte_len().max(self.expected_bytes - shrinkage);
         self.buffer.clear();
+        self.summed_len = 0;
+        self.running_crc32c = 0;
+        if self.buffer.capacity() < self.expected_bytes + SLACK_BYTES {
+            // Not enough for another such batch: an idle one does not hold on to the memory of the last.
+            self.buffer = BytesMut::new();
+        }
         self.base_timestamp_ms = base_timestamp_ms;
         self.cut_max_timestamp_ms = i64::MIN;
         self.uncut_max_timestamp_ms = i64::MIN;
@@ -143,7 +155,8 @@ impl RecordsBuilder {
     /// How many bytes appending this record now would add, exactly.
     #[must_use]
     pub fn encoded_size(&self, record: &RecordRef<'_>) -> usize {
-        usize::try_from(self.layout(record).record_bytes).unwrap_or(usize::MAX)
+        let size = encoded_size(record, self.timestamp_delta(record), self.record_count);
+        usize::try_from(size).unwrap_or(usize::MAX)
     }
 
     /// Whether the batch would have at most `max_batch_bytes`, its header included, if this record were appended.
@@ -163,16 +176,32 @@ impl RecordsBuilder {
     /// When the batch would exceed [`MAX_RECORDS_BYTES`]; it is then unchanged.
     #[inline]
     pub fn append(&mut self, record: &RecordRef<'_>) -> Result<usize, RecordTooLarge> {
-        let layout = self.layout(record);
-        let record_bytes = self.admit(&layout)?;
-        if self.buffer.capacity() - self.buffer.len() < record_bytes + WORD_BYTES
-            || self.record_count == 0
-        {
-            self.make_room(record_bytes + WORD_BYTES);
-        }
-        self.encode(record, &layout);
+        let timestamp_delta = self.timestamp_delta(record);
+        let record_bytes =
+            if let Some(small) = SmallRecord::new(record, timestamp_delta, self.record_count) {
+                let record_bytes = self.make_room(small.record_bytes())?;
+                small.write(record, &mut self.buffer);
+                record_bytes
+            } else {
+                self.append_large(record, timestamp_delta)?
+            };
         self.record_count += 1;
         self.uncut_max_timestamp_ms = self.uncut_max_timestamp_ms.max(record.timestamp_ms);
+        if self.buffer.len() - self.summed_len >= SUM_BYTES {
+            self.sum_up();
+        }
+        Ok(record_bytes)
+    }
+
+    #[inline(never)]
+    fn append_large(
+        &mut self,
+        record: &RecordRef<'_>,
+        timestamp_delta: i64,
+    ) -> Result<usize, RecordTooLarge> {
+        let large = LargeRecord::new(record, timestamp_delta, self.record_count);
+        let record_bytes = self.make_room(large.record_bytes())?;
+        large.write(record, &mut self.buffer);
         Ok(record_bytes)
     }
 
@@ -207,9 +236,9 @@ impl RecordsBuilder {
         if record_count == 0 {
             return None;
         }
+        self.sum_up();
         let metadata = FrameMetadata {
-            // In bulk: a long run of bytes keeps three lanes of the CRC unit busy, a record's does not.
-            crc32c: checksum::crc32c(&self.buffer),
+            crc32c: self.running_crc32c,
             first_delta: self.cut_count,
             record_count,
             base_timestamp_ms: self.base_timestamp_ms,
@@ -219,35 +248,39 @@ impl RecordsBuilder {
         self.uncut_max_timestamp_ms = i64::MIN;
         self.cut_count = self.record_count;
         self.cut_bytes += self.buffer.len();
+        self.running_crc32c = 0;
+        self.summed_len = 0;
         Some(metadata)
     }
 
-    /// The record's length, when the batch can take it.
+    /// The record's length, when the batch can take it; there is room for it then.
     #[inline]
-    fn admit(&self, layout: &Layout) -> Result<usize, RecordTooLarge> {
+    fn make_room(&mut self, record_bytes: u64) -> Result<usize, RecordTooLarge> {
         let batch_bytes = self.byte_len();
-        match usize::try_from(layout.record_bytes) {
+        let needed = match usize::try_from(record_bytes) {
             // The shortest record has seven bytes, so the count cannot overflow before the bytes do.
-            Ok(record_bytes) if record_bytes <= MAX_RECORDS_BYTES - batch_bytes => Ok(record_bytes),
-            _ => Err(RecordTooLarge {
-                record_bytes: layout.record_bytes,
-                batch_bytes,
-            }),
+            Ok(needed) if needed <= MAX_RECORDS_BYTES - batch_bytes => needed,
+            _ => {
+                return Err(RecordTooLarge {
+                    record_bytes,
+                    batch_bytes,
+                });
+            }
+        };
+        if self.buffer.capacity() - self.buffer.len() < needed + SLACK_BYTES {
+            self.grow(needed + SLACK_BYTES);
         }
+        Ok(needed)
     }
 
-    /// Makes room for a record, and at the first one for as much as the whole batch will probably need.
+    /// Takes memory for as much as the batch will probably still need.
     #[cold]
     #[inline(never)]
-    fn make_room(&mut self, needed: usize) {
+    fn grow(&mut self, needed: usize) {
         let uncut = self.buffer.len();
-        let room = self.buffer.capacity() - uncut;
         let still_expected = self.expected_bytes.saturating_sub(self.byte_len());
-        if room >= needed && room >= still_expected {
-            return;
-        }
         // An eighth more than expected, lest the last records of a slightly larger batch cost a copy; at least twice what
-        // would have to be copied.
+        // has to be copied now.
         let wanted = needed
             .max(still_expected + still_expected / 8)
             .max(uncut)
@@ -259,136 +292,19 @@ impl RecordsBuilder {
         }
     }
 
-    /// The lengths and encoded integers of a record, if it came next.
-    #[inline]
-    fn layout(&self, record: &RecordRef<'_>) -> Layout {
-        // As in the Java client, deltas wrap around: whatever the base, every timestamp can be said and comes back.
-        let timestamp_delta = record.timestamp_ms.wrapping_sub(self.base_timestamp_ms);
-        Layout::new(record, timestamp_delta, self.record_count)
-    }
-
-    /// Writes a record that there is room for.
-    #[inline]
-    fn encode(&mut self, record: &RecordRef<'_>, layout: &Layout) {
-        self.put(layout.length);
-        self.put(layout.fixed);
-        self.put(layout.key_len);
-        if let Some(key) = record.key {
-            self.buffer.extend_from_slice(key);
-        }
-        self.put(layout.value_len);
-        if let Some(value) = record.value {
-            self.buffer.extend_from_slice(value);
-        }
-        if record.headers.is_empty() {
-            self.buffer.put_u8(0);
-        } else {
-            self.encode_headers(record.headers);
-        }
-    }
-
+    /// Brings the running checksum up to the last record.
     #[inline(never)]
-    fn encode_headers(&mut self, headers: &[Header]) {
-        self.put(encode_length(headers.len()));
-        for header in headers {
-            self.put(encode_length(header.key.len()));
-            self.buffer.extend_from_slice(header.key.as_bytes());
-            self.put(encode_nullable_length(header.value.as_deref()));
-            if let Some(value) = &header.value {
-                self.buffer.extend_from_slice(value);
-            }
-        }
+    fn sum_up(&mut self) {
+        let unsummed = self.buffer.get(self.summed_len..).unwrap_or_default();
+        self.running_crc32c = checksum::append(self.running_crc32c, unsummed);
+        self.summed_len = self.buffer.len();
     }
 
-    /// Writes an integer: a store of fixed width, of which only the integer's own bytes are kept.
+    /// As in the Java client, deltas wrap around: whatever the base, every timestamp can be said and comes back.
     #[inline]
-    fn put(&mut self, integer: Encoded) {
-        let end = self.buffer.len() + integer.len;
-        self.buffer.extend_from_slice(&integer.word.to_le_bytes());
-        self.buffer.truncate(end);
+    fn timestamp_delta(&self, record: &RecordRef<'_>) -> i64 {
+        record.timestamp_ms.wrapping_sub(self.base_timestamp_ms)
     }
-}
-
-/// Everything of a record but its bytes: the integers between them, encoded, and the length of it all.
-struct Layout {
-    /// With the length itself.
-    record_bytes: u64,
-    /// The length of what follows.
-    length: Encoded,
-    /// Attributes, timestamp delta and offset delta.
-    fixed: Encoded,
-    key_len: Encoded,
-    value_len: Encoded,
-}
-
-impl Layout {
-    #[inline]
-    fn new(record: &RecordRef<'_>, timestamp_delta: i64, offset_delta: u32) -> Self {
-        // A record's attributes are one byte, always zero.
-        let attributes = Encoded { word: 0, len: 1 };
-        let timestamp_delta = varint::encode_long(varint::zigzag_long(timestamp_delta));
-        // Zigzag of a number that is never negative.
-        let offset_delta = varint::encode(offset_delta << 1);
-        let fixed = attributes
-            .followed_by(timestamp_delta)
-            .followed_by(offset_delta);
-        let key_len = encode_nullable_length(record.key);
-        let value_len = encode_nullable_length(record.value);
-        let integers = fixed.len + key_len.len + value_len.len;
-        let body_bytes = (integers as u64)
-            .saturating_add(byte_count(record.key))
-            .saturating_add(byte_count(record.value))
-            .saturating_add(headers_bytes(record.headers));
-        let length = varint::encode_long(body_bytes.saturating_mul(2));
-        Self {
-            record_bytes: body_bytes.saturating_add(length.len as u64),
-            length,
-            fixed,
-            key_len,
-            value_len,
-        }
-    }
-}
-
-/// The encoded length of a record's headers, their count included.
-#[inline]
-fn headers_bytes(headers: &[Header]) -> u64 {
-    if headers.is_empty() {
-        1
-    } else {
-        sum_of_headers(headers)
-    }
-}
-
-#[inline(never)]
-fn sum_of_headers(headers: &[Header]) -> u64 {
-    let count = encode_length(headers.len()).len as u64;
-    headers.iter().fold(count, |sum, header| {
-        let value = header.value.as_deref();
-        let integers = encode_length(header.key.len()).len + encode_nullable_length(value).len;
-        sum.saturating_add(integers as u64)
-            .saturating_add(header.key.len() as u64)
-            .saturating_add(byte_count(value))
-    })
-}
-
-#[inline]
-fn byte_count(bytes: Option<&[u8]>) -> u64 {
-    bytes.map_or(0, |bytes| bytes.len() as u64)
-}
-
-/// The zigzag encoding of a length. One that 31 bits cannot say is never written: the record is refused for its size before.
-#[inline]
-fn encode_length(len: usize) -> Encoded {
-    varint::encode(u32::try_from(len.saturating_mul(2)).unwrap_or(u32::MAX))
-}
-
-/// The zigzag encoding of a length, or of -1 for null.
-#[inline]
-fn encode_nullable_length(bytes: Option<&[u8]>) -> Encoded {
-    bytes.map_or(Encoded { word: 1, len: 1 }, |bytes| {
-        encode_length(bytes.len())
-    })
 }
 
 /// A record does not fit: with it, the records would exceed [`MAX_RECORDS_BYTES`].
@@ -405,11 +321,14 @@ pub struct RecordTooLarge {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
+    use bytes::{BufMut, Bytes};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Str, records::FrameTotals};
+    use crate::{
+        Str,
+        records::{FrameTotals, Header},
+    };
 
     /// A record as the format's definition has it, byte by byte.
     fn naive(record: &RecordRef<'_>, base_timestamp_ms: i64, offset_delta: u32) -> Vec<u8> {

@@ -7,6 +7,12 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
 
+/// The CRC32C of `bytes` behind something that has the checksum `first`.
+#[inline]
+pub(super) fn append(first: u32, bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(first, bytes)
+}
+
 /// The CRC32C of `first ++ second`, from the checksums of both and the length of `second` in bytes.
 ///
 /// Neither part's bytes are needed. The cost grows with the number of hexadecimal digits of the length: some 200 ns for a

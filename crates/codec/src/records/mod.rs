@@ -9,6 +9,7 @@
 mod batch;
 mod builder;
 
+mod encoding;
 mod reader;
 
 mod header;
