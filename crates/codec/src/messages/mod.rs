@@ -2,7 +2,7 @@
 //!
 //! Structs and fields have the names of Kafka's own message definitions. One struct serves all versions: where a version
 //! lacks a field, encoding leaves it out, or fails if that would change what the message means, and decoding sets the
-//! default. All structs implement `Default`, so that callers name only what they set.
+//! default. All structs implement `Default`, so that callers name only what they set; what may be null is none then.
 
 mod any;
 

@@ -1,0 +1,167 @@
+//! What decoding and encoding allocate: bounded by the input for hostile bytes, nothing beyond the result for ordinary ones.
+
+use allocation_counter::{AllocationInfo, measure};
+use bytes::{Bytes, BytesMut};
+use wolff_codec::messages::{AnyRequest, AnyResponse, MetadataResponse, ProduceResponse};
+use wolff_codec::messages::{MetadataResponsePartition, MetadataResponseTopic};
+use wolff_codec::messages::{PartitionProduceResponse, TopicProduceResponse};
+use wolff_codec::records::BatchHeader;
+use wolff_codec::records::{Batches, FrameTotals, RecordRef, RecordsBuilder};
+use wolff_codec::wire::Writer;
+use wolff_codec::{BrokerId, Message, PartitionId, Str};
+
+use crate::every_message::{AnyMessage, Kind};
+use crate::grown::Random;
+
+/// What may be allocated at a time, per byte of a message.
+const ALLOCATED_PER_BYTE: usize = 64;
+
+/// For an error and its path.
+const ERROR_BYTES: usize = 1024;
+
+/// Bytes of a hostile body.
+const BODY_BYTES: usize = 8_000;
+
+/// A message up to a random byte; there a large count, and content that passes for many small elements.
+fn hostile_body(kind: Kind, valid: &Bytes, random: &mut Random) -> Bytes {
+    const FILLERS: [&[u8]; 6] = [&[0], &[1], &[1, 0], &[0, 1], &[1, 1, 0], &[0xff]];
+    const COUNTS: [&[u8]; 4] = [
+        &[0xa0, 0x1f],
+        &[0xff, 0x7f],
+        &[0, 0, 0x0f, 0xa0],
+        &[0, 0, 0x40, 0],
+    ];
+    let mut body = BytesMut::from(&valid[..random.below(valid.len() + 1)]);
+    body.extend_from_slice(COUNTS[random.below(2) + if kind.is_flexible() { 0 } else { 2 }]);
+    let filler = FILLERS[random.below(FILLERS.len())];
+    while body.len() < BODY_BYTES {
+        body.extend_from_slice(filler);
+    }
+    body.freeze()
+}
+
+fn assert_bounded<M: AnyMessage>(kind: Kind, valid: &Bytes, _: &M) {
+    let mut random = Random::new(valid.len() as u64);
+    for _ in 0..8 {
+        let body = hostile_body(kind, valid, &mut random);
+        let allocated = measure(|| drop(std::hint::black_box(M::decode(kind, &body))));
+        let limit = body.len() * ALLOCATED_PER_BYTE + ERROR_BYTES;
+        assert!(
+            allocated.bytes_max <= limit as u64,
+            "{kind:?}: {allocated:?} of {limit}"
+        );
+    }
+}
+
+#[test]
+fn hostile_bytes_are_given_a_bounded_multiple_of_their_size() {
+    Kind::for_random_messages::<AnyRequest>(10, assert_bounded);
+    Kind::for_random_messages::<AnyResponse>(10, assert_bounded);
+}
+
+#[test]
+fn a_count_that_lies_is_given_nothing() {
+    for kind in Kind::all() {
+        let mut body = BytesMut::new();
+        body.extend_from_slice(&[0x7f; 4]);
+        body.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0x07]);
+        let body = body.freeze();
+        let allocated = measure(|| {
+            let _ = std::hint::black_box(AnyRequest::decode(kind.api_key, kind.version, &body));
+            let _ = std::hint::black_box(AnyResponse::decode(kind.api_key, kind.version, &body));
+        });
+        assert!(
+            allocated.bytes_max < ERROR_BYTES as u64,
+            "{kind:?}: {allocated:?}"
+        );
+    }
+}
+
+/// A body as it comes off a connection: part of a larger buffer.
+fn received<M: Message>(message: &M, version: i16) -> Bytes {
+    let mut writer = Writer::new();
+    message.encode(version, &mut writer).unwrap();
+    let mut buffer = BytesMut::from(&writer.finish().to_bytes()[..]);
+    buffer.extend_from_slice(b"the next frame");
+    buffer.split_to(buffer.len() - 14).freeze()
+}
+
+fn decoding<M: Message>(body: &Bytes, version: i16) -> AllocationInfo {
+    measure(|| drop(std::hint::black_box(M::decode(body, version))))
+}
+
+#[test]
+fn a_produce_response_is_decoded_with_one_allocation_per_list() {
+    let partition = |index| PartitionProduceResponse {
+        index,
+        ..Default::default()
+    };
+    let topic = TopicProduceResponse {
+        name: Str::from("orders"),
+        partition_responses: (0..10).map(|index| partition(PartitionId(index))).collect(),
+        ..Default::default()
+    };
+    let response = ProduceResponse {
+        responses: vec![topic],
+        ..Default::default()
+    };
+    let body = received(&response, 12);
+    assert_eq!(decoding::<ProduceResponse>(&body, 12).count_total, 2);
+}
+
+#[test]
+fn a_metadata_response_is_decoded_with_one_allocation_per_list() {
+    let partition = MetadataResponsePartition {
+        replica_nodes: vec![BrokerId(1), BrokerId(2)],
+        isr_nodes: vec![BrokerId(1)],
+        ..Default::default()
+    };
+    let topic = MetadataResponseTopic {
+        name: Some(Str::from("orders")),
+        partitions: vec![partition; 50],
+        ..Default::default()
+    };
+    let response = MetadataResponse {
+        topics: vec![topic; 4],
+        ..Default::default()
+    };
+    let body = received(&response, 12);
+    let lists = 1 + 4 + 4 * 50 * 2;
+    assert_eq!(decoding::<MetadataResponse>(&body, 12).count_total, lists);
+}
+
+fn record(value: &[u8]) -> RecordRef<'_> {
+    RecordRef {
+        timestamp_ms: 5,
+        key: Some(b"key"),
+        value: Some(value),
+        headers: &[],
+    }
+}
+
+#[test]
+fn records_are_appended_and_read_without_an_allocation_for_each() {
+    const RECORDS: u32 = 1000;
+    let value = [7; 100];
+    let mut builder = RecordsBuilder::with_capacity(5, 200_000);
+    let appending = measure(|| {
+        for _ in 0..RECORDS {
+            builder.append(&record(&value)).unwrap();
+        }
+    });
+    assert!(appending.count_total < 10, "{appending:?}");
+
+    let frame = builder.cut().unwrap();
+    let totals = FrameTotals::of([&frame]).unwrap();
+    let header = BatchHeader::for_totals(&totals).unwrap();
+    let header = header
+        .encode(totals.records_len, totals.records_crc32c)
+        .unwrap();
+    let batch = Bytes::from([&header[..], &frame.records].concat());
+    let reading = measure(|| {
+        let batch = Batches::new(batch).next().unwrap().unwrap();
+        let records = batch.records(1 << 20).unwrap();
+        assert_eq!(records.map(Result::unwrap).count(), RECORDS as usize);
+    });
+    assert!(reading.count_total < 10, "{reading:?}");
+}
