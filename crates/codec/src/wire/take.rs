@@ -269,12 +269,25 @@ impl<'a> Decoder<'a> {
 
     #[inline]
     fn elements<T: Field>(&mut self, count: usize) -> Result<Vec<T>, DecodeError> {
-        let allowed = self.rest.len().saturating_mul(RESERVED_BYTES_PER_BYTE);
+        let start_bytes = self.rest.len();
+        let allowed = start_bytes.saturating_mul(RESERVED_BYTES_PER_BYTE);
         let mut elements = Vec::with_capacity(count.min(allowed / size_of::<T>().max(1)));
         for index in 0..count {
+            if index == elements.capacity() {
+                let expected = self.expected_elements(index, start_bytes);
+                elements.reserve_exact(expected.min(count - index));
+            }
             elements.push(T::take(self).map_err(|error| error.inside(Step::Index(index)))?);
         }
         Ok(elements)
+    }
+
+    /// How many elements what is left may hold, one at least, if they are as large as those that have been taken. Only
+    /// elements that are tiny on the wire come here; doubling would give them more than they are worth.
+    #[cold]
+    fn expected_elements(&self, taken: usize, start_bytes: usize) -> usize {
+        let taken_bytes = start_bytes.saturating_sub(self.rest.len()).max(1);
+        taken.saturating_mul(self.rest.len()) / taken_bytes + 1
     }
 
     #[cold]
