@@ -1,7 +1,10 @@
 //! Record batches: encoding against the floor (one memcpy and one CRC32C of the same bytes) and against the `kafka-protocol`
 //! crate; decoding against that crate.
 
-#![expect(clippy::expect_used, reason = "a benchmark of what does not work measures nothing")]
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark of what does not work measures nothing"
+)]
 
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group};
@@ -69,10 +72,10 @@ impl Sample {
 }
 
 /// One batch: 10,000 records appended, cut, the header built.
-fn encode(builder: &mut RecordsBuilder, sample: &Sample) -> (Bytes, [u8; 61]) {
+fn encode(builder: &mut RecordsBuilder, records: &[RecordRef<'_>]) -> (Bytes, [u8; 61]) {
     builder.restart(START_MS);
-    for record in sample.records() {
-        builder.append(&record).expect("the batch has room");
+    for record in records {
+        builder.append(record).expect("the batch has room");
     }
     let frame = builder.cut().expect("there are records");
     let totals = FrameTotals::of([&frame]).expect("one whole batch");
@@ -119,7 +122,10 @@ fn peer_decode(batch: &Bytes) -> usize {
 
 /// The batch in one piece.
 fn whole_batch(sample: &Sample) -> Bytes {
-    let (records, header) = encode(&mut RecordsBuilder::new(START_MS), sample);
+    let (records, header) = encode(
+        &mut RecordsBuilder::new(START_MS),
+        &sample.records().collect::<Vec<_>>(),
+    );
     [&header[..], &records].concat().into()
 }
 
@@ -133,12 +139,13 @@ fn measure(criterion: &mut Criterion) {
     for value_bytes in [100, 1024] {
         let sample = Sample::new(value_bytes);
         let batch = whole_batch(&sample);
+        let records: Vec<_> = sample.records().collect();
         let peer_records = sample.peer_records();
         let mut group = criterion.benchmark_group(format!("records_{value_bytes}b"));
         group.throughput(Throughput::Elements(RECORDS.into()));
         let mut builder = RecordsBuilder::new(START_MS);
         group.bench_function("encode", |bencher| {
-            bencher.iter(|| encode(&mut builder, &sample))
+            bencher.iter(|| encode(&mut builder, &records))
         });
         let mut target = vec![0; batch.len()];
         group.bench_function("encode_floor", |bencher| {
@@ -160,6 +167,7 @@ fn compare_all() {
     for (value_bytes, size) in [(100, "100b"), (1024, "1kib")] {
         let sample = Sample::new(value_bytes);
         let batch = whole_batch(&sample);
+        let records: Vec<_> = sample.records().collect();
         let peer_records = sample.peer_records();
 
         let mut builder = RecordsBuilder::new(START_MS);
@@ -167,7 +175,7 @@ fn compare_all() {
         let mut buffer = BytesMut::new();
         let outcomes = compare(
             [
-                Contender::new("wolff-codec", || encode(&mut builder, &sample)),
+                Contender::new("wolff-codec", || encode(&mut builder, &records)),
                 Contender::new("memcpy + CRC32C", || floor(&batch, &mut target)),
                 Contender::new("kafka-protocol", || peer_encode(&mut buffer, &peer_records)),
             ],

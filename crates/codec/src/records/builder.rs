@@ -19,7 +19,7 @@ const MIN_CHUNK_BYTES: usize = 4 * 1024;
 
 /// How many bytes are appended before they are added to the running checksum: enough for the CRC unit's three lanes, and
 /// little enough to be still in the nearest cache.
-const SUM_BYTES: usize = 24 * 1024;
+const SUM_BYTES: usize = 3 * 8 * 1024 + 64;
 
 /// The records of one open batch.
 ///
@@ -57,6 +57,9 @@ pub struct RecordsBuilder {
     cut_count: u32,
     /// The bytes that were handed out.
     cut_bytes: usize,
+    /// Up to which length the buffer takes records without a second thought: behind it, memory ends, or the batch, or there is
+    /// enough for the checksum. 0 when that is to be found out anew.
+    checkpoint: usize,
     /// How many bytes of the buffer the running checksum covers.
     summed_len: usize,
     running_crc32c: u32,
@@ -82,6 +85,7 @@ impl RecordsBuilder {
             record_count: 0,
             cut_count: 0,
             cut_bytes: 0,
+            checkpoint: 0,
             summed_len: 0,
             running_crc32c: 0,
             expected_bytes: expected_bytes.min(MAX_RECORDS_BYTES),
@@ -94,6 +98,7 @@ impl RecordsBuilder {
         let shrinkage = self.expected_bytes.saturating_sub(self.byte_len()) / 8;
         self.expected_bytes = self.byte_len().max(self.expected_bytes - shrinkage);
         self.buffer.clear();
+        self.checkpoint = 0;
         self.summed_len = 0;
         self.running_crc32c = 0;
         if self.buffer.capacity() < self.expected_bytes + SLACK_BYTES {
@@ -177,19 +182,16 @@ impl RecordsBuilder {
     #[inline]
     pub fn append(&mut self, record: &RecordRef<'_>) -> Result<usize, RecordTooLarge> {
         let timestamp_delta = self.timestamp_delta(record);
-        let record_bytes =
-            if let Some(small) = SmallRecord::new(record, timestamp_delta, self.record_count) {
-                let record_bytes = self.make_room(small.record_bytes())?;
-                small.write(record, &mut self.buffer);
-                record_bytes
-            } else {
-                self.append_large(record, timestamp_delta)?
-            };
+        let small = SmallRecord::new(record, timestamp_delta, self.record_count);
+        let record_bytes = if let Some(small) = small {
+            let record_bytes = self.make_room(small.record_bytes())?;
+            small.write(record, &mut self.buffer);
+            record_bytes
+        } else {
+            self.append_large(record, timestamp_delta)?
+        };
         self.record_count += 1;
         self.uncut_max_timestamp_ms = self.uncut_max_timestamp_ms.max(record.timestamp_ms);
-        if self.buffer.len() - self.summed_len >= SUM_BYTES {
-            self.sum_up();
-        }
         Ok(record_bytes)
     }
 
@@ -250,12 +252,22 @@ impl RecordsBuilder {
         self.cut_bytes += self.buffer.len();
         self.running_crc32c = 0;
         self.summed_len = 0;
+        self.checkpoint = 0;
         Some(metadata)
     }
 
     /// The record's length, when the batch can take it; there is room for it then.
     #[inline]
     fn make_room(&mut self, record_bytes: u64) -> Result<usize, RecordTooLarge> {
+        match usize::try_from(record_bytes) {
+            Ok(needed) if needed <= self.checkpoint.saturating_sub(self.buffer.len()) => Ok(needed),
+            _ => self.pass_checkpoint(record_bytes),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn pass_checkpoint(&mut self, record_bytes: u64) -> Result<usize, RecordTooLarge> {
         let batch_bytes = self.byte_len();
         let needed = match usize::try_from(record_bytes) {
             // The shortest record has seven bytes, so the count cannot overflow before the bytes do.
@@ -267,15 +279,19 @@ impl RecordsBuilder {
                 });
             }
         };
+        if self.buffer.len() - self.summed_len >= SUM_BYTES {
+            self.sum_up();
+        }
         if self.buffer.capacity() - self.buffer.len() < needed + SLACK_BYTES {
             self.grow(needed + SLACK_BYTES);
         }
+        self.checkpoint = (self.buffer.capacity() - SLACK_BYTES)
+            .min(MAX_RECORDS_BYTES - self.cut_bytes)
+            .min(self.summed_len + SUM_BYTES);
         Ok(needed)
     }
 
     /// Takes memory for as much as the batch will probably still need.
-    #[cold]
-    #[inline(never)]
     fn grow(&mut self, needed: usize) {
         let uncut = self.buffer.len();
         let still_expected = self.expected_bytes.saturating_sub(self.byte_len());
@@ -293,7 +309,6 @@ impl RecordsBuilder {
     }
 
     /// Brings the running checksum up to the last record.
-    #[inline(never)]
     fn sum_up(&mut self) {
         let unsummed = self.buffer.get(self.summed_len..).unwrap_or_default();
         self.running_crc32c = checksum::append(self.running_crc32c, unsummed);

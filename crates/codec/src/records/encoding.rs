@@ -39,7 +39,7 @@ pub(super) struct SmallRecord {
     head: Word,
     /// The offset delta and the length of the key; without a key, that of the value follows. At most eight bytes.
     middle: Word,
-    /// The length of the value, where there is a key.
+    /// The length of the value, for where there is a key.
     value_length: Word,
     record_bytes: u64,
 }
@@ -63,24 +63,20 @@ impl SmallRecord {
 
         let timestamp_delta = Word::encode(timestamp_delta);
         let offset_delta = Word::encode(offset_delta);
-        let key_length = Word::encode(key_length);
         let value_length = Word::encode(value_length);
-        let integer_bits =
-            timestamp_delta.bits + offset_delta.bits + key_length.bits + value_length.bits;
+        let (lengths, value_length_bits) = match record.key {
+            Some(_) => (Word::encode(key_length), value_length.bits),
+            None => (NULL_KEY.followed_by(value_length), 0),
+        };
+        let middle = offset_delta.followed_by(lengths);
+        let integer_bits = timestamp_delta.bits + middle.bits + value_length_bits;
         // Two more bytes: the attributes and the number of headers.
         let body_bytes =
             u64::from(integer_bits / 8) + 2 + byte_count(record.key) + byte_count(record.value);
         let length = Word::encode(body_bytes << 1);
-
-        let attributes = Word { bytes: 0, bits: 8 };
-        let middle = offset_delta.followed_by(key_length);
         Some(Self {
-            head: length.followed_by(attributes).followed_by(timestamp_delta),
-            middle: if record.key.is_none() {
-                middle.followed_by(value_length)
-            } else {
-                middle
-            },
+            head: length.followed_by(ATTRIBUTES).followed_by(timestamp_delta),
+            middle,
             value_length,
             record_bytes: body_bytes + u64::from(length.bits / 8),
         })
@@ -106,6 +102,15 @@ impl SmallRecord {
         buffer.put_u8(NO_HEADERS);
     }
 }
+
+/// The attributes of a record: one byte, always zero.
+const ATTRIBUTES: Word = Word { bytes: 0, bits: 8 };
+
+/// The length of a key that is null.
+const NULL_KEY: Word = Word {
+    bytes: NULL,
+    bits: 8,
+};
 
 /// Up to eight encoded bytes in a register.
 #[derive(Clone, Copy)]
