@@ -1,0 +1,5 @@
+//! Any bytes as compressed records.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| wolff_fuzz::records::decompression(data));

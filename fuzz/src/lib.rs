@@ -1,0 +1,11 @@
+//! What the fuzz targets do with their input; the targets themselves are one line each.
+//!
+//! A body panics when a promise is broken. `tests/corpus.rs` runs every body over its committed corpus.
+
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a panic is how a fuzz target speaks"
+)]
+
+pub mod records;

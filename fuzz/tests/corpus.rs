@@ -1,0 +1,37 @@
+//! Every body over the inputs that were kept for it.
+
+#![expect(clippy::unwrap_used, reason = "here a panic is a failed test")]
+
+use std::{fs, path::Path};
+
+fn run_over_corpus(target: &str, body: fn(&[u8])) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(target);
+    let mut count = 0;
+    for entry in fs::read_dir(&corpus).unwrap() {
+        body(&fs::read(entry.unwrap().path()).unwrap());
+        count += 1;
+    }
+    assert!(count > 0, "{} is empty", corpus.display());
+}
+
+#[test]
+fn record_batch() {
+    run_over_corpus("record_batch", wolff_fuzz::records::record_batch);
+}
+
+#[test]
+fn decompression() {
+    run_over_corpus("decompression", wolff_fuzz::records::decompression);
+}
+
+#[test]
+fn varint() {
+    run_over_corpus("varint", wolff_fuzz::records::varint);
+}
+
+#[test]
+fn builder_reader() {
+    run_over_corpus("builder_reader", wolff_fuzz::records::builder_reader);
+}
