@@ -1,0 +1,201 @@
+//! How a cluster is set up and started.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use wolff_codec::ids::BrokerId;
+use wolff_codec::{ApiKey, Str};
+
+use super::{Cluster, Slot};
+use crate::broker::Port;
+use crate::config::{Config, NewTopic, UnknownProducers};
+use crate::error::ClusterError;
+use crate::model::{Model, Node, TopicSpec};
+use crate::shared::Shared;
+
+/// Collects the settings of a [`Cluster`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "a cluster runs once it is started"]
+pub struct ClusterBuilder {
+    config: Config,
+}
+
+impl ClusterBuilder {
+    /// How many brokers there are; they are numbered from 1. Default: 1.
+    pub fn brokers(mut self, count: i32) -> Self {
+        self.config.brokers = count;
+        self
+    }
+
+    /// Where the first broker listens. With a port, the others listen on the ports after it; with port 0, each on any.
+    /// Default: `127.0.0.1:0`.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.config.listen = address;
+        self
+    }
+
+    /// The host that clients are told. Default: the address that the brokers listen on, or `127.0.0.1` if that is all of
+    /// them.
+    pub fn advertised_host(mut self, host: impl Into<Str>) -> Self {
+        self.config.advertised_host = Some(host.into());
+        self
+    }
+
+    /// The id of the cluster. Default: one that no other cluster of this process has.
+    pub fn cluster_id(mut self, id: impl Into<Str>) -> Self {
+        self.config.cluster_id = Some(id.into());
+        self
+    }
+
+    /// A topic to be there from the start, with so many partitions.
+    pub fn topic(mut self, name: impl Into<Str>, partitions: i32) -> Self {
+        self.config.topics.push(NewTopic {
+            name: name.into(),
+            partitions,
+        });
+        self
+    }
+
+    /// Whether a topic comes to be when a client asks for it. Default: false.
+    pub fn auto_create_topics(mut self, is_allowed: bool) -> Self {
+        self.config.auto_create_topics = is_allowed;
+        self
+    }
+
+    /// How many partitions a topic has if its creator does not say. Default: 1.
+    pub fn default_partitions(mut self, count: i32) -> Self {
+        self.config.default_partitions = count;
+        self
+    }
+
+    /// How many replicas a partition has if its creator does not say; at most one per broker. Replicas decide who leads when
+    /// a broker dies: with one, nobody does until it is back. Default: 3.
+    pub fn replication_factor(mut self, count: i16) -> Self {
+        self.config.replication_factor = count;
+        self
+    }
+
+    /// The largest batch, in bytes, its header included: a topic's `max.message.bytes` if its creator does not say.
+    /// Default: 1,048,588, as in Kafka.
+    pub fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.config.topic_defaults.max_message_bytes = bytes;
+        self
+    }
+
+    /// How many bytes a partition's log may hold before its oldest batches go: a topic's `retention.bytes` if its creator
+    /// does not say. The newest batch always stays. Default: no limit.
+    pub fn retention_bytes(mut self, bytes: u64) -> Self {
+        self.config.topic_defaults.retention_bytes = Some(bytes);
+        self
+    }
+
+    /// The longest request that is read, in bytes: a connection that announces a longer one is closed.
+    /// Default: 100 MiB, as in Kafka.
+    pub fn max_request_bytes(mut self, bytes: usize) -> Self {
+        self.config.max_request_bytes = bytes;
+        self
+    }
+
+    /// What to do with producer ids that a partition does not know. Default: what Kafka 2.5 to 4.4 do.
+    pub fn unknown_producers(mut self, rule: UnknownProducers) -> Self {
+        self.config.unknown_producers = rule;
+        self
+    }
+
+    /// The versions of an API that the brokers advertise, instead of all that they can serve: an older or an odd broker. What
+    /// is advertised beyond what can be served closes the connection.
+    pub fn versions(mut self, api: ApiKey, versions: RangeInclusive<i16>) -> Self {
+        self.config.versions.insert(api, Some(versions));
+        self
+    }
+
+    /// An API that the brokers do not have.
+    pub fn without_api(mut self, api: ApiKey) -> Self {
+        self.config.versions.insert(api, None);
+        self
+    }
+
+    /// Starts the brokers on the tokio runtime of the caller; clients can connect when this returns.
+    ///
+    /// # Errors
+    /// When a broker cannot listen, or a topic cannot be as asked.
+    pub async fn start(self) -> Result<Cluster, ClusterError> {
+        let ports = bind(&self.config)?;
+        let nodes = ports
+            .iter()
+            .map(|(broker, port)| (*broker, node(&self.config, port)));
+        let cluster_id = self
+            .config
+            .cluster_id
+            .clone()
+            .unwrap_or_else(new_cluster_id);
+        let mut model = Model::new(&self.config, cluster_id, nodes.collect());
+        for NewTopic { name, partitions } in &self.config.topics {
+            let spec = TopicSpec {
+                partitions: *partitions,
+                ..TopicSpec::default()
+            };
+            model
+                .create_topic(name, &spec)
+                .map_err(|error| ClusterError::topic(name, error))?;
+        }
+        let shared = Arc::new(Shared::new(self.config, model));
+        let mut addresses = BTreeMap::new();
+        let mut slots = BTreeMap::new();
+        for (broker, port) in ports {
+            let address = port.address();
+            let running = port
+                .open(&shared, broker)
+                .map_err(|source| ClusterError::Listen { address, source })?;
+            addresses.insert(broker, address);
+            slots.insert(broker, Slot::Running(running));
+        }
+        Ok(Cluster::new(shared, addresses, slots))
+    }
+}
+
+fn bind(config: &Config) -> Result<BTreeMap<BrokerId, Port>, ClusterError> {
+    let (brokers, listen) = (config.brokers, config.listen);
+    if brokers < 1 {
+        return Err(ClusterError::Brokers { brokers, listen });
+    }
+    let mut ports = BTreeMap::new();
+    for number in 1..=brokers {
+        let port = match listen.port() {
+            0 => Some(0),
+            first => u16::try_from(number - 1)
+                .ok()
+                .and_then(|next| first.checked_add(next)),
+        };
+        let port = port.ok_or(ClusterError::Brokers { brokers, listen })?;
+        let address = SocketAddr::new(listen.ip(), port);
+        let bound =
+            Port::bind(address).map_err(|source| ClusterError::Listen { address, source })?;
+        ports.insert(BrokerId(number), bound);
+    }
+    Ok(ports)
+}
+
+fn node(config: &Config, port: &Port) -> Node {
+    let ip = match port.address().ip() {
+        ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ip => ip,
+    };
+    Node {
+        host: config
+            .advertised_host
+            .clone()
+            .unwrap_or_else(|| Str::from(ip.to_string())),
+        port: port.address().port(),
+        is_alive: true,
+    }
+}
+
+fn new_cluster_id() -> Str {
+    static STARTED: AtomicU64 = AtomicU64::new(0);
+    let number = STARTED.fetch_add(1, Ordering::Relaxed);
+    Str::from(format!("wolff-testbroker-{}-{number}", std::process::id()))
+}

@@ -1,0 +1,55 @@
+//! ApiVersions: what this broker speaks.
+
+use std::ops::RangeInclusive;
+
+use wolff_codec::ids::CorrelationId;
+use wolff_codec::messages::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
+use wolff_codec::{ApiKey, ErrorCode, encode_response};
+
+use super::dispatch::advertised;
+use super::serve::{Call, Reply, Serve, Served};
+
+/// The first version of ApiVersions whose brokers answer a request that is too new with what they speak (Kafka 2.4,
+/// KIP-511). Older ones send an empty list.
+const FIRST_VERSION_WITH_HINT: i16 = 3;
+
+impl Serve for ApiVersionsRequest {
+    async fn serve(self, call: &Call<'_>) -> Served<ApiVersionsResponse> {
+        Served::Answer(match call.script.error() {
+            Some(error_code) => ApiVersionsResponse {
+                error_code,
+                ..Default::default()
+            },
+            None => ApiVersionsResponse {
+                api_keys: advertised(call.shared).map(version).collect(),
+                ..Default::default()
+            },
+        })
+    }
+}
+
+/// The answer to a version that is too new: in version 0, which every client can read.
+pub(super) fn refuse_version(
+    mut advertised: impl Iterator<Item = (ApiKey, RangeInclusive<i16>)>,
+    correlation_id: CorrelationId,
+) -> Reply {
+    let Some(own) = advertised.find(|(api, _)| *api == ApiKey::API_VERSIONS) else {
+        return Reply::hangup();
+    };
+    let has_hint = *own.1.end() >= FIRST_VERSION_WITH_HINT;
+    let response = ApiVersionsResponse {
+        error_code: ErrorCode::UNSUPPORTED_VERSION,
+        api_keys: has_hint.then(|| version(own)).into_iter().collect(),
+        ..Default::default()
+    };
+    encode_response(&response, 0, correlation_id).map_or_else(|_| Reply::hangup(), Reply::Frame)
+}
+
+fn version((api_key, versions): (ApiKey, RangeInclusive<i16>)) -> ApiVersion {
+    ApiVersion {
+        api_key,
+        min_version: *versions.start(),
+        max_version: *versions.end(),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,26 @@
+//! From a request to its answer: one file per API.
+
+mod dispatch;
+
+mod api_versions;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_producers;
+mod fetch;
+mod find_coordinator;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod produce;
+
+mod config_resource;
+mod leadership;
+
+mod serve;
+
+pub(crate) use self::dispatch::dispatch;
+pub(crate) use self::serve::Reply;

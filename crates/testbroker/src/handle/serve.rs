@@ -1,0 +1,162 @@
+//! What every API has in common: a request is decoded, meets its faults, is served, and its answer meets them too.
+
+use bytes::Bytes;
+use wolff_codec::ids::{BrokerId, CorrelationId};
+use wolff_codec::wire::Chunks;
+use wolff_codec::{EncodeError, Request, RequestHeader, encode_response};
+
+use crate::fault::{Effect, Script, Target};
+use crate::model::Model;
+use crate::shared::Shared;
+
+/// A request that a broker can serve.
+pub(crate) trait Serve: Request {
+    /// The topics and partitions that the request names, for the filters of faults.
+    fn targets(&self, _model: &Model) -> Vec<Target> {
+        Vec::new()
+    }
+
+    /// Does what the request asks.
+    fn serve(self, call: &Call<'_>) -> impl Future<Output = Served<Self::Response>> + Send;
+}
+
+/// The circumstances of a request.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) shared: &'a Shared,
+    /// The broker that was asked.
+    pub(crate) broker: BrokerId,
+    pub(crate) version: i16,
+    /// What the request meets.
+    pub(crate) script: Script,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(crate) enum Served<T> {
+    Answer(T),
+    /// It wants no answer.
+    Silence,
+    /// The connection is closed, which is how a request that wants no answer learns of an error.
+    Hangup,
+}
+
+/// What a connection does after a request.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// Sends a frame and goes on.
+    Frame(Chunks),
+    /// Goes on.
+    Nothing,
+    /// Sends what there is and closes.
+    Close(Bytes),
+}
+
+impl Reply {
+    /// Closes without a word.
+    pub(crate) fn hangup() -> Self {
+        Self::Close(Bytes::new())
+    }
+}
+
+/// Serves a request whose version is one of the codec's.
+pub(super) async fn run<R: Serve>(
+    shared: &Shared,
+    broker: BrokerId,
+    header: &RequestHeader,
+    body: &Bytes,
+) -> Reply {
+    let request = match R::decode(body, header.api_version) {
+        Ok(request) => request,
+        Err(error) => {
+            tracing::debug!(%broker, api = %header.api_key, %error, "malformed request");
+            return Reply::hangup();
+        }
+    };
+    let targets = request.targets(&shared.model());
+    let script = shared.faults().draw(broker, header.api_key, &targets);
+    count_hits(shared, &script);
+    let call = Call {
+        shared,
+        broker,
+        version: header.api_version,
+        script,
+    };
+
+    if undergo(&call, false).await.is_break() {
+        return Reply::hangup();
+    }
+    let response = match request.serve(&call).await {
+        Served::Answer(response) => Some(response),
+        Served::Silence => None,
+        Served::Hangup => return Reply::hangup(),
+    };
+    if undergo(&call, true).await.is_break() {
+        return Reply::hangup();
+    }
+    let Some(response) = response else {
+        return Reply::Nothing;
+    };
+    let encode = |correlation_id| encode_response(&response, header.api_version, correlation_id);
+    reply(&call.script, header.correlation_id, encode).unwrap_or_else(|error| {
+        tracing::warn!(%broker, api = %header.api_key, %error, "response cannot be encoded");
+        Reply::hangup()
+    })
+}
+
+fn count_hits(shared: &Shared, script: &Script) {
+    if script.fault_ids().next().is_some() {
+        shared.stats().send_modify(|stats| {
+            for id in script.fault_ids() {
+                let hits = stats.faults.entry(id).or_default();
+                *hits = hits.saturating_add(1);
+            }
+        });
+    }
+}
+
+/// Waits as long as the faults say, before the request is applied or after it; breaks if the connection is to be closed.
+async fn undergo(call: &Call<'_>, after_applying: bool) -> std::ops::ControlFlow<()> {
+    for (id, effect) in call.script.effects() {
+        match effect {
+            Effect::Delay { duration, applied } if *applied == after_applying => {
+                tokio::time::sleep(*duration).await;
+            }
+            Effect::Hold { applied } if *applied == after_applying => {
+                call.shared.removal_of(id).await;
+            }
+            Effect::Drop { applied } if *applied == after_applying => {
+                return std::ops::ControlFlow::Break(());
+            }
+            _ => {}
+        }
+    }
+    std::ops::ControlFlow::Continue(())
+}
+
+/// The answer, as the faults leave it.
+fn reply(
+    script: &Script,
+    correlation_id: CorrelationId,
+    encode: impl Fn(CorrelationId) -> Result<Chunks, EncodeError>,
+) -> Result<Reply, EncodeError> {
+    let mut frame = None;
+    for (_, effect) in script.effects() {
+        match effect {
+            Effect::HalfAnswer => {
+                let whole = encode(correlation_id)?.to_bytes();
+                return Ok(Reply::Close(whole.slice(..whole.len() / 2)));
+            }
+            Effect::WrongCorrelationId => {
+                let other = CorrelationId(correlation_id.0.wrapping_add(1));
+                frame = Some(encode(other)?);
+            }
+            Effect::RawAnswer(bytes) => frame = Some(Chunks::from(bytes.clone())),
+            _ => {}
+        }
+    }
+    match frame {
+        Some(frame) => Ok(Reply::Frame(frame)),
+        None => encode(correlation_id).map(Reply::Frame),
+    }
+}

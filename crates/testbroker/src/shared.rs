@@ -1,0 +1,92 @@
+//! What all brokers of a cluster share, behind locks that nobody holds while waiting.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::watch;
+use wolff_codec::ids::BrokerId;
+
+use crate::config::Config;
+use crate::fault::{FaultBook, FaultId};
+use crate::model::Model;
+use crate::stats::{BrokerStats, Stats};
+
+/// The cluster behind its brokers.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    config: Config,
+    model: Mutex<Model>,
+    faults: Mutex<FaultBook>,
+    stats: watch::Sender<Stats>,
+    /// Tells whoever waits that the model or the faults have changed.
+    changes: watch::Sender<()>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config, model: Model) -> Self {
+        Self {
+            config,
+            model: Mutex::new(model),
+            faults: Mutex::default(),
+            stats: watch::Sender::default(),
+            changes: watch::Sender::default(),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The model, to be read.
+    pub(crate) fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock()
+    }
+
+    /// Changes the model, and tells whoever waits for that.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Model) -> T) -> T {
+        let result = change(&mut self.model.lock());
+        self.changes.send_replace(());
+        result
+    }
+
+    /// Changes the faults in place, and tells whoever waits for that.
+    pub(crate) fn change_faults<T>(&self, change: impl FnOnce(&mut FaultBook) -> T) -> T {
+        let result = change(&mut self.faults.lock());
+        self.changes.send_replace(());
+        result
+    }
+
+    /// The faults in place. Drawing from them does not count as a change.
+    pub(crate) fn faults(&self) -> MutexGuard<'_, FaultBook> {
+        self.faults.lock()
+    }
+
+    /// Sees every change of the model or the faults from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// Waits until a fault is removed.
+    pub(crate) async fn removal_of(&self, fault: FaultId) {
+        let mut changes = self.changes();
+        let is_removed = |_: &()| !self.faults().contains(fault);
+        // The sender lives in `self`.
+        let _ = changes.wait_for(is_removed).await;
+    }
+
+    pub(crate) fn stats(&self) -> &watch::Sender<Stats> {
+        &self.stats
+    }
+
+    /// Counts something of a broker.
+    pub(crate) fn count(&self, broker: BrokerId, count: impl FnOnce(&mut BrokerStats)) {
+        self.stats
+            .send_modify(|stats| count(stats.brokers.entry(broker).or_default()));
+    }
+}
+
+/// The time that the brokers stamp, in milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(now.unwrap_or(Duration::ZERO).as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,100 @@
+//! What the brokers have done so far, counted.
+
+use std::collections::BTreeMap;
+
+use wolff_codec::ApiKey;
+use wolff_codec::ids::BrokerId;
+
+use crate::fault::FaultId;
+
+/// What a cluster has done since it started. Counters only grow; `connections_open` is a gauge.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// By broker; a broker is here from its first connection on.
+    pub brokers: BTreeMap<BrokerId, BrokerStats>,
+    /// How many requests each fault has hit.
+    pub faults: BTreeMap<FaultId, u64>,
+}
+
+/// What one broker has done since the cluster started.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct BrokerStats {
+    /// Connections accepted.
+    pub connections_accepted: u64,
+    /// Connections that are open now.
+    pub connections_open: u64,
+    /// Requests read, by API.
+    pub requests: BTreeMap<ApiKey, u64>,
+    /// Responses written, by API.
+    pub responses: BTreeMap<ApiKey, u64>,
+    /// Batches appended.
+    pub batches: u64,
+    /// Records appended.
+    pub records: u64,
+    /// Batches that were answered with success because they had been appended before.
+    pub duplicates: u64,
+    /// Batches that were answered with an error, by fault or by rule.
+    pub refusals: u64,
+}
+
+impl Stats {
+    /// Requests of an API, read by all brokers.
+    #[must_use]
+    pub fn requests(&self, api: ApiKey) -> u64 {
+        self.sum(|broker| broker.requests.get(&api).copied().unwrap_or(0))
+    }
+
+    /// Responses of an API, written by all brokers.
+    #[must_use]
+    pub fn responses(&self, api: ApiKey) -> u64 {
+        self.sum(|broker| broker.responses.get(&api).copied().unwrap_or(0))
+    }
+
+    /// Connections accepted by all brokers.
+    #[must_use]
+    pub fn connections_accepted(&self) -> u64 {
+        self.sum(|broker| broker.connections_accepted)
+    }
+
+    /// Connections that are open now, at all brokers.
+    #[must_use]
+    pub fn connections_open(&self) -> u64 {
+        self.sum(|broker| broker.connections_open)
+    }
+
+    /// Batches appended by all brokers.
+    #[must_use]
+    pub fn batches(&self) -> u64 {
+        self.sum(|broker| broker.batches)
+    }
+
+    /// Records appended by all brokers.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.sum(|broker| broker.records)
+    }
+
+    /// Batches that all brokers recognised as appended before.
+    #[must_use]
+    pub fn duplicates(&self) -> u64 {
+        self.sum(|broker| broker.duplicates)
+    }
+
+    /// Batches that all brokers answered with an error.
+    #[must_use]
+    pub fn refusals(&self) -> u64 {
+        self.sum(|broker| broker.refusals)
+    }
+
+    /// How many requests a fault has hit.
+    #[must_use]
+    pub fn hits(&self, fault: FaultId) -> u64 {
+        self.faults.get(&fault).copied().unwrap_or(0)
+    }
+
+    fn sum(&self, of: impl Fn(&BrokerStats) -> u64) -> u64 {
+        self.brokers.values().map(of).sum()
+    }
+}
