@@ -3,6 +3,12 @@
 //! One module per subcommand; what they share lies in the lower paragraph. Nothing here is part of the product, and no
 //! crate of the product depends on it.
 
+mod bench;
+mod test;
+
+mod real_kafka;
+
+mod guard;
 mod kafka;
 mod tidy;
 
@@ -13,6 +19,7 @@ mod program;
 mod failure;
 
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Automation of the wolff workspace: a real Kafka to work against, all tests, the layering check, benchmarks.
@@ -32,13 +39,32 @@ enum Command {
     /// Real Apache Kafka on loopback: start, stop, status, env, kill, pause, resume, restart.
     #[command(subcommand)]
     Kafka(kafka::KafkaCommand),
+    /// Runs every test there is; the last line is the tally.
+    ///
+    /// Unit, property and documentation tests, end to end on the test broker, and end to end on a real Kafka: the one that
+    /// WOLFF_KAFKA=host:port names, else one that is started (and stopped) here by Java and Maven, else by Docker. Without
+    /// any of them those tests count as skipped, except with CI=true on a machine that has Java and Maven: there it is a
+    /// failure. A test that lacks something appends a line `<its name>: <reason>` to the file named by WOLFF_SKIPS.
+    Test,
+    /// Runs a named set of benchmarks and repeats the lines `ratio <name> <value>` at the end.
+    Bench(bench::BenchArguments),
     /// Rules of the workspace that the compiler does not know: layers, manifests, maps, no host names, no ignored tests.
     Tidy,
+    /// Waits for the end of its standard input, then runs a command.
+    #[command(hide = true)]
+    Guard {
+        /// The command and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Kafka(command) => kafka::run(command),
+        Command::Test => test::run(),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Guard { command } => guard::serve(&command),
         Command::Tidy => tidy::run(),
     };
     match outcome {

@@ -2,8 +2,8 @@
 
 use crate::failure::{Context as _, Failure};
 use std::ffi::OsStr;
-use std::io::ErrorKind;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, ErrorKind};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// Lines of a failed program's output that are shown.
 const TAIL_LINES: usize = 25;
@@ -42,6 +42,28 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
             line_of(command)
         )))
     }
+}
+
+/// Runs `command` to its end and hands over each line of its standard output as it comes. Its standard error is this
+/// process's own.
+pub(crate) fn stream(
+    command: &mut Command,
+    mut handle_line: impl FnMut(&str),
+) -> Result<ExitStatus, Failure> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| cannot_run(&name, &error))?;
+    if let Some(stdout) = child.stdout.take() {
+        // Programs write what they like: whatever is no UTF-8 is replaced.
+        for line in BufReader::new(stdout).split(b'\n') {
+            let line = line.context(format!("reading the output of `{name}`"))?;
+            handle_line(String::from_utf8_lossy(&line).trim_end_matches('\r'));
+        }
+    }
+    child.wait().context(format!("waiting for `{name}`"))
 }
 
 /// Whether a program of this name can be started at all.

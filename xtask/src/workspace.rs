@@ -39,3 +39,14 @@ pub(crate) fn target_directory() -> Result<PathBuf, Failure> {
         .map(PathBuf::from)
         .ok_or_else(|| Failure::new("`cargo metadata` names no target directory"))
 }
+
+/// Names of the workspace's members.
+pub(crate) fn package_names() -> Result<Vec<String>, Failure> {
+    let metadata = metadata()?;
+    let packages = metadata.get("packages").and_then(Value::as_array);
+    let names = packages
+        .into_iter()
+        .flatten()
+        .filter_map(|package| package.get("name")?.as_str());
+    Ok(names.map(str::to_owned).collect())
+}

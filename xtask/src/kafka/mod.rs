@@ -14,8 +14,6 @@
 //! Nodes outlive the process that started them. They are found again by their pid file, which counts only while the
 //! process of that id still runs this very node's `server.properties`.
 
-mod guard;
-
 mod cluster;
 
 mod node;
@@ -30,12 +28,11 @@ mod probe;
 mod process;
 mod settings;
 
-pub(crate) use cluster::Cluster;
-pub(crate) use guard::{Guard, serve as serve_guard};
 pub(crate) use install::missing_programs;
 
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
+use cluster::Cluster;
 use layout::Layout;
 use settings::Wanted;
 
@@ -74,9 +71,6 @@ pub(crate) enum KafkaCommand {
     Restart(NodesArguments),
     /// Runs one of Kafka's own command-line tools by its class name.
     Tool(ToolArguments),
-    /// Stops the cluster when its standard input ends: the last will of a test run.
-    #[command(hide = true)]
-    Guard(ClusterArguments),
 }
 
 /// Which cluster is meant.
@@ -166,6 +160,20 @@ pub(crate) fn run(command: KafkaCommand) -> Result<(), Failure> {
             &arguments.class,
             &arguments.arguments,
         ),
-        KafkaCommand::Guard(arguments) => serve_guard(&arguments.open()?),
     }
+}
+
+/// Starts a cluster of one node under this name and returns the environment that the tests need.
+pub(crate) fn start_for_tests(name: &str) -> Result<Vec<(String, String)>, Failure> {
+    let cluster = Cluster::named(Layout::of_workspace()?, name)?;
+    cluster.start(&Wanted {
+        version: DEFAULT_VERSION.to_owned(),
+        nodes: 1,
+        first_port: None,
+    })?;
+    let text = cluster.environment()?;
+    let variables = text.lines().filter_map(|line| line.split_once('='));
+    Ok(variables
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect())
 }

@@ -1,0 +1,152 @@
+//! Named sets of benchmarks.
+//!
+//! A benchmark may print lines `ratio <name> <value>`: how many times as fast as a peer it is, or any other figure that is
+//! worth keeping. They are repeated together at the end.
+
+use crate::failure::Failure;
+use crate::program;
+use crate::real_kafka::RealKafka;
+use crate::workspace;
+use clap::Args;
+use std::process::Command;
+
+/// One program of a set.
+struct Benchmark {
+    set: &'static str,
+    /// Folder of its package.
+    folder: &'static str,
+    target: Target,
+    needs_kafka: bool,
+}
+
+enum Target {
+    /// A `[[bench]]` target, run by `cargo bench`.
+    Bench(&'static str),
+    /// A `[[bin]]` target, run by `cargo run --release`.
+    Program(&'static str),
+}
+
+/// What each set runs, in order.
+const BENCHMARKS: &[Benchmark] = &[
+    Benchmark {
+        set: "codec",
+        folder: "benches",
+        target: Target::Bench("codec"),
+        needs_kafka: false,
+    },
+    Benchmark {
+        set: "replayq",
+        folder: "benches",
+        target: Target::Bench("replayq"),
+        needs_kafka: false,
+    },
+    Benchmark {
+        set: "client",
+        folder: "benches",
+        target: Target::Bench("client"),
+        needs_kafka: false,
+    },
+    Benchmark {
+        set: "produce",
+        folder: "benches/peers",
+        target: Target::Program("produce"),
+        needs_kafka: false,
+    },
+    Benchmark {
+        set: "pipe",
+        folder: "benches/peers",
+        target: Target::Program("pipe"),
+        needs_kafka: true,
+    },
+];
+
+/// Which set, and what its programs are told.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Sets:
+  codec     encoding and decoding of messages and record batches
+  replayq   append, pop, ack, reopen, in memory and on disk
+  client    requests over a connection, metadata
+  produce   the library's hot path on a null broker, beside other clients
+  pipe      lines from a pipe into a real Kafka, beside other clients
+  all       all of these")]
+pub(crate) struct BenchArguments {
+    /// codec, replayq, client, produce, pipe, or all.
+    #[arg(value_name = "SET")]
+    set: String,
+    /// Passed on to each program.
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// Runs the set. A program that fails ends it.
+pub(crate) fn run(wanted: &BenchArguments) -> Result<(), Failure> {
+    let is_wanted = |benchmark: &&Benchmark| wanted.set == "all" || benchmark.set == wanted.set;
+    let chosen: Vec<&Benchmark> = BENCHMARKS.iter().filter(is_wanted).collect();
+    if chosen.is_empty() {
+        let sets: Vec<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.set).collect();
+        return Err(Failure::new(format!(
+            "there is no set of benchmarks called `{}`",
+            wanted.set
+        ))
+        .advise(format!("There are: {}, all.", sets.join(", "))));
+    }
+    let kafka = chosen
+        .iter()
+        .any(|benchmark| benchmark.needs_kafka)
+        .then(RealKafka::provide);
+    if let Some(RealKafka::Absent { reason, .. }) = &kafka {
+        return Err(Failure::new(format!(
+            "`{}` needs a real Kafka: {reason}",
+            wanted.set
+        )));
+    }
+    let mut ratios = Vec::new();
+    for benchmark in chosen {
+        eprintln!("benchmark {} …", benchmark.set);
+        let mut command = command(benchmark);
+        command.args(&wanted.arguments);
+        if let Some(RealKafka::Ready { environment, .. }) = &kafka {
+            command.envs(environment.iter().map(|(name, value)| (name, value)));
+        }
+        let status = program::stream(&mut command, |line| {
+            println!("{line}");
+            if line.starts_with("ratio ") {
+                ratios.push(line.to_owned());
+            }
+        })?;
+        if !status.success() {
+            return Err(Failure::new(format!(
+                "`{}` failed ({status})",
+                program::line_of(&command)
+            )));
+        }
+    }
+    if let Some(kafka) = kafka {
+        kafka.stop();
+    }
+    if !ratios.is_empty() {
+        println!("\nAll ratios:\n{}", ratios.join("\n"));
+    }
+    Ok(())
+}
+
+fn command(benchmark: &Benchmark) -> Command {
+    let manifest = format!("{}/Cargo.toml", benchmark.folder);
+    let mut command = workspace::cargo();
+    match benchmark.target {
+        Target::Bench(name) => {
+            command.args(["bench", "--manifest-path", &manifest, "--bench", name, "--"])
+        }
+        Target::Program(name) => command.args([
+            "run",
+            "--release",
+            "--manifest-path",
+            &manifest,
+            "--bin",
+            name,
+            "--",
+        ]),
+    };
+    command
+}
