@@ -7,7 +7,7 @@ use flate2::{Compression as Level, bufread::MultiGzDecoder, write::GzEncoder};
 
 use super::{
     bounded::{Fault, read_all},
-    total_len,
+    pieces::total_len,
 };
 
 pub(super) fn compress(level: Option<i32>, pieces: &[Bytes]) -> io::Result<Vec<u8>> {

@@ -10,7 +10,7 @@ use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInf
 
 use super::{
     bounded::{Fault, read_all},
-    total_len,
+    pieces::total_len,
 };
 
 /// What ends the blocks of a frame.

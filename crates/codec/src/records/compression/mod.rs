@@ -7,6 +7,7 @@ mod snappy;
 mod zstd;
 
 mod bounded;
+mod pieces;
 
 use std::{error::Error, fmt, io, ops::RangeInclusive};
 
@@ -143,7 +144,7 @@ pub fn compress(
 ) -> Result<Bytes, CompressError> {
     compression.check(level)?;
     let compressed = match compression {
-        Compression::None => return Ok(concatenated(pieces)),
+        Compression::None => return Ok(pieces::concatenated(pieces)),
         Compression::Gzip => gzip::compress(level.0, pieces),
         Compression::Snappy => snappy::compress(pieces),
         Compression::Lz4 => lz4::compress(pieces),
@@ -193,18 +194,6 @@ pub fn decompress(
             source,
         },
     })
-}
-
-fn concatenated(pieces: &[Bytes]) -> Bytes {
-    match pieces {
-        [single] => single.clone(),
-        several => Bytes::from(several.concat()),
-    }
-}
-
-/// The length of all pieces, in bytes.
-fn total_len(pieces: &[Bytes]) -> usize {
-    pieces.iter().map(Bytes::len).fold(0, usize::saturating_add)
 }
 
 /// The attributes of a batch have a compression number that Kafka does not define.

@@ -8,7 +8,7 @@ use std::io;
 use bytes::Bytes;
 use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 
-use super::{bounded::Fault, total_len};
+use super::{bounded::Fault, pieces::total_len};
 
 /// A byte that is no ASCII, the name, a zero; then the version and the oldest compatible one, big-endian.
 const STREAM_HEADER: [u8; 16] = *b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";

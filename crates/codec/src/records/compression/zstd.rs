@@ -7,7 +7,7 @@ use zstd::stream::{read::Decoder, write::Encoder};
 
 use super::{
     bounded::{Fault, read_all},
-    total_len,
+    pieces::total_len,
 };
 
 /// The largest window that is accepted, as a power of two: 128 MiB, the library's own limit and that of level 22.
