@@ -1,1 +1,52 @@
 //! A durable FIFO queue on local disk or in memory, for any payload.
+
+mod queue;
+
+mod recovery;
+
+mod append;
+
+mod disk;
+
+mod reader;
+mod turns;
+mod writer;
+
+mod ledger;
+
+mod leases;
+mod segments;
+mod taker;
+
+mod control;
+
+mod backlog;
+
+mod acks;
+mod segment;
+
+mod ranges;
+
+mod config;
+mod damage;
+mod limits;
+mod stats;
+
+mod error;
+
+pub mod vfs;
+
+mod field;
+mod ids;
+
+pub use backlog::Item;
+pub use config::{Config, Durability, MAX_ITEM_BYTES, Overflow, Storage};
+pub use control::commit::MAX_COMMIT_TAG_BYTES;
+pub use control::lease::MAX_LEASE_TAG_BYTES;
+pub use damage::{Damage, RecoveredLease, Recovery};
+pub use error::{AckError, AppendError, FlushError, IoFailure, LeaseError, OpenError, ReadError};
+pub use ids::{ItemId, ItemRange, LeaseId};
+pub use ledger::Lease;
+pub use limits::{BytesLimit, ItemRef, PopLimits, StopBefore};
+pub use queue::{Leased, Queue};
+pub use stats::Stats;

@@ -1,0 +1,140 @@
+//! The items that nobody has taken yet: the oldest in memory, the rest counted, waiting on disk.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::field;
+use crate::ids::ItemId;
+
+/// One item of the queue.
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub struct Item {
+    /// Its id.
+    pub id: ItemId,
+    /// What was appended. Items read from disk share one buffer with their neighbours: copy what is kept for long.
+    pub payload: Bytes,
+}
+
+impl Item {
+    pub(crate) fn bytes(&self) -> u64 {
+        field::wide(self.payload.len())
+    }
+}
+
+/// Items in order of their ids: a run in memory, and behind it those that are on disk only.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    resident: VecDeque<Item>,
+    resident_bytes: u64,
+    /// There may be items on disk behind those in memory. The counts beside it are for show: damage can make them wrong for a while.
+    is_behind: bool,
+    unread_items: u64,
+    unread_bytes: u64,
+}
+
+impl Backlog {
+    pub(crate) fn items(&self) -> u64 {
+        field::wide(self.resident.len()).saturating_add(self.unread_items)
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.resident_bytes.saturating_add(self.unread_bytes)
+    }
+
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        self.resident_bytes
+    }
+
+    pub(crate) fn resident(&self) -> &VecDeque<Item> {
+        &self.resident
+    }
+
+    /// Whether there may be items that are on disk only.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    /// Takes an item at the end that is on disk: it stays in memory only where all before it are, and the budget allows. Returns whether it is the first that does not.
+    pub(crate) fn push_written(&mut self, item: Item, budget: u64) -> bool {
+        if !self.is_behind && self.resident_bytes.saturating_add(item.bytes()) <= budget {
+            self.push_resident(item);
+            return false;
+        }
+        let was_behind = self.is_behind;
+        self.add_unread(1, item.bytes());
+        !was_behind
+    }
+
+    /// Takes an item at the end of the run in memory.
+    pub(crate) fn push_resident(&mut self, item: Item) {
+        self.resident_bytes = self.resident_bytes.saturating_add(item.bytes());
+        self.resident.push_back(item);
+    }
+
+    /// Items that wait on disk.
+    pub(crate) fn add_unread(&mut self, items: u64, bytes: u64) {
+        self.is_behind = true;
+        self.unread_items = self.unread_items.saturating_add(items);
+        self.unread_bytes = self.unread_bytes.saturating_add(bytes);
+    }
+
+    /// An item was read from disk.
+    pub(crate) fn push_read(&mut self, item: Item) {
+        self.unread_items = self.unread_items.saturating_sub(1);
+        self.unread_bytes = self.unread_bytes.saturating_sub(item.bytes());
+        self.push_resident(item);
+    }
+
+    /// Items on disk turned out to be lost.
+    pub(crate) fn lose_unread(&mut self, items: u64, bytes: u64) {
+        self.unread_items = self.unread_items.saturating_sub(items);
+        self.unread_bytes = self.unread_bytes.saturating_sub(bytes);
+    }
+
+    /// Everything on disk was read: what was counted beyond does not exist.
+    pub(crate) fn clear_unread(&mut self) {
+        self.is_behind = false;
+        self.unread_items = 0;
+        self.unread_bytes = 0;
+    }
+
+    /// Takes out the first `count` items of the run in memory.
+    pub(crate) fn take(&mut self, count: usize) -> Vec<Item> {
+        let count = count.min(self.resident.len());
+        let items: Vec<Item> = self.resident.drain(..count).collect();
+        self.resident_bytes = self
+            .resident_bytes
+            .saturating_sub(items.iter().map(Item::bytes).sum());
+        items
+    }
+
+    /// Takes out the first item of the run in memory.
+    pub(crate) fn pop(&mut self) -> Option<Item> {
+        let item = self.resident.pop_front()?;
+        self.resident_bytes = self.resident_bytes.saturating_sub(item.bytes());
+        Some(item)
+    }
+
+    /// Takes items back that had been taken out.
+    pub(crate) fn put_back(&mut self, items: Vec<Item>) {
+        let (Some(first), Some(last)) = (items.first(), items.last()) else {
+            return;
+        };
+        let at = self.resident.partition_point(|item| item.id < first.id);
+        let is_contiguous = self.resident.get(at).is_none_or(|next| last.id < next.id);
+        self.resident_bytes = self
+            .resident_bytes
+            .saturating_add(items.iter().map(Item::bytes).sum());
+        if at == 0 && is_contiguous {
+            for item in items.into_iter().rev() {
+                self.resident.push_front(item);
+            }
+        } else {
+            self.resident.extend(items);
+            self.resident
+                .make_contiguous()
+                .sort_unstable_by_key(|item| item.id);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! How a queue is to behave.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::OpenError;
+use crate::vfs::{OsVfs, Vfs};
+
+/// The largest item, in bytes.
+pub const MAX_ITEM_BYTES: u64 = 1 << 30;
+
+/// Where items are kept.
+#[derive(Clone, Eq, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Storage {
+    /// In memory only: nothing survives the process.
+    Memory,
+    /// In files of this directory, which is made where missing. Its parent must be there or creatable.
+    Disk(PathBuf),
+    /// In memory until more than [`Config::segment_bytes`] are waiting, then on disk until the reader has caught up. A clean close writes everything down, a crash loses what was in memory.
+    Offload(PathBuf),
+    /// As offload, but nothing is kept beyond the life of the queue: what is in the directory at open is removed.
+    OffloadVolatile(PathBuf),
+}
+
+/// What an answered append survives.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Durability {
+    /// The end of the process: the bytes reached the operating system before append answers.
+    Os,
+    /// Power loss: the bytes reached the disk before append answers. Concurrent appends share one sync.
+    Fsync {
+        /// How long an append may wait for others to share its sync; zero: only as long as a sync is under way anyway.
+        max_delay: Duration,
+    },
+}
+
+/// What happens to an append that finds the queue at [`Config::max_total_bytes`].
+#[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// It is taken all the same; the owner asks [`crate::Queue::overflow_bytes`] and drops what it can best do without.
+    #[default]
+    Report,
+    /// It is answered with [`crate::AppendError::Full`].
+    Reject,
+}
+
+/// The configuration of one queue. Start with [`Config::memory`] or [`Config::disk`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where items are kept.
+    pub storage: Storage,
+    /// What an answered append survives, where items are on disk. Default: [`Durability::Os`].
+    pub durability: Durability,
+    /// Bytes of one segment file; the files of a queue are removed or used again one by one as their items are acked. An append is never split over two segments, so a
+    /// file may become larger. Default: 10 MiB. At least 4 KiB.
+    pub segment_bytes: u64,
+    /// Bytes of appended items that are kept in memory besides being on disk, so that they need not be read back. Default: 4 MiB.
+    pub resident_bytes: u64,
+    /// Bytes of one read from disk. Default: 1 MiB. At least 4 KiB.
+    pub read_bytes: usize,
+    /// The limit of what the queue holds, in bytes on disk, or in memory where it is kept there. Default: 2,000,000,000.
+    pub max_total_bytes: u64,
+    /// What happens at that limit. Default: [`Overflow::Report`].
+    pub overflow: Overflow,
+    /// Segment files that are kept to be written again: overwriting is faster than growing a new file. Default: 2.
+    pub spare_segments: usize,
+    /// The file system, for tests. Default: the operating system's.
+    pub vfs: Arc<dyn Vfs>,
+}
+
+impl Config {
+    /// A queue in memory.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self::new(Storage::Memory)
+    }
+
+    /// A queue on disk that survives the end of the process.
+    #[must_use]
+    pub fn disk(directory: impl Into<PathBuf>) -> Self {
+        Self::new(Storage::Disk(directory.into()))
+    }
+
+    /// A queue kept so.
+    #[must_use]
+    pub fn new(storage: Storage) -> Self {
+        Self {
+            storage,
+            durability: Durability::Os,
+            segment_bytes: 10 << 20,
+            resident_bytes: 4 << 20,
+            read_bytes: 1 << 20,
+            max_total_bytes: 2_000_000_000,
+            overflow: Overflow::Report,
+            spare_segments: 2,
+            vfs: Arc::new(OsVfs),
+        }
+    }
+
+    /// Sets what an answered append survives.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Sets the bytes of one segment file.
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// Sets the bytes of appended items that stay in memory.
+    #[must_use]
+    pub fn resident_bytes(mut self, bytes: u64) -> Self {
+        self.resident_bytes = bytes;
+        self
+    }
+
+    /// Sets the bytes of one read.
+    #[must_use]
+    pub fn read_bytes(mut self, bytes: usize) -> Self {
+        self.read_bytes = bytes;
+        self
+    }
+
+    /// Sets the limit of what the queue holds.
+    #[must_use]
+    pub fn max_total_bytes(mut self, bytes: u64) -> Self {
+        self.max_total_bytes = bytes;
+        self
+    }
+
+    /// Sets what happens at the limit.
+    #[must_use]
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// Sets how many segment files are kept to be written again.
+    #[must_use]
+    pub fn spare_segments(mut self, count: usize) -> Self {
+        self.spare_segments = count;
+        self
+    }
+
+    /// Sets the file system.
+    #[must_use]
+    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> Self {
+        self.vfs = vfs;
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), OpenError> {
+        const LEAST: u64 = 4096;
+        if self.segment_bytes < LEAST {
+            return Err(OpenError::Config(format!(
+                "segment_bytes is {}, the least is {LEAST}",
+                self.segment_bytes
+            )));
+        }
+        if self.read_bytes < 4096 {
+            return Err(OpenError::Config(format!(
+                "read_bytes is {}, the least is {LEAST}",
+                self.read_bytes
+            )));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn max_delay(&self) -> Duration {
+        match self.durability {
+            Durability::Os => Duration::ZERO,
+            Durability::Fsync { max_delay } => max_delay,
+        }
+    }
+
+    pub(crate) fn syncs(&self) -> bool {
+        matches!(self.durability, Durability::Fsync { .. })
+    }
+}

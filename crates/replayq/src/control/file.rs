@@ -1,0 +1,416 @@
+//! The control file itself: finding what is in it, writing commits and leases, syncing.
+
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::acks::Acks;
+use crate::error::{IoContext, IoFailure};
+use crate::field;
+use crate::segment::key::QueueUuid;
+use crate::vfs::{self, OpenMode, Vfs, VfsFile};
+
+use super::commit::{self, Commit};
+use super::header::{BLOCK_BYTES, COMMIT_SLOTS, ControlHeader, Geometry, HeaderState};
+use super::lease::{EMPTY_SLOT, LeaseRecord, SlotState};
+use super::slots::{LeaseSlot, Slots};
+
+pub(crate) const FILE_NAME: &str = "control";
+const NEW_FILE_NAME: &str = "control.new";
+
+/// What was in a control file.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) header: HeaderState,
+    /// Of every commit slot: the record, if any validates, with the queue it names.
+    pub(crate) commits: Vec<Option<(QueueUuid, Commit)>>,
+    /// Commit slots that hold something that does not validate.
+    pub(crate) damaged_commits: usize,
+    file: Arc<dyn VfsFile>,
+    content: Vec<u8>,
+}
+
+impl Found {
+    /// Reads the control file of a directory; none if there is none.
+    pub(crate) fn read(
+        vfs: &dyn Vfs,
+        directory: &Path,
+        mode: OpenMode,
+    ) -> Result<Option<Self>, IoFailure> {
+        const LARGEST_FILE: usize = 32 << 20;
+        let path = directory.join(FILE_NAME);
+        let file = match vfs::uninterrupted(|| vfs.open(&path, mode)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(IoFailure::new("open", &path, error)),
+        };
+        let bytes = field::narrow(file.length().context("measure", &path)?).min(LARGEST_FILE);
+        let mut content = Vec::with_capacity(bytes);
+        vfs::read_full_at(&*file, &mut content, bytes, 0).context("read", &path)?;
+        let header = ControlHeader::decode(&content);
+        let geometry = match header {
+            HeaderState::Valid(header) => header.geometry,
+            _ => Geometry::default(),
+        };
+        let mut commits = Vec::new();
+        let mut damaged_commits = 0_usize;
+        for slot in 0..COMMIT_SLOTS {
+            let bytes = part(
+                &content,
+                geometry.commit_position(slot),
+                u64::from(geometry.commit_slot_bytes),
+            );
+            let commit = Commit::decode_any(bytes);
+            if commit.is_none() && bytes.iter().take(16).any(|byte| *byte != 0) {
+                damaged_commits = damaged_commits.saturating_add(1);
+            }
+            commits.push(commit);
+        }
+        Ok(Some(Self {
+            header,
+            commits,
+            damaged_commits,
+            file,
+            content,
+        }))
+    }
+
+    /// The newest commit of the queue.
+    pub(crate) fn newest(&self, uuid: QueueUuid) -> Option<&Commit> {
+        self.commits
+            .iter()
+            .flatten()
+            .filter(|(found, _)| *found == uuid)
+            .map(|(_, commit)| commit)
+            .max_by_key(|commit| commit.sequence)
+    }
+
+    /// What the lease slots hold.
+    pub(crate) fn leases(&self, uuid: QueueUuid) -> Vec<SlotState> {
+        let geometry = match self.header {
+            HeaderState::Valid(header) => header.geometry,
+            _ => Geometry::default(),
+        };
+        let slots = usize::try_from(geometry.lease_slots).unwrap_or(0);
+        (0..slots)
+            .map(|slot| {
+                LeaseRecord::decode_slot(
+                    part(&self.content, geometry.lease_position(slot), BLOCK_BYTES),
+                    uuid,
+                )
+            })
+            .collect()
+    }
+}
+
+fn part(content: &[u8], position: u64, bytes: u64) -> &[u8] {
+    let from = field::narrow(position).min(content.len());
+    let to = field::narrow(position.saturating_add(bytes)).min(content.len());
+    content.get(from..to).unwrap_or(&[])
+}
+
+/// Why a commit could not be written.
+#[derive(Clone, Debug)]
+pub(crate) enum CommitWriteError {
+    Io(IoFailure),
+    /// The record does not fit a slot.
+    TooLarge,
+}
+
+/// An open control file.
+#[derive(Debug)]
+pub(crate) struct Control {
+    vfs: Arc<dyn Vfs>,
+    directory: PathBuf,
+    path: PathBuf,
+    file: Arc<dyn VfsFile>,
+    header: ControlHeader,
+    boot_id: [u8; 16],
+    /// Of the newest record.
+    sequence: u64,
+    newest_slot: usize,
+    /// This slot is the one that a power loss leaves alone: it is not written until another one is synced.
+    durable_slot: Option<usize>,
+    durable_sequence: u64,
+    /// Something was written since the last sync.
+    is_dirty: bool,
+    /// A sync failed, so what the file holds after a power loss is anybody's guess, and the next sync must write a new file.
+    is_suspect: bool,
+    newest: Vec<u8>,
+    scratch: Vec<u8>,
+    slots: Slots,
+}
+
+impl Control {
+    /// Makes the file anew, with one commit, and puts it in the place of what is there.
+    pub(crate) fn create(
+        vfs: Arc<dyn Vfs>,
+        directory: &Path,
+        uuid: QueueUuid,
+        boot_id: [u8; 16],
+        first: &Commit,
+        is_synced: bool,
+    ) -> Result<Self, IoFailure> {
+        let header = ControlHeader {
+            uuid,
+            geometry: Geometry::default(),
+        };
+        let mut newest = Vec::new();
+        first.encode(uuid, &mut newest);
+        let slots = Slots::new(usize::try_from(header.geometry.lease_slots).unwrap_or(0));
+        let file = write_new(&*vfs, directory, &header, &newest, &slots, is_synced)?;
+        let path = directory.join(FILE_NAME);
+        Ok(Self {
+            vfs,
+            directory: directory.to_path_buf(),
+            path,
+            file,
+            header,
+            boot_id,
+            sequence: first.sequence,
+            newest_slot: 0,
+            durable_slot: Some(0),
+            durable_sequence: 0,
+            is_dirty: true,
+            is_suspect: false,
+            newest,
+            scratch: Vec::new(),
+            slots,
+        })
+    }
+
+    /// Goes on with a file that was found. Leases that were found are held until covered.
+    pub(crate) fn resume(
+        vfs: Arc<dyn Vfs>,
+        directory: &Path,
+        found: Found,
+        header: ControlHeader,
+        boot_id: [u8; 16],
+        live: &[(LeaseSlot, LeaseRecord)],
+    ) -> Self {
+        let mut slots = Slots::new(usize::try_from(header.geometry.lease_slots).unwrap_or(0));
+        for (slot, record) in live {
+            slots.hold(*slot, record.encode_slot(header.uuid));
+        }
+        let newest = found
+            .commits
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, commit)| {
+                Some((
+                    slot,
+                    commit
+                        .as_ref()
+                        .filter(|(uuid, _)| *uuid == header.uuid)?
+                        .1
+                        .sequence,
+                ))
+            })
+            .max_by_key(|(_, sequence)| *sequence);
+        let (newest_slot, sequence) = newest.unwrap_or((0, 0));
+        // Nobody knows what of it was synced; the newest record is the one to spare.
+        Self {
+            vfs,
+            directory: directory.to_path_buf(),
+            path: directory.join(FILE_NAME),
+            file: found.file,
+            header,
+            boot_id,
+            sequence,
+            newest_slot,
+            durable_slot: newest.map(|(slot, _)| slot),
+            durable_sequence: 0,
+            is_dirty: true,
+            is_suspect: false,
+            newest: Vec::new(),
+            scratch: Vec::new(),
+            slots,
+        }
+    }
+
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.header.geometry.file_bytes()
+    }
+
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Commits up to this one survive a power loss.
+    pub(crate) fn durable_sequence(&self) -> u64 {
+        self.durable_sequence
+    }
+
+    /// Encodes the next record, for [`Self::write_commit`]; apart from that so that the state it is made from need not be locked during the write.
+    pub(crate) fn encode_commit(&mut self, acks: &Acks, next: [u64; 2], tag: &[u8]) {
+        commit::encode_parts(
+            acks,
+            self.sequence.saturating_add(1),
+            next,
+            self.boot_id,
+            tag,
+            self.header.uuid,
+            &mut self.scratch,
+        );
+    }
+
+    /// Writes the record that was encoded last, into a slot whose loss would cost nothing.
+    pub(crate) fn write_commit(&mut self) -> Result<(), CommitWriteError> {
+        if !commit::fits(&self.scratch, self.header.geometry.commit_slot_bytes) {
+            return Err(CommitWriteError::TooLarge);
+        }
+        let slot = (0..COMMIT_SLOTS)
+            .find(|slot| *slot != self.newest_slot && Some(*slot) != self.durable_slot)
+            .unwrap_or(0);
+        write(
+            &*self.file,
+            &self.scratch,
+            self.header.geometry.commit_position(slot),
+        )
+        .context("write a commit to", &self.path)
+        .map_err(CommitWriteError::Io)?;
+        self.sequence = self.sequence.saturating_add(1);
+        self.newest_slot = slot;
+        self.is_dirty = true;
+        std::mem::swap(&mut self.newest, &mut self.scratch);
+        Ok(())
+    }
+
+    /// Writes the newest record once more into another slot, so that no single damaged block can take it away.
+    pub(crate) fn repeat_commit(&mut self) -> Result<(), IoFailure> {
+        let slot = (0..COMMIT_SLOTS)
+            .find(|slot| *slot != self.newest_slot && Some(*slot) != self.durable_slot)
+            .unwrap_or(0);
+        write(
+            &*self.file,
+            &self.newest,
+            self.header.geometry.commit_position(slot),
+        )
+        .context("write a commit to", &self.path)
+    }
+
+    /// Makes everything written durable. After a failure the next try writes a new file: the old one's state is unknown for ever.
+    pub(crate) fn sync(&mut self) -> Result<(), IoFailure> {
+        if self.is_suspect {
+            self.file = write_new(
+                &*self.vfs,
+                &self.directory,
+                &self.header,
+                &self.newest,
+                &self.slots,
+                true,
+            )?;
+            self.newest_slot = 0;
+            self.is_suspect = false;
+        } else if self.is_dirty {
+            if let Err(error) = vfs::uninterrupted(|| self.file.sync()) {
+                self.is_suspect = true;
+                return Err(IoFailure::new("sync", &self.path, error));
+            }
+        }
+        self.is_dirty = false;
+        self.durable_slot = Some(self.newest_slot);
+        self.durable_sequence = self.sequence;
+        self.slots.settle(self.durable_sequence);
+        Ok(())
+    }
+
+    /// Whether a lease can be written without a sync first.
+    pub(crate) fn has_free_slot(&self) -> bool {
+        self.slots.free().is_some()
+    }
+
+    /// Whether a sync would make room for another lease.
+    pub(crate) fn has_covered_slot(&self) -> bool {
+        self.slots.has_covered()
+    }
+
+    /// Writes a lease into a free slot; none if there is no free one.
+    pub(crate) fn write_lease(
+        &mut self,
+        record: &LeaseRecord,
+    ) -> Result<Option<LeaseSlot>, IoFailure> {
+        let Some(slot) = self.slots.free() else {
+            return Ok(None);
+        };
+        let content = record.encode_slot(self.header.uuid);
+        write(
+            &*self.file,
+            &content,
+            self.header.geometry.lease_position(slot.0),
+        )
+        .context("write a lease to", &self.path)?;
+        self.is_dirty = true;
+        self.slots.hold(slot, content);
+        Ok(Some(slot))
+    }
+
+    /// The lease in the slot does not hold any more although its items are not done.
+    pub(crate) fn empty_lease(&mut self, slot: LeaseSlot) -> Result<(), IoFailure> {
+        write(
+            &*self.file,
+            &EMPTY_SLOT,
+            self.header.geometry.lease_position(slot.0),
+        )
+        .context("empty a lease in", &self.path)?;
+        self.is_dirty = true;
+        self.slots.release(slot);
+        Ok(())
+    }
+
+    /// The lease in the slot is done in the newest commit.
+    pub(crate) fn cover_lease(&mut self, slot: LeaseSlot) {
+        self.slots.cover(slot, self.sequence);
+    }
+
+    /// At a level that does not outlive a power loss, written is durable.
+    pub(crate) fn settle(&mut self) {
+        self.slots.settle(self.sequence);
+    }
+}
+
+/// Writes a whole control file beside the old one and puts it in its place. Everything in it is really written, so that later changes need no space.
+fn write_new(
+    vfs: &dyn Vfs,
+    directory: &Path,
+    header: &ControlHeader,
+    newest: &[u8],
+    slots: &Slots,
+    is_synced: bool,
+) -> Result<Arc<dyn VfsFile>, IoFailure> {
+    let path = directory.join(NEW_FILE_NAME);
+    if let Err(error) = vfs.remove(&path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(IoFailure::new("remove", &path, error));
+    }
+    let mut content = header.encode();
+    content.resize(field::narrow(header.geometry.file_bytes()), 0);
+    let commits = [(header.geometry.commit_position(0), newest)];
+    for (position, bytes) in commits.into_iter().chain(
+        slots
+            .contents()
+            .map(|(slot, bytes)| (header.geometry.lease_position(slot), bytes)),
+    ) {
+        let from = field::narrow(position);
+        if let Some(place) = content.get_mut(from..from.saturating_add(bytes.len())) {
+            place.copy_from_slice(bytes);
+        }
+    }
+    let file = vfs::uninterrupted(|| vfs.open(&path, OpenMode::Create)).context("create", &path)?;
+    write(&*file, &content, 0).context("write", &path)?;
+    if is_synced {
+        vfs::uninterrupted(|| file.sync()).context("sync", &path)?;
+    }
+    let target = directory.join(FILE_NAME);
+    vfs.rename(&path, &target)
+        .context("put in place", &target)?;
+    if is_synced {
+        vfs.sync_directory(directory).context("sync", directory)?;
+    }
+    Ok(file)
+}
+
+fn write(file: &dyn VfsFile, bytes: &[u8], position: u64) -> std::io::Result<()> {
+    vfs::write_all_at(file, &mut [IoSlice::new(bytes)], position)
+}

@@ -1,0 +1,155 @@
+//! The first block of the control file: whose queue it is, and where the slots lie.
+
+use crate::field::{self, take_bytes, take_u16, take_u32};
+use crate::segment::key::QueueUuid;
+
+/// The format version that this crate writes; older ones are read for ever.
+pub(crate) const VERSION: u16 = 1;
+/// The unit of the file: nothing shares a block of this size with anything else.
+pub(crate) const BLOCK_BYTES: u64 = 4096;
+/// One commit slot holds the newest record that was synced and is left alone, the two others take turns.
+pub(crate) const COMMIT_SLOTS: usize = 3;
+
+const MAGIC: [u8; 8] = *b"REPLAYQC";
+const HEADER_BYTES: usize = 40;
+const MOST_LEASE_SLOTS: u32 = 4096;
+const LARGEST_COMMIT_SLOT: u32 = 1 << 20;
+
+/// Where things lie in the control file.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) struct Geometry {
+    /// Bytes of one commit slot, a multiple of the block.
+    pub(crate) commit_slot_bytes: u32,
+    /// How many lease slots there are, of one block each.
+    pub(crate) lease_slots: u32,
+}
+
+impl Default for Geometry {
+    fn default() -> Self {
+        Self {
+            commit_slot_bytes: 8192,
+            lease_slots: 8,
+        }
+    }
+}
+
+impl Geometry {
+    pub(crate) fn commit_position(&self, slot: usize) -> u64 {
+        BLOCK_BYTES
+            .saturating_add(u64::from(self.commit_slot_bytes).saturating_mul(field::wide(slot)))
+    }
+
+    pub(crate) fn lease_position(&self, slot: usize) -> u64 {
+        self.commit_position(COMMIT_SLOTS)
+            .saturating_add(BLOCK_BYTES.saturating_mul(field::wide(slot)))
+    }
+
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.lease_position(usize::try_from(self.lease_slots).unwrap_or(usize::MAX))
+    }
+
+    fn is_sound(&self) -> bool {
+        self.lease_slots <= MOST_LEASE_SLOTS
+            && (4096..=LARGEST_COMMIT_SLOT).contains(&self.commit_slot_bytes)
+            && self.commit_slot_bytes.is_multiple_of(4096)
+    }
+}
+
+/// What is said once about a queue.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) struct ControlHeader {
+    pub(crate) uuid: QueueUuid,
+    pub(crate) geometry: Geometry,
+}
+
+/// What the first block of a control file turned out to be.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum HeaderState {
+    Valid(ControlHeader),
+    Newer(u16),
+    Invalid,
+}
+
+impl ControlHeader {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(field::narrow(BLOCK_BYTES));
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&[0; 2]);
+        out.extend_from_slice(&self.uuid.0);
+        out.extend_from_slice(&self.geometry.commit_slot_bytes.to_le_bytes());
+        out.extend_from_slice(&self.geometry.lease_slots.to_le_bytes());
+        let crc = crc32c::crc32c(&out);
+        out.extend_from_slice(&crc.to_le_bytes());
+        out.resize(field::narrow(BLOCK_BYTES), 0);
+        out
+    }
+
+    pub(crate) fn decode(block: &[u8]) -> HeaderState {
+        Self::parse(block).unwrap_or(HeaderState::Invalid)
+    }
+
+    fn parse(block: &[u8]) -> Option<HeaderState> {
+        let (header, _) = block.split_first_chunk::<HEADER_BYTES>()?;
+        let (body, crc) = header.split_last_chunk::<4>()?;
+        if u32::from_le_bytes(*crc) != crc32c::crc32c(body) {
+            return None;
+        }
+        let mut rest = body;
+        if take_bytes(&mut rest)? != MAGIC {
+            return None;
+        }
+        let version = take_u16(&mut rest)?;
+        if version == 0 || version > VERSION {
+            return Some(HeaderState::Newer(version));
+        }
+        let _ = take_u16(&mut rest)?;
+        let uuid = QueueUuid(take_bytes(&mut rest)?);
+        let geometry = Geometry {
+            commit_slot_bytes: take_u32(&mut rest)?,
+            lease_slots: take_u32(&mut rest)?,
+        };
+        geometry
+            .is_sound()
+            .then_some(HeaderState::Valid(Self { uuid, geometry }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_come_back_and_no_flipped_bit_validates() {
+        let header = ControlHeader {
+            uuid: QueueUuid([3; 16]),
+            geometry: Geometry::default(),
+        };
+        let block = header.encode();
+        assert_eq!(ControlHeader::decode(&block), HeaderState::Valid(header));
+        for bit in 0..HEADER_BYTES * 8 {
+            let mut flipped = block.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(
+                ControlHeader::decode(&flipped),
+                HeaderState::Invalid,
+                "bit {bit}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_shares_a_block() {
+        let geometry = Geometry::default();
+        let positions: Vec<u64> = (0..COMMIT_SLOTS)
+            .map(|slot| geometry.commit_position(slot))
+            .chain((0..8).map(|slot| geometry.lease_position(slot)))
+            .collect();
+        assert!(
+            positions.is_sorted()
+                && positions
+                    .iter()
+                    .all(|position| position % BLOCK_BYTES == 0 && *position >= BLOCK_BYTES)
+        );
+    }
+}

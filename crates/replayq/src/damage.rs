@@ -1,0 +1,132 @@
+//! What was found damaged, and what became of it.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::ids::{ItemId, ItemRange, LeaseId};
+
+/// One damaged place. Damage costs the record it is in and nothing else; the file it is in is kept aside (with the suffix `.damaged`) once its other items are done.
+#[derive(Clone, Eq, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Damage {
+    /// An item whose bytes do not have their checksum. It is lost.
+    Item {
+        /// The segment file.
+        file: String,
+        /// Where the item starts.
+        position: u64,
+        /// Its id.
+        id: ItemId,
+    },
+    /// Bytes in which nothing could be made out. The items in them are lost.
+    Bytes {
+        /// The segment file.
+        file: String,
+        /// Where they start.
+        position: u64,
+        /// How many they are.
+        bytes: u64,
+        /// The ids that items in there must have had; none if only a lease, or nothing that mattered, was there.
+        ids: Option<ItemRange>,
+    },
+    /// Items that were never acked and are in no file.
+    Missing {
+        /// Their ids.
+        ids: ItemRange,
+    },
+    /// The header of a segment file. Nothing is lost.
+    SegmentHeader {
+        /// The segment file.
+        file: String,
+    },
+    /// A segment file of another queue. It was renamed with the suffix `.foreign`, its items are not in this queue.
+    Foreign {
+        /// The segment file.
+        file: String,
+    },
+    /// The header of the control file, or all of it. It was written anew; without any commit record all items that are there count as not acked.
+    Control,
+    /// A commit record. If it was the newest, the acks since the one before are forgotten, and their items come back.
+    Commit,
+    /// A lease record. Its items are there, the lease and its tag are lost.
+    Lease,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Item { file, position, id } => write!(
+                formatter,
+                "item {id} at byte {position} of {file} is damaged and lost"
+            ),
+            Self::Bytes {
+                file,
+                position,
+                bytes,
+                ids: Some(ids),
+            } => write!(
+                formatter,
+                "{bytes} bytes from byte {position} of {file} on are damaged, items {ids} in them are lost"
+            ),
+            Self::Bytes {
+                file,
+                position,
+                bytes,
+                ids: None,
+            } => write!(
+                formatter,
+                "{bytes} bytes from byte {position} of {file} on are damaged, no items are lost"
+            ),
+            Self::Missing { ids } => write!(formatter, "items {ids} are in no file"),
+            Self::SegmentHeader { file } => write!(
+                formatter,
+                "the header of {file} is damaged, nothing is lost"
+            ),
+            Self::Foreign { file } => write!(
+                formatter,
+                "{file} belongs to another queue and was put aside"
+            ),
+            Self::Control => {
+                formatter.write_str("the control file is damaged or missing and was written anew")
+            }
+            Self::Commit => {
+                formatter.write_str("a commit record is damaged, acked items may come back")
+            }
+            Self::Lease => formatter.write_str("a lease record is damaged, its tag is lost"),
+        }
+    }
+}
+
+/// A lease of the queue's previous life, with the boundaries and the tag it had. Its items are handed out by [`crate::Queue::read_lease`] only, until it is acked or released.
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub struct RecoveredLease {
+    /// Its name in this life.
+    pub id: LeaseId,
+    /// Its boundaries.
+    pub items: ItemRange,
+    /// Items in it that are not done.
+    pub open_items: u64,
+    /// Its tag.
+    pub tag: Bytes,
+}
+
+/// What was found when a queue was opened.
+#[derive(Clone, Eq, PartialEq, Debug, Default)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// Items that are not done, those in leases included.
+    pub items: u64,
+    /// Their payloads' bytes.
+    pub bytes: u64,
+    /// The lowest and the highest id that is not done.
+    pub ids: Option<ItemRange>,
+    /// Leases that were open, the lowest items first.
+    pub leases: Vec<RecoveredLease>,
+    /// The caller's tag of the newest commit record.
+    pub commit_tag: Bytes,
+    /// Segment files that hold items.
+    pub segments: u64,
+    /// What was damaged, as far as opening looks: what is inside full segments shows when they are read.
+    pub damage: Vec<Damage>,
+}

@@ -1,0 +1,284 @@
+//! What can go wrong: one enum per operation, and the failed I/O operation that most of them carry.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::ids::{ItemRange, LeaseId};
+
+/// A file operation that failed: what was tried, on which path, what the system said, and what a person can do about it.
+#[derive(Clone, Debug)]
+pub struct IoFailure {
+    operation: &'static str,
+    path: PathBuf,
+    source: Arc<io::Error>,
+}
+
+impl IoFailure {
+    pub(crate) fn new(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        Self {
+            operation,
+            path: path.to_path_buf(),
+            source: Arc::new(source),
+        }
+    }
+
+    /// What was tried, as in "write to".
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// The file or directory it was tried on.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The kind of the system's answer.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        const EMFILE: i32 = 24;
+        const ENFILE: i32 = 23;
+        const EIO: i32 = 5;
+        const ELOOP: i32 = 40;
+        match self.source.raw_os_error() {
+            Some(EMFILE | ENFILE) => {
+                return "raise the limit of open files (ulimit -n) or open fewer queues";
+            }
+            Some(ELOOP) => return "symbolic links are not followed here: give the real path",
+            Some(EIO) => return "the device reports errors: check the disk and the kernel's log",
+            _ => {}
+        }
+        match self.source.kind() {
+            io::ErrorKind::StorageFull => {
+                "free some space on this file system; the queue goes on by itself when there is space again"
+            }
+            io::ErrorKind::QuotaExceeded => "raise the disk quota of this user, or free some of it",
+            io::ErrorKind::FileTooLarge => {
+                "raise the limit of file sizes (ulimit -f) or choose smaller segments"
+            }
+            io::ErrorKind::PermissionDenied => {
+                "give the user of this process access to the directory and its files"
+            }
+            io::ErrorKind::ReadOnlyFilesystem => {
+                "remount the file system writable, or choose another directory"
+            }
+            io::ErrorKind::NotFound => {
+                "somebody removed it: only the queue itself may change its directory"
+            }
+            io::ErrorKind::NotADirectory => {
+                "the path, or a part of it, is not a directory: choose another one"
+            }
+            io::ErrorKind::InvalidFilename => "choose a shorter path",
+
+            _ => "see the cause",
+        }
+    }
+}
+
+impl fmt::Display for IoFailure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "cannot {} {}: {} ({})",
+            self.operation,
+            self.path.display(),
+            self.source,
+            self.advice()
+        )
+    }
+}
+
+impl std::error::Error for IoFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// Puts the operation and the path to a plain [`io::Error`].
+pub(crate) trait IoContext<T> {
+    fn context(self, operation: &'static str, path: &Path) -> Result<T, IoFailure>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn context(self, operation: &'static str, path: &Path) -> Result<T, IoFailure> {
+        self.map_err(|source| IoFailure::new(operation, path, source))
+    }
+}
+
+/// Why a queue could not be opened. Nothing on disk was lost by trying.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The configuration contradicts itself or is out of range.
+    #[error("invalid queue configuration: {0}")]
+    Config(String),
+    /// Another process, or another handle of this process, has the directory open.
+    #[error("the queue in {path} is in use{}: close it there first, or choose another directory", match holder { Some(process) => format!(" by process {process}"), None => String::new() })]
+    Locked {
+        /// The queue's directory.
+        path: PathBuf,
+        /// The process that wrote its id into the lock file last, where it can be read.
+        holder: Option<u32>,
+    },
+    /// The directory was written by a newer version of this crate.
+    #[error(
+        "the queue in {path} has format version {found}, this program knows versions up to {known}: use a newer program"
+    )]
+    NewerFormat {
+        /// The file that says so.
+        path: PathBuf,
+        /// Its version.
+        found: u16,
+        /// The newest version known here.
+        known: u16,
+    },
+    /// A file operation failed.
+    #[error(transparent)]
+    Io(#[from] IoFailure),
+}
+
+/// Why items were not appended.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// There was nothing to append.
+    #[error("an append needs at least one payload")]
+    Empty,
+    /// A payload is larger than an item can be. Nothing was appended.
+    #[error("a payload of {bytes} bytes is larger than the {limit} bytes that an item may have")]
+    TooLarge {
+        /// The length of that payload.
+        bytes: u64,
+        /// The largest length.
+        limit: u64,
+    },
+    /// The queue, or the budget it shares with others, is at its limit and the policy is to reject. Nothing was appended.
+    #[error("the queue is full: {bytes} bytes of at most {limit}")]
+    Full {
+        /// The bytes held now.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// Writing failed. None of the items is in the queue, and none will appear later.
+    #[error("nothing was appended: {0}")]
+    NotAppended(#[source] IoFailure),
+    /// Writing failed, and so did taking back what had been written: none of the items is in the queue now, but they may appear after a restart.
+    #[error("the append failed and its items may reappear after a restart: {0}")]
+    InDoubt(#[source] IoFailure),
+    /// The lease asked for cannot be had. Nothing was appended.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// The queue was closed.
+    #[error("the queue is closed")]
+    Closed,
+}
+
+/// Why items could not be read.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// Reading from disk failed. The items stay in the queue; another call tries again.
+    #[error(transparent)]
+    Io(#[from] IoFailure),
+    /// There is no such lease, or not any more.
+    #[error("there is no lease {0}: it was acked or released")]
+    UnknownLease(LeaseId),
+    /// The queue was closed.
+    #[error("the queue is closed")]
+    Closed,
+}
+
+/// Why a lease could not be made or tagged.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeaseError {
+    /// There is no such lease, or not any more.
+    #[error("there is no lease {0}: it was acked or released")]
+    UnknownLease(LeaseId),
+    /// The tag is larger than a tag may be.
+    #[error("a tag of {bytes} bytes is larger than the {limit} bytes that it may have")]
+    TagTooLarge {
+        /// The length of the tag.
+        bytes: usize,
+        /// The largest length.
+        limit: usize,
+    },
+    /// A lease that starts before the new items must start at the oldest item that is not leased.
+    #[error("a lease must start at the oldest item that is not leased")]
+    NotAtFront,
+    /// Writing the tag failed: it is not durable, the lease goes on without a tag.
+    #[error(transparent)]
+    Io(#[from] IoFailure),
+    /// The queue was closed.
+    #[error("the queue is closed")]
+    Closed,
+}
+
+/// Why an ack or a release was refused, or is not durable.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AckError {
+    /// There is no such lease, or not any more.
+    #[error("there is no lease {0}: it was acked or released")]
+    UnknownLease(LeaseId),
+    /// Some of the items do not belong to the lease, or were acked before. Nothing was acked.
+    #[error("items {items} are not all open in lease {lease}")]
+    NotInLease {
+        /// The items of the call.
+        items: ItemRange,
+        /// The lease of the call.
+        lease: LeaseId,
+    },
+    /// The ack counts in this life of the queue, but could not be written: after a crash the items come back, unless a later ack or flush succeeds first.
+    #[error("the ack is not durable yet: {0}")]
+    NotDurable(#[source] IoFailure),
+    /// The same, because so many separate stretches of items are acked behind the oldest open one that their list does not fit the commit record. Ack older items: the list shrinks.
+    #[error(
+        "the ack is not durable yet: the acked items lie in {stretches} separate stretches, too many for the commit record: ack older items"
+    )]
+    TooManyStretches {
+        /// How many there are.
+        stretches: usize,
+    },
+    /// The tag is larger than a tag may be. Nothing was acked.
+    #[error("a tag of {bytes} bytes is larger than the {limit} bytes that it may have")]
+    TagTooLarge {
+        /// The length of the tag.
+        bytes: usize,
+        /// The largest length.
+        limit: usize,
+    },
+    /// The queue was closed.
+    #[error("the queue is closed")]
+    Closed,
+}
+
+/// Why a flush or a close did not make everything durable.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// A file operation failed.
+    #[error(transparent)]
+    Io(#[from] IoFailure),
+    /// The commit record has no room for all acks, see [`AckError::TooManyStretches`].
+    #[error(
+        "the acked items lie in {stretches} separate stretches, too many for the commit record: ack older items"
+    )]
+    TooManyStretches {
+        /// How many there are.
+        stretches: usize,
+    },
+    /// The queue was closed.
+    #[error("the queue is closed")]
+    Closed,
+}

@@ -1,0 +1,323 @@
+//! What the queue holds, in memory: who has which item, what is done, which file holds what. Locked for moments only, never during I/O.
+
+use bytes::Bytes;
+
+use crate::acks::Acks;
+use crate::backlog::{Backlog, Item};
+use crate::damage::Damage;
+use crate::error::{AckError, AppendError, LeaseError};
+use crate::ids::{ItemId, ItemRange, LeaseId};
+use crate::leases::{Home, Leases, OpenLease};
+use crate::limits::{BytesLimit, PopLimits};
+use crate::ranges::RangeSet;
+use crate::reader::Span;
+use crate::segment::head::HEAD_BYTES;
+use crate::segment::key::SegmentKey;
+use crate::segments::Segments;
+use crate::taker::Taker;
+
+/// Items taken out of the queue until they are acked or released.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// Its name.
+    pub id: LeaseId,
+    /// The items in order; at least one.
+    pub items: Vec<Item>,
+    /// What the caller has written down with it.
+    pub tag: Option<Bytes>,
+}
+
+/// Where an item lies on disk.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) struct Place {
+    pub(crate) segment: SegmentKey,
+    pub(crate) position: u64,
+    pub(crate) id: u64,
+}
+
+/// The state of a queue.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(crate) backlog: Backlog,
+    /// Where the first item lies that is on disk only; none while the reader is on its way, or has nothing to read.
+    pub(crate) unread_from: Option<Place>,
+    pub(crate) leases: Leases,
+    pub(crate) acks: Acks,
+    pub(crate) segments: Segments,
+    pub(crate) next_id: u64,
+    pub(crate) next_generation: u64,
+    pub(crate) lease_sequence: u64,
+    pub(crate) commit_tag: Bytes,
+    /// Counts the changes that a commit record would show.
+    pub(crate) version: u64,
+    /// Items that are in no file, where there are files.
+    pub(crate) in_memory_only: RangeSet,
+    pub(crate) damage: Vec<Damage>,
+    pub(crate) damage_count: u64,
+    pub(crate) is_closed: bool,
+}
+
+/// Damage that is remembered one by one; beyond, it is only counted.
+const MOST_DAMAGE: usize = 1000;
+
+impl Place {
+    pub(crate) fn start_of(segment: SegmentKey) -> Self {
+        Self {
+            segment,
+            position: HEAD_BYTES,
+            id: segment.first_id,
+        }
+    }
+}
+
+impl Ledger {
+    pub(crate) fn new() -> Self {
+        Self {
+            backlog: Backlog::default(),
+            unread_from: None,
+            leases: Leases::default(),
+            acks: Acks::default(),
+            segments: Segments::default(),
+            next_id: 1,
+            next_generation: 1,
+            lease_sequence: 0,
+            commit_tag: Bytes::new(),
+            version: 0,
+            in_memory_only: RangeSet::default(),
+            damage: Vec::new(),
+            damage_count: 0,
+            is_closed: false,
+        }
+    }
+
+    pub(crate) fn report(&mut self, damage: Damage) {
+        self.damage_count = self.damage_count.saturating_add(1);
+        if self.damage.len() < MOST_DAMAGE {
+            self.damage.push(damage);
+        }
+    }
+
+    /// Whether there is enough in memory for a look at the front.
+    pub(crate) fn has_enough(&self, limits: &PopLimits<'_>, most_bytes: u64) -> bool {
+        let (BytesLimit::AtMost(bytes) | BytesLimit::AtLeast(bytes)) = limits.bytes;
+        !self.backlog.is_behind()
+            || self.backlog.resident_bytes() >= bytes.min(most_bytes).max(1)
+            || self.backlog.resident().len() >= limits.max_items.max(1)
+    }
+
+    /// Moves items from the front to the taker, as far as they are in memory and the limits let them. Whether the taker is done.
+    pub(crate) fn take(&mut self, taker: &mut Taker<'_>) -> bool {
+        while let Some(item) = self.backlog.resident().front() {
+            // A lease is one range: it must not reach over another one.
+            let is_next = taker.last().is_none_or(|last| {
+                item.id > last
+                    && (item.id == last.next()
+                        || !self
+                            .leases
+                            .touches(last.0.saturating_add(1), item.id.0.saturating_sub(1)))
+            });
+            if !is_next || !taker.wants(item) {
+                return true;
+            }
+            if let Some(item) = self.backlog.pop() {
+                taker.push(item);
+            }
+        }
+        !self.backlog.is_behind()
+    }
+
+    /// Leases what was taken.
+    pub(crate) fn lease_taken(&mut self, items: Vec<Item>) -> Option<Lease> {
+        let range = ItemRange {
+            first: items.first()?.id,
+            last: items.last()?.id,
+        };
+        let id = self.open_lease(range, Some(items.clone()), None, None);
+        Some(Lease {
+            id,
+            items,
+            tag: None,
+        })
+    }
+
+    /// Copies of the items at the front, of those in memory.
+    pub(crate) fn peek(&self, limits: PopLimits<'_>) -> Vec<Item> {
+        let mut taker = Taker::new(limits);
+        for item in self.backlog.resident() {
+            if !taker.wants(item) {
+                break;
+            }
+            taker.push(item.clone());
+        }
+        taker.into_items()
+    }
+
+    /// Where a lease may start that covers everything that is not leased, and items yet to come: at the oldest of these.
+    pub(crate) fn lease_start(&self, from: Option<ItemId>) -> Result<ItemId, LeaseError> {
+        let oldest = self.backlog.resident().front().map(|item| item.id);
+        match from {
+            _ if self.backlog.is_behind() => Err(LeaseError::NotAtFront),
+            None if oldest.is_none() => Ok(ItemId(self.next_id)),
+            Some(from) if oldest == Some(from) || oldest.is_none() && from.0 == self.next_id => {
+                Ok(from)
+            }
+            _ => Err(LeaseError::NotAtFront),
+        }
+    }
+
+    pub(crate) fn next_lease_sequence(&mut self) -> u64 {
+        self.lease_sequence = self.lease_sequence.saturating_add(1);
+        self.lease_sequence
+    }
+
+    pub(crate) fn open_lease(
+        &mut self,
+        items: ItemRange,
+        held: Option<Vec<Item>>,
+        tag: Option<Bytes>,
+        home: Option<Home>,
+    ) -> LeaseId {
+        let open_items = held
+            .as_ref()
+            .map_or(0, |held| crate::field::wide(held.len()));
+        let open_bytes = held
+            .as_ref()
+            .map_or(0, |held| held.iter().map(Item::bytes).sum());
+        self.leases.insert(OpenLease {
+            items,
+            held,
+            open_items,
+            open_bytes,
+            tag,
+            home,
+        })
+    }
+
+    /// Marks a whole lease as done. Returns where its record lies.
+    pub(crate) fn ack(&mut self, id: LeaseId) -> Result<Option<Home>, AckError> {
+        let lease = self.leases.remove(id).ok_or(AckError::UnknownLease(id))?;
+        self.finish(lease.items.first.0, lease.items.last.0);
+        Ok(lease.home)
+    }
+
+    /// Marks some items of a lease as done. When none is left, the lease is, and its record's place returned.
+    pub(crate) fn ack_items(
+        &mut self,
+        id: LeaseId,
+        items: ItemRange,
+    ) -> Result<Option<Home>, AckError> {
+        let lease = self.leases.get(id).ok_or(AckError::UnknownLease(id))?;
+        let is_within = lease.items.first <= items.first && items.last <= lease.items.last;
+        let held = lease.held.as_ref();
+        let is_open = held.is_none_or(|held| held.iter().any(|item| items.contains(item.id)));
+        if !is_within || !is_open || self.acks.covers(items.first.0, items.last.0) {
+            return Err(AckError::NotInLease { items, lease: id });
+        }
+        let range = lease.items;
+        self.leases.update(id, |lease| {
+            if let Some(held) = lease.held.as_mut() {
+                held.retain(|item| !items.contains(item.id));
+                lease.open_items = crate::field::wide(held.len());
+                lease.open_bytes = held.iter().map(Item::bytes).sum();
+            }
+        });
+        self.finish(items.first.0, items.last.0);
+        if self.acks.covers(range.first.0, range.last.0)
+            || self
+                .leases
+                .get(id)
+                .is_some_and(|lease| lease.held.as_ref().is_some_and(Vec::is_empty))
+        {
+            return self.ack(id);
+        }
+        Ok(None)
+    }
+
+    /// Gives a lease up: its items are the next to be handed out.
+    pub(crate) fn release(&mut self, id: LeaseId) -> Option<Option<Home>> {
+        let lease = self.leases.remove(id)?;
+        self.backlog.put_back(lease.held.unwrap_or_default());
+        Some(lease.home)
+    }
+
+    /// Appends where there is no disk.
+    pub(crate) fn append_in_memory(
+        &mut self,
+        payloads: &[Bytes],
+        lease: Option<(Option<ItemId>, &Bytes)>,
+    ) -> Result<(ItemRange, Option<LeaseId>), AppendError> {
+        if self.is_closed {
+            return Err(AppendError::Closed);
+        }
+        let start = lease.map(|(from, _)| self.lease_start(from)).transpose()?;
+        let first = ItemId(self.next_id);
+        for payload in payloads {
+            self.backlog.push_resident(Item {
+                id: ItemId(self.next_id),
+                payload: payload.clone(),
+            });
+            self.next_id = self.next_id.saturating_add(1);
+        }
+        let items = ItemRange {
+            first,
+            last: ItemId(self.next_id).previous(),
+        };
+        let lease = lease.zip(start).map(|((_, tag), first)| {
+            let held = self.backlog.take(usize::MAX);
+            self.open_lease(
+                ItemRange {
+                    first,
+                    last: items.last,
+                },
+                Some(held),
+                Some(tag.clone()),
+                None,
+            )
+        });
+        Ok((items, lease))
+    }
+
+    /// Ids that will never be handed out again.
+    pub(crate) fn finish(&mut self, first: u64, last: u64) {
+        self.acks.insert(first, last);
+        self.version = self.version.saturating_add(1);
+        if !self.in_memory_only.is_empty() {
+            self.in_memory_only.remove(first, last);
+        }
+        self.segments.note_acked(&self.acks, first, last);
+    }
+
+    /// An item that was read from disk: is it anybody's, or one for the backlog?
+    pub(crate) fn absorb(&mut self, item: Item) {
+        if !self.acks.contains(item.id.0) && !self.leases.contains(item.id) {
+            self.backlog.push_read(item);
+        }
+    }
+
+    /// The parts of segments in which items of these ranges lie.
+    pub(crate) fn spans(&self, ranges: impl Iterator<Item = ItemRange> + Clone) -> Vec<Span> {
+        let mut spans = Vec::new();
+        for (key, segment) in self.segments.iter() {
+            let Some(own) = ItemRange::new(ItemId(key.first_id), ItemId(segment.last_id)) else {
+                continue;
+            };
+            let wanted =
+                ranges
+                    .clone()
+                    .filter(|range| range.overlaps(own))
+                    .reduce(|left, right| ItemRange {
+                        first: left.first.min(right.first),
+                        last: left.last.max(right.last),
+                    });
+            if let Some(items) = wanted {
+                spans.push(Span {
+                    segment: key,
+                    items,
+                    end: segment.end,
+                    limit_id: self.segments.limit_id(key),
+                });
+            }
+        }
+        spans
+    }
+}

@@ -1,0 +1,482 @@
+//! The handle of a queue.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::append::LeaseAsk;
+use crate::backlog::Item;
+use crate::config::{Config, MAX_ITEM_BYTES, Overflow, Storage};
+use crate::control::commit::MAX_COMMIT_TAG_BYTES;
+use crate::control::lease::{LeaseRecord, MAX_LEASE_TAG_BYTES};
+use crate::damage::{Damage, Recovery};
+use crate::disk::{Appended, Disk, into_flush};
+use crate::error::{AckError, AppendError, FlushError, LeaseError, OpenError, ReadError};
+use crate::field;
+use crate::ids::{ItemId, ItemRange, LeaseId};
+use crate::leases::Home;
+use crate::ledger::{Lease, Ledger};
+use crate::limits::PopLimits;
+use crate::recovery;
+use crate::stats::Stats;
+use crate::taker::Taker;
+
+/// Items that were appended and leased in one go.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub struct Leased {
+    /// The new items.
+    pub items: ItemRange,
+    /// The lease, which may begin before them.
+    pub lease: LeaseId,
+}
+
+/// A durable FIFO queue. All methods may be called from any thread; those that touch files block.
+#[derive(Debug)]
+pub struct Queue {
+    ledger: Mutex<Ledger>,
+    disk: Option<Disk>,
+    max_total_bytes: u64,
+    overflow: Overflow,
+}
+
+impl Queue {
+    /// Opens a queue, making it where there is none, and says what was found.
+    ///
+    /// # Errors
+    /// The configuration is wrong, somebody else has the directory open, a newer program wrote it, or a file operation failed. Damage is no error, see [`Recovery::damage`].
+    pub fn open(config: Config) -> Result<(Self, Recovery), OpenError> {
+        config.check()?;
+        let (disk, ledger, recovery) = match &config.storage {
+            Storage::Memory => (None, Ledger::new(), Recovery::default()),
+            Storage::Disk(path) | Storage::Offload(path) | Storage::OffloadVolatile(path) => {
+                let (disk, ledger, recovery) = recovery::open(&config, path)?;
+                (Some(disk), ledger, recovery)
+            }
+        };
+        Ok((
+            Self {
+                ledger: Mutex::new(ledger),
+                disk,
+                max_total_bytes: config.max_total_bytes,
+                overflow: config.overflow,
+            },
+            recovery,
+        ))
+    }
+
+    /// Appends items, all or none of them, and returns their ids, which follow one another. They are durable at the queue's level then.
+    ///
+    /// # Errors
+    /// See [`AppendError`]: in all cases but [`AppendError::InDoubt`] none of the items is in the queue or will ever be, and the queue goes on working.
+    pub fn append(&self, payloads: &[Bytes]) -> Result<ItemRange, AppendError> {
+        self.append_any(payloads, None).map(|(items, _)| items)
+    }
+
+    /// Appends one item.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_one(&self, payload: Bytes) -> Result<ItemId, AppendError> {
+        self.append(std::slice::from_ref(&payload))
+            .map(|items| items.first)
+    }
+
+    /// Appends items and leases them, together with those waiting from `from` on, with a tag: all in one write. `from` must be the oldest item that is not leased, and all
+    /// that wait behind it must be in memory; none: nothing is waiting.
+    ///
+    /// # Errors
+    /// As [`Self::append`], and [`AppendError::Lease`].
+    pub fn append_leased(
+        &self,
+        payloads: &[Bytes],
+        from: Option<ItemId>,
+        tag: Bytes,
+    ) -> Result<Leased, AppendError> {
+        check_tag(&tag)?;
+        let (items, lease) = self.append_any(payloads, Some(&LeaseAsk { from, tag }))?;
+        match lease {
+            Some(lease) => Ok(Leased { items, lease }),
+            None => Err(AppendError::Lease(LeaseError::NotAtFront)),
+        }
+    }
+
+    fn append_any(&self, payloads: &[Bytes], lease: Option<&LeaseAsk>) -> Appended {
+        if payloads.is_empty() {
+            return Err(AppendError::Empty);
+        }
+        if let Some(payload) = payloads
+            .iter()
+            .find(|payload| field::wide(payload.len()) > MAX_ITEM_BYTES)
+        {
+            return Err(AppendError::TooLarge {
+                bytes: field::wide(payload.len()),
+                limit: MAX_ITEM_BYTES,
+            });
+        }
+        if self.overflow == Overflow::Reject {
+            let bytes = self.total_bytes().saturating_add(
+                payloads
+                    .iter()
+                    .map(|payload| field::wide(payload.len()))
+                    .sum(),
+            );
+            if bytes > self.max_total_bytes {
+                return Err(AppendError::Full {
+                    bytes,
+                    limit: self.max_total_bytes,
+                });
+            }
+        }
+        match &self.disk {
+            Some(disk) => disk.append(&self.ledger, payloads, lease),
+            None => self
+                .ledger
+                .lock()
+                .append_in_memory(payloads, lease.map(|ask| (ask.from, &ask.tag))),
+        }
+    }
+
+    /// Takes items from the front, the oldest first, until they are acked or released; none if nothing is waiting. At least one item is taken, whatever the limits say.
+    ///
+    /// # Errors
+    /// Reading from disk failed and nothing was in memory: the items stay, another call tries again.
+    pub fn pop(&self, limits: PopLimits<'_>) -> Result<Option<Lease>, ReadError> {
+        let mut taker = Taker::new(limits);
+        let mut ledger = self.ledger.lock();
+        if ledger.is_closed {
+            return Err(ReadError::Closed);
+        }
+        if !ledger.take(&mut taker)
+            && let Some(disk) = &self.disk
+        {
+            drop(ledger);
+            let result = disk.take(&self.ledger, &mut taker);
+            ledger = self.ledger.lock();
+            if let Err(error) = result {
+                ledger.backlog.put_back(taker.into_items());
+                return Err(error);
+            }
+        }
+        Ok(ledger.lease_taken(taker.into_items()))
+    }
+
+    /// Copies of the items that a pop would take, as far as the resident budget allows.
+    ///
+    /// # Errors
+    /// As [`Self::pop`].
+    pub fn peek(&self, limits: PopLimits<'_>) -> Result<Vec<Item>, ReadError> {
+        if let Some(disk) = &self.disk {
+            disk.read_ahead(&self.ledger, &limits)?;
+        }
+        let ledger = self.ledger.lock();
+        if ledger.is_closed {
+            Err(ReadError::Closed)
+        } else {
+            Ok(ledger.peek(limits))
+        }
+    }
+
+    /// Writes a tag to a lease. When this has returned, the lease comes back with its exact boundaries and the tag whenever the queue is opened again, until it is acked or
+    /// released. A lease that has a tag gets the new one.
+    ///
+    /// # Errors
+    /// No such lease, a tag that is too long, or it could not be written: then the lease is as before.
+    pub fn tag(&self, lease: LeaseId, tag: Bytes) -> Result<(), LeaseError> {
+        check_tag(&tag)?;
+        let record = {
+            let mut ledger = self.ledger.lock();
+            if ledger.is_closed {
+                return Err(LeaseError::Closed);
+            }
+            let items = ledger
+                .leases
+                .get(lease)
+                .ok_or(LeaseError::UnknownLease(lease))?
+                .items;
+            LeaseRecord {
+                sequence: ledger.next_lease_sequence(),
+                items,
+                tag: tag.clone(),
+            }
+        };
+        let home = match &self.disk {
+            Some(disk) => Some(disk.write_lease(&self.ledger, &record)?),
+            None => None,
+        };
+        let old = self.ledger.lock().leases.update(lease, |lease| {
+            lease.tag = Some(tag);
+            std::mem::replace(&mut lease.home, home)
+        });
+        match (old, &self.disk, home) {
+            // Acked or released meanwhile, by another thread.
+            (None, Some(disk), Some(home)) => disk.void_lease(&self.ledger, home)?,
+            // The newer record counts in any case.
+            (Some(Some(old)), Some(disk), _) => disk.void_lease(&self.ledger, old)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The open items of a lease: also of one of an earlier life, which are read from disk.
+    ///
+    /// # Errors
+    /// No such lease, or reading failed.
+    pub fn read_lease(&self, id: LeaseId) -> Result<Lease, ReadError> {
+        let (items, held, tag) = {
+            let ledger = self.ledger.lock();
+            if ledger.is_closed {
+                return Err(ReadError::Closed);
+            }
+            let lease = ledger.leases.get(id).ok_or(ReadError::UnknownLease(id))?;
+            (lease.items, lease.held.clone(), lease.tag.clone())
+        };
+        let items = match (held, &self.disk) {
+            (Some(held), _) => held,
+            (None, Some(disk)) => disk.read_lease(&self.ledger, items)?,
+            (None, None) => Vec::new(),
+        };
+        Ok(Lease { id, items, tag })
+    }
+
+    /// The items of the lease are done and leave the queue. When this has returned they never come back, whatever happens to the process; at level `Fsync` a power loss may
+    /// bring those of the last moments back.
+    ///
+    /// # Errors
+    /// No such lease; or the ack is not durable, see [`AckError`].
+    pub fn ack(&self, lease: LeaseId) -> Result<(), AckError> {
+        self.ack_any(lease, None, None)
+    }
+
+    /// As [`Self::ack`], and writes a tag of the caller's into the same commit record, in place of the one before.
+    ///
+    /// # Errors
+    /// As [`Self::ack`], or the tag is too long.
+    pub fn ack_with_tag(&self, lease: LeaseId, tag: Bytes) -> Result<(), AckError> {
+        self.ack_any(lease, None, Some(tag))
+    }
+
+    /// Some items of the lease are done; with the last of them the lease is.
+    ///
+    /// # Errors
+    /// No such lease, items that are not in it or were acked before; or the ack is not durable.
+    pub fn ack_items(&self, lease: LeaseId, items: ItemRange) -> Result<(), AckError> {
+        self.ack_any(lease, Some(items), None)
+    }
+
+    fn ack_any(
+        &self,
+        lease: LeaseId,
+        items: Option<ItemRange>,
+        tag: Option<Bytes>,
+    ) -> Result<(), AckError> {
+        check_commit_tag(tag.as_ref())?;
+        let (version, home) = {
+            let mut ledger = self.ledger.lock();
+            if ledger.is_closed {
+                return Err(AckError::Closed);
+            }
+            let home = match items {
+                None => ledger.ack(lease)?,
+                Some(items) => ledger.ack_items(lease, items)?,
+            };
+            if let Some(tag) = tag {
+                ledger.commit_tag = tag;
+            }
+            (ledger.version, home)
+        };
+        let Some(disk) = &self.disk else {
+            return Ok(());
+        };
+        if let Some(Home::Entry { segment, .. }) = home {
+            disk.unpin(&self.ledger, segment);
+        }
+        disk.commit(&self.ledger, version, home.as_slice())
+    }
+
+    /// Gives the lease up: its items are the next to be handed out, and its tag is gone.
+    ///
+    /// # Errors
+    /// No such lease; or its record could not be taken back: then the lease is still open.
+    pub fn release(&self, id: LeaseId) -> Result<(), AckError> {
+        let (items, is_held, home) = {
+            let ledger = self.ledger.lock();
+            if ledger.is_closed {
+                return Err(AckError::Closed);
+            }
+            let lease = ledger.leases.get(id).ok_or(AckError::UnknownLease(id))?;
+            (lease.items, lease.held.is_some(), lease.home)
+        };
+        if let Some(disk) = &self.disk {
+            if !is_held {
+                let read = disk
+                    .read_lease(&self.ledger, items)
+                    .map_err(AckError::NotDurable)?;
+                self.ledger
+                    .lock()
+                    .leases
+                    .update(id, |lease| lease.held = Some(read));
+            }
+            if let Some(home) = home {
+                disk.void_lease(&self.ledger, home)
+                    .map_err(AckError::NotDurable)?;
+            }
+        }
+        self.ledger
+            .lock()
+            .release(id)
+            .map(|_| ())
+            .ok_or(AckError::UnknownLease(id))
+    }
+
+    /// Writes a tag of the caller's into the commit record, in place of the one before. It comes back as [`Recovery::commit_tag`].
+    ///
+    /// # Errors
+    /// The tag is too long, or it is not durable.
+    pub fn set_commit_tag(&self, tag: Bytes) -> Result<(), AckError> {
+        check_commit_tag(Some(&tag))?;
+        let version = {
+            let mut ledger = self.ledger.lock();
+            if ledger.is_closed {
+                return Err(AckError::Closed);
+            }
+            ledger.commit_tag = tag;
+            ledger.version = ledger.version.saturating_add(1);
+            ledger.version
+        };
+        match &self.disk {
+            Some(disk) => disk.commit(&self.ledger, version, &[]),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes everything that was answered so far, acks included, survive a power loss, whatever the queue's level is.
+    ///
+    /// # Errors
+    /// Writing or syncing failed. A segment whose sync failed once is never reported durable again.
+    pub fn flush(&self) -> Result<(), FlushError> {
+        if self.ledger.lock().is_closed {
+            return Err(FlushError::Closed);
+        }
+        self.disk
+            .as_ref()
+            .map_or(Ok(()), |disk| disk.sync(&self.ledger))
+    }
+
+    /// Items that nobody has taken.
+    pub fn count(&self) -> u64 {
+        self.ledger.lock().backlog.items()
+    }
+
+    /// Their payloads' bytes.
+    pub fn bytes(&self) -> u64 {
+        self.ledger.lock().backlog.bytes()
+    }
+
+    /// Whether nobody's items are waiting; leased ones do not count.
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
+    /// All figures.
+    pub fn stats(&self) -> Stats {
+        let files = self.disk.as_ref().map_or(0, Disk::control_bytes);
+        let ledger = self.ledger.lock();
+        Stats {
+            waiting_items: ledger.backlog.items(),
+            waiting_bytes: ledger.backlog.bytes(),
+            leased_items: ledger.leases.items(),
+            leased_bytes: ledger.leases.bytes(),
+            leases: field::wide(ledger.leases.len()),
+            memory_bytes: ledger
+                .backlog
+                .resident_bytes()
+                .saturating_add(ledger.leases.held_bytes()),
+            disk_bytes: ledger.segments.file_bytes().saturating_add(files),
+            segments: field::wide(ledger.segments.iter().count()),
+            damage: ledger.damage_count,
+        }
+    }
+
+    /// What was found damaged since open, at open included; the first thousand places.
+    pub fn damage(&self) -> Vec<Damage> {
+        self.ledger.lock().damage.clone()
+    }
+
+    /// By how many bytes the queue is over its limit; negative: so much room is left. Bytes on disk count, or in memory where nothing is on disk.
+    pub fn overflow_bytes(&self) -> i64 {
+        let difference =
+            i128::from(self.total_bytes()).saturating_sub(i128::from(self.max_total_bytes));
+        i64::try_from(difference).unwrap_or(if difference > 0 { i64::MAX } else { i64::MIN })
+    }
+
+    fn total_bytes(&self) -> u64 {
+        let ledger = self.ledger.lock();
+        ledger.backlog.bytes().saturating_add(ledger.leases.bytes())
+    }
+
+    /// Whether the queue has no files.
+    pub fn is_memory_only(&self) -> bool {
+        self.disk.is_none()
+    }
+
+    /// Whether appended items go to files at the moment.
+    pub fn is_writing_to_disk(&self) -> bool {
+        self.disk.is_some()
+    }
+
+    /// The directory of the queue, as the file system knows it.
+    pub fn directory(&self) -> Option<&Path> {
+        self.disk.as_ref().map(|disk| disk.directory.as_path())
+    }
+
+    /// Closes the queue: everything that it promised is in the files, and another may open them. Leases with a tag come back at the next open, other leased items are waiting
+    /// again then. Closing twice is no error; dropping the queue without closing loses nothing that survives the end of the process.
+    ///
+    /// # Errors
+    /// Writing failed: what was promised before still holds.
+    pub fn close(&self) -> Result<(), FlushError> {
+        {
+            let mut ledger = self.ledger.lock();
+            if ledger.is_closed {
+                return Ok(());
+            }
+            ledger.is_closed = true;
+        }
+        self.disk
+            .as_ref()
+            .map_or(Ok(()), |disk| disk.close(&self.ledger).map_err(into_flush))
+    }
+
+    /// Closes the queue and removes its files and its directory; a directory in which others have put files stays.
+    ///
+    /// # Errors
+    /// A file could not be removed.
+    pub fn close_and_purge(&self) -> Result<(), FlushError> {
+        self.ledger.lock().is_closed = true;
+        self.disk
+            .as_ref()
+            .map_or(Ok(()), |disk| disk.purge().map_err(FlushError::Io))
+    }
+}
+
+fn check_tag(tag: &Bytes) -> Result<(), LeaseError> {
+    if tag.len() > MAX_LEASE_TAG_BYTES {
+        Err(LeaseError::TagTooLarge {
+            bytes: tag.len(),
+            limit: MAX_LEASE_TAG_BYTES,
+        })
+    } else {
+        Ok(())
+    }
+}
+
+fn check_commit_tag(tag: Option<&Bytes>) -> Result<(), AckError> {
+    match tag {
+        Some(tag) if tag.len() > MAX_COMMIT_TAG_BYTES => Err(AckError::TagTooLarge {
+            bytes: tag.len(),
+            limit: MAX_COMMIT_TAG_BYTES,
+        }),
+        _ => Ok(()),
+    }
+}

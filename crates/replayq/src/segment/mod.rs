@@ -1,0 +1,9 @@
+//! One segment file: its name, its head (header and seal), its entries, and walking through them. See FORMAT.md.
+
+pub(crate) mod walk;
+
+pub(crate) mod head;
+
+pub(crate) mod entry;
+
+pub(crate) mod key;

@@ -1,0 +1,243 @@
+//! Walking through the entries of a segment, in order, and on behind damaged ones.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::field;
+use crate::vfs::{self, VfsFile};
+
+use super::entry::{ALIGNMENT, HEADER_BYTES, Header, Kind};
+use super::head::HEAD_BYTES;
+use super::key::Seed;
+
+/// How closely a walk looks at payloads.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Payloads {
+    /// Read and compared with their checksum.
+    Verify,
+    /// Items' payloads are stepped over.
+    Skip,
+}
+
+/// An entry that was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) header: Header,
+    pub(crate) position: u64,
+    /// Empty where payloads are skipped.
+    pub(crate) payload: Bytes,
+    /// The payload does not have its checksum, or ends behind the data.
+    pub(crate) is_damaged: bool,
+}
+
+/// One step of a walk.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// An entry. Items come with increasing ids.
+    Entry(Found),
+    /// Bytes that are no entry, with entries behind them.
+    Garbage {
+        /// Where they start.
+        position: u64,
+        /// How many they are.
+        bytes: u64,
+    },
+    /// No entry follows up to the end of the data.
+    End,
+}
+
+/// A walk through one segment.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    file: Arc<dyn VfsFile>,
+    seed: Seed,
+    payloads: Payloads,
+    /// Where the next entry is looked for.
+    position: u64,
+    /// Where the data ends, as far as known.
+    end: u64,
+    /// The id of the last item that was found.
+    last_id: u64,
+    /// Ids from here on are another segment's.
+    limit_id: u64,
+    read_bytes: usize,
+    window: Bytes,
+    window_position: u64,
+}
+
+enum Parsed {
+    Entry(Header, bool),
+    Incomplete,
+    Nothing,
+}
+
+impl Walk {
+    /// A walk over all entries up to `end` with ids from `first_id` to below `limit_id`, in reads of about `read_bytes`.
+    pub(crate) fn new(
+        file: Arc<dyn VfsFile>,
+        seed: Seed,
+        payloads: Payloads,
+        first_id: u64,
+        limit_id: u64,
+        end: u64,
+        read_bytes: usize,
+    ) -> Self {
+        Self {
+            file,
+            seed,
+            payloads,
+            position: HEAD_BYTES,
+            end,
+            last_id: first_id.saturating_sub(1),
+            limit_id,
+            read_bytes: read_bytes.max(4096),
+            window: Bytes::new(),
+            window_position: HEAD_BYTES,
+        }
+    }
+
+    /// Goes on at another entry, which has the id.
+    pub(crate) fn jump(&mut self, position: u64, id: u64) {
+        self.position = position;
+        self.last_id = id.saturating_sub(1);
+    }
+
+    /// Where the walk has come to.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The last item's id that was found, or the one before the first.
+    pub(crate) fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
+    /// More was written, or a segment behind this one made.
+    pub(crate) fn extend(&mut self, end: u64, limit_id: u64) {
+        self.end = self.end.max(end);
+        self.limit_id = limit_id;
+    }
+
+    /// The next entry, or the garbage before it.
+    pub(crate) fn step(&mut self) -> io::Result<Step> {
+        let start = self.position;
+        loop {
+            match self.parse() {
+                Parsed::Entry(header, is_damaged) if self.position == start => {
+                    return Ok(Step::Entry(self.accept(header, is_damaged)));
+                }
+                Parsed::Entry(..) => {
+                    return Ok(Step::Garbage {
+                        position: start,
+                        bytes: self.position.saturating_sub(start),
+                    });
+                }
+                Parsed::Incomplete => self.refill()?,
+                Parsed::Nothing => {
+                    let next = self.position.saturating_add(ALIGNMENT);
+                    if next.saturating_add(field::wide(HEADER_BYTES)) > self.end {
+                        self.position = start;
+                        return Ok(Step::End);
+                    }
+                    self.position = next;
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, header: Header, is_damaged: bool) -> Found {
+        let position = self.position;
+        let payload = match (header.kind, self.payloads) {
+            (Kind::Item, Payloads::Skip) | (Kind::Void, _) => Bytes::new(),
+            _ if is_damaged => Bytes::new(),
+            _ => {
+                let from = field::narrow(position.saturating_sub(self.window_position))
+                    .saturating_add(HEADER_BYTES);
+                let to = from.saturating_add(field::narrow(u64::from(header.payload_bytes)));
+                if to <= self.window.len() {
+                    self.window.slice(from..to)
+                } else {
+                    Bytes::new()
+                }
+            }
+        };
+        self.last_id = self.last_id.max(header.id);
+        self.position = position.saturating_add(header.entry_bytes()).min(self.end);
+        Found {
+            header,
+            position,
+            payload,
+            is_damaged,
+        }
+    }
+
+    #[inline]
+    fn parse(&self) -> Parsed {
+        let room = self.end.saturating_sub(self.position);
+        if room < field::wide(HEADER_BYTES) {
+            return Parsed::Nothing;
+        }
+        let offset = self
+            .position
+            .checked_sub(self.window_position)
+            .map_or(usize::MAX, field::narrow);
+        let Some(bytes) = self.window.get(offset..) else {
+            return Parsed::Incomplete;
+        };
+        if bytes.len() < HEADER_BYTES {
+            return Parsed::Incomplete;
+        }
+        let Some(header) = Header::decode(bytes, self.seed) else {
+            return Parsed::Nothing;
+        };
+        let in_order = match header.kind {
+            Kind::Item => header.id > self.last_id,
+            Kind::Lease | Kind::Void => header.id >= self.last_id,
+        };
+        if !in_order || header.id >= self.limit_id {
+            return Parsed::Nothing;
+        }
+        let with_payload =
+            field::wide(HEADER_BYTES).saturating_add(u64::from(header.payload_bytes));
+        if with_payload > room {
+            return Parsed::Entry(header, true);
+        }
+        if self.payloads == Payloads::Skip && header.kind == Kind::Item || header.kind == Kind::Void
+        {
+            return Parsed::Entry(header, false);
+        }
+        match bytes.get(HEADER_BYTES..field::narrow(with_payload)) {
+            Some(payload) => Parsed::Entry(header, crc32c::crc32c(payload) != header.payload_crc),
+            None => Parsed::Incomplete,
+        }
+    }
+
+    /// Reads on from the position: a window's worth, or as much as the entry there needs.
+    fn refill(&mut self) -> io::Result<()> {
+        let room = field::narrow(self.end.saturating_sub(self.position));
+        let offset = self
+            .position
+            .checked_sub(self.window_position)
+            .map_or(usize::MAX, field::narrow);
+        let needed = match self
+            .window
+            .get(offset..)
+            .and_then(|bytes| Header::decode(bytes, self.seed))
+        {
+            Some(header) => field::narrow(header.entry_bytes()),
+            None => HEADER_BYTES,
+        };
+        let wanted = self.read_bytes.max(needed).min(room);
+        let mut buffer = Vec::with_capacity(wanted);
+        vfs::read_full_at(&*self.file, &mut buffer, wanted, self.position)?;
+        if buffer.len() < wanted {
+            // The file is shorter than it was said to be.
+            self.end = self.position.saturating_add(field::wide(buffer.len()));
+        }
+        self.window = Bytes::from(buffer);
+        self.window_position = self.position;
+        Ok(())
+    }
+}

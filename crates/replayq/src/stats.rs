@@ -1,0 +1,25 @@
+//! Figures of a queue.
+
+/// What a queue holds and uses at one moment.
+#[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Items that nobody has taken.
+    pub waiting_items: u64,
+    /// Their payloads' bytes.
+    pub waiting_bytes: u64,
+    /// Items in open leases.
+    pub leased_items: u64,
+    /// Their payloads' bytes.
+    pub leased_bytes: u64,
+    /// Open leases.
+    pub leases: u64,
+    /// Payload bytes in memory: of waiting items, and of leased ones, which the caller may share.
+    pub memory_bytes: u64,
+    /// Bytes of all files, those kept for later use included.
+    pub disk_bytes: u64,
+    /// Segment files that hold items or are being filled.
+    pub segments: u64,
+    /// Damaged places found since open.
+    pub damage: u64,
+}

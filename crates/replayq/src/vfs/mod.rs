@@ -1,0 +1,133 @@
+//! The seam to the file system: everything that the queue does to the world goes through [`Vfs`], so that a test can crash it at any operation.
+
+mod os;
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use os::OsVfs;
+
+/// How to open a file. Symbolic links are never followed.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum OpenMode {
+    /// An existing file, for reading.
+    Read,
+    /// An existing file, for reading and writing.
+    Write,
+    /// A new file with mode 0600, for reading and writing; fails where there is one.
+    Create,
+}
+
+/// One regular file of a directory.
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub struct DirectoryEntry {
+    /// The file's name, without the directory. Names that are not UTF-8 are left out of listings.
+    pub name: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// What the queue asks of a file system. All calls may block.
+pub trait Vfs: fmt::Debug + Send + Sync {
+    /// Makes the directory (mode 0700) and its parents where missing, and returns its canonical path. The last component must not be a symbolic link.
+    fn create_directory(&self, path: &Path) -> io::Result<PathBuf>;
+    /// The canonical path of a directory that exists; its last component must not be a symbolic link.
+    fn canonical_directory(&self, path: &Path) -> io::Result<PathBuf>;
+    /// All regular files of the directory, in any order.
+    fn list(&self, directory: &Path) -> io::Result<Vec<DirectoryEntry>>;
+    /// Opens one file.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>>;
+    /// Gives a file another name in the same directory, replacing what has that name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn remove_directory(&self, path: &Path) -> io::Result<()>;
+    /// Makes the directory's entries durable: names created, changed and removed.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+    /// Takes the lock file exclusively, creating it where missing, without waiting: none if somebody else has it, in any process or in this one.
+    /// The lock ends when the returned value is dropped.
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn VfsLock>>>;
+    /// Bytes that this process may still write on the file system of the directory.
+    fn free_bytes(&self, directory: &Path) -> io::Result<u64>;
+    /// A value that stays the same until the machine restarts; none where the system has none.
+    fn boot_id(&self) -> Option<[u8; 16]>;
+    /// Sixteen random bytes.
+    fn random(&self) -> io::Result<[u8; 16]>;
+}
+
+/// An open file. Every call names its position, so that readers and writers need no lock.
+pub trait VfsFile: fmt::Debug + Send + Sync {
+    /// Writes some of the buffers' bytes at the position and returns how many; fewer than asked is no error.
+    fn write_at(&self, buffers: &[IoSlice<'_>], position: u64) -> io::Result<usize>;
+    /// Appends up to `bytes` bytes from the position on to the buffer and returns how many; 0 is the end of the file.
+    fn read_at(&self, buffer: &mut Vec<u8>, bytes: usize, position: u64) -> io::Result<usize>;
+    /// The length in bytes.
+    fn length(&self) -> io::Result<u64>;
+    /// Cuts or extends (with zeros) to the length.
+    fn set_length(&self, bytes: u64) -> io::Result<()>;
+    /// Makes the content and the length durable.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// A lock that is held until dropped.
+pub trait VfsLock: fmt::Debug + Send + Sync {}
+
+/// Writes all of the buffers, however many calls that takes.
+///
+/// # Errors
+/// The first error other than an interruption; some of the bytes may have been written by then.
+pub(crate) fn write_all_at(
+    file: &dyn VfsFile,
+    mut buffers: &mut [IoSlice<'_>],
+    mut position: u64,
+) -> io::Result<()> {
+    IoSlice::advance_slices(&mut buffers, 0);
+    while !buffers.is_empty() {
+        match file.write_at(buffers, position) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                IoSlice::advance_slices(&mut buffers, written);
+                position = position.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Appends `bytes` bytes, or as many as there are up to the end of the file, to the buffer.
+///
+/// # Errors
+/// The first error other than an interruption.
+pub(crate) fn read_full_at(
+    file: &dyn VfsFile,
+    buffer: &mut Vec<u8>,
+    bytes: usize,
+    position: u64,
+) -> io::Result<()> {
+    let mut done = 0_usize;
+    while done < bytes {
+        let at = position.saturating_add(u64::try_from(done).unwrap_or(u64::MAX));
+        match file.read_at(buffer, bytes.saturating_sub(done), at) {
+            Ok(0) => break,
+            Ok(read) => done = done.saturating_add(read),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Repeats a call until it is not interrupted by a signal.
+pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}

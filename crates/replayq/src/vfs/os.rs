@@ -1,0 +1,201 @@
+//! The real file system, on Unix. The only file of the crate that touches it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, IoSlice, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::OFlags;
+
+use super::{DirectoryEntry, OpenMode, Vfs, VfsFile, VfsLock};
+
+/// The most buffers that one vectored write takes (IOV_MAX of Linux, macOS and the BSDs).
+const MOST_BUFFERS: usize = 1024;
+
+/// The operating system's own file system.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct OsVfs;
+
+fn no_follow() -> i32 {
+    i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default()
+}
+
+fn reject_link(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => Err(rustix::io::Errno::LOOP.into()),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Vfs for OsVfs {
+    fn create_directory(&self, path: &Path) -> io::Result<PathBuf> {
+        reject_link(path)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        self.canonical_directory(path)
+    }
+
+    fn canonical_directory(&self, path: &Path) -> io::Result<PathBuf> {
+        reject_link(path)?;
+        let canonical = fs::canonicalize(path)?;
+        if fs::metadata(&canonical)?.is_dir() {
+            Ok(canonical)
+        } else {
+            Err(io::ErrorKind::NotADirectory.into())
+        }
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<DirectoryEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let metadata = match entry.metadata() {
+                Ok(metadata) => metadata,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            if metadata.is_file()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                entries.push(DirectoryEntry {
+                    name,
+                    bytes: metadata.len(),
+                });
+            }
+        }
+        Ok(entries)
+    }
+
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true).mode(0o600).custom_flags(no_follow());
+        match mode {
+            OpenMode::Read => {}
+            OpenMode::Write => _ = options.write(true),
+            OpenMode::Create => _ = options.write(true).create_new(true),
+        }
+        Ok(Arc::new(OsFile(options.open(path)?)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn VfsLock>>> {
+        // Whoever purges a queue removes its lock file while holding it. A lock on a file that has no name any more excludes nobody, so look again.
+        loop {
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(no_follow())
+                .open(path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(fs::TryLockError::WouldBlock) => return Ok(None),
+                Err(fs::TryLockError::Error(error)) => return Err(error),
+            }
+            let held = file.metadata()?;
+            match fs::symlink_metadata(path) {
+                Ok(named) if named.ino() == held.ino() && named.dev() == held.dev() => {
+                    // Only for the message that others show: on a full disk it may stay empty.
+                    let _ = file.set_len(0).and_then(|()| {
+                        (&file).write_all(format!("{}\n", std::process::id()).as_bytes())
+                    });
+                    return Ok(Some(Box::new(OsLock { _file: file })));
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn free_bytes(&self, directory: &Path) -> io::Result<u64> {
+        let figures = rustix::fs::statvfs(directory)?;
+        Ok(figures.f_bavail.saturating_mul(figures.f_frsize))
+    }
+
+    fn boot_id(&self) -> Option<[u8; 16]> {
+        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+        u128::from_str_radix(&digits, 16)
+            .ok()
+            .map(u128::to_be_bytes)
+    }
+
+    fn random(&self) -> io::Result<[u8; 16]> {
+        let mut bytes = [0; 16];
+        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+#[derive(Debug)]
+struct OsFile(File);
+
+impl VfsFile for OsFile {
+    fn write_at(&self, buffers: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
+        let buffers = buffers.get(..MOST_BUFFERS).unwrap_or(buffers);
+        match buffers {
+            [one] => Ok(rustix::io::pwrite(&self.0, one, position)?),
+            _ => Ok(rustix::io::pwritev(&self.0, buffers, position)?),
+        }
+    }
+
+    fn read_at(&self, buffer: &mut Vec<u8>, bytes: usize, position: u64) -> io::Result<usize> {
+        // The spare capacity is filled without being zeroed first; an allocator that gave more than asked for does no harm but must not be used.
+        buffer.reserve_exact(bytes);
+        let before = buffer.len();
+        let spare = buffer.capacity().saturating_sub(before);
+        if spare == bytes {
+            return Ok(rustix::io::pread(
+                &self.0,
+                rustix::buffer::spare_capacity(buffer),
+                position,
+            )?);
+        }
+        buffer.resize(before.saturating_add(bytes), 0);
+        let read = match buffer.get_mut(before..) {
+            Some(room) => rustix::io::pread(&self.0, room, position),
+            None => Ok(0),
+        };
+        buffer.truncate(before.saturating_add(*read.as_ref().unwrap_or(&0)));
+        Ok(read?)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn set_length(&self, bytes: u64) -> io::Result<()> {
+        self.0.set_len(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
+#[derive(Debug)]
+struct OsLock {
+    _file: File,
+}
+
+impl VfsLock for OsLock {}

@@ -1,0 +1,359 @@
+//! Writing entries into the segment that is being filled. Knows nothing about what the queue holds.
+
+use std::io::{self, IoSlice};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::control::lease::LeaseRecord;
+use crate::error::{IoContext, IoFailure};
+use crate::field;
+use crate::segment::entry::{self, Header, Kind};
+use crate::segment::head::{self, HEAD_BYTES, SEAL_POSITION, Seal, SegmentHeader};
+use crate::segment::key::{QueueUuid, Seed, SegmentKey};
+use crate::vfs::{self, OpenMode, Vfs, VfsFile};
+
+/// Payloads up to this size are copied together with their headers: cheaper than a buffer of its own in the vectored write.
+const COPIED_BYTES: usize = 2048;
+
+/// The segment that is being filled.
+#[derive(Debug)]
+struct Active {
+    key: SegmentKey,
+    path: PathBuf,
+    file: Arc<dyn VfsFile>,
+    seed: Seed,
+    /// Where the next entry goes.
+    end: u64,
+    file_bytes: u64,
+    /// Its name is not yet durable.
+    is_unnamed: bool,
+}
+
+/// A run of entries that was written.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) segment: SegmentKey,
+    /// Where the first entry starts.
+    pub(crate) position: u64,
+    /// Where the lease entry starts, if one was written.
+    pub(crate) lease_position: u64,
+    /// Where the entries end now.
+    pub(crate) end: u64,
+    pub(crate) file_bytes: u64,
+}
+
+/// A write that failed.
+#[derive(Debug)]
+pub(crate) struct WriteFailure {
+    pub(crate) cause: IoFailure,
+    /// The file is as it was before. Otherwise what had been written may be there, and the segment is not written any more.
+    pub(crate) is_undone: bool,
+}
+
+/// The writer of one queue.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    vfs: Arc<dyn Vfs>,
+    directory: PathBuf,
+    uuid: QueueUuid,
+    segment_bytes: u64,
+    /// Everything is synced before it counts as written.
+    is_synced: bool,
+    active: Option<Active>,
+    scratch: Vec<u8>,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        vfs: Arc<dyn Vfs>,
+        directory: PathBuf,
+        uuid: QueueUuid,
+        segment_bytes: u64,
+        is_synced: bool,
+    ) -> Self {
+        Self {
+            vfs,
+            directory,
+            uuid,
+            segment_bytes,
+            is_synced,
+            active: None,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Goes on with a segment that was found.
+    pub(crate) fn resume(
+        &mut self,
+        key: SegmentKey,
+        file: Arc<dyn VfsFile>,
+        end: u64,
+        file_bytes: u64,
+    ) {
+        self.active = Some(Active {
+            key,
+            path: self.directory.join(key.file_name()),
+            file,
+            seed: key.seed(self.uuid),
+            end,
+            file_bytes,
+            is_unnamed: false,
+        });
+    }
+
+    /// The segment being filled.
+    pub(crate) fn segment(&self) -> Option<SegmentKey> {
+        self.active.as_ref().map(|active| active.key)
+    }
+
+    /// Whether that many bytes of entries still belong into the segment being filled.
+    pub(crate) fn has_room(&self, entry_bytes: u64) -> bool {
+        self.active.as_ref().is_some_and(|active| {
+            active.end <= HEAD_BYTES || active.end.saturating_add(entry_bytes) <= self.segment_bytes
+        })
+    }
+
+    /// Makes a new segment the one to be filled, out of a file of the queue that is not needed any more, or of nothing. Returns the length of its file.
+    pub(crate) fn open_segment(
+        &mut self,
+        key: SegmentKey,
+        previous_id: u64,
+        spare: Option<SegmentKey>,
+    ) -> Result<u64, IoFailure> {
+        let path = self.directory.join(key.file_name());
+        let (file, length) = match spare {
+            Some(spare) => {
+                let old = self.directory.join(spare.file_name());
+                let file = vfs::uninterrupted(|| self.vfs.open(&old, OpenMode::Write))
+                    .context("open", &old)?;
+                let length = file.length().context("measure", &old)?;
+                self.vfs.rename(&old, &path).context("rename", &old)?;
+                (file, length)
+            }
+            None => (
+                vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Create))
+                    .context("create", &path)?,
+                0,
+            ),
+        };
+        let header = SegmentHeader {
+            version: head::VERSION,
+            uuid: self.uuid,
+            key,
+            previous_id,
+        };
+        if let Err(error) = vfs::write_all_at(&*file, &mut [IoSlice::new(&header.encode())], 0) {
+            // Without a header it would only be in the way of the next try.
+            let _ = self.vfs.remove(&path);
+            return Err(IoFailure::new("write to", &path, error));
+        }
+        let file_bytes = length.max(HEAD_BYTES);
+        self.active = Some(Active {
+            key,
+            path,
+            file,
+            seed: key.seed(self.uuid),
+            end: HEAD_BYTES,
+            file_bytes,
+            is_unnamed: true,
+        });
+        Ok(file_bytes)
+    }
+
+    /// Appends items, the first with the id, and a lease behind them. Where everything is synced, this is.
+    pub(crate) fn write<'a>(
+        &mut self,
+        payloads: impl Iterator<Item = &'a Bytes> + Clone,
+        first_id: u64,
+        lease: Option<&LeaseRecord>,
+    ) -> Result<Written, WriteFailure> {
+        let Some(active) = self.active.as_mut() else {
+            let cause = IoFailure::new("write to", &self.directory, io::ErrorKind::NotFound.into());
+            return Err(WriteFailure {
+                cause,
+                is_undone: true,
+            });
+        };
+        let start = active.end;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let (last_id, items_bytes) =
+            encode_items(payloads.clone(), first_id, active.seed, &mut scratch);
+        let lease_position = start.saturating_add(items_bytes);
+        if let Some(record) = lease {
+            encode_lease(record, last_id, active.seed, &mut scratch);
+        }
+        let lease_bytes = lease.map_or(0, |record| {
+            entry::entry_bytes(24_u64.saturating_add(field::wide(record.tag.len())))
+        });
+        let mut buffers = gather(payloads.map(|payload| -> &Bytes { payload }), &scratch);
+        let result = vfs::write_all_at(&*active.file, &mut buffers, start);
+        drop(buffers);
+        scratch.clear();
+        scratch.shrink_to(1 << 20);
+        self.scratch = scratch;
+        let end = lease_position.saturating_add(lease_bytes);
+        if let Err(error) = result {
+            let cause = IoFailure::new("write to", &active.path, error);
+            return Err(WriteFailure {
+                is_undone: self.undo(start),
+                cause,
+            });
+        }
+        active.end = end;
+        active.file_bytes = active.file_bytes.max(end);
+        Ok(Written {
+            segment: active.key,
+            position: start,
+            lease_position,
+            end,
+            file_bytes: active.file_bytes,
+        })
+    }
+
+    /// Makes everything written durable, and the name of the file.
+    pub(crate) fn sync(&mut self) -> Result<(), IoFailure> {
+        let Some(active) = self.active.as_mut() else {
+            return Ok(());
+        };
+        vfs::uninterrupted(|| active.file.sync()).context("sync", &active.path)?;
+        if active.is_unnamed {
+            self.vfs
+                .sync_directory(&self.directory)
+                .context("sync", &self.directory)?;
+            active.is_unnamed = false;
+        }
+        Ok(())
+    }
+
+    /// Takes back what was written from the position on. Whether that succeeded.
+    fn undo(&mut self, position: u64) -> bool {
+        let Some(active) = self.active.as_mut() else {
+            return true;
+        };
+        let is_undone = active.file.set_length(position).is_ok()
+            && (!self.is_synced || vfs::uninterrupted(|| active.file.sync()).is_ok());
+        if is_undone {
+            active.end = position;
+            active.file_bytes = position;
+        } else {
+            self.active = None;
+        }
+        is_undone
+    }
+
+    /// The length of the file being filled, which taking back a write changes.
+    pub(crate) fn file_bytes(&self) -> Option<(SegmentKey, u64)> {
+        self.active
+            .as_ref()
+            .map(|active| (active.key, active.file_bytes))
+    }
+
+    /// Lets go of the segment without a seal: it is not to be trusted with more.
+    pub(crate) fn abandon(&mut self, end: u64) {
+        if let Some(active) = self.active.take() {
+            // If this fails too, opening still knows where the next segment's ids begin.
+            let _ = active.file.set_length(end);
+        }
+    }
+
+    /// Lets go of the segment as full. The seal only spares reading at open: where it cannot be written, nothing is lost.
+    pub(crate) fn close_segment(&mut self, seal: &Seal) {
+        if let Some(active) = self.active.take()
+            && let Some(bytes) = seal.encode(self.uuid, active.key)
+        {
+            let _ = vfs::write_all_at(&*active.file, &mut [IoSlice::new(&bytes)], SEAL_POSITION);
+        }
+    }
+
+    /// Overwrites the header of a lease entry, so that the entry says nothing any more.
+    pub(crate) fn void_lease(
+        &self,
+        segment: SegmentKey,
+        position: u64,
+        payload_bytes: u32,
+        id: u64,
+    ) -> Result<(), IoFailure> {
+        let path = self.directory.join(segment.file_name());
+        let header = Header {
+            kind: Kind::Void,
+            payload_bytes,
+            id,
+            payload_crc: 0,
+        }
+        .encode(segment.seed(self.uuid));
+        let file =
+            vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Write)).context("open", &path)?;
+        vfs::write_all_at(&*file, &mut [IoSlice::new(&header)], position)
+            .context("write to", &path)?;
+        if self.is_synced {
+            vfs::uninterrupted(|| file.sync()).context("sync", &path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts headers, small payloads and padding into one buffer. Returns the last id and the bytes of all entries.
+fn encode_items<'a>(
+    payloads: impl Iterator<Item = &'a Bytes>,
+    first_id: u64,
+    seed: Seed,
+    out: &mut Vec<u8>,
+) -> (u64, u64) {
+    out.clear();
+    let mut id = first_id;
+    let mut bytes = 0_u64;
+    for payload in payloads {
+        let header = Header {
+            kind: Kind::Item,
+            payload_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+            id,
+            payload_crc: crc32c::crc32c(payload),
+        };
+        out.extend_from_slice(&header.encode(seed));
+        if payload.len() <= COPIED_BYTES {
+            out.extend_from_slice(payload);
+        }
+        out.extend_from_slice(entry::padding(payload.len()));
+        bytes = bytes.saturating_add(header.entry_bytes());
+        id = id.saturating_add(1);
+    }
+    (id.saturating_sub(1), bytes)
+}
+
+fn encode_lease(record: &LeaseRecord, last_id: u64, seed: Seed, out: &mut Vec<u8>) {
+    let mut payload = Vec::with_capacity(record.tag.len().saturating_add(24));
+    record.encode(&mut payload);
+    let header = Header {
+        kind: Kind::Lease,
+        payload_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+        id: last_id,
+        payload_crc: crc32c::crc32c(&payload),
+    };
+    out.extend_from_slice(&header.encode(seed));
+    out.extend_from_slice(&payload);
+    out.extend_from_slice(entry::padding(payload.len()));
+}
+
+/// The buffers of the write: stretches of the scratch, with the large payloads between them.
+fn gather<'a>(payloads: impl Iterator<Item = &'a Bytes>, scratch: &'a [u8]) -> Vec<IoSlice<'a>> {
+    let mut buffers = Vec::new();
+    let mut rest = scratch;
+    let mut pending = 0_usize;
+    for payload in payloads {
+        pending = pending.saturating_add(entry::HEADER_BYTES);
+        if payload.len() <= COPIED_BYTES {
+            pending = pending.saturating_add(payload.len());
+        } else {
+            let (before, after) = rest.split_at_checked(pending).unwrap_or((rest, &[]));
+            buffers.push(IoSlice::new(before));
+            buffers.push(IoSlice::new(payload));
+            rest = after;
+            pending = 0;
+        }
+        pending = pending.saturating_add(entry::padding(payload.len()).len());
+    }
+    buffers.push(IoSlice::new(rest));
+    buffers
+}

@@ -1,0 +1,375 @@
+//! What the clones of a producer share: the queues of one topic, their workers, and the tasks that keep them up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use wolff_client::Client;
+use wolff_codec::{PartitionId, Str};
+use wolff_core::{Config, Durability, Idempotence, Partition};
+use wolff_partitioner::{Partitioner, Strategy};
+
+use super::router::Moved;
+use super::routes::{RouteError, Routes};
+use crate::config::ProducerConfig;
+use crate::directory::TopicDirectory;
+use crate::error::{SendError, StartError, with_causes};
+use crate::failures::Failures;
+use crate::queue::{PartitionQueue, QueueParts, Worker, WorkerConfig};
+use crate::random::next_random;
+use crate::record::Call;
+use crate::stats::ProducerStats;
+
+/// Memory that a queue on disk may keep beside the file, for records that are sent soon.
+const RESIDENT_BYTES: u64 = 2 * 1024 * 1024;
+
+/// The topic's side of a producer.
+pub(super) struct Topic {
+    name: Str,
+    client: Client,
+    config: ProducerConfig,
+    partitioner: Partitioner,
+    directory: Option<TopicDirectory>,
+    routes: ArcSwap<Routes>,
+    /// Held while queues are opened: one at a time changes the routes.
+    opening: tokio::sync::Mutex<()>,
+    stop: watch::Sender<bool>,
+    is_stopped: AtomicBool,
+    tasks: Mutex<JoinSet<()>>,
+    failures: Arc<Failures>,
+    pub(super) moved: Moved,
+}
+
+impl Topic {
+    pub(super) fn new(name: Str, client: Client, config: ProducerConfig) -> Arc<Self> {
+        let directory = config
+            .replayq_dir
+            .as_deref()
+            .map(|base| TopicDirectory::new(base, client.client_id(), &name));
+        Arc::new(Self {
+            name,
+            client,
+            partitioner: Partitioner::new(config.partitioner.clone()),
+            config,
+            directory,
+            routes: ArcSwap::default(),
+            opening: tokio::sync::Mutex::new(()),
+            stop: watch::Sender::new(false),
+            is_stopped: AtomicBool::new(false),
+            tasks: Mutex::new(JoinSet::new()),
+            failures: Arc::new(Failures::default()),
+            moved: Moved::default(),
+        })
+    }
+
+    pub(super) fn name(&self) -> &Str {
+        &self.name
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn config(&self) -> &ProducerConfig {
+        &self.config
+    }
+
+    pub(super) fn directory(&self) -> Option<&TopicDirectory> {
+        self.directory.as_ref()
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Acquire)
+    }
+
+    pub(super) fn stop_signal(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    pub(super) fn partition_count(&self) -> Option<usize> {
+        self.routes
+            .load()
+            .count
+            .and_then(|count| usize::try_from(count).ok())
+    }
+
+    /// The queue for a call.
+    pub(super) fn route<C: Call + ?Sized>(
+        &self,
+        call: &C,
+        partition: Option<PartitionId>,
+    ) -> Result<Arc<PartitionQueue>, RouteError> {
+        let routes = self.routes.load();
+        let named = match self.partitioner.strategy() {
+            Strategy::Fixed(fixed) => Some(PartitionId(*fixed)),
+            _ => None,
+        };
+        if let Some(partition) = partition.or(named) {
+            return routes.named(partition).cloned();
+        }
+        if let Some(unrouted) = &routes.unrouted {
+            return Ok(unrouted.clone());
+        }
+        let key = call.records(0).next().and_then(|record| record.key);
+        self.choose(&routes, key).cloned()
+    }
+
+    /// The partition for records that were accepted before there were any.
+    pub(super) fn route_by_key(
+        &self,
+        key: Option<&[u8]>,
+    ) -> Result<Arc<PartitionQueue>, RouteError> {
+        self.choose(&self.routes.load(), key).cloned()
+    }
+
+    fn choose<'a>(
+        &self,
+        routes: &'a Routes,
+        key: Option<&[u8]>,
+    ) -> Result<&'a Arc<PartitionQueue>, RouteError> {
+        let refused = |error: &dyn std::fmt::Display| {
+            RouteError::Refused(SendError::Partition(error.to_string()))
+        };
+        let chosen = self
+            .partitioner
+            .choose(key, routes.count.unwrap_or(0), next_random());
+        let chosen = chosen.map_err(|error| refused(&error))?;
+        routes.named(PartitionId(
+            i32::try_from(chosen).map_err(|error| refused(&error))?,
+        ))
+    }
+
+    /// Opens the queue of one partition, if it is not open, and starts its worker.
+    pub(super) async fn open_partition(
+        self: &Arc<Self>,
+        partition: PartitionId,
+    ) -> Result<Arc<PartitionQueue>, SendError> {
+        let _one_at_a_time = self.opening.lock().await;
+        if let Some(queue) = self.routes.load().partition(partition) {
+            return Ok(queue.clone());
+        }
+        if self.is_stopped() {
+            return Err(SendError::Stopped);
+        }
+        let queue = self
+            .open_queue(Some(partition))
+            .await
+            .map_err(|error| SendError::Queue(with_causes(&error)))?;
+        self.add_partition(partition, queue.clone());
+        Ok(queue)
+    }
+
+    /// Opens the queues of all partitions below `count`, and lets calls be routed to them.
+    pub(super) async fn open_partitions(self: &Arc<Self>, count: u32) -> Result<(), StartError> {
+        let _one_at_a_time = self.opening.lock().await;
+        for number in 0..count {
+            let partition = PartitionId(i32::try_from(number).unwrap_or(i32::MAX));
+            if self.routes.load().partition(partition).is_none() {
+                let queue = self.open_queue(Some(partition)).await?;
+                self.add_partition(partition, queue);
+            }
+        }
+        self.change_routes(|routes| Routes {
+            count: Some(count),
+            ..routes
+        });
+        Ok(())
+    }
+
+    /// Opens the queues that an earlier life left on disk.
+    pub(super) async fn open_left_behind(self: &Arc<Self>) -> Result<(), StartError> {
+        let Some(directory) = &self.directory else {
+            return Ok(());
+        };
+        let found = directory.partitions();
+        let found = found.map_err(|source| StartError::Directory {
+            path: directory.path().to_owned(),
+            source,
+        })?;
+        let _one_at_a_time = self.opening.lock().await;
+        for partition in found {
+            let queue = self.open_queue(Some(partition)).await?;
+            self.add_partition(partition, queue);
+        }
+        Ok(())
+    }
+
+    fn add_partition(self: &Arc<Self>, partition: PartitionId, queue: Arc<PartitionQueue>) {
+        let config = WorkerConfig {
+            topic: self.name.clone(),
+            acks: self.config.required_acks,
+            ack_timeout: self.config.ack_timeout,
+        };
+        let worker = Worker::new(
+            queue.clone(),
+            partition,
+            self.client.clone(),
+            config,
+            self.stop_signal(),
+        );
+        self.spawn(worker.run());
+        self.change_routes(|routes| routes.with_partition(partition, queue.clone()));
+    }
+
+    pub(super) fn change_routes(&self, change: impl Fn(Routes) -> Routes) {
+        self.routes.rcu(|routes| change(Routes::clone(routes)));
+    }
+
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().spawn(task);
+    }
+
+    /// Opens one queue: of a partition, or of what is not routed.
+    pub(super) async fn open_queue(
+        &self,
+        partition: Option<PartitionId>,
+    ) -> Result<Arc<PartitionQueue>, StartError> {
+        let path = self.directory.as_ref().map(|directory| match partition {
+            Some(partition) => directory.partition(partition),
+            None => directory.unrouted(),
+        });
+        let config = match &path {
+            Some(path) => replayq::Config::disk(path.clone())
+                .segment_bytes(self.config.replayq_seg_bytes)
+                .resident_bytes(RESIDENT_BYTES),
+            None => replayq::Config::memory(),
+        };
+        let opened = tokio::task::spawn_blocking(move || replayq::Queue::open(config)).await;
+        let shown = path.clone().unwrap_or_default();
+        let (local, recovery) = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(source)) => {
+                return Err(StartError::Queue {
+                    path: shown,
+                    source,
+                });
+            }
+            Err(error) => {
+                return Err(StartError::Config(format!(
+                    "the runtime is shutting down: {error}"
+                )));
+            }
+        };
+        if recovery.items > 0 || !recovery.damage.is_empty() {
+            tracing::info!(?partition, ?recovery, "a queue on disk was opened");
+        }
+        let machine = Partition::new(
+            self.machine_config(partition),
+            recovery.items,
+            recovery.bytes,
+        );
+        Ok(PartitionQueue::new(QueueParts {
+            partition,
+            machine,
+            local,
+            on_disk: path.is_some(),
+            lingers: !self.config.max_linger.is_zero(),
+            // What is not routed is encoded again on its way to a partition.
+            compression: if partition.is_some() {
+                self.config.compression
+            } else {
+                Default::default()
+            },
+            level: self.config.compression_level,
+            failures: self.failures.clone(),
+        }))
+    }
+
+    fn machine_config(&self, partition: Option<PartitionId>) -> Config {
+        let routed = partition.is_some();
+        Config {
+            max_batch_bytes: self.config.max_batch_bytes,
+            linger: if routed {
+                self.config.max_linger
+            } else {
+                Default::default()
+            },
+            max_in_flight: if routed {
+                self.config.max_in_flight()
+            } else {
+                1
+            },
+            idempotence: if routed {
+                self.config.effective_idempotence()
+            } else {
+                Idempotence::Off
+            },
+            durability: if self.directory.is_some() {
+                Durability::Queue
+            } else {
+                Durability::Memory
+            },
+            max_queue_bytes: self.config.replayq_max_total_bytes,
+            retry_delay: self.config.retry_delay,
+            seed: next_random(),
+            ..Config::default()
+        }
+    }
+
+    /// Waits until all that was accepted is queued.
+    pub(super) async fn queued(&self) {
+        for queue in self.all_queues() {
+            let accepted = queue.snapshot().accepted_calls;
+            queue
+                .wait_for(|machine| (machine.queued_calls() >= accepted).then_some(()))
+                .await;
+        }
+    }
+
+    /// Waits until all that was accepted, or left by an earlier life, has come to its end.
+    pub(super) async fn flush(&self) {
+        // What is not routed first: it moves on to the partitions.
+        let unrouted = self.routes.load().unrouted.clone();
+        if let Some(unrouted) = unrouted {
+            let calls = unrouted.change(Partition::flush);
+            unrouted
+                .wait_for(|machine| machine.is_flushed(calls).then_some(()))
+                .await;
+        }
+        let queues: Vec<_> = self.routes.load().partitions().cloned().collect();
+        let targets: Vec<u64> = queues
+            .iter()
+            .map(|queue| queue.change(Partition::flush))
+            .collect();
+        for (queue, calls) in queues.iter().zip(targets) {
+            queue
+                .wait_for(|machine| machine.is_flushed(calls).then_some(()))
+                .await;
+        }
+    }
+
+    /// Stops everything; see [`Producer::stop`](super::Producer::stop).
+    pub(super) async fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Release);
+        let _no_more_opening = self.opening.lock().await;
+        self.stop.send_replace(true);
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
+        while tasks.join_next().await.is_some() {}
+        for queue in self.all_queues() {
+            queue.close().await;
+        }
+    }
+
+    pub(super) fn all_queues(&self) -> Vec<Arc<PartitionQueue>> {
+        self.routes.load().queues().cloned().collect()
+    }
+
+    pub(super) fn stats(&self) -> ProducerStats {
+        let routes = self.routes.load();
+        let mut stats = ProducerStats::default();
+        routes
+            .partitions()
+            .for_each(|queue| stats.add(&queue.snapshot()));
+        let unrouted = routes.unrouted.as_ref().map(|queue| queue.snapshot());
+        self.moved.correct(&mut stats, unrouted.as_ref());
+        stats.queued = stats
+            .accepted
+            .saturating_sub(stats.acked)
+            .saturating_sub(stats.failed);
+        stats.failures = self.failures.counts();
+        stats
+    }
+}
