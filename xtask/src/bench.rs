@@ -31,7 +31,13 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark {
         set: "codec",
         folder: "benches",
-        target: Target::Bench("codec"),
+        target: Target::Bench("codec_messages"),
+        needs_kafka: false,
+    },
+    Benchmark {
+        set: "codec",
+        folder: "benches",
+        target: Target::Bench("codec_records"),
         needs_kafka: false,
     },
     Benchmark {
@@ -84,7 +90,8 @@ pub(crate) fn run(wanted: &BenchArguments) -> Result<(), Failure> {
     let is_wanted = |benchmark: &&Benchmark| wanted.set == "all" || benchmark.set == wanted.set;
     let chosen: Vec<&Benchmark> = BENCHMARKS.iter().filter(is_wanted).collect();
     if chosen.is_empty() {
-        let sets: Vec<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.set).collect();
+        let mut sets: Vec<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.set).collect();
+        sets.dedup();
         return Err(Failure::new(format!(
             "there is no set of benchmarks called `{}`",
             wanted.set
