@@ -1,4 +1,45 @@
-//! An in-process Kafka broker with fault controls, for tests and demos.
+//! An in-process Kafka cluster with fault controls, for tests and demos.
+//!
+//! A [`Cluster`] has any number of brokers, each on a TCP port of its own, so that any Kafka client can talk to it: this
+//! project's, kcat, or whatever is built on librdkafka. Logs are in memory and belong to the cluster; replication takes no
+//! time. What a producer can notice of a real broker is kept: the rules of idempotence, leader epochs and moves, size and
+//! checksum checks, topic ids, one request at a time per connection.
+//!
+//! Its owner makes it fail: brokers [die](Cluster::kill) and [come back](Cluster::revive), leaders
+//! [move](Cluster::move_leader), and [`Fault`]s make single requests fail, hang, or lose their answers. Tests need no
+//! sleeping: [`Cluster::wait_for`] waits until the [`Stats`] say that something has happened, and [`Fault::hold`] stops the
+//! world in between.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use wolff_codec::{ApiKey, ErrorCode};
+//! use wolff_testbroker::{Cluster, Fault};
+//!
+//! let cluster = Cluster::builder().brokers(3).topic("orders", 6).start().await?;
+//! println!("brokers: {}", cluster.bootstrap());
+//!
+//! // The next Produce request for partition 0 is refused once …
+//! let fault = cluster.inject(
+//!     Fault::error(ErrorCode::NOT_ENOUGH_REPLICAS).api(ApiKey::PRODUCE).partition("orders", 0),
+//! );
+//! // … and the leader of partition 1 dies: another replica takes over.
+//! let (leader, _) = cluster.leader("orders", 1)?;
+//! cluster.kill(leader).await?;
+//! assert_ne!(cluster.leader("orders", 1)?.0, leader);
+//!
+//! // A client produces; this waits for it, and looks at what it did.
+//! # if false {
+//! cluster.wait_for(|stats| stats.hits(fault) == 1 && stats.records() >= 1_000).await;
+//! # }
+//! let records = cluster.records("orders", 0)?;
+//! # assert!(records.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Not here: groups and transactions, authentication and encryption, quotas, anything on disk. A group's coordinator is
+//! never found; consumers name their partitions.
 
 mod cluster;
 
@@ -12,8 +53,9 @@ mod shared;
 
 mod model;
 
-mod fault;
 mod stats;
+
+mod fault;
 
 mod log;
 mod producers;

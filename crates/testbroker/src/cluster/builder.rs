@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use wolff_codec::ids::BrokerId;
 use wolff_codec::{ApiKey, Str};
 
-use super::{Cluster, Slot};
+use super::lifecycle::{Cluster, Slot};
 use crate::broker::Port;
 use crate::config::{Config, NewTopic, UnknownProducers};
 use crate::error::ClusterError;
@@ -21,6 +21,13 @@ use crate::shared::Shared;
 #[must_use = "a cluster runs once it is started"]
 pub struct ClusterBuilder {
     config: Config,
+}
+
+impl Cluster {
+    /// Sets up a cluster: a single broker without topics, unless told otherwise.
+    pub fn builder() -> ClusterBuilder {
+        ClusterBuilder::default()
+    }
 }
 
 impl ClusterBuilder {

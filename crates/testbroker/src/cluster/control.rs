@@ -3,7 +3,7 @@
 use wolff_codec::ids::{BrokerId, Offset, PartitionId};
 use wolff_codec::{ErrorCode, Str};
 
-use super::Cluster;
+use super::lifecycle::Cluster;
 use crate::error::{ClusterError, TopicError};
 use crate::fault::{Fault, FaultId};
 use crate::model::TopicSpec;

@@ -5,7 +5,7 @@ use wolff_codec::Str;
 use wolff_codec::ids::{BrokerId, LeaderEpoch, Offset, PartitionId, TopicId};
 use wolff_codec::records::Record;
 
-use super::Cluster;
+use super::lifecycle::Cluster;
 use crate::error::ClusterError;
 use crate::model::Partition;
 use crate::stats::Stats;

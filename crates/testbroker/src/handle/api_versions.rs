@@ -6,8 +6,9 @@ use wolff_codec::ids::CorrelationId;
 use wolff_codec::messages::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
 use wolff_codec::{ApiKey, ErrorCode, encode_response};
 
-use super::dispatch::advertised;
 use super::serve::{Call, Reply, Serve, Served};
+use super::versions::advertised;
+use crate::shared::Shared;
 
 /// The first version of ApiVersions whose brokers answer a request that is too new with what they speak (Kafka 2.4,
 /// KIP-511). Older ones send an empty list.
@@ -29,11 +30,8 @@ impl Serve for ApiVersionsRequest {
 }
 
 /// The answer to a version that is too new: in version 0, which every client can read.
-pub(super) fn refuse_version(
-    mut advertised: impl Iterator<Item = (ApiKey, RangeInclusive<i16>)>,
-    correlation_id: CorrelationId,
-) -> Reply {
-    let Some(own) = advertised.find(|(api, _)| *api == ApiKey::API_VERSIONS) else {
+pub(super) fn refuse_version(shared: &Shared, correlation_id: CorrelationId) -> Reply {
+    let Some(own) = advertised(shared).find(|(api, _)| *api == ApiKey::API_VERSIONS) else {
         return Reply::hangup();
     };
     let has_hint = *own.1.end() >= FIRST_VERSION_WITH_HINT;

@@ -84,7 +84,8 @@ fn entries(
         DescribeConfigsResourceResult {
             name: Str::from_static(entry_name(resource.resource_type, name)),
             value: Some(Str::from(value)),
-            is_default,
+            // Version 1 replaced it by the source.
+            is_default: is_default && call.version == 0,
             config_source: if is_default { FROM_DEFAULT } else { FROM_TOPIC },
             ..Default::default()
         }

@@ -21,6 +21,7 @@ mod config_resource;
 mod leadership;
 
 mod serve;
+mod versions;
 
 pub(crate) use self::dispatch::dispatch;
 pub(crate) use self::serve::Reply;

@@ -1,9 +1,12 @@
 //! Who leads what, as brokers come and go.
 
+use std::collections::BTreeMap;
+
 use wolff_codec::Str;
 use wolff_codec::ids::{BrokerId, PartitionId};
 
-use super::{Model, Partition};
+use super::partition::Partition;
+use super::state::{Model, Node};
 use crate::error::ClusterError;
 
 impl Model {
@@ -77,10 +80,7 @@ impl Model {
 }
 
 /// The first replica that is alive; none if all are dead.
-fn first_living(
-    partition: &Partition,
-    brokers: &std::collections::BTreeMap<BrokerId, super::Node>,
-) -> BrokerId {
+fn first_living(partition: &Partition, brokers: &BTreeMap<BrokerId, Node>) -> BrokerId {
     let is_alive = |broker: &&BrokerId| brokers.get(*broker).is_some_and(|node| node.is_alive);
     let heir = partition.replicas().iter().find(is_alive);
     heir.copied().unwrap_or(BrokerId::NONE)
@@ -90,8 +90,8 @@ fn first_living(
 mod tests {
     use wolff_codec::ids::LeaderEpoch;
 
-    use super::super::TopicSpec;
-    use super::super::tests::model;
+    use super::super::state::tests::model;
+    use super::super::topics::TopicSpec;
     use super::*;
 
     fn leader(model: &Model) -> (BrokerId, LeaderEpoch) {

@@ -5,7 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use wolff_codec::ids::{BrokerId, TopicId};
 use wolff_codec::{ErrorCode, Str};
 
-use super::{Model, Partition, Topic};
+use super::partition::Partition;
+use super::state::{Model, Topic};
 use crate::config::TopicConfig;
 use crate::error::TopicError;
 
@@ -258,7 +259,7 @@ fn topic_id(cluster_id: &str, number: u64) -> TopicId {
 mod tests {
     use wolff_codec::ids::PartitionId;
 
-    use super::super::tests::model;
+    use super::super::state::tests::model;
     use super::*;
 
     fn spec(partitions: i32, replication_factor: i16) -> TopicSpec {

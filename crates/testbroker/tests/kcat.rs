@@ -1,0 +1,245 @@
+//! A client that was written by others, against librdkafka, lists, produces and consumes.
+//!
+//! Without kcat on the machine these tests say that they are skipped, on standard error and in the file that `WOLFF_SKIPS`
+//! names.
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::io::Write as _;
+    use std::process::Stdio;
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::process::Command;
+    use wolff_codec::records::{Batches, Compression, Record};
+    use wolff_codec::{ApiKey, ErrorCode};
+    use wolff_testbroker::{Cluster, Fault};
+
+    /// Beyond this a test is stuck.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// Runs kcat with arguments and input, and returns its output; it must succeed.
+    async fn kcat(cluster: &Cluster, arguments: &[&str], input: &str) -> String {
+        let mut child = Command::new("kcat")
+            .args(["-b", &cluster.bootstrap()])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let feed = async {
+            stdin.write_all(input.as_bytes()).await.unwrap();
+            drop(stdin);
+        };
+        let run = async { tokio::join!(feed, child.wait_with_output()).1.unwrap() };
+        let output = tokio::time::timeout(PATIENCE, run)
+            .await
+            .expect("kcat is stuck");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "kcat {arguments:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Whether kcat is missing; says so for this test if it is.
+    fn is_skipped(test: &str) -> bool {
+        let version = std::process::Command::new("kcat").arg("-V").output();
+        if version.is_ok_and(|output| output.status.success()) {
+            return false;
+        }
+        // Not with `eprintln`, which is silent in a test that passes.
+        let _ = writeln!(std::io::stderr(), "skipped: kcat not installed ({test})");
+        if let Some(path) = std::env::var_os("WOLFF_SKIPS") {
+            let mut file = OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(path)
+                .unwrap();
+            file.write_all(format!("tests::{test}: kcat not installed\n").as_bytes())
+                .unwrap();
+        }
+        true
+    }
+
+    fn lines(records: impl IntoIterator<Item = Record>) -> Vec<String> {
+        let line = |record: Record| String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+        records.into_iter().map(line).collect()
+    }
+
+    #[tokio::test]
+    async fn lists_brokers_and_topics() {
+        if is_skipped("lists_brokers_and_topics") {
+            return;
+        }
+        let cluster = Cluster::builder()
+            .brokers(3)
+            .topic("orders", 2)
+            .start()
+            .await
+            .unwrap();
+        let listing = kcat(&cluster, &["-L"], "").await;
+        for (broker, address) in cluster.addresses() {
+            assert!(
+                listing.contains(&format!("broker {broker} at {address}")),
+                "{listing}"
+            );
+        }
+        assert!(
+            listing.contains("topic \"orders\" with 2 partitions"),
+            "{listing}"
+        );
+        assert!(
+            listing.contains("partition 1, leader 2, replicas: 2,3,1"),
+            "{listing}"
+        );
+    }
+
+    #[tokio::test]
+    async fn produces_and_consumes_with_every_compression() {
+        if is_skipped("produces_and_consumes_with_every_compression") {
+            return;
+        }
+        for compression in Compression::ALL
+            .into_iter()
+            .filter(|compression| compression.is_available())
+        {
+            let cluster = Cluster::builder()
+                .brokers(2)
+                .topic("orders", 2)
+                .start()
+                .await
+                .unwrap();
+            let input: Vec<String> = (0..5000)
+                .map(|number| format!("line {number} of {compression}, ÄÖÜ"))
+                .collect();
+            let text = input.join("\n");
+            let produce = [
+                "-P",
+                "-t",
+                "orders",
+                "-p",
+                "1",
+                "-z",
+                compression.name(),
+                "-H",
+                "origin=test",
+            ];
+            kcat(&cluster, &produce, &text).await;
+
+            let records = cluster.records("orders", 1).unwrap();
+            assert!(
+                records
+                    .iter()
+                    .all(|record| record.headers[0].key == "origin")
+            );
+            assert_eq!(lines(records), input);
+            let stored = cluster.batches("orders", 1).unwrap();
+            let batches = stored
+                .into_iter()
+                .flat_map(Batches::new)
+                .map(Result::unwrap);
+            assert!(
+                batches
+                    .into_iter()
+                    .any(|batch| batch.header().compression == compression)
+            );
+
+            let consume = [
+                "-C",
+                "-e",
+                "-q",
+                "-t",
+                "orders",
+                "-p",
+                "1",
+                "-o",
+                "beginning",
+            ];
+            assert_eq!(kcat(&cluster, &consume, "").await, text.clone() + "\n");
+        }
+    }
+
+    #[tokio::test]
+    async fn consumes_from_the_middle_and_the_end() {
+        if is_skipped("consumes_from_the_middle_and_the_end") {
+            return;
+        }
+        let cluster = Cluster::builder().topic("orders", 1).start().await.unwrap();
+        kcat(&cluster, &["-P", "-t", "orders"], "a\nb\nc\nd").await;
+        let consume = async |offset| {
+            kcat(
+                &cluster,
+                &["-C", "-e", "-q", "-t", "orders", "-p", "0", "-o", offset],
+                "",
+            )
+            .await
+        };
+        assert_eq!(consume("2").await, "c\nd\n");
+        assert_eq!(consume("-1").await, "d\n");
+        assert_eq!(consume("end").await, "");
+        let by_time = kcat(&cluster, &["-Q", "-t", "orders:0:-1"], "").await;
+        assert!(by_time.contains("offset 4"), "{by_time}");
+    }
+
+    #[tokio::test]
+    async fn topics_come_to_be_as_it_produces() {
+        if is_skipped("topics_come_to_be_as_it_produces") {
+            return;
+        }
+        let cluster = Cluster::builder()
+            .auto_create_topics(true)
+            .start()
+            .await
+            .unwrap();
+        kcat(&cluster, &["-P", "-t", "new", "-K", ":"], "key:value").await;
+        let records = cluster.records("new", 0).unwrap();
+        assert_eq!(records[0].key.as_deref(), Some(&b"key"[..]));
+        assert_eq!(lines(records), ["value"]);
+    }
+
+    #[tokio::test]
+    async fn what_an_idempotent_producer_resends_is_recognised() {
+        if is_skipped("what_an_idempotent_producer_resends_is_recognised") {
+            return;
+        }
+        let cluster = Cluster::builder()
+            .brokers(2)
+            .topic("orders", 1)
+            .start()
+            .await
+            .unwrap();
+        let produce = |fault: Fault| cluster.inject(fault.api(ApiKey::PRODUCE));
+        let faults = [
+            produce(Fault::drop_answer().skip(1)),
+            produce(Fault::error_after_applying(ErrorCode::REQUEST_TIMED_OUT).skip(5)),
+            produce(Fault::error(ErrorCode::NOT_ENOUGH_REPLICAS).skip(9)),
+            produce(Fault::half_answer().skip(13)),
+            produce(Fault::drop_request().skip(17)),
+        ];
+        let input: Vec<String> = (0..20_000).map(|number| format!("line {number}")).collect();
+        let arguments = [
+            "-P",
+            "-t",
+            "orders",
+            "-X",
+            "enable.idempotence=true",
+            "-X",
+            "batch.num.messages=500",
+            "-X",
+            "retry.backoff.ms=10",
+            "-X",
+            "reconnect.backoff.ms=10",
+        ];
+        kcat(&cluster, &arguments, &input.join("\n")).await;
+        assert_eq!(lines(cluster.records("orders", 0).unwrap()), input);
+        let stats = cluster.stats();
+        assert!(
+            faults.iter().all(|fault| stats.hits(*fault) == 1),
+            "{stats:?}"
+        );
+        assert!(stats.duplicates() >= 3, "{stats:?}");
+    }
+}
