@@ -236,12 +236,6 @@ impl Segments {
         self.file_bytes = self.file_bytes.saturating_sub(bytes);
         Some((key, bytes))
     }
-
-    /// Gives a spare back that could not be used.
-    pub(crate) fn return_spare(&mut self, key: SegmentKey, bytes: u64) {
-        self.file_bytes = self.file_bytes.saturating_add(bytes);
-        self.spares.push((key, bytes));
-    }
 }
 
 fn is_done(key: SegmentKey, segment: &Segment, acks: &Acks) -> bool {

@@ -1,5 +1,7 @@
 //! The producer against the embedded broker: from the call to the log, through memory and through disk.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
 use std::time::Duration;
 
 use tempfile::tempdir;
@@ -41,7 +43,7 @@ async fn cast_numbers(producer: &Producer, numbers: std::ops::Range<u32>) {
         let record = Record::new()
             .key(format!("key-{}", number % 7))
             .value(format!("value-{number}"));
-        let _ = producer.cast(record).await.expect("accepted");
+        let _receipt = producer.cast(record).await.expect("accepted");
     }
 }
 

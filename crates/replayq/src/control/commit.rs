@@ -45,13 +45,7 @@ impl Commit {
         );
     }
 
-    /// The record at the start of a slot; none if there is none that validates.
-    pub(crate) fn decode(slot: &[u8], uuid: QueueUuid) -> Option<Self> {
-        let (found, commit) = Self::decode_any(slot)?;
-        (found == uuid).then_some(commit)
-    }
-
-    /// The same, of any queue.
+    /// The record at the start of a slot, and the queue that it belongs to; none if there is none that validates.
     pub(crate) fn decode_any(slot: &[u8]) -> Option<(QueueUuid, Self)> {
         let mut rest = slot;
         if take_bytes(&mut rest)? != MAGIC {
@@ -153,6 +147,11 @@ pub(crate) fn fits(record: &[u8], slot_bytes: u32) -> bool {
 mod tests {
     use super::*;
 
+    fn decode(slot: &[u8], uuid: QueueUuid) -> Option<Commit> {
+        let (found, commit) = Commit::decode_any(slot)?;
+        (found == uuid).then_some(commit)
+    }
+
     const UUID: QueueUuid = QueueUuid([9; 16]);
 
     fn commit() -> Commit {
@@ -171,8 +170,8 @@ mod tests {
         let mut slot = Vec::new();
         commit().encode(UUID, &mut slot);
         slot.resize(8192, 0xee);
-        assert_eq!(Commit::decode(&slot, UUID), Some(commit()));
-        assert_eq!(Commit::decode(&slot, QueueUuid([8; 16])), None);
+        assert_eq!(decode(&slot, UUID), Some(commit()));
+        assert_eq!(decode(&slot, QueueUuid([8; 16])), None);
     }
 
     #[test]
@@ -182,14 +181,10 @@ mod tests {
         for bit in 0..slot.len() * 8 {
             let mut flipped = slot.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Commit::decode(&flipped, UUID), None, "bit {bit}");
+            assert_eq!(decode(&flipped, UUID), None, "bit {bit}");
         }
         for length in 0..slot.len() {
-            assert_eq!(
-                Commit::decode(&slot[..length], UUID),
-                None,
-                "length {length}"
-            );
+            assert_eq!(decode(&slot[..length], UUID), None, "length {length}");
         }
     }
 }

@@ -302,11 +302,11 @@ impl Control {
             )?;
             self.newest_slot = 0;
             self.is_suspect = false;
-        } else if self.is_dirty {
-            if let Err(error) = vfs::uninterrupted(|| self.file.sync()) {
-                self.is_suspect = true;
-                return Err(IoFailure::new("sync", &self.path, error));
-            }
+        } else if self.is_dirty
+            && let Err(error) = vfs::uninterrupted(|| self.file.sync())
+        {
+            self.is_suspect = true;
+            return Err(IoFailure::new("sync", &self.path, error));
         }
         self.is_dirty = false;
         self.durable_slot = Some(self.newest_slot);

@@ -104,6 +104,10 @@ pub(crate) enum SlotState {
 /// What is written over a slot to empty it: zeros over the magic number and what follows, within one sector.
 pub(crate) const EMPTY_SLOT: [u8; 64] = [0; 64];
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a block has a few thousand bytes"
+)]
 const _: () = assert!(MAX_LEASE_TAG_BYTES + 64 < BLOCK_BYTES as usize);
 
 #[cfg(test)]

@@ -343,8 +343,12 @@ impl Worker {
             .node_endpoints
             .iter()
             .find(|node| node.node_id == hint.leader_id);
-        let address = endpoint
-            .and_then(|node| Some(Address::new(&*node.host, u16::try_from(node.port).ok()?)));
+        let address = endpoint.and_then(|node| {
+            Some(Address::new(
+                node.host.as_str(),
+                u16::try_from(node.port).ok()?,
+            ))
+        });
         self.client.update_leader(
             &self.config.topic,
             self.partition,
