@@ -62,7 +62,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Kafka(command) => kafka::run(command),
-        Command::Test => test::run(),
+        Command::Test => return test::run(),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Guard { command } => guard::serve(&command),
         Command::Tidy => tidy::run(),

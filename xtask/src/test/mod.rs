@@ -19,21 +19,31 @@ use crate::program;
 use crate::real_kafka::RealKafka;
 use crate::workspace;
 use skips::Skips;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use tally::Tally;
 
 /// Packages that measure rather than test, and compile half a dozen other clients for it.
 const LEFT_OUT: [&str; 1] = ["wolff-peers"];
 
-/// Runs everything and prints the tally as its last line. Any failed test is a [`Failure`], and so is a CI machine with
-/// Java and Maven that gets no Kafka to run.
-pub(crate) fn run() -> Result<(), Failure> {
-    eprintln!("building all tests …");
-    let built = program::run(cargo_test()?.arg("--no-run"));
-    if let Err(failure) = built {
-        finish(&Tally::with_one_failure(), &[]);
-        return Err(failure);
+/// Runs everything and prints the tally as the very last line. Any failed test makes the exit code a failure, and so does
+/// a CI machine with Java and Maven that gets no Kafka to run.
+pub(crate) fn run() -> ExitCode {
+    let (tally, remarks) = run_all().unwrap_or_else(|failure| {
+        eprintln!("error: {failure}");
+        (Tally::with_one_failure(), Vec::new())
+    });
+    print_report(&tally, &remarks);
+    if tally.failed == 0 && tally.passed > 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
+}
+
+/// How the tests went, and what else the reader must know.
+fn run_all() -> Result<(Tally, Vec<String>), Failure> {
+    eprintln!("building all tests …");
+    program::run(cargo_test()?.args(["--no-run", "--quiet"]))?;
 
     let mut tally = Tally::default();
     let mut remarks = Vec::new();
@@ -80,12 +90,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         ));
         tally.failed = 1;
     }
-    finish(&tally, &remarks);
-    match tally.failed {
-        0 if tally.passed == 0 => Err(Failure::new("no test was run")),
-        0 => Ok(()),
-        _ => Err(Failure::new("some tests failed")),
-    }
+    Ok((tally, remarks))
 }
 
 fn cargo_test() -> Result<Command, Failure> {
@@ -103,7 +108,7 @@ fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
 }
 
-fn finish(tally: &Tally, remarks: &[String]) {
+fn print_report(tally: &Tally, remarks: &[String]) {
     println!();
     for name in &tally.failures {
         println!("failed: {name}");

@@ -6,6 +6,7 @@ mod hosts;
 mod manifests;
 mod map;
 mod modules;
+mod packaging;
 mod skipped;
 
 mod module_tree;
@@ -28,10 +29,11 @@ pub(crate) fn run() -> Result<(), Failure> {
     let packages = package::packages(&workspace::metadata()?)?;
     let files = text_file::all(&root)?;
 
-    let checks: [(&str, Vec<Problem>); 6] = [
+    let checks: [(&str, Vec<Problem>); 7] = [
         ("layers of crates", crates::check(&packages)),
         ("layers of modules", modules::check(&packages, &root)?),
         ("manifests", manifests::check(&packages)),
+        ("packages", packaging::check(&packages, &root)),
         ("maps of folders", map::check(&root)?),
         ("registry hosts", hosts::check(&files)),
         ("tests that never run", skipped::check(&files)),
