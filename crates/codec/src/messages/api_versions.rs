@@ -160,23 +160,26 @@ impl Field for ApiVersionsResponse {
     }
 
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut taken = Self {
+        let mut supported_features = Vec::new();
+        let mut finalized_features_epoch = -1;
+        let mut finalized_features = Vec::new();
+        let mut zk_migration_ready = false;
+        Ok(Self {
             error_code: from.field("error_code")?,
             api_keys: from.field("api_keys")?,
             throttle_time_ms: from.field_in(1.., "throttle_time_ms")?,
-            ..Self::default()
-        };
-        taken.unknown_tags = from.tags(|tag, from| {
-            match tag {
-                0 => taken.supported_features = from.field("supported_features")?,
-                1 => taken.finalized_features_epoch = from.field("finalized_features_epoch")?,
-                2 => taken.finalized_features = from.field("finalized_features")?,
-                3 => taken.zk_migration_ready = from.field("zk_migration_ready")?,
-                _ => return Ok(false),
-            }
-            Ok(true)
-        })?;
-        Ok(taken)
+            unknown_tags: from.tags(|tag, from| match tag {
+                0 => from.known_tag("supported_features", &mut supported_features),
+                1 => from.known_tag("finalized_features_epoch", &mut finalized_features_epoch),
+                2 => from.known_tag("finalized_features", &mut finalized_features),
+                3 => from.known_tag("zk_migration_ready", &mut zk_migration_ready),
+                _ => Ok(false),
+            })?,
+            supported_features,
+            finalized_features_epoch,
+            finalized_features,
+            zk_migration_ready,
+        })
     }
 }
 

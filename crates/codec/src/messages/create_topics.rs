@@ -252,7 +252,8 @@ impl Field for CreatableTopicResult {
     }
 
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut taken = Self {
+        let mut topic_config_error_code = ErrorCode::NONE;
+        Ok(Self {
             name: from.field("name")?,
             topic_id: from.field_in(7.., "topic_id")?,
             error_code: from.field("error_code")?,
@@ -260,16 +261,12 @@ impl Field for CreatableTopicResult {
             num_partitions: from.field_in_or(5.., "num_partitions", -1)?,
             replication_factor: from.field_in_or(5.., "replication_factor", -1)?,
             configs: from.field_in(5.., "configs")?,
-            ..Self::default()
-        };
-        taken.unknown_tags = from.tags(|tag, from| {
-            match tag {
-                0 => taken.topic_config_error_code = from.field("topic_config_error_code")?,
-                _ => return Ok(false),
-            }
-            Ok(true)
-        })?;
-        Ok(taken)
+            unknown_tags: from.tags(|tag, from| match tag {
+                0 => from.known_tag("topic_config_error_code", &mut topic_config_error_code),
+                _ => Ok(false),
+            })?,
+            topic_config_error_code,
+        })
     }
 }
 

@@ -96,7 +96,8 @@ impl Field for FetchRequest {
     }
 
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut taken = Self {
+        let mut cluster_id = None;
+        Ok(Self {
             replica_id: from.field("replica_id")?,
             max_wait_ms: from.field("max_wait_ms")?,
             min_bytes: from.field("min_bytes")?,
@@ -107,16 +108,12 @@ impl Field for FetchRequest {
             topics: from.field("topics")?,
             forgotten_topics_data: from.field_in(7.., "forgotten_topics_data")?,
             rack_id: from.field_in(11.., "rack_id")?,
-            ..Self::default()
-        };
-        taken.unknown_tags = from.tags(|tag, from| {
-            match tag {
-                0 => taken.cluster_id = from.field("cluster_id")?,
-                _ => return Ok(false),
-            }
-            Ok(true)
-        })?;
-        Ok(taken)
+            unknown_tags: from.tags(|tag, from| match tag {
+                0 => from.known_tag("cluster_id", &mut cluster_id),
+                _ => Ok(false),
+            })?,
+            cluster_id,
+        })
     }
 }
 
@@ -361,7 +358,10 @@ impl Field for PartitionData {
     }
 
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut taken = Self {
+        let mut diverging_epoch = EpochEndOffset::default();
+        let mut current_leader = LeaderIdAndEpoch::default();
+        let mut snapshot_id = SnapshotId::default();
+        Ok(Self {
             partition_index: from.field("partition_index")?,
             error_code: from.field("error_code")?,
             high_watermark: from.field("high_watermark")?,
@@ -370,18 +370,16 @@ impl Field for PartitionData {
             aborted_transactions: from.field("aborted_transactions")?,
             preferred_read_replica: from.field_in(11.., "preferred_read_replica")?,
             records: from.field("records")?,
-            ..Self::default()
-        };
-        taken.unknown_tags = from.tags(|tag, from| {
-            match tag {
-                0 => taken.diverging_epoch = from.field("diverging_epoch")?,
-                1 => taken.current_leader = from.field("current_leader")?,
-                2 => taken.snapshot_id = from.field("snapshot_id")?,
-                _ => return Ok(false),
-            }
-            Ok(true)
-        })?;
-        Ok(taken)
+            unknown_tags: from.tags(|tag, from| match tag {
+                0 => from.known_tag("diverging_epoch", &mut diverging_epoch),
+                1 => from.known_tag("current_leader", &mut current_leader),
+                2 => from.known_tag("snapshot_id", &mut snapshot_id),
+                _ => Ok(false),
+            })?,
+            diverging_epoch,
+            current_leader,
+            snapshot_id,
+        })
     }
 }
 

@@ -157,19 +157,16 @@ impl Field for ProduceResponse {
     }
 
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut taken = Self {
+        let mut node_endpoints = Vec::new();
+        Ok(Self {
             responses: from.field("responses")?,
             throttle_time_ms: from.field("throttle_time_ms")?,
-            ..Self::default()
-        };
-        taken.unknown_tags = from.tags(|tag, from| {
-            match tag {
-                0 if from.version() >= 10 => taken.node_endpoints = from.field("node_endpoints")?,
-                _ => return Ok(false),
-            }
-            Ok(true)
-        })?;
-        Ok(taken)
+            unknown_tags: from.tags(|tag, from| match tag {
+                0 if from.version() >= 10 => from.known_tag("node_endpoints", &mut node_endpoints),
+                _ => Ok(false),
+            })?,
+            node_endpoints,
+        })
     }
 }
 
@@ -265,7 +262,8 @@ impl Field for PartitionProduceResponse {
     }
 
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut taken = Self {
+        let mut current_leader = LeaderIdAndEpoch::default();
+        Ok(Self {
             index: from.field("index")?,
             error_code: from.field("error_code")?,
             base_offset: from.field("base_offset")?,
@@ -273,16 +271,12 @@ impl Field for PartitionProduceResponse {
             log_start_offset: from.field_in(5.., "log_start_offset")?,
             record_errors: from.field_in(8.., "record_errors")?,
             error_message: from.field_in(8.., "error_message")?,
-            ..Self::default()
-        };
-        taken.unknown_tags = from.tags(|tag, from| {
-            match tag {
-                0 if from.version() >= 10 => taken.current_leader = from.field("current_leader")?,
-                _ => return Ok(false),
-            }
-            Ok(true)
-        })?;
-        Ok(taken)
+            unknown_tags: from.tags(|tag, from| match tag {
+                0 if from.version() >= 10 => from.known_tag("current_leader", &mut current_leader),
+                _ => Ok(false),
+            })?,
+            current_leader,
+        })
     }
 }
 

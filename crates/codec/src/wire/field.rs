@@ -7,7 +7,7 @@ use super::parse;
 use super::put::Encoder;
 use super::take::Decoder;
 use crate::api::ApiKey;
-use crate::error::{DecodeError, EncodeError, Step};
+use crate::error::{DecodeError, EncodeError, Step, Wanted};
 use crate::error_code::ErrorCode;
 use crate::ids::{
     BrokerId, ClientInstanceId, CorrelationId, LeaderEpoch, Offset, PartitionId, ProducerEpoch,
@@ -64,11 +64,20 @@ pub trait Field: Sized {
     /// # Errors
     /// [`DecodeError::Malformed`] when the bytes are not such a field.
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError>;
+
+    /// Takes the elements of an array, one after the other. Numbers come all at once instead.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    #[inline]
+    fn take_elements(from: &mut Decoder<'_>, count: usize) -> Result<Vec<Self>, DecodeError> {
+        from.elements(count)
+    }
 }
 
 /// Numbers are big-endian.
 macro_rules! number {
-    ($($number:ty: $parser:ident),*) => {$(
+    ($($number:ty),*) => {$(
         impl Field for $number {
             #[inline]
             fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
@@ -78,13 +87,19 @@ macro_rules! number {
 
             #[inline]
             fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-                from.parsed(parse::$parser)
+                const BYTES: usize = size_of::<$number>();
+                from.parsed(parse::array(Wanted::Number(BYTES))).map(<$number>::from_be_bytes)
+            }
+
+            #[inline]
+            fn take_elements(from: &mut Decoder<'_>, count: usize) -> Result<Vec<Self>, DecodeError> {
+                from.numbers(count, <$number>::from_be_bytes)
             }
         }
     )*};
 }
 
-number!(i8: int8, i16: int16, u16: uint16, i32: int32, i64: int64, f64: float64);
+number!(i8, i16, u16, i32, i64, f64);
 
 /// Ids are what they wrap.
 macro_rules! id {
@@ -98,6 +113,11 @@ macro_rules! id {
             #[inline]
             fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
                 Field::take(from).map(Self)
+            }
+
+            #[inline]
+            fn take_elements(from: &mut Decoder<'_>, count: usize) -> Result<Vec<Self>, DecodeError> {
+                Ok(Field::take_elements(from, count)?.into_iter().map(Self).collect())
             }
         }
     )*};
@@ -137,7 +157,7 @@ impl Field for [u8; 16] {
 
     #[inline]
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        from.parsed(parse::uuid)
+        from.parsed(parse::array(Wanted::Uuid))
     }
 }
 

@@ -1,8 +1,8 @@
 //! The primitives of the protocol as nom parsers over a body that is complete.
 
-use nom::IResult;
 use nom::bytes::complete::take;
-use nom::number::complete::{be_f64, be_i8, be_i16, be_i32, be_i64, be_u16};
+use nom::error::{ErrorKind, ParseError};
+use nom::{IResult, Parser};
 
 use super::varint::{self, VarintError};
 use crate::error::{Defect, Wanted};
@@ -20,35 +20,17 @@ pub(super) struct Fault<'a> {
     pub(super) defect: Defect,
 }
 
-/// Declares a parser of a big-endian number from nom's.
-macro_rules! number {
-    ($name:ident, $number:ty, $parser:ident) => {
-        #[inline]
-        pub(super) fn $name(input: &[u8]) -> Parsed<'_, $number> {
-            const BYTES: usize = size_of::<$number>();
-            $parser::<_, ()>(input).map_err(|_| truncated(input, Wanted::Number(BYTES), BYTES))
-        }
-    };
-}
-
-number!(int8, i8, be_i8);
-number!(int16, i16, be_i16);
-number!(uint16, u16, be_u16);
-number!(int32, i32, be_i32);
-number!(int64, i64, be_i64);
-number!(float64, f64, be_f64);
-
-/// Sixteen bytes.
-#[inline]
-pub(super) fn uuid(input: &[u8]) -> Parsed<'_, [u8; 16]> {
-    match input.split_first_chunk() {
-        Some((uuid, rest)) => Ok((rest, *uuid)),
-        None => Err(truncated(input, Wanted::Uuid, 16)),
+/// As many bytes as an array has. One bounds check and one load: nom's own numbers go byte by byte.
+#[inline(always)]
+pub(super) fn array<const N: usize>(wanted: Wanted) -> impl Fn(&[u8]) -> Parsed<'_, [u8; N]> {
+    move |input| match input.split_first_chunk() {
+        Some((bytes, rest)) => Ok((rest, *bytes)),
+        None => Err(truncated(input, wanted, N)),
     }
 }
 
 /// An unsigned variable-length integer.
-#[inline]
+#[inline(always)]
 pub(super) fn uvarint(wanted: Wanted) -> impl Fn(&[u8]) -> Parsed<'_, u32> {
     move |input| match varint::decode(input) {
         Ok((value, len)) => Ok((input.get(len..).unwrap_or_default(), value)),
@@ -58,14 +40,15 @@ pub(super) fn uvarint(wanted: Wanted) -> impl Fn(&[u8]) -> Parsed<'_, u32> {
 }
 
 /// The bytes of a string, or null.
-#[inline]
+#[inline(always)]
 pub(super) fn string(is_flexible: bool) -> impl Fn(&[u8]) -> Parsed<'_, Option<&[u8]>> {
     move |input| {
         let (content, length) = if is_flexible {
             compact_length(Wanted::StringLength)(input)?
         } else {
-            let short = || truncated(input, Wanted::StringLength, 2);
-            let (content, length) = be_i16::<_, ()>(input).map_err(|_| short())?;
+            let (content, length) = array(Wanted::StringLength)
+                .map(i16::from_be_bytes)
+                .parse(input)?;
             (content, signed_length(input, i32::from(length))?)
         };
         match length {
@@ -79,7 +62,7 @@ pub(super) fn string(is_flexible: bool) -> impl Fn(&[u8]) -> Parsed<'_, Option<&
 }
 
 /// A byte sequence, or null.
-#[inline]
+#[inline(always)]
 pub(super) fn byte_sequence(is_flexible: bool) -> impl Fn(&[u8]) -> Parsed<'_, Option<&[u8]>> {
     move |input| {
         let (content, length) = length(is_flexible, Wanted::BytesLength)(input)?;
@@ -92,7 +75,7 @@ pub(super) fn byte_sequence(is_flexible: bool) -> impl Fn(&[u8]) -> Parsed<'_, O
 
 /// The number of elements of an array, or null. Every element takes a byte at least, so a larger number than there are
 /// bytes is a lie, and is found out before anything is allocated.
-#[inline]
+#[inline(always)]
 pub(super) fn array_length(is_flexible: bool) -> impl Fn(&[u8]) -> Parsed<'_, Option<usize>> {
     move |input| {
         let (rest, length) = length(is_flexible, Wanted::ArrayLength)(input)?;
@@ -110,7 +93,7 @@ pub(super) fn array_length(is_flexible: bool) -> impl Fn(&[u8]) -> Parsed<'_, Op
 }
 
 /// What another parser reads, unless it is null.
-#[inline]
+#[inline(always)]
 pub(super) fn required<'a, T>(
     parser: impl Fn(&'a [u8]) -> Parsed<'a, Option<T>>,
 ) -> impl Fn(&'a [u8]) -> Parsed<'a, T> {
@@ -121,26 +104,26 @@ pub(super) fn required<'a, T>(
 }
 
 /// That many bytes.
-#[inline]
+#[inline(always)]
 pub(super) fn bytes(length: usize) -> impl Fn(&[u8]) -> Parsed<'_, &[u8]> {
     move |input| {
         take::<_, _, ()>(length)(input).map_err(|_| truncated(input, Wanted::Content, length))
     }
 }
 
-#[inline]
+#[inline(always)]
 fn length(is_flexible: bool, wanted: Wanted) -> impl Fn(&[u8]) -> Parsed<'_, Option<usize>> {
     move |input| {
         if is_flexible {
             return compact_length(wanted)(input);
         }
-        let (rest, length) = be_i32::<_, ()>(input).map_err(|_| truncated(input, wanted, 4))?;
+        let (rest, length) = array(wanted).map(i32::from_be_bytes).parse(input)?;
         Ok((rest, signed_length(input, length)?))
     }
 }
 
 /// A compact length is one more than the length; zero is null.
-#[inline]
+#[inline(always)]
 fn compact_length(wanted: Wanted) -> impl Fn(&[u8]) -> Parsed<'_, Option<usize>> {
     move |input| {
         let (rest, length) = uvarint(wanted)(input)?;
@@ -153,7 +136,7 @@ fn compact_length(wanted: Wanted) -> impl Fn(&[u8]) -> Parsed<'_, Option<usize>>
 }
 
 /// A signed length is the length; -1 is null.
-#[inline]
+#[inline(always)]
 fn signed_length(input: &[u8], length: i32) -> Result<Option<usize>, nom::Err<Fault<'_>>> {
     match usize::try_from(length) {
         Ok(length) => Ok(Some(length)),
@@ -177,6 +160,23 @@ fn truncated(input: &[u8], wanted: Wanted, needed: usize) -> nom::Err<Fault<'_>>
 #[cold]
 fn fault(input: &[u8], defect: Defect) -> nom::Err<Fault<'_>> {
     nom::Err::Error(Fault { input, defect })
+}
+
+/// What nom's combinators ask of an error. None of those used here makes one of its own.
+impl<'a> ParseError<&'a [u8]> for Fault<'a> {
+    fn from_error_kind(input: &'a [u8], _: ErrorKind) -> Self {
+        let remaining = input.len();
+        let defect = Defect::Truncated {
+            wanted: Wanted::Content,
+            needed: remaining + 1,
+            remaining,
+        };
+        Self { input, defect }
+    }
+
+    fn append(_: &'a [u8], _: ErrorKind, other: Self) -> Self {
+        other
+    }
 }
 
 #[cfg(test)]

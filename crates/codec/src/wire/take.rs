@@ -145,7 +145,7 @@ impl<'a> Decoder<'a> {
     /// The tagged fields at the end of a structure; none where the version is not flexible.
     ///
     /// `known` is asked for each: it takes the value from the decoder it is given, which holds nothing else, and answers
-    /// true; or it answers false, and the field is returned among the unknown ones.
+    /// true, as [`known_tag`](Self::known_tag) does; or it answers false, and the field is returned among the unknown ones.
     ///
     /// # Errors
     /// [`DecodeError::Malformed`] when numbers do not ascend, when sizes are wrong, or what `known` fails with.
@@ -195,6 +195,19 @@ impl<'a> Decoder<'a> {
             }
         }
         Ok(TaggedFields::from_iter(unknown))
+    }
+
+    /// Takes the value of a tagged field to where it belongs; always true.
+    ///
+    /// # Errors
+    /// As [`field`](Self::field).
+    pub fn known_tag<T: Field>(
+        &mut self,
+        name: &'static str,
+        value: &mut T,
+    ) -> Result<bool, DecodeError> {
+        *value = self.field(name)?;
+        Ok(true)
     }
 
     /// Ends the message.
@@ -258,17 +271,32 @@ impl<'a> Decoder<'a> {
     #[inline]
     pub(super) fn array<T: Field>(&mut self) -> Result<Vec<T>, DecodeError> {
         let count = self.parsed(parse::required(parse::array_length(self.is_flexible)))?;
-        self.elements(count)
+        T::take_elements(self, count)
     }
 
     #[inline]
     pub(super) fn nullable_array<T: Field>(&mut self) -> Result<Option<Vec<T>>, DecodeError> {
         let count = self.parsed(parse::array_length(self.is_flexible))?;
-        count.map(|count| self.elements(count)).transpose()
+        count.map(|count| T::take_elements(self, count)).transpose()
+    }
+
+    /// Elements of a fixed size: there is nothing about each of them that could be wrong.
+    #[inline]
+    pub(super) fn numbers<const N: usize, T>(
+        &mut self,
+        count: usize,
+        from_be_bytes: impl Fn([u8; N]) -> T,
+    ) -> Result<Vec<T>, DecodeError> {
+        let bytes = self.parsed(parse::bytes(count.saturating_mul(N)))?;
+        let (numbers, _) = bytes.as_chunks();
+        Ok(numbers
+            .iter()
+            .map(|number| from_be_bytes(*number))
+            .collect())
     }
 
     #[inline]
-    fn elements<T: Field>(&mut self, count: usize) -> Result<Vec<T>, DecodeError> {
+    pub(super) fn elements<T: Field>(&mut self, count: usize) -> Result<Vec<T>, DecodeError> {
         let start_bytes = self.rest.len();
         let allowed = start_bytes.saturating_mul(RESERVED_BYTES_PER_BYTE);
         let mut elements = Vec::with_capacity(count.min(allowed / size_of::<T>().max(1)));
