@@ -24,14 +24,14 @@ mod open_batch;
 mod split;
 mod window;
 
-mod batch;
-
+mod action;
 mod frame;
 mod identity;
-mod link;
 mod verdict;
 
-mod action;
+mod batch;
+mod link;
+
 mod config;
 mod outcome;
 

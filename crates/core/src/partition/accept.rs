@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use wolff_codec::records::{BATCH_HEADER_BYTES, RecordRef};
 
-use super::Partition;
+use super::machine::Partition;
 use crate::action::{Accepted, Refused};
 use crate::config::Durability;
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use wolff_codec::{ErrorCode, Offset};
 
-use super::Partition;
+use super::machine::Partition;
 use crate::batch::BatchNo;
 use crate::outcome::{FailReason, Outcome};
 use crate::split::{self, Piece};

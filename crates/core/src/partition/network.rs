@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use wolff_codec::{ProducerEpoch, ProducerId};
 
-use super::Partition;
+use super::machine::Partition;
 use crate::action::{Action, Transmit};
 use crate::config::Idempotence;
 use crate::identity::Identity;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Partition;
+use super::machine::Partition;
 use crate::action::{AppendFrame, QueueOperation};
 use crate::backlog::Entry;
 use crate::config::Durability;

@@ -1,6 +1,6 @@
 //! Flushing and stopping.
 
-use super::Partition;
+use super::machine::Partition;
 use crate::config::Durability;
 use crate::outcome::{FailReason, Outcome};
 

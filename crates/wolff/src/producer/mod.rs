@@ -1,9 +1,13 @@
 //! The producer of one topic: what a user holds.
 
 mod builder;
+
 mod router;
-mod routes;
+
 mod topic;
+
+mod moved;
+mod routes;
 
 use std::fmt;
 use std::sync::Arc;

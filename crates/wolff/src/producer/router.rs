@@ -6,60 +6,21 @@
 //! in between moves the batch again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use wolff_codec::records::{Record, RecordRef};
 use wolff_codec::{ErrorCode, Offset};
-use wolff_core::{Action, Outcome, Partition, Snapshot, Transmit};
+use wolff_core::{Action, Outcome, Partition, Transmit};
 
 use super::routes::{RouteError, Routes};
 use super::topic::Topic;
 use crate::completion::{BatchCompletion, Callback, Delivery};
 use crate::error::DeliveryError;
 use crate::queue::{PartitionQueue, Taken};
-use crate::stats::ProducerStats;
 
 /// How often the partition count is asked for while no broker answers.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
-
-/// Counts of what was moved: it is accepted twice, and must be counted once.
-#[derive(Debug, Default)]
-pub(super) struct Moved {
-    /// This life's records that left the queue of the unrouted.
-    live: AtomicU64,
-    /// An earlier life's, and how they ended.
-    recovered: AtomicU64,
-    recovered_acked: AtomicU64,
-    recovered_failed: AtomicU64,
-    /// Accepted by queues of the unrouted that are closed since.
-    accepted_before: AtomicU64,
-}
-
-impl Moved {
-    /// Makes sums over the partitions into counts of what the user handed over.
-    pub(super) fn correct(&self, stats: &mut ProducerStats, unrouted: Option<&Snapshot>) {
-        let read = |count: &AtomicU64| count.load(Ordering::Acquire);
-        let (live, recovered) = (read(&self.live), read(&self.recovered));
-        let (recovered_acked, recovered_failed) =
-            (read(&self.recovered_acked), read(&self.recovered_failed));
-        let unrouted_accepted =
-            unrouted.map_or(0, |queue| queue.accepted_records) + read(&self.accepted_before);
-        stats.accepted = (stats.accepted + unrouted_accepted)
-            .saturating_sub(live)
-            .saturating_sub(recovered);
-        stats.acked = stats.acked.saturating_sub(recovered_acked);
-        stats.failed = stats.failed.saturating_sub(recovered_failed);
-        stats.replayed += recovered_acked;
-        stats.replay_failed += recovered_failed;
-        if let Some(queue) = unrouted {
-            stats.unrouted = unrouted_accepted.saturating_sub(live);
-            stats.recovered_items += queue.recovered_items;
-            stats.queued_bytes += queue.held_bytes;
-            stats.failed += queue.failed_records;
-        }
-    }
-}
 
 /// Finds out the partition count, moves what is not routed, and then lets calls go to the partitions directly.
 pub(super) async fn run(topic: Arc<Topic>, unrouted: Arc<PartitionQueue>) {

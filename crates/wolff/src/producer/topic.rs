@@ -12,7 +12,7 @@ use wolff_codec::{PartitionId, Str};
 use wolff_core::{Config, Durability, Idempotence, Partition};
 use wolff_partitioner::{Partitioner, Strategy};
 
-use super::router::Moved;
+use super::moved::Moved;
 use super::routes::{RouteError, Routes};
 use crate::config::ProducerConfig;
 use crate::directory::TopicDirectory;

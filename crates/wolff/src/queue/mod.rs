@@ -2,8 +2,9 @@
 //!
 //! The lock is held for the encoding of one call or for one event; file I/O, compression and callbacks run outside of it.
 
-mod encode;
 mod worker;
+
+mod encode;
 
 use std::collections::VecDeque;
 use std::fmt;
