@@ -1,5 +1,7 @@
 //! The first words on a connection, and what a person is told when they go wrong.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod peer;
 
 use std::time::Duration;

@@ -1,0 +1,570 @@
+//! What a client knows about the cluster, and how it learns it, in virtual time.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod peer;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, advance};
+use wolff_client::codec::messages::{MetadataRequest, MetadataResponse, MetadataResponseTopic};
+use wolff_client::codec::{BrokerId, ErrorCode, LeaderEpoch, PartitionId};
+use wolff_client::{
+    Address, BackoffPolicy, Client, ClientBuilder, ConnectError, ConnectionFailure,
+    ConnectionStrategy, MetadataError,
+};
+
+use peer::{Listener, Network, Peer, metadata, question, topic};
+
+const P0: PartitionId = PartitionId(0);
+
+/// A cluster of one broker that is told what to say.
+struct Single {
+    client: Client,
+    listener: Listener,
+    peer: Peer,
+}
+
+impl Single {
+    async fn start(configure: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
+        let network = Network::default();
+        let mut listener = network.listen("one");
+        let client = configure(network.client("one")).build().unwrap();
+        let (connection, peer) = tokio::join!(client.any_connection(), listener.accept_ready());
+        connection.unwrap();
+        Self {
+            client,
+            listener,
+            peer,
+        }
+    }
+
+    /// Lets the client look the topic up while the broker answers.
+    async fn lookup(&mut self, answer: &MetadataResponse) -> Result<usize, MetadataError> {
+        let (outcome, _) = tokio::join!(self.client.topic("t"), self.peer.answer_metadata(answer));
+        outcome.map(|topic| topic.partitions.len())
+    }
+}
+
+fn refused(code: ErrorCode) -> MetadataResponseTopic {
+    MetadataResponseTopic {
+        error_code: code,
+        name: Some("t".into()),
+        ..Default::default()
+    }
+}
+
+fn one(topics: impl IntoIterator<Item = MetadataResponseTopic>) -> MetadataResponse {
+    metadata(&[(1, "one")], topics)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_known_topic_is_not_asked_for_again() {
+    let mut single = Single::start(|builder| builder).await;
+    assert_eq!(
+        single.lookup(&one([topic("t", &[(1, 0), (1, 0)])])).await,
+        Ok(2)
+    );
+    // Nobody answers now, so that these would hang if they asked.
+    assert_eq!(single.client.topic("t").await.unwrap().partitions.len(), 2);
+    assert_eq!(single.client.known_topic("t").unwrap().partitions.len(), 2);
+    assert_eq!(single.client.known_cluster().brokers.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_lookups_are_one_question() {
+    let mut single = Single::start(|builder| builder).await;
+    let lookups: Vec<_> = (0..1_000)
+        .map(|number| {
+            let client = single.client.clone();
+            tokio::spawn(async move { client.topic(["t", "u"][number % 2]).await })
+        })
+        .collect();
+    let first = single.peer.expect::<MetadataRequest>().await;
+    let answer = one([topic("t", &[(1, 0)]), topic("u", &[(1, 0)])]);
+    single.peer.answer(first.id, first.version, &answer).await;
+    // The first question left when only the first lookup was there; the second has all others.
+    let asked = first.request.topics.unwrap().len();
+    if asked == 1 {
+        single.peer.answer_metadata(&answer).await;
+    }
+    for lookup in lookups {
+        assert_eq!(lookup.await.unwrap().unwrap().partitions.len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_metadata_is_refreshed_once_per_interval() {
+    let mut single = Single::start(|builder| builder).await;
+    let start = Instant::now();
+    for round in 0..5 {
+        let partitions = vec![(1, 0); round + 1];
+        let answer = one([topic("t", &partitions)]);
+        assert_eq!(single.lookup(&answer).await, Ok(round + 1));
+        assert_eq!(
+            start.elapsed(),
+            Duration::from_secs(u64::try_from(round).unwrap())
+        );
+        single.client.mark_stale("t");
+        single.client.mark_stale("t");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_topic_is_told_and_what_was_known_stays() {
+    let mut single = Single::start(|builder| builder).await;
+    single
+        .lookup(&one([topic("t", &[(1, 0), (1, 0)])]))
+        .await
+        .unwrap();
+    single.client.mark_stale("t");
+    let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    let refusal = MetadataError::Topic {
+        topic: "t".into(),
+        code,
+    };
+    assert_eq!(
+        single.lookup(&one([refused(code)])).await,
+        Err(refusal.clone())
+    );
+    assert_eq!(
+        single.client.topic("t").await.unwrap_err(),
+        refusal,
+        "without asking"
+    );
+    assert_eq!(single.client.known_topic("t").unwrap().partitions.len(), 2);
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(
+        single.lookup(&one([topic("t", &[(1, 1)])])).await,
+        Ok(2),
+        "the same topic id"
+    );
+    assert_eq!(single.client.topic_exists("t").await, Ok(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_the_answer_leaves_out_is_an_error() {
+    let mut single = Single::start(|builder| builder).await;
+    let outcome = single.lookup(&one([topic("other", &[(1, 0)])])).await;
+    assert_eq!(outcome, Err(MetadataError::LeftOut("t".into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_auto_creation_a_lookup_waits_for_the_new_topic() {
+    let mut single = Single::start(|builder| builder.allow_auto_topic_creation(true)).await;
+    let client = single.client.clone();
+    let lookup = tokio::spawn(async move { client.topic("t").await });
+    let start = Instant::now();
+    for code in [
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        ErrorCode::LEADER_NOT_AVAILABLE,
+    ] {
+        let asked = single.peer.answer_metadata(&one([refused(code)])).await;
+        assert!(asked.allow_auto_topic_creation);
+    }
+    single
+        .peer
+        .answer_metadata(&one([topic("t", &[(1, 0)])]))
+        .await;
+    assert_eq!(lookup.await.unwrap().unwrap().partitions.len(), 1);
+    assert_eq!(start.elapsed(), Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn auto_creation_is_given_up_after_the_metadata_timeout() {
+    let single = Single::start(|builder| {
+        builder
+            .allow_auto_topic_creation(true)
+            .metadata_timeout(Duration::from_secs(5))
+    })
+    .await;
+    tokio::spawn(
+        single
+            .peer
+            .serve(one([refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)])),
+    );
+    let start = Instant::now();
+    let timeout = Duration::from_secs(5);
+    let outcome = single.client.topic("t").await.unwrap_err();
+    assert_eq!(outcome, MetadataError::TimedOut(timeout));
+    assert_eq!(start.elapsed(), timeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_metadata_connection_that_was_closed_is_no_error() {
+    let mut single = Single::start(|builder| builder).await;
+    drop(single.peer);
+    // Closed without the client having noticed yet.
+    let lookup = single.client.topic("t");
+    let broker = async {
+        let mut peer = single.listener.accept_ready().await;
+        peer.answer_metadata(&one([topic("t", &[(1, 0)])])).await;
+        peer
+    };
+    let (outcome, _peer) = tokio::join!(lookup, broker);
+    assert_eq!(outcome.unwrap().partitions.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_broker_is_left_for_another_one() {
+    let network = Network::default();
+    let (mut one, mut two) = (network.listen("one"), network.listen("two"));
+    let client = network.client("one,two").build().unwrap();
+    let brokers = async {
+        let mut stuck = one.accept_ready().await;
+        stuck.expect::<MetadataRequest>().await;
+        // It takes the question, and connections, but does nothing any more.
+        let _silent = one.accept().await;
+        let mut peer = two.accept_ready().await;
+        peer.answer_metadata(&metadata(
+            &[(1, "one"), (2, "two")],
+            [topic("t", &[(2, 0)])],
+        ))
+        .await;
+        peer
+    };
+    let start = Instant::now();
+    let (outcome, _peer) = tokio::join!(client.topic("t"), brokers);
+    assert_eq!(outcome.unwrap().partitions.len(), 1);
+    assert_eq!(
+        start.elapsed(),
+        Duration::from_secs(6),
+        "half the timeout and one stagger"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn bootstrap_hosts_are_tried_in_order_and_a_black_hole_costs_a_second() {
+    let network = Network::default();
+    network.black_hole("hole");
+    let mut two = network.listen("two");
+    let client = network.client("refused,hole,two").build().unwrap();
+    let start = Instant::now();
+    let (connection, _peer) = tokio::join!(client.any_connection(), two.accept_ready());
+    assert_eq!(connection.unwrap().address(), &Address::new("two", 9092));
+    assert_eq!(start.elapsed(), Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_to_reach_is_told_host_by_host_and_paced() {
+    let network = Network::default();
+    network.black_hole("hole");
+    let policy = BackoffPolicy {
+        jitter: 0.0,
+        ..BackoffPolicy::default()
+    };
+    let client = network
+        .client("refused,hole")
+        .reconnect_backoff(policy)
+        .build()
+        .unwrap();
+    let mut waited = Vec::new();
+    for _ in 0..4 {
+        let start = Instant::now();
+        let error = client.topic("t").await.unwrap_err();
+        waited.push(start.elapsed().as_millis());
+        assert_eq!(
+            error.to_string(),
+            "no broker can be reached: refused:9092: connection refused: nothing listens on that \
+             port; hole:9092: timed out after 5s: no answer from that host"
+        );
+    }
+    assert_eq!(waited, [5_000, 5_000, 5_050, 5_100]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_known_brokers_are_gone_the_bootstrap_hosts_are_asked_again() {
+    let network = Network::default();
+    let mut seed = network.listen("seed");
+    let mut old = network.listen("old");
+    let client = network.client("seed").build().unwrap();
+    let brokers = async {
+        let mut peer = seed.accept_ready().await;
+        peer.answer_metadata(&metadata(&[(1, "old")], [topic("t", &[(1, 0)])]))
+            .await;
+        // The seed goes; what is left is what it told.
+        drop(peer);
+        let mut peer = old.accept_ready().await;
+        peer.answer_metadata(&metadata(&[(1, "old")], [topic("t", &[(1, 0)])]))
+            .await;
+        drop((peer, old));
+        let mut peer = seed.accept_ready().await;
+        peer.answer_metadata(&metadata(&[(2, "new")], [topic("t", &[(2, 1)])]))
+            .await;
+        peer
+    };
+    let lookups = async {
+        for _ in 0..3 {
+            client.topic("t").await.unwrap();
+            client.mark_stale("t");
+        }
+    };
+    let ((), _peer) = tokio::join!(lookups, brokers);
+    assert_eq!(client.known_cluster().brokers[0].id, BrokerId(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_can_send_the_client_back_to_its_bootstrap_hosts() {
+    let network = Network::default();
+    let mut seed = network.listen("seed");
+    let mut lost = network.listen("lost");
+    let client = network.client("seed").build().unwrap();
+    let brokers = async {
+        let mut first = seed.accept_ready().await;
+        first.answer_metadata(&metadata(&[(1, "lost")], [])).await;
+        drop(first);
+        let mut peer = lost.accept_ready().await;
+        let answer = MetadataResponse {
+            error_code: ErrorCode::REBOOTSTRAP_REQUIRED,
+            ..metadata(&[(1, "lost")], [])
+        };
+        peer.answer_metadata(&answer).await;
+        let mut again = seed.accept_ready().await;
+        again.answer_metadata(&metadata(&[(2, "two")], [])).await;
+        again
+    };
+    let questions = async {
+        client.cluster().await.unwrap();
+        client.cluster().await.unwrap()
+    };
+    let (cluster, _peer) = tokio::join!(questions, brokers);
+    assert_eq!(cluster.brokers[0].id, BrokerId(2));
+    assert_eq!(cluster.controller, Some(BrokerId(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_who_want_a_leader_share_the_attempt_and_each_partition_has_its_connection() {
+    let mut single = Single::start(|builder| builder).await;
+    single
+        .lookup(&one([topic("t", &[(1, 3), (1, 4)])]))
+        .await
+        .unwrap();
+    let client = &single.client;
+    let (a, b, peer) = tokio::join!(
+        client.leader_connection("t", P0),
+        client.leader_connection("t", P0),
+        single.listener.accept_ready(),
+    );
+    let (a, b) = (a.unwrap(), b.unwrap());
+    assert!(single.listener.is_quiet());
+    assert_eq!((a.broker, a.leader_epoch), (BrokerId(1), LeaderEpoch(3)));
+    let (other, other_peer) = tokio::join!(
+        client.leader_connection("t", PartitionId(1)),
+        single.listener.accept_ready(),
+    );
+    assert_eq!(other.unwrap().leader_epoch, LeaderEpoch(4));
+    drop(other_peer);
+    // The last user of the first partition leaves: its connection ends, though an answer is due.
+    let pending = a.connection.start(&question()).unwrap();
+    let mut peer = peer;
+    drop((a, b));
+    peer.answer_number(1).await;
+    assert_eq!(pending.await.unwrap().producer_id.0, 1);
+    assert_eq!(peer.frame().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn per_broker_all_partitions_of_a_broker_share_its_connection() {
+    let strategy = ConnectionStrategy::PerBroker;
+    let mut single = Single::start(|builder| builder.connection_strategy(strategy)).await;
+    single
+        .lookup(&one([topic("t", &[(1, 0), (1, 0)])]))
+        .await
+        .unwrap();
+    let client = &single.client;
+    let (a, b, _peer) = tokio::join!(
+        client.leader_connection("t", P0),
+        client.leader_connection("t", PartitionId(1)),
+        single.listener.accept_ready(),
+    );
+    let (_a, _b) = (a.unwrap(), b.unwrap());
+    assert!(single.listener.is_quiet());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_black_holed_broker_delays_nobody_else() {
+    let network = Network::default();
+    let (mut seed, mut two) = (network.listen("seed"), network.listen("two"));
+    network.black_hole("hole");
+    let client = network.client("seed").build().unwrap();
+    let answer = metadata(&[(1, "hole"), (2, "two")], [topic("t", &[(1, 0), (2, 0)])]);
+    tokio::spawn(async move { seed.accept().await.serve(answer).await });
+    client.topic("t").await.unwrap();
+    let start = Instant::now();
+    let stuck = tokio::spawn({
+        let client = client.clone();
+        async move { client.leader_connection("t", P0).await }
+    });
+    let partition = PartitionId(1);
+    let (leader, _peer) =
+        tokio::join!(client.leader_connection("t", partition), two.accept_ready());
+    leader.unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let outcome = stuck.await.unwrap().unwrap_err();
+    let said = outcome.to_string();
+    assert_eq!(
+        said,
+        "hole:9092: timed out after 5s: no answer from that host"
+    );
+    assert_eq!(start.elapsed(), Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_leader_is_looked_for_before_anybody_reconnects() {
+    let network = Network::default();
+    let (mut one, mut two) = (network.listen("one"), network.listen("two"));
+    let client = network.client("one").build().unwrap();
+    let brokers = [(1, "one"), (2, "two")];
+    let (leader, (mut asked, peer)) = tokio::join!(client.leader_connection("t", P0), async {
+        let mut asked = one.accept_ready().await;
+        asked
+            .answer_metadata(&metadata(&brokers, [topic("t", &[(1, 0)])]))
+            .await;
+        (asked, one.accept_ready().await)
+    });
+    let leader = leader.unwrap();
+    drop(peer);
+    assert_eq!(
+        leader.connection.closed().await,
+        ConnectionFailure::ClosedByPeer
+    );
+    drop(leader);
+    let start = Instant::now();
+    let (leader, (_metadata, _peer)) = tokio::join!(client.leader_connection("t", P0), async {
+        asked
+            .answer_metadata(&metadata(&brokers, [topic("t", &[(2, 1)])]))
+            .await;
+        (asked, two.accept_ready().await)
+    });
+    assert_eq!(leader.unwrap().broker, BrokerId(2));
+    assert_eq!(
+        start.elapsed(),
+        Duration::from_millis(100),
+        "not the whole interval"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_at_the_new_leader_spares_the_question() {
+    let mut single = Single::start(|builder| builder).await;
+    single.lookup(&one([topic("t", &[(1, 3)])])).await.unwrap();
+    let client = single.client.clone();
+    let there = Address::new("one", 9092);
+    let hint = |epoch, address: Option<&Address>| {
+        client.update_leader("t", P0, BrokerId(2), LeaderEpoch(epoch), address.cloned())
+    };
+    assert!(!hint(3, Some(&there)), "not newer than what is known");
+    assert!(!hint(4, None), "nobody knows where that broker is");
+    assert!(hint(4, Some(&there)));
+    let (leader, _peer) = tokio::join!(
+        client.leader_connection("t", P0),
+        single.listener.accept_ready()
+    );
+    let leader = leader.unwrap();
+    assert_eq!(
+        (leader.broker, leader.leader_epoch),
+        (BrokerId(2), LeaderEpoch(4))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_without_a_leader_is_asked_for_again() {
+    let mut single = Single::start(|builder| builder).await;
+    let client = single.client.clone();
+    let leaderless = one([topic("t", &[(-1, 0)])]);
+    let (outcome, _) = tokio::join!(
+        client.leader_connection("t", P0),
+        single.peer.answer_metadata(&leaderless)
+    );
+    let code = ErrorCode::LEADER_NOT_AVAILABLE;
+    let expected = ConnectError::NoLeader {
+        topic: "t".into(),
+        partition: P0,
+        code,
+    };
+    assert_eq!(outcome.unwrap_err(), expected);
+    let start = Instant::now();
+    let (outcome, _peer) = tokio::join!(client.leader_connection("t", P0), async {
+        single
+            .peer
+            .answer_metadata(&one([topic("t", &[(1, 1)])]))
+            .await;
+        single.listener.accept_ready().await
+    });
+    outcome.unwrap();
+    assert_eq!(start.elapsed(), Duration::from_secs(1));
+    let missing = PartitionId(7);
+    let outcome = client.leader_connection("t", missing).await.unwrap_err();
+    assert_eq!(outcome.to_string(), "topic t has no partition 7");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_client_says_so_to_everybody() {
+    let mut single = Single::start(|builder| builder).await;
+    single.lookup(&one([topic("t", &[(1, 0)])])).await.unwrap();
+    let client = single.client.clone();
+    client.mark_stale("t");
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.topic("t").await }
+    });
+    tokio::task::yield_now().await;
+    client.close().await;
+    assert_eq!(waiting.await.unwrap(), Err(MetadataError::ClientClosed));
+    assert_eq!(client.topic("t").await, Err(MetadataError::ClientClosed));
+    let outcome = client.leader_connection("t", P0).await.unwrap_err();
+    assert_eq!(outcome, ConnectError::ClientClosed);
+    let errors = client.check_connectivity().await.unwrap_err();
+    assert_eq!(errors[0].to_string(), "one:9092: the client is closed");
+    assert_eq!(single.peer.frame().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_lookups_leave_nothing_behind() {
+    let mut single = Single::start(|builder| builder).await;
+    for _ in 0..3 {
+        let lookup = tokio::spawn({
+            let client = single.client.clone();
+            async move { client.topic("t").await }
+        });
+        tokio::task::yield_now().await;
+        lookup.abort();
+        assert!(lookup.await.unwrap_err().is_cancelled());
+    }
+    assert_eq!(single.lookup(&one([topic("t", &[(1, 0)])])).await, Ok(1));
+}
+
+#[test]
+fn a_client_survives_the_runtime_it_was_used_in() {
+    let network = Network::default();
+    let mut listener = network.listen("one");
+    let client = network.client("one").build().unwrap();
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let first = runtime();
+    let mut peer = first.block_on(async {
+        let lookup = tokio::spawn({
+            let client = client.clone();
+            async move { client.topic("t").await }
+        });
+        let mut peer = listener.accept_ready().await;
+        peer.expect::<MetadataRequest>().await;
+        lookup.abort();
+        peer
+    });
+    drop(first);
+    runtime().block_on(async {
+        assert_eq!(peer.frame().await, None);
+        let broker = async {
+            let mut peer = listener.accept_ready().await;
+            peer.answer_metadata(&one([topic("t", &[(1, 0)])])).await;
+            peer
+        };
+        let (outcome, _peer) = tokio::join!(client.topic("t"), broker);
+        assert_eq!(outcome.unwrap().partitions.len(), 1);
+    });
+}
