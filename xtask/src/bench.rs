@@ -108,8 +108,21 @@ pub(crate) fn run(wanted: &BenchArguments) -> Result<(), Failure> {
             wanted.set
         )));
     }
+    let targets = workspace::target_names()?;
     let mut ratios = Vec::new();
     for benchmark in chosen {
+        let (Target::Bench(target) | Target::Program(target)) = benchmark.target;
+        if !targets.iter().any(|name| name == target) {
+            let what = format!(
+                "the set `{}` has no benchmark `{target}` in {}",
+                benchmark.set, benchmark.folder
+            );
+            if wanted.set != "all" {
+                return Err(Failure::new(what));
+            }
+            eprintln!("left out: {what}");
+            continue;
+        }
         eprintln!("benchmark {} …", benchmark.set);
         let mut command = command(benchmark);
         command.args(&wanted.arguments);

@@ -50,3 +50,17 @@ pub(crate) fn package_names() -> Result<Vec<String>, Failure> {
         .filter_map(|package| package.get("name")?.as_str());
     Ok(names.map(str::to_owned).collect())
 }
+
+/// Names of all targets of all members: libraries, programs, tests, benchmarks.
+pub(crate) fn target_names() -> Result<Vec<String>, Failure> {
+    let metadata = metadata()?;
+    let array =
+        |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let packages = array(metadata.get("packages"));
+    let targets = packages
+        .iter()
+        .flat_map(|package| array(package.get("targets")));
+    Ok(targets
+        .filter_map(|target| target.get("name")?.as_str().map(str::to_owned))
+        .collect())
+}
