@@ -4,7 +4,32 @@ use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
-use super::*;
+use super::add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
+use super::add_partitions_to_txn::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse};
+use super::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use super::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
+use super::create_topics::{CreateTopicsRequest, CreateTopicsResponse};
+use super::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
+use super::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
+use super::describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
+use super::describe_producers::{DescribeProducersRequest, DescribeProducersResponse};
+use super::end_txn::{EndTxnRequest, EndTxnResponse};
+use super::fetch::{FetchRequest, FetchResponse};
+use super::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
+use super::get_telemetry_subscriptions::{
+    GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse,
+};
+use super::incremental_alter_configs::{
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+};
+use super::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+use super::list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
+use super::metadata::{MetadataRequest, MetadataResponse};
+use super::produce::{ProduceRequest, ProduceResponse};
+use super::push_telemetry::{PushTelemetryRequest, PushTelemetryResponse};
+use super::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
+use super::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
+use super::txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use crate::api::ApiKey;
 use crate::error::{DecodeError, EncodeError};
 use crate::message::Message;

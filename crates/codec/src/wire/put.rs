@@ -2,8 +2,8 @@
 
 use std::ops::RangeBounds;
 
+use super::Field;
 use super::chunks::Chunks;
-use super::field::Field;
 use super::parse::MAX_STRING_BYTES;
 use super::tagged::TaggedFields;
 use super::writer::Writer;

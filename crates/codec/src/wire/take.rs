@@ -4,7 +4,7 @@ use std::ops::RangeBounds;
 
 use bytes::Bytes;
 
-use super::field::Field;
+use super::Field;
 use super::parse::{self, Fault, Parsed};
 use super::tagged::{TaggedField, TaggedFields};
 use crate::error::{DecodeError, Defect, Step, Wanted};

@@ -1,7 +1,8 @@
-//! What has a place in a message.
+//! The values that messages are made of: numbers, ids, strings, bytes, arrays.
 
 use bytes::Bytes;
 
+use super::Field;
 use super::chunks::Chunks;
 use super::parse;
 use super::put::Encoder;
@@ -14,66 +15,6 @@ use crate::ids::{
     ProducerId, TopicId,
 };
 use crate::text::Str;
-
-/// A value that can be a field of a message: numbers, strings, bytes, arrays, and structures of fields. `Option` is what
-/// may be null.
-///
-/// A structure puts and takes its fields in one order; that order is the protocol.
-///
-/// ```
-/// use bytes::Bytes;
-/// use wolff_codec::wire::{Decoder, Encoder, Field, Writer};
-/// use wolff_codec::{DecodeError, EncodeError, Str};
-///
-/// #[derive(Debug, PartialEq)]
-/// struct Greeting {
-///     text: Str,
-///     /// Since version 2.
-///     volume: i16,
-/// }
-///
-/// impl Field for Greeting {
-///     fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
-///         out.field("text", &self.text)?;
-///         out.field_in(2.., "volume", &self.volume)
-///     }
-///
-///     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-///         Ok(Self { text: from.field("text")?, volume: from.field_in_or(2.., "volume", 11)? })
-///     }
-/// }
-///
-/// let mut writer = Writer::new();
-/// let greeting = Greeting { text: Str::from("hello"), volume: 3 };
-/// greeting.put(&mut Encoder::new(&mut writer, 1, false))?;
-/// let bytes = writer.finish().to_bytes();
-/// assert_eq!(bytes, Bytes::from_static(b"\x00\x05hello"));
-/// let decoded = Greeting::take(&mut Decoder::new(&bytes, 1, false))?;
-/// assert_eq!(decoded, Greeting { text: Str::from("hello"), volume: 11 });
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub trait Field: Sized {
-    /// Puts the field.
-    ///
-    /// # Errors
-    /// [`EncodeError`] when the value does not fit the version.
-    fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError>;
-
-    /// Takes the field.
-    ///
-    /// # Errors
-    /// [`DecodeError::Malformed`] when the bytes are not such a field.
-    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError>;
-
-    /// Takes the elements of an array, one after the other. Numbers come all at once instead.
-    ///
-    /// # Errors
-    /// As [`take`](Self::take).
-    #[inline]
-    fn take_elements(from: &mut Decoder<'_>, count: usize) -> Result<Vec<Self>, DecodeError> {
-        from.elements(count)
-    }
-}
 
 /// Numbers are big-endian.
 macro_rules! number {
