@@ -108,7 +108,7 @@ pub(crate) fn run(wanted: &BenchArguments) -> Result<(), Failure> {
             wanted.set
         )));
     }
-    let targets = workspace::target_names()?;
+    let targets = workspace::runnable_targets()?;
     let mut ratios = Vec::new();
     for benchmark in chosen {
         let (Target::Bench(target) | Target::Program(target)) = benchmark.target;

@@ -51,16 +51,21 @@ pub(crate) fn package_names() -> Result<Vec<String>, Failure> {
     Ok(names.map(str::to_owned).collect())
 }
 
-/// Names of all targets of all members: libraries, programs, tests, benchmarks.
-pub(crate) fn target_names() -> Result<Vec<String>, Failure> {
+/// Names of the programs and benchmarks of all members.
+pub(crate) fn runnable_targets() -> Result<Vec<String>, Failure> {
     let metadata = metadata()?;
     let array =
         |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let is_runnable = |target: &Value| {
+        let kinds = array(target.get("kind"));
+        kinds
+            .iter()
+            .any(|kind| matches!(kind.as_str(), Some("bin" | "bench")))
+    };
     let packages = array(metadata.get("packages"));
     let targets = packages
         .iter()
         .flat_map(|package| array(package.get("targets")));
-    Ok(targets
-        .filter_map(|target| target.get("name")?.as_str().map(str::to_owned))
-        .collect())
+    let name = |target: Value| target.get("name")?.as_str().map(str::to_owned);
+    Ok(targets.filter(is_runnable).filter_map(name).collect())
 }
