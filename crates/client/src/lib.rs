@@ -9,9 +9,9 @@ mod topology;
 
 mod transport;
 
-mod backoff;
-
 mod config;
+
+mod backoff;
 
 mod error;
 

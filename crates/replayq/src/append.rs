@@ -4,6 +4,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::backlog::Item;
+use crate::call::{Call, LeaseAsk};
 use crate::control::lease::LeaseRecord;
 use crate::disk::{Appended, Disk, Settings};
 use crate::error::{AppendError, IoFailure, LeaseError};
@@ -17,21 +18,6 @@ use crate::segment::key::SegmentKey;
 use crate::segments::Segment;
 use crate::turns::Entered;
 use crate::writer::{WriteFailure, Writer, Written};
-
-/// A lease to be made together with the items of an append.
-#[derive(Clone, Debug)]
-pub(crate) struct LeaseAsk {
-    /// Starts at this item, which must be the oldest that is not leased; none: at the first new one.
-    pub(crate) from: Option<ItemId>,
-    pub(crate) tag: Bytes,
-}
-
-/// An append that waits for its turn.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub(crate) payloads: Vec<Bytes>,
-    pub(crate) lease: Option<LeaseAsk>,
-}
 
 /// An append in its turn.
 #[derive(Copy, Clone)]

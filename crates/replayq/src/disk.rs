@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::append::Call;
 use crate::backlog::Item;
+use crate::call::Call;
 use crate::control::lease::LeaseRecord;
 use crate::control::{CommitWriteError, Control};
 use crate::error::{

@@ -10,10 +10,9 @@ use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::leases::{Home, Leases, OpenLease};
 use crate::limits::{BytesLimit, PopLimits};
 use crate::ranges::RangeSet;
-use crate::reader::Span;
 use crate::segment::head::HEAD_BYTES;
 use crate::segment::key::SegmentKey;
-use crate::segments::Segments;
+use crate::segments::{Segments, Span};
 use crate::taker::Taker;
 
 /// Items taken out of the queue until they are acked or released.

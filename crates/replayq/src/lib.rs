@@ -21,6 +21,7 @@ mod taker;
 mod control;
 
 mod backlog;
+mod call;
 
 mod acks;
 mod segment;

@@ -5,8 +5,8 @@ use std::path::Path;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::append::LeaseAsk;
 use crate::backlog::Item;
+use crate::call::LeaseAsk;
 use crate::config::{Config, MAX_ITEM_BYTES, Overflow, Storage};
 use crate::control::commit::MAX_COMMIT_TAG_BYTES;
 use crate::control::lease::{LeaseRecord, MAX_LEASE_TAG_BYTES};

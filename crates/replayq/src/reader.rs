@@ -14,6 +14,7 @@ use crate::ledger::{Ledger, Place};
 use crate::segment::entry::Kind;
 use crate::segment::key::{QueueUuid, SegmentKey};
 use crate::segment::walk::{Payloads, Step, Walk};
+use crate::segments::Span;
 use crate::vfs::{self, OpenMode, Vfs};
 
 /// The reader of one queue.
@@ -244,18 +245,6 @@ fn settle(ledger: &mut Ledger, key: SegmentKey, batch: Batch) {
     for damage in batch.damage {
         ledger.report(damage);
     }
-}
-
-/// A part of the list of segments, to be read without the list.
-#[derive(Copy, Clone, Debug)]
-pub(crate) struct Span {
-    pub(crate) segment: SegmentKey,
-    /// The items of interest.
-    pub(crate) items: ItemRange,
-    /// Where the entries end.
-    pub(crate) end: u64,
-    /// Ids from here on are another segment's.
-    pub(crate) limit_id: u64,
 }
 
 /// Goes through the items of a span: id, payload's length and, if read, the payload. Damaged ones are left out.

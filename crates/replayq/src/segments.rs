@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::acks::Acks;
+use crate::ids::ItemRange;
 use crate::segment::head::HEAD_BYTES;
 use crate::segment::key::SegmentKey;
 
@@ -236,6 +237,18 @@ impl Segments {
         self.file_bytes = self.file_bytes.saturating_sub(bytes);
         Some((key, bytes))
     }
+}
+
+/// A part of the list of segments, to be read without the list.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Span {
+    pub(crate) segment: SegmentKey,
+    /// The items of interest.
+    pub(crate) items: ItemRange,
+    /// Where the entries end.
+    pub(crate) end: u64,
+    /// Ids from here on are another segment's.
+    pub(crate) limit_id: u64,
 }
 
 fn is_done(key: SegmentKey, segment: &Segment, acks: &Acks) -> bool {

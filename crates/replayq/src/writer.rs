@@ -337,7 +337,10 @@ fn encode_lease(record: &LeaseRecord, last_id: u64, seed: Seed, out: &mut Vec<u8
 }
 
 /// The buffers of the write: stretches of the scratch, with the large payloads between them.
-fn gather<'a>(payloads: impl Iterator<Item = &'a Bytes>, scratch: &'a [u8]) -> Vec<IoSlice<'a>> {
+fn gather<'payload: 'buffer, 'buffer>(
+    payloads: impl Iterator<Item = &'payload Bytes>,
+    scratch: &'buffer [u8],
+) -> Vec<IoSlice<'buffer>> {
     let mut buffers = Vec::new();
     let mut rest = scratch;
     let mut pending = 0_usize;
