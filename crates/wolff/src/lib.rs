@@ -6,6 +6,7 @@ mod queue;
 
 mod completion;
 mod io;
+mod leftover;
 
 mod config;
 mod directory;
@@ -20,6 +21,7 @@ mod random;
 pub use completion::{Ack, Delivery, Receipt};
 pub use config::{Overflow, ProducerConfig, RequiredAcks};
 pub use error::{DeliveryError, FlushTimeout, SendError, StartError};
+pub use leftover::records_left;
 pub use producer::{Producer, ProducerBuilder, SendSyncError};
 pub use record::{Call, Record};
 pub use stats::ProducerStats;
@@ -41,3 +43,7 @@ impl Produce for Client {
         ProducerBuilder::new(self.clone(), topic.into())
     }
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
