@@ -278,3 +278,238 @@ impl<W> Pipeline<W> {
         abandoned
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    struct Line {
+        start: Instant,
+        pipeline: Pipeline<u32>,
+        out: VecDeque<Bytes>,
+    }
+
+    impl Line {
+        fn new() -> Self {
+            let limits = Limits {
+                requests: 8,
+                waiting_bytes: 100,
+                request_timeout: TIMEOUT,
+            };
+            Self {
+                start: Instant::now(),
+                pipeline: Pipeline::new(limits),
+                out: VecDeque::new(),
+            }
+        }
+
+        fn at(&self, seconds: u64) -> Instant {
+            self.start + Duration::from_secs(seconds)
+        }
+
+        /// Submits a request of ten bytes; its waiter is its correlation id.
+        fn submit(&mut self, id: u32, is_answered: bool) -> Result<(), u32> {
+            let request = Outgoing {
+                correlation_id: CorrelationId(i32::try_from(id).unwrap()),
+                api: ApiKey::PRODUCE,
+                frame: Bytes::from_static(&[7; 10]).into(),
+                is_answered,
+                waiter: id,
+            };
+            self.pipeline
+                .submit(request)
+                .map_err(|refused| refused.waiter)
+        }
+
+        fn ask(&mut self, ids: std::ops::RangeInclusive<u32>) {
+            for id in ids {
+                self.submit(id, true).unwrap();
+            }
+        }
+
+        /// Offers what may be written; gives how many bytes that is.
+        fn offer(&mut self, seconds: u64) -> usize {
+            let now = self.at(seconds);
+            self.pipeline.poll_write(now, &mut self.out);
+            self.out.drain(..).map(|chunk| chunk.len()).sum()
+        }
+
+        fn written(&mut self, seconds: u64, count: usize) -> Vec<u32> {
+            let now = self.at(seconds);
+            self.pipeline.handle_written(now, count)
+        }
+
+        fn answer(&mut self, seconds: u64, id: i32) -> Result<u32, ProtocolViolation> {
+            let now = self.at(seconds);
+            self.pipeline.handle_frame(now, CorrelationId(id))
+        }
+    }
+
+    #[test]
+    fn answers_belong_to_the_oldest() {
+        let mut line = Line::new();
+        line.ask(1..=3);
+        assert_eq!(line.offer(0), 30);
+        line.written(0, 30);
+        assert_eq!(line.answer(0, 1), Ok(1));
+        assert_eq!(line.answer(0, 2), Ok(2));
+        let (expected, got) = (CorrelationId(3), CorrelationId(9));
+        let violation = ProtocolViolation::OutOfOrder { expected, got };
+        assert_eq!(line.answer(0, 9), Err(violation));
+        assert_eq!(
+            line.pipeline.handle_failure().in_doubt,
+            [3],
+            "told with the others"
+        );
+    }
+
+    #[test]
+    fn an_answer_before_the_request_was_sent_is_none() {
+        let mut line = Line::new();
+        let got = CorrelationId(1);
+        assert_eq!(line.answer(0, 1), Err(ProtocolViolation::Unasked { got }));
+        line.ask(1..=1);
+        line.offer(0);
+        line.written(0, 9);
+        assert_eq!(line.answer(0, 1), Err(ProtocolViolation::Unasked { got }));
+        assert_eq!(line.pipeline.handle_failure().not_sent, [1]);
+    }
+
+    #[test]
+    fn in_doubt_is_what_was_taken_to_its_last_byte() {
+        for written in 0..=40 {
+            let mut line = Line::new();
+            line.ask(1..=3);
+            line.submit(4, false).unwrap();
+            line.offer(0);
+            let done = line.written(0, written);
+            line.submit(5, true).unwrap();
+            let Abandoned { in_doubt, not_sent } = line.pipeline.handle_failure();
+            assert_eq!(in_doubt.len(), (written / 10).min(3));
+            assert_eq!(done.len(), written / 40);
+            let mut all: Vec<_> = [in_doubt, not_sent, done].concat();
+            all.sort_unstable();
+            assert_eq!(all, [1, 2, 3, 4, 5]);
+            assert!(line.pipeline.is_idle());
+        }
+    }
+
+    #[test]
+    fn a_failed_write_leaves_everything_offered_in_doubt() {
+        let mut line = Line::new();
+        line.ask(1..=2);
+        line.offer(0);
+        line.ask(3..=3);
+        line.pipeline.handle_write_error();
+        let abandoned = line.pipeline.handle_failure();
+        assert_eq!(abandoned.in_doubt, [1, 2]);
+        assert_eq!(abandoned.not_sent, [3]);
+    }
+
+    #[test]
+    fn the_clock_runs_for_the_oldest_only() {
+        let mut line = Line::new();
+        assert_eq!(line.pipeline.poll_timeout(), None);
+        line.ask(1..=2);
+        line.offer(0);
+        line.written(0, 20);
+        assert_eq!(line.pipeline.poll_timeout(), Some(line.at(30)));
+        line.answer(25, 1).unwrap();
+        assert_eq!(line.pipeline.poll_timeout(), Some(line.at(55)));
+        let now = line.at(54);
+        assert_eq!(line.pipeline.handle_timeout(now), None);
+        let (now, api) = (line.at(55), ApiKey::PRODUCE);
+        let failure = ConnectionFailure::TimedOut {
+            api,
+            after: TIMEOUT,
+        };
+        assert_eq!(line.pipeline.handle_timeout(now), Some(failure));
+        line.answer(55, 2).unwrap();
+        assert_eq!(line.pipeline.poll_timeout(), None);
+    }
+
+    #[test]
+    fn bytes_that_nobody_takes_have_a_deadline_too() {
+        let mut line = Line::new();
+        line.submit(1, false).unwrap();
+        line.offer(0);
+        line.written(20, 5);
+        assert_eq!(line.pipeline.poll_timeout(), Some(line.at(50)));
+        let (now, after) = (line.at(50), TIMEOUT);
+        let failure = ConnectionFailure::WriteStalled { after };
+        assert_eq!(line.pipeline.handle_timeout(now), Some(failure));
+        assert_eq!(line.written(50, 5), [1]);
+        assert_eq!(line.pipeline.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_mute_holds_writes_back_and_stops_the_clock() {
+        let mut line = Line::new();
+        line.ask(1..=2);
+        line.offer(0);
+        line.written(0, 20);
+        line.answer(10, 1).unwrap();
+        let now = line.at(10);
+        line.pipeline.handle_throttle(now, Duration::from_secs(40));
+        line.pipeline.handle_throttle(now, Duration::from_secs(1));
+        line.ask(3..=3);
+        assert_eq!(line.offer(49), 0);
+        assert_eq!(line.pipeline.poll_timeout(), Some(line.at(50)));
+        assert_eq!(line.offer(50), 10);
+        line.written(50, 10);
+        assert_eq!(line.pipeline.poll_timeout(), Some(line.at(80)));
+        let now = line.at(79);
+        assert_eq!(line.pipeline.handle_timeout(now), None);
+    }
+
+    #[test]
+    fn no_broker_mutes_for_longer_than_a_minute() {
+        let mut line = Line::new();
+        let now = line.at(0);
+        line.pipeline.handle_throttle(now, Duration::MAX);
+        line.ask(1..=1);
+        assert_eq!(line.pipeline.poll_timeout(), Some(line.at(60)));
+    }
+
+    #[test]
+    fn requests_and_bytes_are_bounded() {
+        let mut line = Line::new();
+        line.ask(1..=8);
+        assert_eq!(line.submit(9, true), Err(9), "eight requests are the limit");
+        line.offer(0);
+        assert_eq!(line.submit(9, true), Err(9), "in flight they count as well");
+        line.written(0, 80);
+        line.answer(0, 1).unwrap();
+        line.submit(9, true).unwrap();
+
+        let mut line = Line::new();
+        line.pipeline.limits.waiting_bytes = 15;
+        line.ask(1..=1);
+        assert_eq!(line.submit(2, true), Err(2));
+        line.offer(0);
+        line.pipeline.limits.waiting_bytes = 5;
+        line.submit(3, true).unwrap();
+    }
+
+    #[test]
+    fn a_part_of_a_long_queue_is_offered_at_a_time() {
+        let mut line = Line::new();
+        line.pipeline.limits.waiting_bytes = usize::MAX;
+        for id in 1..=4 {
+            let request = Outgoing {
+                correlation_id: CorrelationId(id),
+                api: ApiKey::PRODUCE,
+                frame: Bytes::from(vec![0; 200_000]).into(),
+                is_answered: true,
+                waiter: 0,
+            };
+            line.pipeline.submit(request).unwrap();
+        }
+        assert_eq!(line.offer(0), 400_000);
+        assert_eq!(line.offer(0), 0);
+        line.written(0, 400_000);
+        assert_eq!(line.offer(0), 400_000);
+    }
+}
