@@ -38,10 +38,13 @@
 //! # }
 //! ```
 //!
+//! A [`NullBroker`] is the opposite: it acknowledges at once and keeps nothing, for benchmarks of clients.
+//!
 //! Not here: groups and transactions, authentication and encryption, quotas, anything on disk. A group's coordinator is
 //! never found; consumers name their partitions.
 
 mod cluster;
+mod null_broker;
 
 mod broker;
 
@@ -73,4 +76,5 @@ pub use cluster::{Cluster, ClusterBuilder};
 pub use config::UnknownProducers;
 pub use error::ClusterError;
 pub use fault::{Fault, FaultId};
+pub use null_broker::{NullBroker, Received, RunningNullBroker};
 pub use stats::{BrokerStats, Stats};

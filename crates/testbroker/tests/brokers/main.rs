@@ -1,4 +1,4 @@
-//! The cluster as a client sees it, byte by byte over TCP.
+//! The brokers as a client sees them, byte by byte over TCP.
 
 #[cfg(test)]
 mod faults;
@@ -6,6 +6,8 @@ mod faults;
 mod fetch;
 #[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod null_broker;
 #[cfg(test)]
 mod produce;
 #[cfg(test)]
