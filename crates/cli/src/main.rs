@@ -1,3 +1,74 @@
-//! The wolff command line.
+//! The wolff command line: produce lines to Kafka, see the demo, run a broker, look at a cluster.
+//!
+//! What a command needs to know of Kafka and of queues is in the layers below; here is only how a person calls it, and what
+//! a person is told.
 
-fn main() {}
+mod broker;
+mod demo;
+mod metadata;
+mod produce;
+mod topic;
+
+mod connect;
+mod input;
+
+mod args;
+
+mod log;
+
+mod console;
+mod stop;
+mod table;
+
+mod exit;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::runtime::Runtime;
+
+use args::{Cli, Command};
+use exit::{Exit, Failure};
+use stop::Stop;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return show_usage(&error).into(),
+    };
+    let ended = log::start(cli.verbose).and_then(|()| run(&cli.command));
+    let exit = ended.unwrap_or_else(|failure| {
+        console::error(&failure);
+        failure.exit
+    });
+    exit.into()
+}
+
+/// Help and version are asked for; everything else is wrong usage.
+fn show_usage(error: &clap::Error) -> Exit {
+    let _nobody_reads = error.print();
+    if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Done
+    }
+}
+
+fn run(command: &Command) -> Result<Exit, Failure> {
+    let cannot =
+        |what: &str, error: std::io::Error| Failure::failed(format!("cannot {what}: {error}"));
+    let runtime = Runtime::new().map_err(|error| cannot("start the async runtime", error))?;
+    let exit = runtime.block_on(async {
+        let stop = Stop::listen().map_err(|error| cannot("listen for signals", error))?;
+        match command {
+            Command::Produce(args) => produce::run(args, &stop).await,
+            Command::Demo(args) => demo::run(args, &stop).await,
+            Command::Broker(args) => broker::run(args, &stop).await,
+            Command::Topic(command) => topic::run(command).await,
+            Command::Metadata(args) => metadata::run(args).await,
+        }
+    });
+    // Whatever still runs has nothing to say any more; a file system that hangs must not hold the process.
+    runtime.shutdown_background();
+    exit
+}

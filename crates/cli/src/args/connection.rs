@@ -1,0 +1,49 @@
+//! How the cluster is reached: the same flags in every command that talks to one.
+
+use clap::Args;
+use wolff::Client;
+use wolff::client::Endpoint;
+
+use crate::exit::Failure;
+
+#[derive(Debug, Args)]
+pub(crate) struct ConnectionArgs {
+    /// Some brokers of the cluster; the others are found through them.
+    #[arg(
+        long,
+        value_name = "HOST:PORT[,…]",
+        required = true,
+        value_delimiter = ',',
+        value_parser = endpoint
+    )]
+    pub(crate) brokers: Vec<String>,
+    /// The name that brokers see in their logs and quotas. The queue on disk belongs to it.
+    #[arg(long, value_name = "ID", default_value = ConnectionArgs::CLIENT_ID)]
+    pub(crate) client_id: String,
+}
+
+impl ConnectionArgs {
+    /// The client id where none is given.
+    pub(crate) const CLIENT_ID: &str = "wolff";
+
+    /// A client of that cluster. It has not talked to it yet.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        Client::builder(&self.brokers)
+            .client_id(&self.client_id)
+            .build()
+            .map_err(|error| Failure::usage(format!("--brokers or --client-id: {error}")))
+    }
+
+    /// The brokers as they were given.
+    pub(crate) fn brokers(&self) -> String {
+        self.brokers.join(",")
+    }
+}
+
+/// Checks one endpoint while the flags are read, so that a typing error is told before anything is done.
+fn endpoint(text: &str) -> Result<String, String> {
+    match text.trim().parse::<Endpoint>() {
+        Ok(_) => Ok(text.trim().to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}

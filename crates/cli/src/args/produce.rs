@@ -1,0 +1,134 @@
+//! The flags of `produce`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use wolff::{Compression, RequiredAcks};
+
+use super::connection::ConnectionArgs;
+use super::values::{self, Delimiter, PartitionerName, Seconds};
+
+/// Produce records: each line of the input is one.
+///
+/// Reads the files one after the other, or stdin. Brokers that cannot be reached are no error: records wait in the
+/// queue until one answers. With --queue-dir the queue is on disk and survives this process; run the command again on
+/// the same directory, with no input (</dev/null), to deliver what is in it.
+///
+/// Ctrl-C stops reading; what is accepted and not delivered yet stays in the queue on disk.
+#[derive(Debug, Args)]
+#[command(after_long_help = FORMATS)]
+pub(crate) struct ProduceArgs {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    /// The topic. It must exist: see `wolff topic create`.
+    #[arg(long, value_name = "T", value_parser = values::topic_name)]
+    pub(crate) topic: String,
+    /// Keep the queue on disk in this directory. Default: in memory, lost with the process.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) queue_dir: Option<PathBuf>,
+    /// Whose acknowledgement makes a record delivered: all in-sync replicas, the leader alone, or nobody's.
+    #[arg(long, value_enum, default_value_t = Acks::All)]
+    pub(crate) acks: Acks,
+    /// How batches are compressed on their way.
+    #[arg(long, value_enum, default_value_t = CompressionName::None)]
+    pub(crate) compression: CompressionName,
+    /// How a record's partition is chosen: murmur2 by key as Java clients do (at random without one), random,
+    /// roundrobin, or the number of a partition for all.
+    #[arg(
+        long,
+        value_name = "murmur2|random|roundrobin|N",
+        default_value = "murmur2"
+    )]
+    pub(crate) partitioner: PartitionerName,
+    /// What separates key and value in a line; \t is a tab. A line without it has no key.
+    #[arg(long, value_name = "STR")]
+    pub(crate) key_delimiter: Option<Delimiter>,
+    /// What a line is: the value itself, or a JSON object.
+    #[arg(long, value_enum, default_value_t = Format::Lines)]
+    pub(crate) format: Format,
+    /// How long an undersized batch waits for more records, milliseconds.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=3_600_000))]
+    pub(crate) linger_ms: u32,
+    /// Size of a batch in bytes, before compression.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(100..=100_000_000))]
+    pub(crate) max_batch_bytes: u32,
+    /// How long to wait for acknowledgements after the end of the input, seconds. Default: until Ctrl-C on a
+    /// terminal, 300 otherwise.
+    #[arg(long, value_name = "S")]
+    pub(crate) drain_timeout: Option<Seconds>,
+    /// Append to this file how many records of this run's input are on disk for sure, each time that it is more of
+    /// them: the first N records survive this process.
+    #[arg(long, value_name = "FILE", requires = "queue_dir")]
+    pub(crate) accepted_log: Option<PathBuf>,
+    /// Print the summary as one JSON object on stdout.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Files to read, - for stdin. Default: stdin.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+const FORMATS: &str = r#"Formats:
+  lines  The bytes between two line feeds are the value, whatever they are; a carriage return is kept. An empty line
+         is a record with an empty value.
+  jsonl  A JSON object per line, every field of which can be left out; blank lines are skipped:
+         {"key":"k","value":"v","headers":{"name":"value"},"partition":0,"timestamp":1700000000000}
+         key, value and the headers' values are strings or null, which Kafka tells apart from empty; or
+         {"base64":"AAEC"} for bytes that are no text. headers can be a list of ["name","value"] pairs.
+         partition overrides the partitioner. timestamp is in milliseconds since 1970.
+
+Exit codes:
+  0  All records are acknowledged.
+  1  Wrong usage or configuration; nothing was accepted.
+  2  Some records failed for good, or were not accepted: the messages say how many and why.
+  3  Stopped with records still in the queue on disk: the message says how many, where, and how to go on."#;
+
+/// Whose acknowledgement makes a record delivered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Acks {
+    #[value(alias = "-1")]
+    All,
+    #[value(alias = "1")]
+    Leader,
+    #[value(alias = "0")]
+    None,
+}
+
+impl From<Acks> for RequiredAcks {
+    fn from(acks: Acks) -> Self {
+        match acks {
+            Acks::All => Self::All,
+            Acks::Leader => Self::Leader,
+            Acks::None => Self::None,
+        }
+    }
+}
+
+/// How batches are compressed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum CompressionName {
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
+impl From<CompressionName> for Compression {
+    fn from(name: CompressionName) -> Self {
+        match name {
+            CompressionName::None => Self::None,
+            CompressionName::Gzip => Self::Gzip,
+            CompressionName::Snappy => Self::Snappy,
+            CompressionName::Lz4 => Self::Lz4,
+            CompressionName::Zstd => Self::Zstd,
+        }
+    }
+}
+
+/// What a line of the input is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    Lines,
+    Jsonl,
+}

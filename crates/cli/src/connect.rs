@@ -1,0 +1,56 @@
+//! The first look at the cluster: is there anybody?
+
+use std::time::Duration;
+
+use wolff::Client;
+use wolff::client::{HostError, HostReason};
+
+use crate::exit::Failure;
+
+/// How long the first look may take.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
+
+/// What the first look has shown.
+pub(crate) enum Reached {
+    /// Some broker answers.
+    Yes,
+    /// None does, or not yet; why.
+    NotYet(String),
+}
+
+/// Whether some broker answers. A host that does answer, but is certainly no Kafka broker, is an error: waiting will not
+/// make it one.
+pub(crate) async fn look(client: &Client) -> Result<Reached, Failure> {
+    match tokio::time::timeout(FIRST_LOOK, client.check_connectivity()).await {
+        Ok(Ok(())) => Ok(Reached::Yes),
+        Ok(Err(hosts)) if is_elsewhere(&hosts) => Err(Failure::usage(list(&hosts))
+            .advice("give the host and port of a Kafka broker's plaintext listener to --brokers")),
+        Ok(Err(hosts)) => Ok(Reached::NotYet(list(&hosts))),
+        Err(_) => {
+            let hosts: Vec<_> = client.bootstrap().iter().map(ToString::to_string).collect();
+            let reason = format!("no answer from {} within {FIRST_LOOK:?}", hosts.join(", "));
+            Ok(Reached::NotYet(reason))
+        }
+    }
+}
+
+/// For commands that have nothing to do without a broker.
+pub(crate) async fn require(client: &Client) -> Result<(), Failure> {
+    match look(client).await? {
+        Reached::Yes => Ok(()),
+        Reached::NotYet(reason) => Err(Failure::failed(format!(
+            "no broker can be reached: {reason}"
+        ))
+        .advice("check the address in --brokers, and that the cluster is up")),
+    }
+}
+
+fn is_elsewhere(hosts: &[HostError]) -> bool {
+    let is_not_kafka = |host: &HostError| matches!(host.reason, HostReason::NotKafka(_));
+    !hosts.is_empty() && hosts.iter().all(is_not_kafka)
+}
+
+fn list(hosts: &[HostError]) -> String {
+    let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+    hosts.join("; ")
+}

@@ -1,0 +1,112 @@
+//! After the input: waiting for acknowledgements, but not for ever.
+
+use std::time::Duration;
+
+use wolff::client::MetadataError;
+use wolff::{Client, Producer};
+
+use super::summary::{Drained, EndOfInput};
+use crate::args::ProduceArgs;
+use crate::console;
+use crate::stop::Stop;
+
+/// How long to wait when nobody watches.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// For ever, in a way that can be added to a clock.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// How long what is on its way may still take after the first request to stop.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How long the last question about the topic may take.
+const LAST_QUESTION: Duration = Duration::from_secs(1);
+
+/// Waits until all that was accepted has come to its end, the time is over, or somebody asks to stop.
+pub(super) async fn drain(
+    producer: &Producer,
+    args: &ProduceArgs,
+    end: &EndOfInput,
+    stop: &Stop,
+) -> Drained {
+    let timeout = match &args.drain_timeout {
+        Some(timeout) => timeout.0,
+        None if console::is_watched() => FOR_EVER,
+        None => DEFAULT_TIMEOUT,
+    };
+    if !matches!(end, EndOfInput::Asked) {
+        tokio::select! {
+            biased;
+            () = stop.asked() => {}
+            flushed = producer.flush(timeout) => return match flushed {
+                Ok(()) => Drained::All,
+                Err(_) => Drained::TimedOut(timeout),
+            },
+        }
+    }
+    // Nobody is there, and what is on disk can wait.
+    let is_hopeless = args.queue_dir.is_some() && producer.stats().connected_partitions == 0;
+    let grace = if is_hopeless { Duration::ZERO } else { GRACE };
+    tokio::select! {
+        biased;
+        () = stop.asked_again() => Drained::Interrupted,
+        flushed = producer.flush(grace) => match flushed {
+            Ok(()) => Drained::All,
+            Err(_) => Drained::Interrupted,
+        },
+    }
+}
+
+/// Why records are left, if some are.
+pub(super) async fn waits_for(producer: &Producer, client: &Client, drained: Drained) -> String {
+    let question = async {
+        let topic = producer.topic();
+        if producer.partition_count().is_none() {
+            return match client.topic(topic).await {
+                Ok(_) => None,
+                Err(MetadataError::Topic { code, .. }) => Some(format!("topic {topic:?}: {code}")),
+                Err(error) => Some(error.to_string()),
+            };
+        }
+        if producer.stats().connected_partitions > 0 {
+            return None;
+        }
+        let hosts = client.check_connectivity().await.err()?;
+        let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+        Some(format!("no broker can be reached: {}", hosts.join("; ")))
+    };
+    let answer = match drained {
+        Drained::All => return String::new(),
+        _ => tokio::time::timeout(LAST_QUESTION, question).await,
+    };
+    match (answer, drained) {
+        (Ok(Some(why)), _) => why,
+        (Err(_), _) => "no broker answers".to_owned(),
+        (_, Drained::TimedOut(timeout)) => format!("no acknowledgement within {timeout:?}"),
+        _ => "stopped before the acknowledgement".to_owned(),
+    }
+}
+
+/// How many records are left in the queue on disk: of this run, which the producer knows, and of earlier ones, which only the
+/// disk knows. The producer has stopped.
+pub(super) async fn records_left(args: &ProduceArgs, drained: Drained, producer: &Producer) -> u64 {
+    let queued = producer.stats().queued;
+    let Some(directory) = args.queue_dir.clone() else {
+        return queued;
+    };
+    if matches!(drained, Drained::All) {
+        return queued;
+    }
+    let (client_id, topic) = (args.connection.client_id.clone(), args.topic.clone());
+    let counting = move || wolff::records_left(&directory, &client_id, &topic);
+    match tokio::task::spawn_blocking(counting).await {
+        Ok(Ok(records)) => records,
+        Ok(Err(error)) => {
+            console::warn(format_args!(
+                "the records left in the queue cannot be counted: {error}"
+            ));
+            queued
+        }
+        Err(_) => queued,
+    }
+}

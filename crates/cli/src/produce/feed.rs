@@ -1,0 +1,196 @@
+//! The producing loop: every record of the input is a call of its own.
+//!
+//! A record is borrowed from the buffer it was read into and encoded in place by the producer; nothing is allocated, and
+//! nothing is waited for but room.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memchr::memmem::Finder;
+use wolff::{Call, PartitionId, Producer, SendError};
+
+use super::large::LargeRecords;
+use super::summary::{EndOfInput, Place, Refused};
+use crate::args::{Format, ProduceArgs};
+use crate::console;
+use crate::input::{Input, JsonRecord, LineRecord, MAX_LINE_BYTES, Piece, Source, lines};
+use crate::stop::Stop;
+
+/// How far the input was taken, for those who look on.
+#[derive(Debug, Default)]
+pub(super) struct Taken(AtomicU64);
+
+impl Taken {
+    /// How many records, from the first one on, the producer has taken without refusing one.
+    pub(super) fn first_records(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Feeds a producer.
+pub(super) struct Feed<'a> {
+    producer: &'a Producer,
+    sources: &'a [Source],
+    taken: &'a Taken,
+    format: Format,
+    delimiter: Option<Finder<'a>>,
+    source: usize,
+    /// Of the line at hand, from 1 in each source.
+    line: u64,
+    count: u64,
+    pub(super) refused: Refused,
+    pub(super) large: LargeRecords,
+}
+
+impl<'a> Feed<'a> {
+    pub(super) fn new(
+        producer: &'a Producer,
+        args: &'a ProduceArgs,
+        sources: &'a [Source],
+        taken: &'a Taken,
+    ) -> Self {
+        Self {
+            producer,
+            sources,
+            taken,
+            format: args.format,
+            delimiter: args
+                .key_delimiter
+                .as_ref()
+                .map(|delimiter| Finder::new(&delimiter.0)),
+            source: 0,
+            line: 0,
+            count: 0,
+            refused: Refused::default(),
+            large: LargeRecords::default(),
+        }
+    }
+
+    /// Feeds until the input ends, or something ends it.
+    pub(super) async fn run(&mut self, input: &mut Input, stop: &Stop) -> EndOfInput {
+        tokio::select! {
+            biased;
+            () = stop.asked() => EndOfInput::Asked,
+            end = self.feed(input, stop) => end,
+        }
+    }
+
+    async fn feed(&mut self, input: &mut Input, stop: &Stop) -> EndOfInput {
+        while let Some(piece) = input.next().await {
+            // A fast input never lets the task sleep, and then nobody else would look.
+            if stop.is_asked() {
+                return EndOfInput::Asked;
+            }
+            let fed = match piece {
+                Piece::Source(number) => {
+                    (self.source, self.line) = (number, 0);
+                    Ok(())
+                }
+                Piece::Lines(piece) => match self.format {
+                    Format::Lines => self.feed_lines(piece.bytes()).await,
+                    Format::Jsonl => self.feed_json(piece.bytes()).await,
+                },
+                Piece::TooLong => {
+                    self.line += 1;
+                    self.refuse_large(format_args!("it is longer than {MAX_LINE_BYTES} bytes"));
+                    Ok(())
+                }
+                Piece::Failed(error) => Err(EndOfInput::Broken(error.to_string())),
+            };
+            if let Err(end) = fed.and_then(|()| self.check_queue()) {
+                return end;
+            }
+        }
+        EndOfInput::Reached
+    }
+
+    async fn feed_lines(&mut self, bytes: &[u8]) -> Result<(), EndOfInput> {
+        for line in lines(bytes) {
+            self.line += 1;
+            let record = LineRecord::split(line, self.delimiter.as_ref());
+            self.take(&record, None, line.len()).await?;
+        }
+        Ok(())
+    }
+
+    async fn feed_json(&mut self, bytes: &[u8]) -> Result<(), EndOfInput> {
+        for line in lines(bytes) {
+            self.line += 1;
+            match JsonRecord::parse(line) {
+                Ok(Some(record)) => self.take(&record, record.partition(), line.len()).await?,
+                Ok(None) => {}
+                Err(error) => return Err(self.refuse(&error)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn take<C: Call>(
+        &mut self,
+        record: &C,
+        partition: Option<PartitionId>,
+        bytes: usize,
+    ) -> Result<(), EndOfInput> {
+        let taken = match partition {
+            Some(partition) => self.producer.cast_to(partition, record).await,
+            None => self.producer.cast(record).await,
+        };
+        match taken {
+            Ok(receipt) => {
+                self.count += 1;
+                if self.refused.is_nothing() {
+                    self.taken.0.store(self.count, Ordering::Release);
+                }
+                if LargeRecords::is_large(bytes) {
+                    self.large.watch(receipt, self.place(), bytes);
+                }
+                Ok(())
+            }
+            Err(SendError::TooLarge { bytes, limit }) => {
+                self.refuse_large(format_args!("it takes {bytes} bytes of at most {limit}"));
+                Ok(())
+            }
+            Err(SendError::Queue(why)) => Err(EndOfInput::QueueFailed {
+                at: self.place(),
+                why,
+            }),
+            Err(error) => Err(self.refuse(&error)),
+        }
+    }
+
+    /// The queue on disk may have stopped to take records.
+    fn check_queue(&self) -> Result<(), EndOfInput> {
+        match Refused::by_queue(&self.producer.stats()) {
+            (0, _) => Ok(()),
+            (_, why) => Err(EndOfInput::QueueFailed {
+                at: self.place(),
+                why,
+            }),
+        }
+    }
+
+    /// A record that cannot be taken; the others can.
+    fn refuse_large(&mut self, why: std::fmt::Arguments<'_>) {
+        console::error(format_args!(
+            "{}: the line is too large for a record: {why}",
+            self.place()
+        ));
+        self.refused.too_large += 1;
+    }
+
+    /// A record that ends the run: the input is not what it is said to be.
+    fn refuse(&mut self, why: &dyn std::fmt::Display) -> EndOfInput {
+        self.refused.wrong += 1;
+        EndOfInput::Wrong {
+            at: self.place(),
+            why: why.to_string(),
+        }
+    }
+
+    fn place(&self) -> Place {
+        let source = self.sources.get(self.source).unwrap_or(&Source::Stdin);
+        Place {
+            source: source.clone(),
+            line: self.line,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `wolff produce`: lines to Kafka, with a queue in between.
+//!
+//! Three phases: the input is read and accepted; what was accepted is drained; the producer is stopped and the counts are
+//! told. Whatever ends the first phase early, the other two follow: nothing that was accepted is forgotten.
+
+mod accepted_log;
+mod drain;
+mod feed;
+mod progress;
+mod start;
+
+mod large;
+mod summary;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::args::{Format, ProduceArgs};
+use crate::console;
+use crate::exit::{Exit, Failure};
+use crate::input::{Input, Source, waits_for_typing};
+use crate::stop::Stop;
+
+use accepted_log::AcceptedLog;
+use feed::{Feed, Taken};
+use progress::Progress;
+use summary::{EndOfInput, Summary};
+
+/// Runs the command.
+pub(crate) async fn run(args: &ProduceArgs, stop: &Stop) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    if args.format == Format::Jsonl && args.key_delimiter.is_some() {
+        return Err(Failure::usage("--key-delimiter is for --format lines")
+            .advice("in JSON lines the key has a field of its own"));
+    }
+    let sources = Source::all(&args.files).map_err(|error| Failure::usage(error.to_string()))?;
+    let log_file = args
+        .accepted_log
+        .as_deref()
+        .map(accepted_log::open)
+        .transpose()?;
+    let client = args.connection.client()?;
+    let producer = start::start(args, &client).await?;
+
+    let taken = Arc::new(Taken::default());
+    let log = log_file.map(|file| AcceptedLog::start(file, producer.clone(), taken.clone()));
+    let progress = Progress::start(&producer);
+    if waits_for_typing(&sources) {
+        console::say("reading records from the terminal, one per line; end with Ctrl-D");
+    }
+    let mut feed = Feed::new(&producer, args, &sources, &taken);
+    let end = match Input::read(sources.clone()) {
+        Ok(mut input) => feed.run(&mut input, stop).await,
+        Err(error) => EndOfInput::Broken(format!("cannot start the reading thread: {error}")),
+    };
+    progress.draining();
+    let drained = drain::drain(&producer, args, &end, stop).await;
+    if let Some(log) = log {
+        log.finish().await;
+    }
+    let waits_for = drain::waits_for(&producer, &client, drained).await;
+    producer.stop().await;
+    progress.finish();
+    feed.large.report();
+
+    let left = drain::records_left(args, drained, &producer).await;
+    let summary = Summary::new(
+        args,
+        &producer.stats(),
+        &feed.refused,
+        left,
+        started.elapsed(),
+    );
+    summary.report(&end, &waits_for);
+    if args.json {
+        console::print_json(&summary);
+    } else {
+        console::say(&summary);
+    }
+    Ok(summary.exit(&end))
+}
