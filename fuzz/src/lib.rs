@@ -8,4 +8,5 @@
     reason = "a panic is how a fuzz target speaks"
 )]
 
+pub mod messages;
 pub mod records;

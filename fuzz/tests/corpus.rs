@@ -17,6 +17,21 @@ fn run_over_corpus(target: &str, body: fn(&[u8])) {
 }
 
 #[test]
+fn frame_splitter() {
+    run_over_corpus("frame_splitter", wolff_fuzz::messages::frame_splitter);
+}
+
+#[test]
+fn requests() {
+    run_over_corpus("requests", wolff_fuzz::messages::requests);
+}
+
+#[test]
+fn responses() {
+    run_over_corpus("responses", wolff_fuzz::messages::responses);
+}
+
+#[test]
 fn record_batch() {
     run_over_corpus("record_batch", wolff_fuzz::records::record_batch);
 }

@@ -5,6 +5,7 @@
 
 mod child;
 mod report;
+
 mod tally;
 
 mod workload;

@@ -4,12 +4,14 @@
 //! told. Whatever ends the first phase early, the other two follow: nothing that was accepted is forgotten.
 
 mod accepted_log;
+
 mod drain;
 mod feed;
 mod progress;
 mod start;
 
 mod large;
+
 mod summary;
 
 use std::sync::Arc;

@@ -1,0 +1,119 @@
+//! What a contender has to do, and what came of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// Topic that is produced to.
+pub const TOPIC: &str = "bench";
+
+/// Bytes of a key.
+pub const KEY_BYTES: usize = 16;
+
+/// Who does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+pub enum Contender {
+    /// This workspace's producer.
+    Wolff,
+    /// The rdkafka crate: librdkafka's `BaseProducer`, idempotent.
+    Rdkafka,
+    /// The rskafka crate with batches made by hand, which is its fast way. It has no idempotence.
+    Rskafka,
+    /// The rskafka crate's `BatchProducer`: a future per record.
+    RskafkaBatch,
+}
+
+/// How batches are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// Deflate.
+    Gzip,
+    /// Snappy.
+    Snappy,
+    /// LZ4.
+    Lz4,
+    /// Zstandard.
+    Zstd,
+}
+
+impl Compression {
+    /// The name that Kafka's configuration has for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// One turn of a contender.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Job {
+    /// Who.
+    pub contender: Contender,
+    /// Where the broker listens.
+    pub broker: String,
+    /// Records of the measured part.
+    pub records: usize,
+    /// Records before it, not measured.
+    pub warm_up_records: usize,
+    /// Bytes of a value.
+    pub value_bytes: usize,
+    /// Partitions of the topic.
+    pub partitions: i32,
+    /// Records that are handed over in one call.
+    pub records_per_call: usize,
+    /// Records that may be handed over and not acknowledged.
+    pub outstanding: usize,
+    /// How batches are compressed.
+    pub compression: Compression,
+    /// How long an undersized batch waits.
+    pub linger: Duration,
+    /// Bytes of a batch.
+    pub batch_bytes: usize,
+    /// Requests in flight to a partition (or, for librdkafka, a broker).
+    pub in_flight: usize,
+    /// Where a queue on disk is; none: in memory.
+    pub queue_dir: Option<PathBuf>,
+    /// The core that the process is pinned to; none: not pinned.
+    pub core: Option<usize>,
+    /// Threads of the runtime beside the one that produces; 0: one thread for everything.
+    pub worker_threads: usize,
+}
+
+/// What a turn took.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Measurement {
+    /// Records of the measured part, each of them acknowledged.
+    pub records: usize,
+    /// Wall time from the first call to the last acknowledgement.
+    pub wall: Duration,
+    /// CPU time of the whole process meanwhile, user and system.
+    pub cpu: Duration,
+}
+
+impl Measurement {
+    /// Records per second of wall time.
+    #[must_use]
+    pub fn records_per_second(&self) -> f64 {
+        count(self.records) / self.wall.as_secs_f64()
+    }
+
+    /// Nanoseconds of CPU time per record.
+    #[must_use]
+    pub fn cpu_ns_per_record(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e9 / count(self.records)
+    }
+}
+
+fn count(records: usize) -> f64 {
+    u32::try_from(records).map_or(f64::INFINITY, f64::from)
+}

@@ -1,0 +1,121 @@
+//! Tables for people and `ratio` lines for scripts.
+
+use crate::job::Measurement;
+
+/// The measurements of one contender.
+#[derive(Debug, Clone, Default)]
+pub struct Series {
+    /// What the table calls it.
+    pub name: String,
+    /// One per round.
+    pub measurements: Vec<Measurement>,
+}
+
+/// Lowest, middle and highest of some figures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// Lowest.
+    pub min: f64,
+    /// The middle one; of an even number the lower of both.
+    pub median: f64,
+    /// Highest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// Of these figures; `None` without any.
+    #[must_use]
+    pub fn of(mut figures: Vec<f64>) -> Option<Self> {
+        figures.sort_by(f64::total_cmp);
+        let middle = figures.len().saturating_sub(1) / 2;
+        Some(Self {
+            min: *figures.first()?,
+            median: *figures.get(middle)?,
+            max: *figures.last()?,
+        })
+    }
+}
+
+impl Series {
+    /// Records per second.
+    #[must_use]
+    pub fn rates(&self) -> Option<Spread> {
+        Spread::of(
+            self.measurements
+                .iter()
+                .map(Measurement::records_per_second)
+                .collect(),
+        )
+    }
+
+    /// CPU nanoseconds per record.
+    #[must_use]
+    pub fn costs(&self) -> Option<Spread> {
+        Spread::of(
+            self.measurements
+                .iter()
+                .map(Measurement::cpu_ns_per_record)
+                .collect(),
+        )
+    }
+}
+
+/// Prints one row per contender.
+pub fn print_table(title: &str, series: &[Series]) {
+    println!("\n{title}");
+    println!(
+        "  {:<34} {:>11} {:>11} {:>11}   {:>8} {:>8} {:>8}",
+        "", "records/s", "", "", "CPU ns/", "record", ""
+    );
+    println!(
+        "  {:<34} {:>11} {:>11} {:>11}   {:>8} {:>8} {:>8}",
+        "", "min", "median", "max", "min", "median", "max"
+    );
+    for row in series {
+        let (Some(rates), Some(costs)) = (row.rates(), row.costs()) else {
+            println!("  {:<34} not measured", row.name);
+            continue;
+        };
+        println!(
+            "  {:<34} {:>11.0} {:>11.0} {:>11.0}   {:>8.0} {:>8.0} {:>8.0}",
+            row.name, rates.min, rates.median, rates.max, costs.min, costs.median, costs.max
+        );
+    }
+}
+
+/// Prints `ratio <prefix>_msgs_vs_<peer>` and `ratio <prefix>_cpu_vs_<peer>`: our median beside the peer's best round, since
+/// peers can be bimodal and their fast mode is the bar.
+pub fn print_ratios(prefix: &str, ours: &Series, peer: &Series, peer_name: &str) {
+    if let (Some(ours), Some(theirs)) = (ours.rates(), peer.rates()) {
+        println!(
+            "ratio {prefix}_msgs_vs_{peer_name} {:.2}",
+            ours.median / theirs.max
+        );
+    }
+    if let (Some(ours), Some(theirs)) = (ours.costs(), peer.costs()) {
+        println!(
+            "ratio {prefix}_cpu_vs_{peer_name} {:.3}",
+            ours.median / theirs.min
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_is_lowest_middle_and_highest() {
+        let spread = Spread::of(vec![3.0, 1.0, 2.0]).unwrap();
+        assert_eq!(
+            spread,
+            Spread {
+                min: 1.0,
+                median: 2.0,
+                max: 3.0
+            }
+        );
+        assert_eq!(Spread::of(vec![4.0, 1.0]).unwrap().median, 1.0);
+        assert_eq!(Spread::of(Vec::new()), None);
+    }
+}

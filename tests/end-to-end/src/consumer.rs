@@ -1,0 +1,125 @@
+//! Reads topics with librdkafka, which shares no code with the producer under test.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::Failure;
+
+/// How long the cluster may take for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long one look for a message waits; silence is looked into after that.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Partitions of the topic.
+    pub partitions: i32,
+    /// Messages read.
+    pub messages: u64,
+}
+
+/// Partitions of a topic, as the cluster says.
+///
+/// # Errors
+/// There is no such topic, or nobody answers.
+pub fn partition_count(brokers: &str, topic: &str) -> Result<i32, Failure> {
+    count_partitions(&consumer(brokers)?, topic)
+}
+
+/// Shows every message of a topic to `take`, each partition in order, from its first message to the last one that is there
+/// when this begins.
+///
+/// # Errors
+/// There is no such topic, nobody answers, messages stay away, or `take` fails.
+pub fn read_all(
+    brokers: &str,
+    topic: &str,
+    mut take: impl FnMut(&BorrowedMessage<'_>) -> Result<(), Failure>,
+) -> Result<Totals, Failure> {
+    let consumer = consumer(brokers)?;
+    let partitions = count_partitions(&consumer, topic)?;
+    let mut ends = Vec::new();
+    let mut assignment = TopicPartitionList::new();
+    for partition in 0..partitions {
+        let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
+        ends.push(high);
+        if low < high {
+            assignment.add_partition_offset(topic, partition, Offset::Offset(low))?;
+        }
+    }
+    let mut totals = Totals {
+        partitions,
+        messages: 0,
+    };
+    let mut unread = assignment.count();
+    consumer.assign(&assignment)?;
+    let mut heard = Instant::now();
+    while unread > 0 {
+        let message =
+            match consumer.poll(LOOK) {
+                Some(Ok(message)) => message,
+                // librdkafka looks for the broker again by itself.
+                Some(Err(error)) if heard.elapsed() < PATIENCE && is_passing(&error) => continue,
+                Some(Err(error)) => return Err(error.into()),
+                None if heard.elapsed() < PATIENCE => continue,
+                None => return Err(format!(
+                    "topic {topic}: no more messages for {PATIENCE:?}, {unread} partitions unread"
+                )
+                .into()),
+            };
+        heard = Instant::now();
+        let end = usize::try_from(message.partition())
+            .ok()
+            .and_then(|index| ends.get(index).copied());
+        let end = end.ok_or("a message of a partition that was not asked for")?;
+        if message.offset() < end {
+            take(&message)?;
+            totals.messages = totals.messages.saturating_add(1);
+        }
+        if message.offset() == end.saturating_sub(1) {
+            unread = unread.saturating_sub(1);
+        }
+    }
+    Ok(totals)
+}
+
+fn is_passing(error: &KafkaError) -> bool {
+    use rdkafka::error::RDKafkaErrorCode::{
+        AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve,
+    };
+    matches!(
+        error.rdkafka_error_code(),
+        Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut | Resolve)
+    )
+}
+
+fn consumer(brokers: &str) -> Result<BaseConsumer, Failure> {
+    // No group: partitions are assigned by hand and nothing is committed.
+    let consumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        .set("check.crcs", "true")
+        .set("fetch.wait.max.ms", "50")
+        .set("reconnect.backoff.max.ms", "500")
+        .create()?;
+    Ok(consumer)
+}
+
+fn count_partitions(consumer: &BaseConsumer, topic: &str) -> Result<i32, Failure> {
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    let found = found.ok_or_else(|| format!("no topic {topic}"))?;
+    if let Some(error) = found.error() {
+        return Err(format!("topic {topic}: {error:?}").into());
+    }
+    Ok(i32::try_from(found.partitions().len())?)
+}
