@@ -101,9 +101,10 @@ fn is_passing(error: &KafkaError) -> bool {
 }
 
 fn consumer(brokers: &str) -> Result<BaseConsumer, Failure> {
-    // No group: partitions are assigned by hand and nothing is committed.
+    // Partitions are assigned by hand and nothing is committed; librdkafka wants a group's name all the same.
     let consumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
+        .set("group.id", "wolff-end-to-end")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "error")

@@ -90,7 +90,7 @@ impl Lines {
         let length = match self.draw(10_000) {
             0..100 => return,
             100 => LONG_BYTES,
-            101..400 => 500 + self.draw(3_500),
+            101..=400 => 500 + self.draw(3_500),
             401..2_000 => 100 + self.draw(400),
             _ => 10 + self.draw(90),
         };
