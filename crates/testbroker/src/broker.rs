@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
@@ -14,6 +15,9 @@ use crate::shared::Shared;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
+
+/// How long to wait when a connection cannot be accepted.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
 
 /// The port of a broker that does not listen, or not yet. While it is bound nobody else gets it, and who connects is refused.
 #[derive(Debug)]
@@ -101,8 +105,8 @@ async fn accept(
                 }
                 Err(error) => {
                     tracing::warn!(%broker, %error, "connection not accepted");
-                    // Out of file descriptors, most likely: let others run, and close some.
-                    tokio::task::yield_now().await;
+                    // Out of file descriptors, most likely: until some are closed, trying again is of no use.
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
                 }
             },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}

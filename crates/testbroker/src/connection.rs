@@ -45,7 +45,7 @@ where
         }
         match reply {
             Reply::Nothing => {}
-            Reply::Frame(frame) => {
+            Reply::Frame { frame, mute } => {
                 for chunk in frame.iter() {
                     stream.write_all(chunk).await?;
                 }
@@ -53,6 +53,9 @@ where
                 shared.count(broker, |stats| {
                     *stats.responses.entry(api).or_default() += 1
                 });
+                if !mute.is_zero() {
+                    tokio::time::sleep(mute).await;
+                }
             }
             Reply::Close(bytes) => {
                 stream.write_all(&bytes).await?;

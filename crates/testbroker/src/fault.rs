@@ -41,6 +41,8 @@ pub(crate) enum Effect {
     Delay { duration: Duration, applied: bool },
     /// The same until the fault is removed.
     Hold { applied: bool },
+    /// It is answered, and the connection is not read for a while.
+    Throttle { duration: Duration },
     /// The connection is closed instead of an answer.
     Drop { applied: bool },
     /// The first half of the answer, then the connection is closed.
@@ -114,6 +116,13 @@ impl Fault {
     #[must_use]
     pub fn hold_answer() -> Self {
         Self::new(Effect::Hold { applied: true })
+    }
+
+    /// The request is applied and answered at once; then the broker does not read the connection for that long, as a quota
+    /// makes it (KIP-219). Responses of Produce, Fetch, Metadata and InitProducerId say so.
+    #[must_use]
+    pub fn throttle(duration: Duration) -> Self {
+        Self::new(Effect::Throttle { duration })
     }
 
     /// The connection is closed, the request not applied.
@@ -319,6 +328,20 @@ impl Script {
             partition: Some(partition),
         };
         self.find_error(|fault| fault.fits_target(&target))
+    }
+
+    /// How long the connection is not read after the answer.
+    pub(crate) fn throttle(&self) -> Duration {
+        let throttles = self.effects().filter_map(|(_, effect)| match effect {
+            Effect::Throttle { duration } => Some(*duration),
+            _ => None,
+        });
+        throttles.sum()
+    }
+
+    /// The same as responses tell it, in milliseconds.
+    pub(crate) fn throttle_ms(&self) -> i32 {
+        i32::try_from(self.throttle().as_millis()).unwrap_or(i32::MAX)
     }
 
     fn find_error(&self, fits: impl Fn(&Fault) -> bool) -> Option<(ErrorCode, bool)> {

@@ -40,7 +40,7 @@ pub(super) fn refuse_version(shared: &Shared, correlation_id: CorrelationId) -> 
         api_keys: has_hint.then(|| version(own)).into_iter().collect(),
         ..Default::default()
     };
-    encode_response(&response, 0, correlation_id).map_or_else(|_| Reply::hangup(), Reply::Frame)
+    encode_response(&response, 0, correlation_id).map_or_else(|_| Reply::hangup(), Reply::frame)
 }
 
 fn version((api_key, versions): (ApiKey, RangeInclusive<i16>)) -> ApiVersion {

@@ -75,6 +75,7 @@ struct Found {
 
 fn read(request: &FetchRequest, call: &Call<'_>) -> Found {
     let mut found = Found::default();
+    found.response.throttle_time_ms = call.script.throttle_ms();
     let model = call.shared.model();
     let max_bytes = usize::try_from(request.max_bytes)
         .unwrap_or(0)

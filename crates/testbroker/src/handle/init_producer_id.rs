@@ -21,6 +21,7 @@ impl Serve for InitProducerIdRequest {
                 ..Default::default()
             },
             None => InitProducerIdResponse {
+                throttle_time_ms: call.script.throttle_ms(),
                 producer_id: call.shared.change(|model| model.new_producer_id()),
                 producer_epoch: ProducerEpoch(0),
                 ..Default::default()

@@ -53,6 +53,7 @@ impl Serve for MetadataRequest {
                 ..Default::default()
             });
         let response = MetadataResponse {
+            throttle_time_ms: call.script.throttle_ms(),
             brokers: brokers.collect(),
             cluster_id: Some(model.cluster_id().clone()),
             controller_id: model.controller(),

@@ -36,7 +36,10 @@ impl Serve for ProduceRequest {
     }
 
     async fn serve(self, call: &Call<'_>) -> Served<ProduceResponse> {
-        let mut response = ProduceResponse::default();
+        let mut response = ProduceResponse {
+            throttle_time_ms: call.script.throttle_ms(),
+            ..Default::default()
+        };
         for data in self.topic_data {
             response
                 .responses

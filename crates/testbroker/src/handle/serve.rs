@@ -1,5 +1,8 @@
 //! What every API has in common: a request is decoded, meets its faults, is served, and its answer meets them too.
 
+use std::ops::ControlFlow;
+use std::time::Duration;
+
 use bytes::Bytes;
 use wolff_codec::ids::{BrokerId, CorrelationId};
 use wolff_codec::wire::Chunks;
@@ -44,8 +47,8 @@ pub(crate) enum Served<T> {
 /// What a connection does after a request.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// Sends a frame and goes on.
-    Frame(Chunks),
+    /// Sends a frame, and goes on after a while.
+    Frame { frame: Chunks, mute: Duration },
     /// Goes on.
     Nothing,
     /// Sends what there is and closes.
@@ -53,6 +56,14 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
+    /// Sends a frame and goes on.
+    pub(crate) fn frame(frame: Chunks) -> Self {
+        Self::Frame {
+            frame,
+            mute: Duration::ZERO,
+        }
+    }
+
     /// Closes without a word.
     pub(crate) fn hangup() -> Self {
         Self::Close(Bytes::new())
@@ -116,7 +127,7 @@ fn count_hits(shared: &Shared, script: &Script) {
 }
 
 /// Waits as long as the faults say, before the request is applied or after it; breaks if the connection is to be closed.
-async fn undergo(call: &Call<'_>, after_applying: bool) -> std::ops::ControlFlow<()> {
+async fn undergo(call: &Call<'_>, after_applying: bool) -> ControlFlow<()> {
     for (id, effect) in call.script.effects() {
         match effect {
             Effect::Delay { duration, applied } if *applied == after_applying => {
@@ -126,12 +137,12 @@ async fn undergo(call: &Call<'_>, after_applying: bool) -> std::ops::ControlFlow
                 call.shared.removal_of(id).await;
             }
             Effect::Drop { applied } if *applied == after_applying => {
-                return std::ops::ControlFlow::Break(());
+                return ControlFlow::Break(());
             }
             _ => {}
         }
     }
-    std::ops::ControlFlow::Continue(())
+    ControlFlow::Continue(())
 }
 
 /// The answer, as the faults leave it.
@@ -155,8 +166,12 @@ fn reply(
             _ => {}
         }
     }
-    match frame {
-        Some(frame) => Ok(Reply::Frame(frame)),
-        None => encode(correlation_id).map(Reply::Frame),
-    }
+    let frame = match frame {
+        Some(frame) => frame,
+        None => encode(correlation_id)?,
+    };
+    Ok(Reply::Frame {
+        frame,
+        mute: script.throttle(),
+    })
 }

@@ -180,3 +180,22 @@ async fn clearing_the_faults_frees_whom_they_hold() {
     assert!(client.receive().await.is_some());
     client.request(&MetadataRequest::default(), 9).await;
 }
+
+#[tokio::test]
+async fn a_throttled_connection_is_answered_at_once_and_read_later() {
+    let cluster = cluster().await;
+    let throttle = Duration::from_millis(30);
+    cluster.inject(Fault::throttle(throttle).api(ApiKey::PRODUCE));
+    let mut client = Client::connect(&cluster, 1).await;
+    let begin = Instant::now();
+    let response = client
+        .request(&produce_request("orders", 0, batch(&["a"])), 9)
+        .await;
+    assert_eq!(response.throttle_time_ms, 30);
+    assert_eq!(values(&cluster, "orders", 0), ["a"]);
+    let response = client
+        .request(&produce_request("orders", 0, batch(&["b"])), 9)
+        .await;
+    assert_eq!(response.throttle_time_ms, 0);
+    assert!(begin.elapsed() >= throttle);
+}
