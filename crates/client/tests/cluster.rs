@@ -68,7 +68,8 @@ fn produce(acks: i16, topic_id: TopicId, partition: PartitionId, value: &str) ->
 }
 
 fn offset(response: Result<ProduceResponse, RequestError>) -> Result<i64, ErrorCode> {
-    let answer = response.unwrap().responses[0].partition_responses[0].clone();
+    let topic = response.unwrap().responses.remove(0);
+    let answer = topic.partition_responses.first().unwrap();
     match answer.error_code {
         ErrorCode::NONE => Ok(answer.base_offset.0),
         code => Err(code),

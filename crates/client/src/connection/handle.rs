@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 use wolff_codec::{Request, UnsupportedApi, decode_response, encode_request};
@@ -242,10 +243,9 @@ impl WeakConnection {
         (!connection.is_closed()).then_some(connection)
     }
 
-    /// Whether the connection ended otherwise than by this side's will.
-    pub(crate) fn is_lost(&self) -> bool {
-        let failure = self.shared.failure();
-        failure.is_some_and(|failure| failure != ConnectionFailure::ClosedHere)
+    /// From when to when the connection lived, if it has ended otherwise than by this side's will.
+    pub(crate) fn lost_life(&self) -> Option<(Instant, Instant)> {
+        self.shared.lost_life()
     }
 
     /// Ends the connection, if somebody still uses it.

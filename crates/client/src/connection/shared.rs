@@ -48,6 +48,7 @@ pub(super) struct Shared {
     pub(super) address: Address,
     pub(super) versions: VersionRanges,
     pub(super) client_id: Option<Str>,
+    established_at: Instant,
     next_correlation_id: AtomicI32,
     state: Mutex<State>,
     /// Rung when `State::failure` is set.
@@ -62,6 +63,7 @@ struct State {
     task: Option<Waker>,
     /// Sticky: nothing is accepted any more, nobody waits any more.
     failure: Option<ConnectionFailure>,
+    ended_at: Option<Instant>,
     /// Nobody can submit any more: the connection ends when all answers are there.
     is_released: bool,
     is_room_wanted: bool,
@@ -86,11 +88,13 @@ impl Shared {
             address,
             versions,
             client_id,
+            established_at: now(),
             next_correlation_id: AtomicI32::new(1),
             state: Mutex::new(State {
                 pipeline: Pipeline::new(limits),
                 task: None,
                 failure: None,
+                ended_at: None,
                 is_released: false,
                 is_room_wanted: false,
             }),
@@ -160,6 +164,15 @@ impl Shared {
         self.state.lock().failure.clone()
     }
 
+    /// From when to when the connection lived, if it has ended otherwise than by this side's will.
+    pub(super) fn lost_life(&self) -> Option<(Instant, Instant)> {
+        let state = self.state.lock();
+        let failure = state.failure.as_ref()?;
+        let is_lost = *failure != ConnectionFailure::ClosedHere;
+        let ended_at = state.ended_at.filter(|_| is_lost)?;
+        Some((self.established_at, ended_at))
+    }
+
     /// Resolves when the connection has ended.
     pub(super) async fn wait_for_failure(&self) -> ConnectionFailure {
         loop {
@@ -181,6 +194,7 @@ impl Shared {
                 return;
             }
             state.failure = Some(failure.clone());
+            state.ended_at = Some(now());
             (state.pipeline.handle_failure(), state.task.take())
         };
         let cause = RequestCause::Connection(failure);
@@ -288,4 +302,9 @@ impl Shared {
     pub(super) fn handle_timeout(&self, now: Instant) -> Option<ConnectionFailure> {
         self.state.lock().pipeline.handle_timeout(now)
     }
+}
+
+/// The runtime's clock, which tests can stop.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Sleep;
 use wolff_codec::{FrameSplitter, response_correlation_id};
 
-use super::shared::{Shared, Turn};
+use super::shared::{Shared, Turn, now};
 use crate::error::{ConnectionFailure, ProtocolViolation};
 use crate::transport::BoxStream;
 
@@ -215,11 +215,6 @@ impl Drop for TellWhenDropped {
     fn drop(&mut self) {
         self.0.fail(ConnectionFailure::RuntimeEnded);
     }
-}
-
-/// The runtime's clock, which tests can stop.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 /// Takes `count` bytes away at the front.

@@ -12,6 +12,8 @@ use parking_lot::Mutex;
 use wolff_codec::{BrokerId, PartitionId, Str};
 
 use super::attempt::{Attempt, Running};
+use super::passage::Passage;
+use crate::backoff::BackoffPolicy;
 use crate::connection::{Connection, Settings, WeakConnection, establish};
 use crate::endpoint::Address;
 use crate::error::{HostError, HostReason};
@@ -47,6 +49,7 @@ struct State {
     is_closed: bool,
     metadata: MetadataSlot,
     leaders: HashMap<Purpose, Slot>,
+    passages: HashMap<Address, Arc<Passage>>,
     /// With so many slots, those that nobody uses are thrown away.
     sweep_at: usize,
     random: Random,
@@ -56,21 +59,29 @@ struct State {
 pub(super) struct Connections {
     settings: Settings,
     bootstrap: Vec<Address>,
+    backoff: BackoffPolicy,
     state: Mutex<State>,
 }
 
 impl Connections {
-    pub(super) fn new(settings: Settings, bootstrap: Vec<Address>, random: Random) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        bootstrap: Vec<Address>,
+        backoff: BackoffPolicy,
+        random: Random,
+    ) -> Self {
         let state = State {
             is_closed: false,
             metadata: MetadataSlot::default(),
             leaders: HashMap::new(),
+            passages: HashMap::new(),
             sweep_at: 64,
             random,
         };
         Self {
             settings,
             bootstrap,
+            backoff,
             state: Mutex::new(state),
         }
     }
@@ -174,7 +185,7 @@ impl Connections {
         address: Address,
         running: Running<Connection, HostError>,
     ) {
-        let mut outcome = establish(&self.settings, &address).await;
+        let mut outcome = self.establish_leader(&address).await;
         {
             let mut state = self.state.lock();
             if state.is_closed {
@@ -194,20 +205,54 @@ impl Connections {
         running.finish(&outcome);
     }
 
+    /// Connects when it is the turn of this attempt.
+    async fn establish_leader(&self, address: &Address) -> Result<Connection, HostError> {
+        let entered = self.passage(address).enter().await;
+        let told = |reason| HostError {
+            host: address.clone(),
+            reason,
+        };
+        let pass = entered.map_err(told)?;
+        let outcome = establish(&self.settings, address).await;
+        pass.tell(outcome.as_ref().map_err(|error| &error.reason));
+        outcome
+    }
+
+    fn passage(&self, address: &Address) -> Arc<Passage> {
+        let State {
+            passages, random, ..
+        } = &mut *self.state.lock();
+        let passage = passages.entry(address.clone()).or_insert_with(|| {
+            let random = Random::from_seed(random.next());
+            Arc::new(Passage::new(self.backoff, random))
+        });
+        Arc::clone(passage)
+    }
+
     /// Whether the connection for `purpose` was lost since the last time this was asked.
     pub(super) fn take_lost(&self, purpose: &Purpose) -> bool {
-        let mut state = self.state.lock();
-        let Some(slot) = state.leaders.get_mut(purpose) else {
-            return false;
-        };
-        let is_lost = slot
-            .connection
-            .as_ref()
-            .is_some_and(WeakConnection::is_lost);
-        if is_lost {
+        let (life, passage) = {
+            let mut state = self.state.lock();
+            let State {
+                leaders, passages, ..
+            } = &mut *state;
+            let Some(slot) = leaders.get_mut(purpose) else {
+                return false;
+            };
+            let Some(life) = slot.connection.as_ref().and_then(WeakConnection::lost_life) else {
+                return false;
+            };
             slot.connection = None;
+            let passage = slot
+                .address
+                .as_ref()
+                .and_then(|address| passages.get(address));
+            (life, passage.cloned())
+        };
+        if let Some(passage) = passage {
+            passage.handle_lost(life.0, life.1);
         }
-        is_lost
+        true
     }
 
     /// Tries every bootstrap endpoint by itself, all at the same time.
@@ -272,9 +317,12 @@ impl State {
             return;
         }
         self.leaders.retain(|_, slot| {
-            let is_used = |weak: &WeakConnection| weak.upgrade().is_some() || weak.is_lost();
+            let is_used =
+                |weak: &WeakConnection| weak.upgrade().is_some() || weak.lost_life().is_some();
             slot.attempt.is_some() || slot.connection.as_ref().is_some_and(is_used)
         });
+        self.passages
+            .retain(|_, passage| Arc::strong_count(passage) > 1 || !passage.is_idle());
         self.sweep_at = self.leaders.len().saturating_mul(2).max(64);
     }
 }

@@ -37,7 +37,9 @@ pub(crate) struct Manager {
 
 impl Manager {
     pub(crate) fn new(config: &ClientConfig, settings: Settings, bootstrap: Vec<Address>) -> Self {
-        let connections = Connections::new(settings, bootstrap, Random::from_process());
+        let backoff = config.reconnect_backoff;
+        let random = Random::from_process();
+        let connections = Connections::new(settings, bootstrap, backoff, random);
         let connections = Arc::new(connections);
         let questions = Questions::new(config, Arc::clone(&connections), Random::from_process());
         Self {

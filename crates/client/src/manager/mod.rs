@@ -7,6 +7,9 @@ mod questions;
 mod connections;
 
 mod attempt;
+mod passage;
+
+mod gate;
 
 pub use self::leaders::LeaderConnection;
 pub(crate) use self::leaders::Manager;
