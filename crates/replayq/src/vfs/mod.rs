@@ -1,5 +1,8 @@
 //! The seam to the file system: everything that the queue does to the world goes through [`Vfs`], so that a test can crash it at any operation.
 
+#[cfg(any(test, feature = "simulation"))]
+pub mod sim;
+
 mod os;
 
 use std::fmt;

@@ -1,0 +1,27 @@
+//! Calls that fail on purpose.
+
+/// What a call does instead of its work.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum FaultKind {
+    /// It answers with this system error, having done nothing. A sync that fails so loses what it should have synced: later syncs succeed without it.
+    Error(i32),
+    /// A read or write does half of what it was asked to; other calls do their work.
+    Short,
+}
+
+/// A fault and when it happens.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub struct Fault {
+    /// The number of the call; the first is 0.
+    pub call: u64,
+    /// It happens to all later calls too.
+    pub for_ever: bool,
+    /// What happens.
+    pub kind: FaultKind,
+}
+
+impl Fault {
+    pub(super) fn strikes(&self, call: u64) -> bool {
+        call == self.call || self.for_ever && call > self.call
+    }
+}
