@@ -27,7 +27,7 @@ pub(crate) struct ProduceArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) queue_dir: Option<PathBuf>,
     /// Whose acknowledgement makes a record delivered: all in-sync replicas, the leader alone, or nobody's.
-    #[arg(long, value_enum, default_value_t = Acks::All)]
+    #[arg(long, value_enum, default_value_t = Acks::All, allow_hyphen_values = true)]
     pub(crate) acks: Acks,
     /// How batches are compressed on their way.
     #[arg(long, value_enum, default_value_t = CompressionName::None)]
@@ -37,11 +37,12 @@ pub(crate) struct ProduceArgs {
     #[arg(
         long,
         value_name = "murmur2|random|roundrobin|N",
-        default_value = "murmur2"
+        default_value = "murmur2",
+        allow_hyphen_values = true
     )]
     pub(crate) partitioner: PartitionerName,
     /// What separates key and value in a line; \t is a tab. A line without it has no key.
-    #[arg(long, value_name = "STR")]
+    #[arg(long, value_name = "STR", allow_hyphen_values = true)]
     pub(crate) key_delimiter: Option<Delimiter>,
     /// What a line is: the value itself, or a JSON object.
     #[arg(long, value_enum, default_value_t = Format::Lines)]
@@ -54,7 +55,7 @@ pub(crate) struct ProduceArgs {
     pub(crate) max_batch_bytes: u32,
     /// How long to wait for acknowledgements after the end of the input, seconds. Default: until Ctrl-C on a
     /// terminal, 300 otherwise.
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_hyphen_values = true)]
     pub(crate) drain_timeout: Option<Seconds>,
     /// Append to this file how many records of this run's input are on disk for sure, each time that it is more of
     /// them: the first N records survive this process.

@@ -12,8 +12,8 @@ use crate::table::Table;
 /// Counted facts.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
-    /// Records that were produced.
-    records: u64,
+    /// Records that were to be produced.
+    produced: u64,
     /// Records in the topic when the broker was killed.
     in_topic_at_outage: u64,
     /// Records that were reported to be on disk when the producer was killed.
@@ -42,7 +42,7 @@ impl Report {
 
     /// Takes what is in the topic at the end.
     pub(super) fn take(&mut self, tally: &Tally, records: u64, elapsed: Duration) {
-        self.records = records;
+        self.produced = records;
         self.missing = tally.missing_of(records);
         self.total = tally.total();
         self.seconds = (elapsed.as_secs_f64() * 10.0).round() / 10.0;
@@ -93,7 +93,7 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{} records produced, {} missing, {} altered, {} out of order; {} s",
-            HumanCount(self.records),
+            HumanCount(self.produced),
             HumanCount(self.missing),
             HumanCount(self.total.altered),
             HumanCount(self.total.out_of_order),

@@ -1,0 +1,23 @@
+//! The binary as a shell meets it: flags, files, pipes, signals, exit codes. The broker is the embedded one.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests"
+)]
+
+mod bad_input;
+#[cfg(unix)]
+mod bad_queue;
+mod brokers;
+mod crash;
+mod demo;
+mod formats;
+mod outage;
+mod produce;
+mod topics;
+mod usage;
+
+mod support;
