@@ -1,5 +1,7 @@
 //! Messages: decoding the responses a producer gets and encoding the request it sends, against the `kafka-protocol` crate.
 
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run must end")]
+
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, criterion_group};
 use kafka_protocol::messages as peer;

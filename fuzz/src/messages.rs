@@ -123,7 +123,5 @@ fn comes_back<M: PartialEq + std::fmt::Debug>(
     let mut out = Writer::new();
     encode(&message, &mut out).expect("what was decoded can be encoded");
     let encoded = out.finish();
-    // Booleans, lengths with needless bytes and tagged fields at their default may shrink; nothing grows.
-    assert!(encoded.len() <= body.len());
     assert_eq!(decode(&encoded.to_bytes()), Ok(message));
 }

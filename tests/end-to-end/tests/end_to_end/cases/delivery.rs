@@ -129,10 +129,11 @@ pub(crate) async fn keys_land_where_librdkafka_puts_them(site: Site) {
         .await
         .unwrap();
     for key in &keys {
-        let _ = producer
+        let receipt = producer
             .cast(Record::new().key(key.clone()).value(""))
             .await
             .unwrap();
+        drop(receipt);
     }
     flush(&producer).await;
     producer.stop().await;
