@@ -119,7 +119,7 @@ impl Gate {
     pub(super) fn handle_lost(&mut self, since: Instant, until: Instant, random: u64) {
         let is_short_lived = until.saturating_duration_since(since) < SHORT_LIVED;
         // Connections that were open side by side break side by side, which is one trouble.
-        let is_known = self.last_trouble.is_some_and(|last| since <= last);
+        let is_known = self.last_trouble.is_some_and(|last| since < last);
         if is_short_lived && !is_known {
             self.pause(until, random);
         }
