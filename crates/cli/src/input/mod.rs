@@ -12,4 +12,4 @@ mod source;
 pub(crate) use json::JsonRecord;
 pub(crate) use lines::{LineRecord, lines};
 pub(crate) use reader::{Input, MAX_LINE_BYTES, Piece};
-pub(crate) use source::{Source, waits_for_typing};
+pub(crate) use source::{Source, close_stdin, waits_for_typing};

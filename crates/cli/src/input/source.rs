@@ -80,6 +80,19 @@ pub(crate) fn waits_for_typing(sources: &[Source]) -> bool {
     sources.contains(&Source::Stdin) && io::stdin().is_terminal()
 }
 
+/// Lets go of stdin, so that whoever writes to it learns at once that nothing more is read.
+pub(crate) fn close_stdin() {
+    #[cfg(unix)]
+    {
+        let replaced =
+            File::open("/dev/null").and_then(|null| Ok(rustix::stdio::dup2_stdin(null)?));
+        if let Err(error) = replaced {
+            // The writer learns it when this process ends.
+            tracing::debug!(%error, "stdin stays open");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

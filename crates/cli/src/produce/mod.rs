@@ -20,7 +20,7 @@ use std::time::Instant;
 use crate::args::{Format, ProduceArgs};
 use crate::console;
 use crate::exit::{Exit, Failure};
-use crate::input::{Input, Source, waits_for_typing};
+use crate::input::{Input, Source, close_stdin, waits_for_typing};
 use crate::stop::Stop;
 
 use accepted_log::AcceptedLog;
@@ -55,6 +55,7 @@ pub(crate) async fn run(args: &ProduceArgs, stop: &Stop) -> Result<Exit, Failure
         Ok(mut input) => feed.run(&mut input, stop).await,
         Err(error) => EndOfInput::Broken(format!("cannot start the reading thread: {error}")),
     };
+    close_stdin();
     progress.draining();
     let drained = drain::drain(&producer, args, &end, stop).await;
     if let Some(log) = log {

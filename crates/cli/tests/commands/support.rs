@@ -18,6 +18,17 @@ pub(crate) const TOPIC: &str = "lines";
 /// When something takes longer than this it hangs.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Says that a test is skipped, and why, on standard error and in the file that `WOLFF_SKIPS` names.
+pub(crate) fn tell_skipped(test: &str, reason: &str) {
+    let line = format!("{test}: {reason}\n");
+    // Not with `eprintln`, which is silent in a test that passes.
+    let _closed = std::io::stderr().write_all(format!("skipped: {line}").as_bytes());
+    if let Some(path) = std::env::var_os("WOLFF_SKIPS") {
+        let file = fs::OpenOptions::new().append(true).create(true).open(path);
+        file.unwrap().write_all(line.as_bytes()).unwrap();
+    }
+}
+
 /// A broker with the topic [`TOPIC`].
 pub(crate) async fn cluster(partitions: i32) -> Cluster {
     Cluster::builder()
@@ -261,6 +272,34 @@ pub(crate) fn numbered(count: usize) -> String {
         .collect()
 }
 
+/// Asserts that of numbered lines all that were reported as stored have arrived, first appearances in order; of what came in
+/// while the queue stored nothing there may be holes. Returns how often a line came again.
+#[track_caller]
+pub(crate) fn assert_reported(values: &[Vec<u8>], reported: u64) -> usize {
+    let mut first_appearances: Vec<u64> = Vec::new();
+    let mut repeated = 0;
+    for number in values.iter().map(|value| number(value)) {
+        if first_appearances.last().is_none_or(|last| number > *last) {
+            first_appearances.push(number);
+        } else {
+            assert!(
+                first_appearances.binary_search(&number).is_ok(),
+                "{number} too late"
+            );
+            repeated += 1;
+        }
+    }
+    let expected: Vec<u64> = (0..reported).collect();
+    assert!(first_appearances.starts_with(&expected), "{reported}");
+    repeated
+}
+
+/// The number of a numbered line.
+fn number(value: &[u8]) -> u64 {
+    let text = std::str::from_utf8(value).unwrap();
+    text.strip_prefix("line ").unwrap().parse().unwrap()
+}
+
 /// Asserts that all numbered lines have arrived in one partition, first appearances in order. Returns how often a line came
 /// again.
 #[track_caller]
@@ -268,8 +307,7 @@ pub(crate) fn assert_numbered(values: &[Vec<u8>], at_least: usize) -> usize {
     let mut next = 0;
     let mut repeated = 0;
     for value in values {
-        let text = std::str::from_utf8(value).unwrap();
-        let number: usize = text.strip_prefix("line ").unwrap().parse().unwrap();
+        let number = number(value) as usize;
         assert!(number <= next, "{number} before {next}");
         if number == next {
             next += 1
