@@ -89,20 +89,32 @@ impl Disk {
         record: &LeaseRecord,
     ) -> Result<Home, LeaseError> {
         let mut writer = self.writer.lock();
+        if ledger.lock().is_closed {
+            return Err(LeaseError::Closed);
+        }
+        self.write_lease_entry(&mut writer, ledger, record)
+    }
+
+    pub(crate) fn write_lease_entry(
+        &self,
+        writer: &mut Writer,
+        ledger: &Mutex<Ledger>,
+        record: &LeaseRecord,
+    ) -> Result<Home, LeaseError> {
         let bytes = entry::entry_bytes(24_u64.saturating_add(field::wide(record.tag.len())));
-        self.make_room(&mut writer, ledger, bytes)?;
+        self.make_room(writer, ledger, bytes)?;
         let last_id = ledger.lock().next_id;
         let written = match writer.write([].iter(), last_id, Some(record)) {
             Ok(written) => written,
             Err(failure) => {
-                self.take_back(&mut writer, ledger, &failure, None);
+                self.take_back(writer, ledger, &failure);
                 return Err(failure.cause.into());
             }
         };
         if self.settings.is_synced
             && let Err(failure) = writer.sync()
         {
-            self.distrust(&mut writer, ledger);
+            self.distrust(writer, ledger);
             return Err(failure.into());
         }
         let mut ledger = ledger.lock();
@@ -122,7 +134,17 @@ impl Disk {
         mut calls: &[CallRef<'_>],
     ) -> Vec<Appended> {
         let mut answers = Vec::with_capacity(calls.len());
+        if ledger.lock().is_closed {
+            // Whoever closed the queue has let go of the directory: another may be in it.
+            return calls.iter().map(|_| Err(AppendError::Closed)).collect();
+        }
         while let Some(first) = calls.first() {
+            if let Some(answer) = self.append_to_memory(writer, ledger, first.payloads, first.lease)
+            {
+                answers.push(answer);
+                calls = calls.get(1..).unwrap_or(&[]);
+                continue;
+            }
             let mut bytes = first.entry_bytes();
             if let Err(failure) = self.make_room(writer, ledger, bytes) {
                 answers.push(Err(AppendError::NotAppended(failure)));
@@ -214,7 +236,7 @@ impl Disk {
         let mut failure = None;
         for _ in 0..TRIES {
             if writer.segment().is_none()
-                && let Err(cause) = self.open_segment(writer, ledger)
+                && let Err(cause) = self.open_next_segment(writer, ledger)
             {
                 failure.get_or_insert(cause);
                 break;
@@ -222,8 +244,7 @@ impl Disk {
             let written = match writer.write(payloads(), first_id, record) {
                 Ok(written) => written,
                 Err(error) => {
-                    let is_undone =
-                        self.take_back(writer, ledger, &error, Some((first_id, last_id)));
+                    let is_undone = self.take_back(writer, ledger, &error);
                     return Err(if is_undone && failure.is_none() {
                         AppendError::NotAppended(error.cause)
                     } else {
@@ -266,22 +287,33 @@ impl Disk {
         if full.is_some() {
             self.close_segment(writer, ledger);
         }
-        self.open_segment(writer, ledger)
+        self.open_next_segment(writer, ledger)
     }
 
-    fn open_segment(&self, writer: &mut Writer, ledger: &Mutex<Ledger>) -> Result<(), IoFailure> {
-        let (key, previous_id, spare) = {
+    fn open_next_segment(
+        &self,
+        writer: &mut Writer,
+        ledger: &Mutex<Ledger>,
+    ) -> Result<(), IoFailure> {
+        let next_id = ledger.lock().next_id;
+        self.open_segment(writer, ledger, next_id)
+    }
+
+    pub(crate) fn open_segment(
+        &self,
+        writer: &mut Writer,
+        ledger: &Mutex<Ledger>,
+        first_id: u64,
+    ) -> Result<(), IoFailure> {
+        let previous_id = first_id.saturating_sub(1);
+        let (key, spare) = {
             let mut ledger = ledger.lock();
             let key = SegmentKey {
-                first_id: ledger.next_id,
+                first_id,
                 generation: ledger.next_generation,
             };
             ledger.next_generation = ledger.next_generation.saturating_add(1);
-            (
-                key,
-                ledger.next_id.saturating_sub(1),
-                ledger.segments.take_spare(),
-            )
+            (key, ledger.segments.take_spare())
         };
         let opened = match writer.open_segment(key, previous_id, spare.map(|(spare, _)| spare)) {
             Err(_) if spare.is_some() => {
@@ -305,10 +337,11 @@ impl Disk {
             let leases = ledger
                 .leases
                 .iter()
-                .filter_map(|(_, lease)| match lease.home {
-                    Some(Home::Entry {
+                .flat_map(|(_, lease)| &lease.homes)
+                .filter_map(|home| match home {
+                    Home::Entry {
                         segment, position, ..
-                    }) if segment == key => Some(position),
+                    } if *segment == key => Some(*position),
                     _ => None,
                 });
             let leases = leases.collect();
@@ -336,7 +369,6 @@ impl Disk {
         writer: &mut Writer,
         ledger: &Mutex<Ledger>,
         failure: &WriteFailure,
-        _ids: Option<(u64, u64)>,
     ) -> bool {
         if failure.is_undone {
             if let Some((key, bytes)) = writer.file_bytes() {
@@ -451,6 +483,7 @@ fn publish(
                     position,
                     id,
                 });
+                ledger.read_through = id.saturating_sub(1);
             }
             position = position.saturating_add(bytes);
             id = id.saturating_add(1);
@@ -477,7 +510,7 @@ fn publish(
     if let Some(NewLease { record, older }) = lease {
         let home = note_lease(ledger, written, &record, id.saturating_sub(1));
         let items = older.into_iter().chain(leased).collect();
-        let lease = ledger.open_lease(record.items, Some(items), Some(record.tag), Some(home));
+        let lease = ledger.open_lease(record.items, Some(items), Some(record.tag), vec![home]);
         if let Some(Ok((_, id))) = answers.first_mut() {
             *id = Some(lease);
         }

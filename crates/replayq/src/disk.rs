@@ -14,7 +14,7 @@ use crate::error::{
 };
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::leases::Home;
-use crate::ledger::Ledger;
+use crate::ledger::{Lease, Ledger};
 use crate::limits::PopLimits;
 use crate::reader::Reader;
 use crate::segment::key::SegmentKey;
@@ -53,6 +53,24 @@ pub(crate) struct Settings {
     /// Everything is synced before it counts.
     pub(crate) is_synced: bool,
     pub(crate) max_delay: std::time::Duration,
+    /// Items stay in memory while they are few.
+    pub(crate) offload: Option<Offload>,
+}
+
+/// What becomes of the items in memory at a clean close.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Offload {
+    Written,
+    Lost,
+}
+
+/// So many ids are taken by a commit beyond those in use, where items have ids without being in files. A crash leaves them unused for ever.
+const RESERVED_IDS: u64 = 1 << 32;
+
+impl Settings {
+    fn reserve(&self) -> u64 {
+        self.offload.map_or(0, |_| RESERVED_IDS)
+    }
 }
 
 /// The control file, and which state of the ledger it shows.
@@ -60,29 +78,34 @@ pub(crate) struct Settings {
 pub(crate) struct ControlState {
     pub(crate) file: Control,
     pub(crate) written_version: u64,
+    /// The directory may be somebody else's by now.
+    pub(crate) is_closed: bool,
 }
 
 impl Disk {
-    /// Takes from the front, reading where what is in memory does not do. After a failed read it is what there was before, if anything.
+    /// Takes from the front, reading where what is in memory does not do, and leases what was taken. After a failed read it is what there was before, if anything.
     pub(crate) fn take(
         &self,
         ledger: &Mutex<Ledger>,
-        taker: &mut Taker<'_>,
-    ) -> Result<(), ReadError> {
+        mut taker: Taker<'_>,
+    ) -> Result<Option<Lease>, ReadError> {
         let mut reader = self.reader.lock();
         loop {
             {
+                // Leased under the same lock as taken: who pops at the same time must see where not to reach over.
                 let mut ledger = ledger.lock();
                 if ledger.is_closed {
                     return Err(ReadError::Closed);
                 }
-                if ledger.take(taker) {
-                    return Ok(());
+                if ledger.take(&mut taker) {
+                    return Ok(ledger.lease_taken(taker.into_items()));
                 }
             }
             match reader.fill(ledger) {
                 Ok(()) => {}
-                Err(_) if taker.last().is_some() => return Ok(()),
+                Err(_) if taker.last().is_some() => {
+                    return Ok(ledger.lock().lease_taken(taker.into_items()));
+                }
                 Err(failure) => return Err(failure.into()),
             }
         }
@@ -142,8 +165,15 @@ impl Disk {
         let leaving = {
             let mut control = self.control.lock();
             let mut result = Ok(());
+            if control.is_closed {
+                return if control.written_version < version {
+                    Err(AckError::Closed)
+                } else {
+                    Ok(())
+                };
+            }
             if control.written_version < version {
-                result = self.write_commit(&mut control, ledger);
+                result = self.write_commit(&mut control, ledger, self.settings.reserve());
             }
             if result.is_ok() {
                 for home in covered {
@@ -165,16 +195,19 @@ impl Disk {
         &self,
         control: &mut ControlState,
         ledger: &Mutex<Ledger>,
+        reserve: u64,
     ) -> Result<(), AckError> {
-        let (version, done, stretches) = {
+        let (version, reserved_id, done, stretches) = {
             let ledger = ledger.lock();
+            let next_id = ledger.next_id.saturating_add(reserve);
             control.file.encode_commit(
                 &ledger.acks,
-                [ledger.next_id, ledger.next_generation],
+                [next_id, ledger.next_generation],
                 &ledger.commit_tag,
             );
             (
                 ledger.version,
+                next_id,
                 if ledger.segments.has_done() {
                     ledger.segments.done()
                 } else {
@@ -188,11 +221,12 @@ impl Disk {
             CommitWriteError::TooLarge => AckError::TooManyStretches { stretches },
         })?;
         control.written_version = version;
+        let mut ledger = ledger.lock();
+        if self.settings.offload.is_some() {
+            ledger.reserved_id = reserved_id;
+        }
         if !done.is_empty() {
-            ledger
-                .lock()
-                .segments
-                .retire(&done, control.file.sequence());
+            ledger.segments.retire(&done, control.file.sequence());
         }
         Ok(())
     }
@@ -248,6 +282,9 @@ impl Disk {
     ) -> Result<Home, LeaseError> {
         let slot = {
             let mut control = self.control.lock();
+            if control.is_closed {
+                return Err(LeaseError::Closed);
+            }
             if !control.file.has_free_slot()
                 && control.file.has_covered_slot()
                 && self.settings.is_synced
@@ -258,7 +295,7 @@ impl Disk {
             if let (Some(slot), true) = (slot, self.settings.is_synced)
                 && let Err(failure) = control.file.sync()
             {
-                let _ = control.file.empty_lease(slot);
+                control.file.drop_lease(slot);
                 return Err(failure.into());
             }
             slot
@@ -269,15 +306,43 @@ impl Disk {
         }
     }
 
-    /// The lease's record says nothing any more from here on.
-    pub(crate) fn void_lease(&self, ledger: &Mutex<Ledger>, home: Home) -> Result<(), IoFailure> {
+    /// Voids all records of a lease.
+    pub(crate) fn void_leases(
+        &self,
+        ledger: &Mutex<Ledger>,
+        id: LeaseId,
+        homes: &[Home],
+    ) -> Result<(), AckError> {
+        for home in homes {
+            self.void_lease(ledger, *home)
+                .map_err(|error| match error {
+                    LeaseError::Io(failure) => AckError::NotDurable(failure),
+                    _ => AckError::Closed,
+                })?;
+            // Its place may be another's from now on, whatever else fails.
+            ledger.lock().leases.update(id, |lease| {
+                lease.homes.retain(|other| other != home);
+            });
+        }
+        if self.settings.is_synced {
+            self.control
+                .lock()
+                .file
+                .sync()
+                .map_err(AckError::NotDurable)?;
+        }
+        Ok(())
+    }
+
+    /// Overwrites a lease record, so that it says nothing any more. In a slot that is not durable before the next sync of the control file.
+    pub(crate) fn void_lease(&self, ledger: &Mutex<Ledger>, home: Home) -> Result<(), LeaseError> {
         match home {
             Home::Slot(slot) => {
                 let mut control = self.control.lock();
-                control.file.empty_lease(slot)?;
-                if self.settings.is_synced {
-                    control.file.sync()?;
+                if control.is_closed {
+                    return Err(LeaseError::Closed);
                 }
+                control.file.empty_lease(slot)?;
             }
             Home::Entry {
                 segment,
@@ -285,9 +350,11 @@ impl Disk {
                 payload_bytes,
                 id,
             } => {
-                self.writer
-                    .lock()
-                    .void_lease(segment, position, payload_bytes, id)?;
+                let writer = self.writer.lock();
+                if ledger.lock().is_closed {
+                    return Err(LeaseError::Closed);
+                }
+                writer.void_lease(segment, position, payload_bytes, id)?;
                 self.unpin(ledger, segment);
             }
         }
@@ -347,10 +414,15 @@ impl Disk {
 
     /// Writes the last commit, twice, and lets go of the lock.
     pub(crate) fn close(&self, ledger: &Mutex<Ledger>) -> Result<(), AckError> {
-        let _writer = self.writer.lock();
+        let mut writer = self.writer.lock();
+        let written = match self.settings.offload {
+            Some(Offload::Written) => self.write_down(&mut writer, ledger),
+            _ => Ok(()),
+        };
         let mut control = self.control.lock();
-        let result = self
-            .write_commit(&mut control, ledger)
+        control.is_closed = true;
+        let committed = self
+            .write_commit(&mut control, ledger, 0)
             .and_then(|()| control.file.repeat_commit().map_err(AckError::NotDurable))
             .and_then(|()| {
                 if self.settings.is_synced {
@@ -360,28 +432,17 @@ impl Disk {
                 }
             });
         *self.lock.lock() = None;
-        result
+        written.and(committed)
     }
 
     /// Removes all files of the queue, then the directory if nothing else is in it.
     pub(crate) fn purge(&self) -> Result<(), IoFailure> {
         let _writer = self.writer.lock();
+        self.control.lock().is_closed = true;
         let Some(lock) = self.lock.lock().take() else {
             return Ok(());
         };
-        for entry in self
-            .vfs
-            .list(&self.directory)
-            .context("list", &self.directory)?
-        {
-            let is_own = entry.name.split('.').next().is_some_and(|stem| {
-                stem == "control" || SegmentKey::parse(&format!("{stem}.segment")).is_some()
-            });
-            if is_own {
-                let path = self.directory.join(&entry.name);
-                self.vfs.remove(&path).context("remove", &path)?;
-            }
-        }
+        remove_files(&*self.vfs, &self.directory)?;
         let path = self.directory.join(LOCK_NAME);
         self.vfs.remove(&path).context("remove", &path)?;
         drop(lock);
@@ -396,12 +457,32 @@ impl Disk {
         self.sync_segments(ledger)?;
         let version = ledger.lock().version;
         self.commit(ledger, version, &[]).map_err(into_flush)?;
-        self.control.lock().file.sync()?;
+        {
+            let mut control = self.control.lock();
+            if control.is_closed {
+                return Err(FlushError::Closed);
+            }
+            control.file.sync()?;
+        }
         self.vfs
             .sync_directory(&self.directory)
             .context("sync", &self.directory)?;
         Ok(())
     }
+}
+
+/// Removes all files of the queue in the directory but the lock.
+pub(crate) fn remove_files(vfs: &dyn Vfs, directory: &Path) -> Result<(), IoFailure> {
+    for entry in vfs.list(directory).context("list", directory)? {
+        let is_own = entry.name.split('.').next().is_some_and(|stem| {
+            stem == "control" || SegmentKey::parse(&format!("{stem}.segment")).is_some()
+        });
+        if is_own {
+            let path = directory.join(&entry.name);
+            vfs.remove(&path).context("remove", &path)?;
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn into_flush(error: AckError) -> FlushError {

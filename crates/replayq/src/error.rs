@@ -239,6 +239,9 @@ pub enum AckError {
         /// The lease of the call.
         lease: LeaseId,
     },
+    /// The items of a lease of an earlier life could not be looked at. Nothing was acked or released.
+    #[error("nothing was acked or released: {0}")]
+    NotRead(#[source] IoFailure),
     /// The ack counts in this life of the queue, but could not be written: after a crash the items come back, unless a later ack or flush succeeds first.
     #[error("the ack is not durable yet: {0}")]
     NotDurable(#[source] IoFailure),

@@ -38,7 +38,8 @@ pub(crate) struct OpenLease {
     pub(crate) open_items: u64,
     pub(crate) open_bytes: u64,
     pub(crate) tag: Option<Bytes>,
-    pub(crate) home: Option<Home>,
+    /// Where its records lie: the newest, and older ones that could not be voided.
+    pub(crate) homes: Vec<Home>,
 }
 
 /// All open leases.

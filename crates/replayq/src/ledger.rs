@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::acks::Acks;
 use crate::backlog::{Backlog, Item};
+use crate::control::lease::LeaseRecord;
 use crate::damage::Damage;
 use crate::error::{AckError, AppendError, LeaseError};
 use crate::ids::{ItemId, ItemRange, LeaseId};
@@ -26,6 +27,17 @@ pub struct Lease {
     pub tag: Option<Bytes>,
 }
 
+/// What giving up a lease came to.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Released {
+    /// Its items wait again.
+    Done,
+    /// There is no such lease.
+    Unknown,
+    /// Its items must be brought into memory first, and put into the lease.
+    NeedsItems(ItemRange),
+}
+
 /// Where an item lies on disk.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) struct Place {
@@ -40,6 +52,8 @@ pub(crate) struct Ledger {
     pub(crate) backlog: Backlog,
     /// Where the first item lies that is on disk only; none while the reader is on its way, or has nothing to read.
     pub(crate) unread_from: Option<Place>,
+    /// The reader has passed the items up to this id: those that wait are in memory.
+    pub(crate) read_through: u64,
     pub(crate) leases: Leases,
     pub(crate) acks: Acks,
     pub(crate) segments: Segments,
@@ -51,6 +65,10 @@ pub(crate) struct Ledger {
     pub(crate) version: u64,
     /// Items that are in no file, where there are files.
     pub(crate) in_memory_only: RangeSet,
+    /// Appended items go to disk although there is room in memory: older ones wait there.
+    pub(crate) is_spilling: bool,
+    /// Ids from here on need a commit before they are used.
+    pub(crate) reserved_id: u64,
     pub(crate) damage: Vec<Damage>,
     pub(crate) damage_count: u64,
     pub(crate) is_closed: bool,
@@ -74,6 +92,7 @@ impl Ledger {
         Self {
             backlog: Backlog::default(),
             unread_from: None,
+            read_through: 0,
             leases: Leases::default(),
             acks: Acks::default(),
             segments: Segments::default(),
@@ -83,6 +102,8 @@ impl Ledger {
             commit_tag: Bytes::new(),
             version: 0,
             in_memory_only: RangeSet::default(),
+            is_spilling: false,
+            reserved_id: u64::MAX,
             damage: Vec::new(),
             damage_count: 0,
             is_closed: false,
@@ -107,15 +128,7 @@ impl Ledger {
     /// Moves items from the front to the taker, as far as they are in memory and the limits let them. Whether the taker is done.
     pub(crate) fn take(&mut self, taker: &mut Taker<'_>) -> bool {
         while let Some(item) = self.backlog.resident().front() {
-            // A lease is one range: it must not reach over another one.
-            let is_next = taker.last().is_none_or(|last| {
-                item.id > last
-                    && (item.id == last.next()
-                        || !self
-                            .leases
-                            .touches(last.0.saturating_add(1), item.id.0.saturating_sub(1)))
-            });
-            if !is_next || !taker.wants(item) {
+            if !self.is_next(taker, item.id) || !taker.wants(item) {
                 return true;
             }
             if let Some(item) = self.backlog.pop() {
@@ -125,13 +138,20 @@ impl Ledger {
         !self.backlog.is_behind()
     }
 
+    /// Whether the item may be in one lease with those taken before: a lease is one range, which must not reach over another one.
+    fn is_next(&self, taker: &Taker<'_>, id: ItemId) -> bool {
+        taker.last().is_none_or(|last| {
+            id == last.next() || id > last && !self.leases.touches(last.next().0, id.previous().0)
+        })
+    }
+
     /// Leases what was taken.
     pub(crate) fn lease_taken(&mut self, items: Vec<Item>) -> Option<Lease> {
         let range = ItemRange {
             first: items.first()?.id,
             last: items.last()?.id,
         };
-        let id = self.open_lease(range, Some(items.clone()), None, None);
+        let id = self.open_lease(range, Some(items.clone()), None, Vec::new());
         Some(Lease {
             id,
             items,
@@ -143,7 +163,7 @@ impl Ledger {
     pub(crate) fn peek(&self, limits: PopLimits<'_>) -> Vec<Item> {
         let mut taker = Taker::new(limits);
         for item in self.backlog.resident() {
-            if !taker.wants(item) {
+            if !self.is_next(&taker, item.id) || !taker.wants(item) {
                 break;
             }
             taker.push(item.clone());
@@ -156,6 +176,7 @@ impl Ledger {
         let oldest = self.backlog.resident().front().map(|item| item.id);
         match from {
             _ if self.backlog.is_behind() => Err(LeaseError::NotAtFront),
+            Some(from) if self.leases.touches(from.0, u64::MAX) => Err(LeaseError::NotAtFront),
             None if oldest.is_none() => Ok(ItemId(self.next_id)),
             Some(from) if oldest == Some(from) || oldest.is_none() && from.0 == self.next_id => {
                 Ok(from)
@@ -174,7 +195,7 @@ impl Ledger {
         items: ItemRange,
         held: Option<Vec<Item>>,
         tag: Option<Bytes>,
-        home: Option<Home>,
+        homes: Vec<Home>,
     ) -> LeaseId {
         let open_items = held
             .as_ref()
@@ -188,23 +209,23 @@ impl Ledger {
             open_items,
             open_bytes,
             tag,
-            home,
+            homes,
         })
     }
 
-    /// Marks a whole lease as done. Returns where its record lies.
-    pub(crate) fn ack(&mut self, id: LeaseId) -> Result<Option<Home>, AckError> {
+    /// Marks a whole lease as done. Returns where its records lie.
+    pub(crate) fn ack(&mut self, id: LeaseId) -> Result<Vec<Home>, AckError> {
         let lease = self.leases.remove(id).ok_or(AckError::UnknownLease(id))?;
         self.finish(lease.items.first.0, lease.items.last.0);
-        Ok(lease.home)
+        Ok(lease.homes)
     }
 
-    /// Marks some items of a lease as done. When none is left, the lease is, and its record's place returned.
+    /// Marks some items of a lease, which must be in memory, as done. When none is left, the lease is, and the places of its records are returned.
     pub(crate) fn ack_items(
         &mut self,
         id: LeaseId,
         items: ItemRange,
-    ) -> Result<Option<Home>, AckError> {
+    ) -> Result<Vec<Home>, AckError> {
         let lease = self.leases.get(id).ok_or(AckError::UnknownLease(id))?;
         let is_within = lease.items.first <= items.first && items.last <= lease.items.last;
         let held = lease.held.as_ref();
@@ -229,14 +250,37 @@ impl Ledger {
         {
             return self.ack(id);
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
-    /// Gives a lease up: its items are the next to be handed out.
-    pub(crate) fn release(&mut self, id: LeaseId) -> Option<Option<Home>> {
-        let lease = self.leases.remove(id)?;
-        self.backlog.put_back(lease.held.unwrap_or_default());
-        Some(lease.home)
+    /// Whether the reader has yet to come by all items of the range, so that they need not be in memory to be waiting.
+    fn is_ahead_of_reader(&self, items: ItemRange) -> bool {
+        self.backlog.is_behind() && self.read_through < items.first.0
+    }
+
+    /// Gives a lease up: its items wait again, in their old place.
+    pub(crate) fn release(&mut self, id: LeaseId) -> Released {
+        let Some(lease) = self.leases.get(id) else {
+            return Released::Unknown;
+        };
+        if lease.held.is_none() && !self.is_ahead_of_reader(lease.items) {
+            return Released::NeedsItems(lease.items);
+        }
+        let Some(lease) = self.leases.remove(id) else {
+            return Released::Unknown;
+        };
+        let Some(mut held) = lease.held else {
+            self.backlog.add_unread(lease.open_items, lease.open_bytes);
+            return Released::Done;
+        };
+        if self.backlog.is_behind() {
+            let passed = held.partition_point(|item| item.id.0 <= self.read_through);
+            for item in held.split_off(passed) {
+                self.backlog.add_unread(1, item.bytes());
+            }
+        }
+        self.backlog.put_back(held);
+        Released::Done
     }
 
     /// Appends where there is no disk.
@@ -270,10 +314,74 @@ impl Ledger {
                 },
                 Some(held),
                 Some(tag.clone()),
-                None,
+                Vec::new(),
             )
         });
         Ok((items, lease))
+    }
+
+    /// Whether a file knows of any of the items of a lease.
+    pub(crate) fn is_in_file(&self, id: LeaseId, items: Option<ItemRange>) -> bool {
+        let items = items.or_else(|| self.leases.get(id).map(|lease| lease.items));
+        items.is_none_or(|items| !self.in_memory_only.covers(items.first.0, items.last.0))
+    }
+
+    /// Whether the next item has to go to disk since others that wait there are older.
+    pub(crate) fn has_spilled(&self) -> bool {
+        self.is_spilling && (self.backlog.is_behind() || !self.backlog.resident().is_empty())
+    }
+
+    /// Payload bytes of what is waiting or leased.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.backlog.bytes().saturating_add(self.leases.bytes())
+    }
+
+    /// The open items that are in no file, in order.
+    pub(crate) fn items_in_memory_only(&self) -> Vec<Item> {
+        let held = self
+            .leases
+            .iter()
+            .filter_map(|(_, lease)| lease.held.as_ref());
+        let mut items: Vec<Item> = held
+            .flatten()
+            .chain(self.backlog.resident())
+            .filter(|item| self.in_memory_only.contains(item.id.0))
+            .cloned()
+            .collect();
+        items.sort_unstable_by_key(|item| item.id);
+        items
+    }
+
+    /// Records of the leases that have a tag and are not written down.
+    pub(crate) fn leases_without_home(&mut self) -> Vec<(LeaseId, LeaseRecord)> {
+        let tagged = self
+            .leases
+            .iter()
+            .filter(|(_, lease)| lease.homes.is_empty());
+        let mut records: Vec<(LeaseId, LeaseRecord)> = tagged
+            .filter_map(|(id, lease)| {
+                let record = LeaseRecord {
+                    sequence: 0,
+                    items: lease.items,
+                    tag: lease.tag.clone()?,
+                };
+                Some((id, record))
+            })
+            .collect();
+        for (_, record) in &mut records {
+            record.sequence = self.next_lease_sequence();
+        }
+        records
+    }
+
+    /// Puts the items of a lease of an earlier life into it, those that are still open.
+    pub(crate) fn hold(&mut self, id: LeaseId, mut items: Vec<Item>) {
+        items.retain(|item| !self.acks.contains(item.id.0));
+        self.leases.update(id, |lease| {
+            lease.open_items = crate::field::wide(items.len());
+            lease.open_bytes = items.iter().map(Item::bytes).sum();
+            lease.held.get_or_insert(items);
+        });
     }
 
     /// Ids that will never be handed out again.
@@ -284,6 +392,14 @@ impl Ledger {
             self.in_memory_only.remove(first, last);
         }
         self.segments.note_acked(&self.acks, first, last);
+    }
+
+    /// Looks at all segments whether they are done.
+    pub(crate) fn note_all_segments(&mut self) {
+        let keys: Vec<SegmentKey> = self.segments.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.segments.note_changed(&self.acks, key);
+        }
     }
 
     /// An item that was read from disk: is it anybody's, or one for the backlog?

@@ -6,6 +6,8 @@ mod recovery;
 
 mod append;
 
+mod offload;
+
 mod disk;
 
 mod reader;

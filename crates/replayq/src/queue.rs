@@ -16,7 +16,7 @@ use crate::error::{AckError, AppendError, FlushError, LeaseError, OpenError, Rea
 use crate::field;
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::leases::Home;
-use crate::ledger::{Lease, Ledger};
+use crate::ledger::{Lease, Ledger, Released};
 use crate::limits::PopLimits;
 use crate::recovery;
 use crate::stats::Stats;
@@ -147,18 +147,17 @@ impl Queue {
         if ledger.is_closed {
             return Err(ReadError::Closed);
         }
-        if !ledger.take(&mut taker)
-            && let Some(disk) = &self.disk
-        {
-            drop(ledger);
-            let result = disk.take(&self.ledger, &mut taker);
-            ledger = self.ledger.lock();
-            if let Err(error) = result {
-                ledger.backlog.put_back(taker.into_items());
-                return Err(error);
+        match &self.disk {
+            Some(disk) if !ledger.take(&mut taker) => {
+                drop(ledger);
+                disk.take(&self.ledger, taker)
+            }
+            Some(_) => Ok(ledger.lease_taken(taker.into_items())),
+            None => {
+                ledger.take(&mut taker);
+                Ok(ledger.lease_taken(taker.into_items()))
             }
         }
-        Ok(ledger.lease_taken(taker.into_items()))
     }
 
     /// Copies of the items that a pop would take, as far as the resident budget allows.
@@ -206,16 +205,34 @@ impl Queue {
         };
         let old = self.ledger.lock().leases.update(lease, |lease| {
             lease.tag = Some(tag);
-            std::mem::replace(&mut lease.home, home)
+            std::mem::replace(&mut lease.homes, home.into_iter().collect())
         });
-        match (old, &self.disk, home) {
+        let Some(disk) = &self.disk else {
+            return Ok(());
+        };
+        match old {
+            Some(old) => {
+                // The newer record counts in any case. What cannot be voided now is tried again when the lease ends.
+                let stubborn = old
+                    .into_iter()
+                    .filter(|home| disk.void_lease(&self.ledger, *home).is_err())
+                    .collect::<Vec<_>>();
+                if !stubborn.is_empty() {
+                    let mut ledger = self.ledger.lock();
+                    ledger
+                        .leases
+                        .update(lease, |lease| lease.homes.extend(stubborn));
+                }
+                Ok(())
+            }
             // Acked or released meanwhile, by another thread.
-            (None, Some(disk), Some(home)) => disk.void_lease(&self.ledger, home)?,
-            // The newer record counts in any case.
-            (Some(Some(old)), Some(disk), _) => disk.void_lease(&self.ledger, old)?,
-            _ => {}
+            None => {
+                if let Some(home) = home {
+                    disk.void_lease(&self.ledger, home)?;
+                }
+                Err(LeaseError::UnknownLease(lease))
+            }
         }
-        Ok(())
     }
 
     /// The open items of a lease: also of one of an earlier life, which are read from disk.
@@ -271,27 +288,56 @@ impl Queue {
         tag: Option<Bytes>,
     ) -> Result<(), AckError> {
         check_commit_tag(tag.as_ref())?;
-        let (version, home) = {
+        if items.is_some() {
+            self.hold_items(lease)?;
+        }
+        let (version, homes) = {
             let mut ledger = self.ledger.lock();
             if ledger.is_closed {
                 return Err(AckError::Closed);
             }
-            let home = match items {
+            let was_in_file = ledger.is_in_file(lease, items);
+            let homes = match items {
                 None => ledger.ack(lease)?,
                 Some(items) => ledger.ack_items(lease, items)?,
             };
+            if !was_in_file && homes.is_empty() && tag.is_none() {
+                // No file says anything of these items, so none needs to say that they are done.
+                return Ok(());
+            }
             if let Some(tag) = tag {
                 ledger.commit_tag = tag;
             }
-            (ledger.version, home)
+            (ledger.version, homes)
         };
         let Some(disk) = &self.disk else {
             return Ok(());
         };
-        if let Some(Home::Entry { segment, .. }) = home {
-            disk.unpin(&self.ledger, segment);
+        for home in &homes {
+            if let Home::Entry { segment, .. } = home {
+                disk.unpin(&self.ledger, *segment);
+            }
         }
-        disk.commit(&self.ledger, version, home.as_slice())
+        disk.commit(&self.ledger, version, &homes)
+    }
+
+    /// Brings the items of a lease of an earlier life into memory.
+    fn hold_items(&self, id: LeaseId) -> Result<(), AckError> {
+        let items = {
+            let ledger = self.ledger.lock();
+            let lease = ledger.leases.get(id).ok_or(AckError::UnknownLease(id))?;
+            match lease.held {
+                Some(_) => return Ok(()),
+                None => lease.items,
+            }
+        };
+        if let Some(disk) = &self.disk {
+            let read = disk
+                .read_lease(&self.ledger, items)
+                .map_err(AckError::NotRead)?;
+            self.ledger.lock().hold(id, read);
+        }
+        Ok(())
     }
 
     /// Gives the lease up: its items are the next to be handed out, and its tag is gone.
@@ -299,34 +345,25 @@ impl Queue {
     /// # Errors
     /// No such lease; or its record could not be taken back: then the lease is still open.
     pub fn release(&self, id: LeaseId) -> Result<(), AckError> {
-        let (items, is_held, home) = {
+        let homes = {
             let ledger = self.ledger.lock();
             if ledger.is_closed {
                 return Err(AckError::Closed);
             }
             let lease = ledger.leases.get(id).ok_or(AckError::UnknownLease(id))?;
-            (lease.items, lease.held.is_some(), lease.home)
+            lease.tag.as_ref().map(|_| lease.homes.clone())
         };
-        if let Some(disk) = &self.disk {
-            if !is_held {
-                let read = disk
-                    .read_lease(&self.ledger, items)
-                    .map_err(AckError::NotDurable)?;
-                self.ledger
-                    .lock()
-                    .leases
-                    .update(id, |lease| lease.held = Some(read));
-            }
-            if let Some(home) = home {
-                disk.void_lease(&self.ledger, home)
-                    .map_err(AckError::NotDurable)?;
+        if let (Some(disk), Some(homes)) = (&self.disk, homes) {
+            disk.void_leases(&self.ledger, id, &homes)?;
+        }
+        loop {
+            let released = self.ledger.lock().release(id);
+            match released {
+                Released::Done => return Ok(()),
+                Released::Unknown => return Err(AckError::UnknownLease(id)),
+                Released::NeedsItems(_) => self.hold_items(id)?,
             }
         }
-        self.ledger
-            .lock()
-            .release(id)
-            .map(|_| ())
-            .ok_or(AckError::UnknownLease(id))
     }
 
     /// Writes a tag of the caller's into the commit record, in place of the one before. It comes back as [`Recovery::commit_tag`].
@@ -422,7 +459,9 @@ impl Queue {
 
     /// Whether appended items go to files at the moment.
     pub fn is_writing_to_disk(&self) -> bool {
-        self.disk.is_some()
+        self.disk
+            .as_ref()
+            .is_some_and(|disk| disk.settings.offload.is_none() || self.ledger.lock().has_spilled())
     }
 
     /// The directory of the queue, as the file system knows it.

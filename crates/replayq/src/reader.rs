@@ -25,6 +25,20 @@ pub(crate) struct Reader {
     uuid: QueueUuid,
     read_bytes: usize,
     current: Option<(SegmentKey, Walk)>,
+    /// Where the entries of the current segment ended when it was last looked at, and the last item's id.
+    expected_end: u64,
+    expected_id: u64,
+}
+
+/// Where to read.
+#[derive(Copy, Clone, Debug)]
+enum Next {
+    /// Everything is read.
+    Nothing,
+    /// On in the current segment.
+    Here,
+    /// At another place.
+    At(Place),
 }
 
 /// What one stretch of reading brought.
@@ -35,6 +49,8 @@ struct Batch {
     /// Ids that are in no entry.
     absent: Vec<(u64, u64)>,
     damage: Vec<Damage>,
+    /// No entry follows.
+    is_over: bool,
 }
 
 impl Reader {
@@ -50,82 +66,101 @@ impl Reader {
             uuid,
             read_bytes,
             current: None,
+            expected_end: 0,
+            expected_id: 0,
         }
     }
 
     /// Moves some items from disk into the backlog's memory, or finds that there are no more.
     pub(crate) fn fill(&mut self, ledger: &Mutex<Ledger>) -> Result<(), IoFailure> {
-        let Some(place) = self.seek(&mut ledger.lock()) else {
-            return Ok(());
-        };
-        if let Some(place) = place
-            && let Err(error) = self.open(place, ledger)
-        {
-            ledger.lock().unread_from = Some(place);
-            return Err(error);
+        let next = self.seek(&mut ledger.lock());
+        match next {
+            Next::Nothing => return Ok(()),
+            Next::Here => {}
+            Next::At(place) => {
+                if let Err(error) = self.open(place, ledger) {
+                    let mut ledger = ledger.lock();
+                    ledger.unread_from = Some(place);
+                    // A segment that was done meanwhile is gone from the list too, and the next look goes on behind it.
+                    return match ledger.segments.get(place.segment) {
+                        Some(_) => Err(error),
+                        None => Ok(()),
+                    };
+                }
+            }
         }
         let Some((key, walk)) = self.current.as_mut() else {
             return Ok(());
         };
-        let mut batch = Batch::default();
-        let result = read(walk, *key, crate::field::wide(self.read_bytes), &mut batch)
-            .context("read", &self.directory.join(key.file_name()));
         let key = *key;
-        let position = walk.position();
-        let last_id = walk.last_id();
+        let mut batch = Batch::default();
+        let result = read(walk, key, crate::field::wide(self.read_bytes), &mut batch)
+            .context("read", &self.directory.join(key.file_name()));
+        let (position, last_id) = (walk.position(), walk.last_id());
         let mut ledger = ledger.lock();
-        settle(&mut ledger, key, batch);
+        let is_over = batch.is_over;
+        settle(&mut ledger, key, batch, last_id);
         result?;
-        let Some(segment) = ledger.segments.get(key) else {
-            return Ok(());
-        };
-        let (end, segment_last_id, is_closed) = (segment.end, segment.last_id, segment.is_closed);
-        if is_closed && position < end && last_id < segment_last_id {
-            // The walk found nothing more, but something was there.
-            let ids = ItemRange::new(ItemId(last_id.saturating_add(1)), ItemId(segment_last_id));
-            settle(
-                &mut ledger,
-                key,
-                Batch {
-                    absent: vec![(last_id.saturating_add(1), segment_last_id)],
-                    damage: vec![Damage::Bytes {
-                        file: key.file_name(),
-                        position,
-                        bytes: end.saturating_sub(position),
-                        ids,
-                    }],
-                    ..Batch::default()
-                },
-            );
+        if is_over && last_id < self.expected_id && ledger.segments.get(key).is_some() {
+            // Items were there when they were written, and nothing can be made out there now.
+            let end = self.expected_end;
+            let missing = (last_id.saturating_add(1), self.expected_id);
+            let lost = Batch {
+                absent: vec![missing],
+                damage: vec![Damage::Bytes {
+                    file: key.file_name(),
+                    position,
+                    bytes: end.saturating_sub(position),
+                    ids: ItemRange::new(ItemId(missing.0), ItemId(missing.1)),
+                }],
+                ..Batch::default()
+            };
+            settle(&mut ledger, key, lost, missing.1);
+            if let Some((_, walk)) = self.current.as_mut() {
+                walk.skip(end, missing.1);
+            }
+        }
+        let is_last = ledger.segments.after(Some(key)).is_none();
+        if is_last
+            && let Some(segment) = ledger.segments.get(key)
+            && ledger.read_through >= segment.last_id
+        {
+            ledger.backlog.clear_unread();
         }
         Ok(())
     }
 
-    /// Decides where to read, under the lock: nowhere (everything is read), on in the current segment, or at another place.
-    #[expect(
-        clippy::option_option,
-        reason = "nothing to read, and nothing to open, are two things"
-    )]
-    fn seek(&mut self, ledger: &mut Ledger) -> Option<Option<Place>> {
+    /// Decides where to read, under the lock.
+    fn seek(&mut self, ledger: &mut Ledger) -> Next {
         if let Some(place) = ledger.unread_from.take() {
-            return Some(Some(place));
+            if ledger.segments.get(place.segment).is_some() {
+                return Next::At(place);
+            }
+            // All that was in it is done.
+            return self.seek_behind(ledger, place.segment);
         }
-        let key = self.current.as_ref().map(|(key, _)| *key)?;
+        let Some(key) = self.current.as_ref().map(|(key, _)| *key) else {
+            return Next::Nothing;
+        };
         let limit_id = ledger.segments.limit_id(key);
-        let segment = ledger.segments.get(key);
         if let Some((_, walk)) = self.current.as_mut()
-            && let Some(segment) = segment
+            && let Some(segment) = ledger.segments.get(key)
         {
             walk.extend(segment.end, limit_id);
             if walk.position() < segment.end && walk.last_id() < segment.last_id {
-                return Some(None);
+                (self.expected_end, self.expected_id) = (segment.end, segment.last_id);
+                return Next::Here;
             }
         }
+        self.seek_behind(ledger, key)
+    }
+
+    fn seek_behind(&mut self, ledger: &mut Ledger, key: SegmentKey) -> Next {
         match ledger.segments.after(Some(key)) {
-            Some((next, _)) => Some(Some(Place::start_of(next))),
+            Some((next, _)) => Next::At(Place::start_of(next)),
             None => {
                 ledger.backlog.clear_unread();
-                None
+                Next::Nothing
             }
         }
     }
@@ -150,21 +185,18 @@ impl Reader {
 
     fn open(&mut self, place: Place, ledger: &Mutex<Ledger>) -> Result<(), IoFailure> {
         let path = self.directory.join(place.segment.file_name());
-        let (end, limit_id) = {
+        let (end, last_id, limit_id) = {
             let ledger = ledger.lock();
-            (
-                ledger
-                    .segments
-                    .get(place.segment)
-                    .map_or(0, |segment| segment.end),
-                ledger.segments.limit_id(place.segment),
-            )
+            let segment = ledger.segments.get(place.segment);
+            let (end, last_id) = segment.map_or((0, 0), |segment| (segment.end, segment.last_id));
+            (end, last_id, ledger.segments.limit_id(place.segment))
         };
         if let Some((key, walk)) = self.current.as_mut()
             && *key == place.segment
         {
             walk.extend(end, limit_id);
             walk.jump(place.position, place.id);
+            (self.expected_end, self.expected_id) = (end, last_id);
             return Ok(());
         }
         let file =
@@ -180,6 +212,7 @@ impl Reader {
         );
         walk.jump(place.position, place.id);
         self.current = Some((place.segment, walk));
+        (self.expected_end, self.expected_id) = (end, last_id);
         Ok(())
     }
 }
@@ -189,7 +222,10 @@ fn read(walk: &mut Walk, key: SegmentKey, bytes: u64, batch: &mut Batch) -> std:
     while batch.bytes < bytes {
         let previous_id = walk.last_id();
         match walk.step()? {
-            Step::End => break,
+            Step::End => {
+                batch.is_over = true;
+                break;
+            }
             Step::Garbage { position, bytes } => garbage = Some((position, bytes)),
             Step::Entry(found) => {
                 let is_item = found.header.kind == Kind::Item;
@@ -230,7 +266,8 @@ fn read(walk: &mut Walk, key: SegmentKey, bytes: u64, batch: &mut Batch) -> std:
     Ok(())
 }
 
-fn settle(ledger: &mut Ledger, key: SegmentKey, batch: Batch) {
+/// Hands over what was read; the reader has passed all items up to `last_id`.
+fn settle(ledger: &mut Ledger, key: SegmentKey, batch: Batch, last_id: u64) {
     for item in batch.items {
         ledger.absorb(item);
     }
@@ -245,6 +282,7 @@ fn settle(ledger: &mut Ledger, key: SegmentKey, batch: Batch) {
     for damage in batch.damage {
         ledger.report(damage);
     }
+    ledger.read_through = ledger.read_through.max(last_id);
 }
 
 /// Goes through the items of a span: id, payload's length and, if read, the payload. Damaged ones are left out.

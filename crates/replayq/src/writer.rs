@@ -52,6 +52,15 @@ pub(crate) struct WriteFailure {
     pub(crate) is_undone: bool,
 }
 
+/// The room in the segment being filled.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Room {
+    /// Bytes of entries.
+    pub(crate) bytes: u64,
+    /// Nothing is in it yet: it takes any entry, however large.
+    pub(crate) is_empty: bool,
+}
+
 /// The writer of one queue.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -103,6 +112,11 @@ impl Writer {
         });
     }
 
+    /// Where a segment of the queue lies.
+    pub(crate) fn path(&self, key: SegmentKey) -> PathBuf {
+        self.directory.join(key.file_name())
+    }
+
     /// The segment being filled.
     pub(crate) fn segment(&self) -> Option<SegmentKey> {
         self.active.as_ref().map(|active| active.key)
@@ -113,6 +127,15 @@ impl Writer {
         self.active.as_ref().is_some_and(|active| {
             active.end <= HEAD_BYTES || active.end.saturating_add(entry_bytes) <= self.segment_bytes
         })
+    }
+
+    /// What still belongs into the segment being filled.
+    pub(crate) fn room(&self) -> Room {
+        let end = self.active.as_ref().map_or(u64::MAX, |active| active.end);
+        Room {
+            bytes: self.segment_bytes.saturating_sub(end),
+            is_empty: end <= HEAD_BYTES,
+        }
     }
 
     /// Makes a new segment the one to be filled, out of a file of the queue that is not needed any more, or of nothing. Returns the length of its file.

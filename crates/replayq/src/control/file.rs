@@ -142,13 +142,13 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Makes the file anew, with one commit, and puts it in the place of what is there.
+    /// Makes the file anew, with one commit and the leases that were found, and puts it in the place of what is there.
     pub(crate) fn create(
         vfs: Arc<dyn Vfs>,
         directory: &Path,
         uuid: QueueUuid,
-        boot_id: [u8; 16],
         first: &Commit,
+        live: &[(LeaseSlot, LeaseRecord)],
         is_synced: bool,
     ) -> Result<Self, IoFailure> {
         let header = ControlHeader {
@@ -157,16 +157,20 @@ impl Control {
         };
         let mut newest = Vec::new();
         first.encode(uuid, &mut newest);
-        let slots = Slots::new(usize::try_from(header.geometry.lease_slots).unwrap_or(0));
-        let file = write_new(&*vfs, directory, &header, &newest, &slots, is_synced)?;
+        let slots = slots(&header, live);
+        let file = write_beside(&*vfs, directory, &header, &newest, &slots, is_synced)?;
         let path = directory.join(FILE_NAME);
+        put_in_place(&*vfs, directory)?;
+        if is_synced {
+            vfs.sync_directory(directory).context("sync", directory)?;
+        }
         Ok(Self {
             vfs,
             directory: directory.to_path_buf(),
             path,
             file,
             header,
-            boot_id,
+            boot_id: first.boot_id,
             sequence: first.sequence,
             newest_slot: 0,
             durable_slot: Some(0),
@@ -188,10 +192,7 @@ impl Control {
         boot_id: [u8; 16],
         live: &[(LeaseSlot, LeaseRecord)],
     ) -> Self {
-        let mut slots = Slots::new(usize::try_from(header.geometry.lease_slots).unwrap_or(0));
-        for (slot, record) in live {
-            slots.hold(*slot, record.encode_slot(header.uuid));
-        }
+        let slots = slots(&header, live);
         let newest = found
             .commits
             .iter()
@@ -292,7 +293,7 @@ impl Control {
     /// Makes everything written durable. After a failure the next try writes a new file: the old one's state is unknown for ever.
     pub(crate) fn sync(&mut self) -> Result<(), IoFailure> {
         if self.is_suspect {
-            self.file = write_new(
+            let file = write_beside(
                 &*self.vfs,
                 &self.directory,
                 &self.header,
@@ -300,7 +301,13 @@ impl Control {
                 &self.slots,
                 true,
             )?;
+            put_in_place(&*self.vfs, &self.directory)?;
+            // The old file has no name any more: whatever else fails, this one is the queue's now.
+            self.file = file;
             self.newest_slot = 0;
+            self.vfs
+                .sync_directory(&self.directory)
+                .context("sync", &self.directory)?;
             self.is_suspect = false;
         } else if self.is_dirty
             && let Err(error) = vfs::uninterrupted(|| self.file.sync())
@@ -358,6 +365,13 @@ impl Control {
         Ok(())
     }
 
+    /// The lease in the slot was never answered, and the slot is free whether or not that can be written there.
+    pub(crate) fn drop_lease(&mut self, slot: LeaseSlot) {
+        if self.empty_lease(slot).is_err() {
+            self.slots.release(slot);
+        }
+    }
+
     /// The lease in the slot is done in the newest commit.
     pub(crate) fn cover_lease(&mut self, slot: LeaseSlot) {
         self.slots.cover(slot, self.sequence);
@@ -369,8 +383,16 @@ impl Control {
     }
 }
 
-/// Writes a whole control file beside the old one and puts it in its place. Everything in it is really written, so that later changes need no space.
-fn write_new(
+fn slots(header: &ControlHeader, live: &[(LeaseSlot, LeaseRecord)]) -> Slots {
+    let mut slots = Slots::new(usize::try_from(header.geometry.lease_slots).unwrap_or(0));
+    for (slot, record) in live {
+        slots.hold(*slot, record.encode_slot(header.uuid));
+    }
+    slots
+}
+
+/// Writes a whole control file beside the old one. Everything in it is really written, so that later changes need no space.
+fn write_beside(
     vfs: &dyn Vfs,
     directory: &Path,
     header: &ControlHeader,
@@ -402,13 +424,14 @@ fn write_new(
     if is_synced {
         vfs::uninterrupted(|| file.sync()).context("sync", &path)?;
     }
-    let target = directory.join(FILE_NAME);
-    vfs.rename(&path, &target)
-        .context("put in place", &target)?;
-    if is_synced {
-        vfs.sync_directory(directory).context("sync", directory)?;
-    }
     Ok(file)
+}
+
+/// Puts the file that was written beside the old one in its place.
+fn put_in_place(vfs: &dyn Vfs, directory: &Path) -> Result<(), IoFailure> {
+    let target = directory.join(FILE_NAME);
+    vfs.rename(&directory.join(NEW_FILE_NAME), &target)
+        .context("put in place", &target)
 }
 
 fn write(file: &dyn VfsFile, bytes: &[u8], position: u64) -> std::io::Result<()> {

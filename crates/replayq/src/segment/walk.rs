@@ -104,6 +104,12 @@ impl Walk {
         self.last_id = id.saturating_sub(1);
     }
 
+    /// Goes on behind a stretch in which nothing can be made out, and which had items up to the id.
+    pub(crate) fn skip(&mut self, position: u64, last_id: u64) {
+        self.position = position;
+        self.last_id = self.last_id.max(last_id);
+    }
+
     /// Where the walk has come to.
     pub(crate) fn position(&self) -> u64 {
         self.position

@@ -61,10 +61,10 @@ impl VfsFile for SimFile {
         self.check_writable()?;
         let mut world = self.world.lock();
         let extent = world.transfer()?;
-        let mut bytes: Vec<u8> = buffers
-            .iter()
-            .flat_map(|buffer| buffer.iter().copied())
-            .collect();
+        let mut bytes = Vec::new();
+        for buffer in buffers {
+            bytes.extend_from_slice(buffer);
+        }
         if extent == Extent::Half && bytes.len() > 1 {
             bytes.truncate(bytes.len() / 2);
         }
@@ -101,7 +101,7 @@ impl VfsFile for SimFile {
         } else {
             found.len()
         };
-        buffer.extend(found.iter().take(part));
+        buffer.extend_from_slice(found.get(..part).unwrap_or(found));
         Ok(part)
     }
 

@@ -1,0 +1,106 @@
+//! Leases of the queue's previous life.
+
+use std::path::Path;
+
+use crate::config::Config;
+use crate::control::LeaseSlot;
+use crate::control::lease::LeaseRecord;
+use crate::damage::{RecoveredLease, Recovery};
+use crate::error::IoFailure;
+use crate::ids::ItemId;
+use crate::leases::{Home, OpenLease};
+use crate::ledger::Ledger;
+use crate::reader;
+use crate::segment::key::QueueUuid;
+use crate::segment::walk::Payloads;
+
+/// What became of the lease records that were found.
+#[derive(Default)]
+pub(super) struct Restored {
+    /// Slots with leases that are open again, and their records.
+    pub(super) kept: Vec<(LeaseSlot, LeaseRecord)>,
+    /// Records that a later one of the same items replaces. They must not come to life when that one is over.
+    pub(super) replaced: Vec<Home>,
+}
+
+/// Opens the leases again that still have open items; of two that overlap the later one.
+pub(super) fn restore_leases(
+    ledger: &mut Ledger,
+    mut found: Vec<(LeaseRecord, Home)>,
+    recovery: &mut Recovery,
+    config: &Config,
+    directory: &Path,
+    uuid: QueueUuid,
+) -> Result<Restored, IoFailure> {
+    let mut restored = Restored::default();
+    found.sort_unstable_by_key(|(record, _)| std::cmp::Reverse(record.sequence));
+    ledger.lease_sequence = found.first().map_or(0, |(record, _)| record.sequence);
+    let mut kept: Vec<(LeaseRecord, Home)> = Vec::new();
+    for (record, home) in found {
+        let is_open = record.items.last.0 < ledger.next_id
+            && !ledger
+                .acks
+                .covers(record.items.first.0, record.items.last.0);
+        if !is_open {
+            continue;
+        }
+        let is_replaced = kept
+            .iter()
+            .any(|(other, _)| other.items.overlaps(record.items));
+        if is_replaced {
+            restored.replaced.push(home);
+        } else {
+            kept.push((record, home));
+        }
+    }
+    kept.sort_unstable_by_key(|(record, _)| record.items.first);
+    let mut counts = vec![(0_u64, 0_u64); kept.len()];
+    for span in ledger.spans(kept.iter().map(|(record, _)| record.items)) {
+        reader::visit(
+            &*config.vfs,
+            directory,
+            uuid,
+            span,
+            Payloads::Skip,
+            config.read_bytes,
+            |id, bytes, _| {
+                let at = kept.partition_point(|(record, _)| record.items.last.0 < id);
+                if let (Some((record, _)), Some(count)) = (kept.get(at), counts.get_mut(at))
+                    && record.items.contains(ItemId(id))
+                    && !ledger.acks.contains(id)
+                {
+                    *count = (count.0.saturating_add(1), count.1.saturating_add(bytes));
+                }
+            },
+        )?;
+    }
+    for ((record, home), (open_items, open_bytes)) in kept.into_iter().zip(counts) {
+        if open_items == 0 {
+            continue;
+        }
+        ledger.backlog.lose_unread(open_items, open_bytes);
+        if let Home::Entry { segment, .. } = home
+            && let Some(segment) = ledger.segments.get_mut(segment)
+        {
+            segment.lease_pins = segment.lease_pins.saturating_add(1);
+        }
+        let id = ledger.leases.insert(OpenLease {
+            items: record.items,
+            held: None,
+            open_items,
+            open_bytes,
+            tag: Some(record.tag.clone()),
+            homes: vec![home],
+        });
+        if let Home::Slot(slot) = home {
+            restored.kept.push((slot, record.clone()));
+        }
+        recovery.leases.push(RecoveredLease {
+            id,
+            items: record.items,
+            open_items,
+            tag: record.tag,
+        });
+    }
+    Ok(restored)
+}

@@ -1,0 +1,197 @@
+//! Taking over the segments that were found: into the ledger, and the last one into the writer.
+
+use std::sync::Arc;
+
+use crate::config::{Config, Storage};
+use crate::control::lease::LeaseRecord;
+use crate::damage::{Damage, Recovery};
+use crate::error::{IoContext, IoFailure};
+use crate::ids::{ItemId, ItemRange};
+use crate::leases::Home;
+use crate::ledger::{Ledger, Place};
+use crate::ranges::RangeSet;
+use crate::segment::head::Seal;
+use crate::segment::key::{QueueUuid, SegmentKey};
+use crate::segment::walk::Payloads;
+use crate::segments::Segment;
+use crate::vfs;
+use crate::writer::Writer;
+
+use super::candidate::Candidate;
+use super::survey::{Surveyed, seal_late, survey, survey_sealed};
+
+/// What is being built while a queue is opened.
+pub(super) struct Builder<'a> {
+    pub(super) config: &'a Config,
+    pub(super) uuid: QueueUuid,
+    /// Ids below this one were used when the newest commit was written; none if that is not known for sure.
+    pub(super) used_before: Option<u64>,
+    pub(super) ledger: Ledger,
+    pub(super) recovery: Recovery,
+    pub(super) writer: Writer,
+    /// The lease records in segments.
+    pub(super) leases: Vec<(LeaseRecord, Home)>,
+}
+
+impl Builder<'_> {
+    /// Takes over all segments, which come in the order of their keys.
+    pub(super) fn take_over(&mut self, candidates: &[Candidate]) -> Result<(), IoFailure> {
+        let mut last_id = self.ledger.acks.through();
+        for (index, candidate) in candidates.iter().enumerate() {
+            let next = candidates.get(index.saturating_add(1));
+            last_id = self.take_over_one(candidate, next.map(|next| next.key.first_id), last_id)?;
+        }
+        // Ids behind the last item that were used by something that is not there any more.
+        let next_id = self.ledger.next_id;
+        let used_through = self.used_before.map_or(0, |id| id.saturating_sub(1));
+        self.note_missing(last_id, used_through, next_id);
+        Ok(())
+    }
+
+    /// Takes over one segment, of which items from `limit_id` on are not. The segment before ended with `previous_last_id`; returns with what this one ends.
+    fn take_over_one(
+        &mut self,
+        candidate: &Candidate,
+        limit_id: Option<u64>,
+        previous_last_id: u64,
+    ) -> Result<u64, IoFailure> {
+        let key = candidate.key;
+        self.ledger.next_generation = self
+            .ledger
+            .next_generation
+            .max(key.generation.saturating_add(1));
+        let (mut surveyed, is_sealed) = self.survey(candidate, limit_id.unwrap_or(u64::MAX))?;
+        let is_own = candidate.is_own();
+        if is_own && candidate.header.is_none() && surveyed.items > 0 {
+            self.recovery.damage.push(Damage::SegmentHeader {
+                file: key.file_name(),
+            });
+        }
+        let before_key = key.first_id.saturating_sub(1);
+        let header = candidate.header.filter(|_| is_own);
+        let previous_id = header.map_or(before_key, |header| header.previous_id);
+        self.note_missing(previous_last_id, previous_id, key.first_id);
+        for (first, last) in &surveyed.absent {
+            self.ledger.finish(*first, *last);
+        }
+        let mut segment = Segment::new(key, previous_id, candidate.file_bytes);
+        segment.last_id = surveyed.last_id;
+        segment.items = surveyed.items;
+        segment.payload_bytes = surveyed.payload_bytes;
+        segment.end = surveyed.end;
+        segment.is_damaged = !surveyed.damage.is_empty();
+        segment.is_unsynced = true;
+        segment.is_closed = true;
+        self.recovery.damage.append(&mut surveyed.damage);
+        if !is_sealed && self.config.syncs() {
+            // What was read may not be durable yet, and from here on things are built on it.
+            let path = self.writer.path(key);
+            vfs::uninterrupted(|| candidate.file.sync()).context("sync", &path)?;
+        }
+        let is_sound = !is_sealed && !segment.is_damaged && is_own;
+        let may_go_on = limit_id.is_none()
+            && is_sound
+            && candidate.header.is_some()
+            && surveyed.end < self.config.segment_bytes;
+        if may_go_on && (!surveyed.is_torn || candidate.file.set_length(surveyed.end).is_ok()) {
+            if surveyed.is_torn {
+                segment.file_bytes = surveyed.end;
+            }
+            segment.is_closed = false;
+            let file = Arc::clone(&candidate.file);
+            self.writer
+                .resume(key, file, surveyed.end, segment.file_bytes);
+        } else if is_sound {
+            seal_late(candidate, &surveyed, self.uuid);
+        }
+        self.ledger.next_id = self
+            .ledger
+            .next_id
+            .max(surveyed.last_id.saturating_add(1))
+            .max(surveyed.highest_id.saturating_add(1))
+            .max(key.first_id);
+        self.count(&surveyed, key);
+        self.ledger.segments.insert(key, segment);
+        self.leases.append(&mut surveyed.leases);
+        Ok(surveyed.last_id.max(before_key))
+    }
+
+    /// Looks into a segment, and says whether it is sealed.
+    fn survey(&self, candidate: &Candidate, limit_id: u64) -> Result<(Surveyed, bool), IoFailure> {
+        let key = candidate.key;
+        if !candidate.is_own() {
+            return Ok((Surveyed::nothing(key), false));
+        }
+        let seal = Seal::decode(&candidate.head, self.uuid, key)
+            .filter(|seal| seal.end <= candidate.file_bytes && seal.last_id < limit_id);
+        let acks = &self.ledger.acks;
+        if let Some(seal) = seal {
+            return Ok((
+                survey_sealed(candidate, &seal, self.uuid, limit_id, acks)?,
+                true,
+            ));
+        }
+        let surveyed = survey(
+            candidate,
+            self.uuid,
+            Payloads::Verify,
+            limit_id,
+            candidate.file_bytes,
+            acks,
+        )
+        .context("read", &self.writer.path(key))?;
+        Ok((surveyed, false))
+    }
+
+    fn count(&mut self, surveyed: &Surveyed, key: SegmentKey) {
+        if surveyed.open_items == 0 {
+            return;
+        }
+        let range = ItemRange {
+            first: ItemId(surveyed.lowest_open.unwrap_or(key.first_id)),
+            last: ItemId(surveyed.highest_open.unwrap_or(surveyed.last_id)),
+        };
+        let recovery = &mut self.recovery;
+        recovery.ids = Some(recovery.ids.map_or(range, |ids| ItemRange {
+            first: ids.first,
+            last: range.last,
+        }));
+        recovery.segments = recovery.segments.saturating_add(1);
+        recovery.items = recovery.items.saturating_add(surveyed.open_items);
+        recovery.bytes = recovery.bytes.saturating_add(surveyed.open_bytes);
+        self.ledger
+            .backlog
+            .add_unread(surveyed.open_items, surveyed.open_bytes);
+        self.ledger
+            .unread_from
+            .get_or_insert_with(|| Place::start_of(key));
+    }
+
+    /// Ids from behind `after` to before `first_id` have no items; those up to `used_through` once had.
+    fn note_missing(&mut self, after: u64, used_through: u64, first_id: u64) {
+        let (first, last) = (after.saturating_add(1), first_id.saturating_sub(1));
+        if first > last {
+            return;
+        }
+        // Where a commit is lost, they may well have been acked in it; where items live in memory, they may have been there.
+        let is_known =
+            self.used_before.is_some() && matches!(self.config.storage, Storage::Disk(_));
+        if is_known {
+            let acks = &self.ledger.acks;
+            let mut ids = RangeSet::default();
+            ids.insert(first, used_through.min(last));
+            ids.remove(0, acks.through());
+            for (first, last) in acks.beyond().iter() {
+                ids.remove(first, last);
+            }
+            let damage = ids.iter().map(|(first, last)| Damage::Missing {
+                ids: ItemRange {
+                    first: ItemId(first),
+                    last: ItemId(last),
+                },
+            });
+            self.recovery.damage.extend(damage);
+        }
+        self.ledger.finish(first, last);
+    }
+}

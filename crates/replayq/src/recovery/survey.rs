@@ -1,0 +1,244 @@
+//! Looking through one segment: which items are in it, which are not done, what is damaged.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::acks::Acks;
+use crate::control::lease::LeaseRecord;
+use crate::damage::Damage;
+use crate::error::{IoContext, IoFailure};
+use crate::ids::{ItemId, ItemRange};
+use crate::leases::Home;
+use crate::segment::entry::Kind;
+use crate::segment::head::{self, HEAD_BYTES, Seal};
+use crate::segment::key::{QueueUuid, SegmentKey};
+use crate::segment::walk::{Payloads, Step, Walk};
+use crate::vfs;
+
+use super::candidate::Candidate;
+
+/// A walk that looks at headers only reads so much at once.
+const HEADER_READ_BYTES: usize = 64 << 10;
+
+/// What walking through a segment brought.
+#[derive(Default)]
+pub(super) struct Surveyed {
+    pub(super) items: u64,
+    pub(super) payload_bytes: u64,
+    pub(super) last_id: u64,
+    pub(super) end: u64,
+    pub(super) open_items: u64,
+    pub(super) open_bytes: u64,
+    pub(super) lowest_open: Option<u64>,
+    pub(super) highest_open: Option<u64>,
+    pub(super) leases: Vec<(LeaseRecord, Home)>,
+    /// Ids between items that are in no entry.
+    pub(super) absent: Vec<(u64, u64)>,
+    pub(super) damage: Vec<Damage>,
+    /// Something half-written follows the last entry.
+    pub(super) is_torn: bool,
+    pub(super) highest_id: u64,
+}
+
+impl Surveyed {
+    /// Of a segment in which nothing is.
+    pub(super) fn nothing(key: SegmentKey) -> Self {
+        Self {
+            last_id: key.first_id.saturating_sub(1),
+            end: HEAD_BYTES,
+            ..Self::default()
+        }
+    }
+}
+
+/// A sealed segment says itself what it holds; only where some of it is done the rest has to be counted.
+pub(super) fn survey_sealed(
+    candidate: &Candidate,
+    seal: &Seal,
+    uuid: QueueUuid,
+    limit_id: u64,
+    acks: &Acks,
+) -> Result<Surveyed, IoFailure> {
+    let key = candidate.key;
+    let file_name = PathBuf::from(key.file_name());
+    let mut surveyed = if acks.covers(key.first_id, seal.last_id) {
+        Surveyed::default()
+    } else if acks.touches(key.first_id, seal.last_id) {
+        survey(candidate, uuid, Payloads::Skip, limit_id, seal.end, acks)
+            .context("read", &file_name)?
+    } else {
+        Surveyed {
+            open_items: seal.items,
+            open_bytes: seal.payload_bytes,
+            lowest_open: Some(key.first_id),
+            highest_open: Some(seal.last_id),
+            ..Surveyed::default()
+        }
+    };
+    surveyed.items = seal.items;
+    surveyed.payload_bytes = seal.payload_bytes;
+    surveyed.last_id = seal.last_id;
+    surveyed.end = seal.end;
+    // The reader comes by these places too, and is the one to judge.
+    surveyed.damage.clear();
+    surveyed.absent.clear();
+    surveyed.leases.clear();
+    for position in &seal.leases {
+        let mut walk = Walk::new(
+            Arc::clone(&candidate.file),
+            key.seed(uuid),
+            Payloads::Verify,
+            key.first_id,
+            limit_id,
+            seal.end,
+            4096,
+        );
+        walk.jump(*position, 0);
+        if let Step::Entry(found) = walk.step().context("read", &file_name)?
+            && found.header.kind == Kind::Lease
+            && !found.is_damaged
+            && let Some(record) = LeaseRecord::decode(&found.payload)
+        {
+            surveyed.leases.push((
+                record,
+                Home::Entry {
+                    segment: key,
+                    position: *position,
+                    payload_bytes: found.header.payload_bytes,
+                    id: found.header.id,
+                },
+            ));
+        }
+    }
+    Ok(surveyed)
+}
+
+/// Walks through all of a segment.
+pub(super) fn survey(
+    candidate: &Candidate,
+    uuid: QueueUuid,
+    payloads: Payloads,
+    limit_id: u64,
+    end: u64,
+    acks: &Acks,
+) -> std::io::Result<Surveyed> {
+    let key = candidate.key;
+    let read_bytes = if payloads == Payloads::Skip {
+        HEADER_READ_BYTES
+    } else {
+        1 << 20
+    };
+    let mut walk = Walk::new(
+        Arc::clone(&candidate.file),
+        key.seed(uuid),
+        payloads,
+        key.first_id,
+        limit_id,
+        end,
+        read_bytes,
+    );
+    let mut surveyed = Surveyed::nothing(key);
+    // Damage counts only when something sound follows: at the very end it is a write that was cut short.
+    let mut doubtful: Vec<Damage> = Vec::new();
+    loop {
+        let previous_id = surveyed.last_id.max(surveyed.highest_id);
+        match walk.step()? {
+            Step::End => break,
+            Step::Garbage { position, bytes } => doubtful.push(Damage::Bytes {
+                file: key.file_name(),
+                position,
+                bytes,
+                ids: None,
+            }),
+            Step::Entry(found) if found.is_damaged => {
+                surveyed.highest_id = surveyed.highest_id.max(found.header.id);
+                surveyed.is_torn = true;
+                doubtful.push(if found.header.kind == Kind::Item {
+                    Damage::Item {
+                        file: key.file_name(),
+                        position: found.position,
+                        id: ItemId(found.header.id),
+                    }
+                } else {
+                    Damage::Lease
+                });
+            }
+            Step::Entry(found) => {
+                let is_item = found.header.kind == Kind::Item;
+                let next_id = if is_item {
+                    found.header.id
+                } else {
+                    found.header.id.saturating_add(1)
+                };
+                let absent = (
+                    surveyed.last_id.saturating_add(1),
+                    next_id.saturating_sub(1),
+                );
+                if absent.0 <= absent.1 {
+                    surveyed.absent.push(absent);
+                }
+                if let Some(Damage::Bytes { ids, .. }) = doubtful.last_mut() {
+                    *ids = ItemRange::new(
+                        ItemId(previous_id.saturating_add(1)),
+                        ItemId(next_id.saturating_sub(1)),
+                    );
+                }
+                surveyed.damage.append(&mut doubtful);
+                surveyed.is_torn = false;
+                surveyed.end = walk.position();
+                if is_item {
+                    surveyed.last_id = found.header.id;
+                    surveyed.highest_id = surveyed.highest_id.max(found.header.id);
+                    surveyed.items = surveyed.items.saturating_add(1);
+                    let bytes = u64::from(found.header.payload_bytes);
+                    surveyed.payload_bytes = surveyed.payload_bytes.saturating_add(bytes);
+                    if !acks.contains(found.header.id) {
+                        surveyed.open_items = surveyed.open_items.saturating_add(1);
+                        surveyed.open_bytes = surveyed.open_bytes.saturating_add(bytes);
+                        surveyed.lowest_open.get_or_insert(found.header.id);
+                        surveyed.highest_open = Some(found.header.id);
+                    }
+                } else {
+                    surveyed.last_id = surveyed.last_id.max(found.header.id);
+                    if found.header.kind == Kind::Lease
+                        && let Some(record) = LeaseRecord::decode(&found.payload)
+                    {
+                        surveyed.leases.push((
+                            record,
+                            Home::Entry {
+                                segment: key,
+                                position: found.position,
+                                payload_bytes: found.header.payload_bytes,
+                                id: found.header.id,
+                            },
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    Ok(surveyed)
+}
+
+/// Seals a segment that a crash left without, so that the next open need not read it.
+pub(super) fn seal_late(candidate: &Candidate, surveyed: &Surveyed, uuid: QueueUuid) {
+    let leases = surveyed.leases.iter().filter_map(|(_, home)| match home {
+        Home::Entry { position, .. } => Some(*position),
+        Home::Slot(_) => None,
+    });
+    let seal = Seal {
+        items: surveyed.items,
+        payload_bytes: surveyed.payload_bytes,
+        last_id: surveyed.last_id,
+        end: surveyed.end,
+        leases: leases.collect(),
+    };
+    if let Some(bytes) = seal.encode(uuid, candidate.key) {
+        // It only spares work.
+        let _ = vfs::write_all_at(
+            &*candidate.file,
+            &mut [std::io::IoSlice::new(&bytes)],
+            head::SEAL_POSITION,
+        );
+    }
+}
