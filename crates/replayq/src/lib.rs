@@ -2,6 +2,7 @@
 
 mod queue;
 
+mod inspect;
 mod recovery;
 
 mod append;
@@ -49,6 +50,10 @@ pub use control::lease::MAX_LEASE_TAG_BYTES;
 pub use damage::{Damage, RecoveredLease, Recovery};
 pub use error::{AckError, AppendError, FlushError, IoFailure, LeaseError, OpenError, ReadError};
 pub use ids::{ItemId, ItemRange, LeaseId};
+pub use inspect::{
+    CommitView, Depth, InspectError, Inspection, Inspector, ItemState, LeaseView, OtherFile, Owner,
+    SegmentState, SegmentView, StoredItem,
+};
 pub use ledger::Lease;
 pub use limits::{BytesLimit, ItemRef, PopLimits, StopBefore};
 pub use queue::{Leased, Queue};

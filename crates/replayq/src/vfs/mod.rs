@@ -53,12 +53,28 @@ pub trait Vfs: fmt::Debug + Send + Sync {
     /// Takes the lock file exclusively, creating it where missing, without waiting: none if somebody else has it, in any process or in this one.
     /// The lock ends when the returned value is dropped.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn VfsLock>>>;
+    /// Who holds the lock on that file. Nothing is changed by asking, and nobody who takes the lock meanwhile is disturbed.
+    fn lock_holder(&self, path: &Path) -> io::Result<LockHolder> {
+        let _ = path;
+        Ok(LockHolder::Unknown)
+    }
     /// Bytes that this process may still write on the file system of the directory.
     fn free_bytes(&self, directory: &Path) -> io::Result<u64>;
     /// A value that stays the same until the machine restarts; none where the system has none.
     fn boot_id(&self) -> Option<[u8; 16]>;
     /// Sixteen random bytes.
     fn random(&self) -> io::Result<[u8; 16]>;
+}
+
+/// Who holds a lock.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum LockHolder {
+    /// Nobody.
+    Nobody,
+    /// A process, with its number where that is known.
+    Process(Option<u32>),
+    /// This system does not tell.
+    Unknown,
 }
 
 /// An open file. Every call names its position, so that readers and writers need no lock.

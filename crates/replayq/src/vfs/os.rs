@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
-use super::{DirectoryEntry, OpenMode, Vfs, VfsFile, VfsLock};
+use super::{DirectoryEntry, LockHolder, OpenMode, Vfs, VfsFile, VfsLock};
 
 /// The most buffers that one vectored write takes (IOV_MAX of Linux, macOS and the BSDs).
 const MOST_BUFFERS: usize = 1024;
@@ -127,6 +127,19 @@ impl Vfs for OsVfs {
         }
     }
 
+    fn lock_holder(&self, path: &Path) -> io::Result<LockHolder> {
+        let metadata = match fs::symlink_metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LockHolder::Nobody),
+            Err(error) => return Err(error),
+        };
+        // Only Linux tells; trying to take the lock would get in the way of somebody who is just opening the queue.
+        let Ok(locks) = fs::read_to_string("/proc/locks") else {
+            return Ok(LockHolder::Unknown);
+        };
+        Ok(holder_in(&locks, metadata.ino()))
+    }
+
     fn free_bytes(&self, directory: &Path) -> io::Result<u64> {
         let figures = rustix::fs::statvfs(directory)?;
         Ok(figures.f_bavail.saturating_mul(figures.f_frsize))
@@ -193,9 +206,63 @@ impl VfsFile for OsFile {
     }
 }
 
+/// Who holds a lock of the whole-file kind on that inode, by the kernel's list: `1: FLOCK  ADVISORY  WRITE 4711 fe:00:12345 0 EOF`. The device is left
+/// out of the comparison, since on stacked file systems it is another one than the file's; an inode number that another file has too is rare.
+fn holder_in(locks: &str, inode: u64) -> LockHolder {
+    for line in locks.lines() {
+        let mut words = line.split_whitespace().skip(1);
+        if words.next() != Some("FLOCK") {
+            continue;
+        }
+        let mut words = words.skip(2);
+        let (process, file) = (words.next(), words.next());
+        let number = file
+            .and_then(|file| file.rsplit(':').next())
+            .and_then(|number| number.parse::<u64>().ok());
+        if number == Some(inode) {
+            // Of a process in another container the number is not shown.
+            let process = process.and_then(|process| process.parse().ok());
+            return LockHolder::Process(process.filter(|process| *process != 0));
+        }
+    }
+    LockHolder::Nobody
+}
+
 #[derive(Debug)]
 struct OsLock {
     _file: File,
 }
 
 impl VfsLock for OsLock {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_of_a_lock_is_found_in_the_kernels_list() {
+        let locks = "1: POSIX  ADVISORY  WRITE 7 fe:00:55 0 EOF\n2: FLOCK  ADVISORY  WRITE 4711 fe:00:66 0 EOF\n2: -> FLOCK  ADVISORY  WRITE 9 fe:00:77 0 EOF\n";
+        assert_eq!(holder_in(locks, 66), LockHolder::Process(Some(4711)));
+        assert_eq!(holder_in(locks, 55), LockHolder::Nobody);
+        assert_eq!(holder_in(locks, 77), LockHolder::Nobody);
+    }
+
+    #[test]
+    fn a_lock_is_seen_while_it_is_held() {
+        let room = tempfile::tempdir().unwrap();
+        let path = room.path().join("LOCK");
+        assert_eq!(OsVfs.lock_holder(&path).unwrap(), LockHolder::Nobody);
+        let lock = OsVfs.lock(&path).unwrap().unwrap();
+        let seen = OsVfs.lock_holder(&path).unwrap();
+        assert!(
+            matches!(seen, LockHolder::Process(_) | LockHolder::Unknown),
+            "{seen:?}"
+        );
+        drop(lock);
+        let seen = OsVfs.lock_holder(&path).unwrap();
+        assert!(
+            matches!(seen, LockHolder::Nobody | LockHolder::Unknown),
+            "{seen:?}"
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! Looking at a queue's directory without changing anything in it: also while the queue is open elsewhere, and when it is damaged.
+
+mod look;
+
+mod draft;
+mod segment;
+
+mod view;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::IoFailure;
+use crate::ids::ItemId;
+use crate::vfs::{OsVfs, Vfs};
+
+pub use view::{CommitView, Inspection, LeaseView, OtherFile, Owner, SegmentState, SegmentView};
+
+/// Why a directory could not be looked at.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InspectError {
+    /// Neither a control file nor a segment is in it.
+    #[error("{} is no queue: there is neither a control file nor a segment file in it", .path.display())]
+    NotAQueue {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A newer program wrote it.
+    #[error("{} has format version {found}, this program reads up to {known}: use a newer one", .path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u16,
+        /// The newest that is known here.
+        known: u16,
+    },
+    /// A file operation failed.
+    #[error(transparent)]
+    Io(#[from] IoFailure),
+}
+
+/// How closely to look.
+#[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
+pub enum Depth {
+    /// As opening the queue does: what a full segment says about itself is believed, the others are read.
+    #[default]
+    Summaries,
+    /// Every byte is read and compared with its checksum.
+    EveryByte,
+}
+
+/// Whether an item is still in the queue.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum ItemState {
+    /// It waits.
+    Waiting,
+    /// It is in a lease that has a tag, and not done.
+    Leased,
+    /// It was acked or dropped; its bytes are there by chance.
+    Done,
+}
+
+/// An item as it lies on disk.
+#[derive(Clone, Debug)]
+pub struct StoredItem {
+    /// Its id.
+    pub id: ItemId,
+    /// What was appended.
+    pub payload: Bytes,
+    /// Whether it is still in the queue.
+    pub state: ItemState,
+    /// The segment file that it lies in.
+    pub file: Arc<str>,
+    /// Where its entry starts, in bytes.
+    pub position: u64,
+}
+
+/// Looks at queue directories through a file system.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use replayq::{Config, Depth, Inspector, Queue};
+///
+/// let room = tempfile::tempdir()?;
+/// let (queue, _) = Queue::open(Config::disk(room.path().join("queue")))?;
+/// queue.append_one("one".into())?;
+///
+/// // The queue is open, and stays so.
+/// let inspection = Inspector::new().inspect(&room.path().join("queue"), Depth::EveryByte)?;
+/// assert_eq!(inspection.open_items, 1);
+/// assert!(inspection.is_clean());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Inspector {
+    vfs: Arc<dyn Vfs>,
+}
+
+impl Default for Inspector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A directory that is in use changes under one's eyes; what looks like damage then is looked at again, so many times.
+const LOOKS: usize = 5;
+
+impl Inspector {
+    /// Of the operating system's files.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            vfs: Arc::new(OsVfs),
+        }
+    }
+
+    /// Of another file system, for tests.
+    #[must_use]
+    pub fn with_vfs(vfs: Arc<dyn Vfs>) -> Self {
+        Self { vfs }
+    }
+
+    /// Looks at a queue. Nothing is written and no lock is taken.
+    ///
+    /// # Errors
+    /// There is no queue, a newer program wrote it, or a file operation failed. Damage is no error, see [`Inspection::damage`].
+    pub fn inspect(&self, directory: &Path, depth: Depth) -> Result<Inspection, InspectError> {
+        let mut inspection = look::look(&self.vfs, directory, depth, &mut |_| {})?;
+        for _ in 1..LOOKS {
+            if inspection.is_clean() || !matches!(inspection.owner, Owner::Process(_)) {
+                break;
+            }
+            inspection = look::look(&self.vfs, directory, depth, &mut |_| {})?;
+        }
+        Ok(inspection)
+    }
+
+    /// Goes through all sound items in order, those done included, and says what was found on the way. Of a queue that is in use, what is
+    /// appended meanwhile may be left out.
+    ///
+    /// # Errors
+    /// As [`Self::inspect`].
+    pub fn visit(
+        &self,
+        directory: &Path,
+        mut each: impl FnMut(StoredItem),
+    ) -> Result<Inspection, InspectError> {
+        look::look(&self.vfs, directory, Depth::EveryByte, &mut each)
+    }
+}

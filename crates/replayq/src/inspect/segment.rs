@@ -1,0 +1,188 @@
+//! One segment, read and judged.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::control::lease::LeaseRecord;
+use crate::damage::Damage;
+use crate::ids::{ItemId, ItemRange};
+use crate::segment::entry::Kind;
+use crate::segment::head::{HEAD_BYTES, Seal, SegmentHeader};
+use crate::segment::key::{QueueUuid, SegmentKey};
+use crate::segment::walk::{Payloads, Step, Walk};
+use crate::vfs::VfsFile;
+
+/// Bytes of one read.
+const READ_BYTES: usize = 1 << 20;
+
+/// A segment file, open, with what its head says.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) key: SegmentKey,
+    pub(super) file: Arc<dyn VfsFile>,
+    pub(super) file_bytes: u64,
+    pub(super) header: Option<SegmentHeader>,
+    pub(super) seal: Option<Seal>,
+    /// Ids from here on are the next segment's.
+    pub(super) limit_id: u64,
+}
+
+/// An item that was come across: id, payload's bytes, payload, position.
+pub(super) type EachItem<'a> = dyn FnMut(u64, u64, Bytes, u64) + 'a;
+
+/// What reading brought.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    pub(super) items: u64,
+    pub(super) last_id: Option<u64>,
+    pub(super) end: u64,
+    pub(super) torn_bytes: u64,
+    pub(super) leases: Vec<LeaseRecord>,
+    pub(super) damage: Vec<Damage>,
+}
+
+impl Opened {
+    fn walk(&self, uuid: QueueUuid, payloads: Payloads, end: u64) -> Walk {
+        Walk::new(
+            Arc::clone(&self.file),
+            self.key.seed(uuid),
+            payloads,
+            self.key.first_id,
+            self.limit_id,
+            end,
+            READ_BYTES,
+        )
+    }
+
+    /// Reads all entries.
+    pub(super) fn read(
+        &self,
+        uuid: QueueUuid,
+        payloads: Payloads,
+        each: &mut EachItem<'_>,
+    ) -> io::Result<Reading> {
+        let end = self.seal.as_ref().map_or(self.file_bytes, |seal| seal.end);
+        let mut walk = self.walk(uuid, payloads, end);
+        let mut reading = Reading {
+            end: HEAD_BYTES,
+            ..Reading::default()
+        };
+        // What follows the last sound entry is damage only where a seal says that there was more.
+        let mut doubtful: Vec<Damage> = Vec::new();
+        loop {
+            let previous_id = walk.last_id();
+            match walk.step()? {
+                Step::End => break,
+                Step::Garbage { position, bytes } => {
+                    doubtful.push(self.garbage(position, bytes, None))
+                }
+                Step::Entry(found) => {
+                    let next_id = found
+                        .header
+                        .id
+                        .saturating_add(u64::from(found.header.kind != Kind::Item));
+                    if let Some(Damage::Bytes { ids, .. }) = doubtful.last_mut()
+                        && ids.is_none()
+                    {
+                        *ids = between(previous_id, next_id);
+                    }
+                    if found.is_damaged {
+                        doubtful.push(self.damaged(
+                            found.header.kind,
+                            found.position,
+                            found.header.id,
+                        ));
+                        continue;
+                    }
+                    reading.damage.append(&mut doubtful);
+                    reading.end = walk.position();
+                    match found.header.kind {
+                        Kind::Item => {
+                            reading.items = reading.items.saturating_add(1);
+                            reading.last_id = Some(found.header.id);
+                            each(
+                                found.header.id,
+                                u64::from(found.header.payload_bytes),
+                                found.payload,
+                                found.position,
+                            );
+                        }
+                        Kind::Lease => reading.leases.extend(LeaseRecord::decode(&found.payload)),
+                        Kind::Void => {}
+                    }
+                }
+            }
+        }
+        match &self.seal {
+            Some(seal) if reading.end < seal.end => {
+                reading.damage.append(&mut doubtful);
+                let position = walk.position().max(reading.end);
+                if position < seal.end {
+                    let last = walk.last_id();
+                    reading.damage.push(self.garbage(
+                        position,
+                        seal.end.saturating_sub(position),
+                        between(last, seal.last_id.saturating_add(1)),
+                    ));
+                }
+            }
+            Some(_) => {}
+            None if !doubtful.is_empty() => {
+                reading.torn_bytes = walk.position().saturating_sub(reading.end);
+            }
+            None => {}
+        }
+        Ok(reading)
+    }
+
+    /// The leases that the seal names.
+    pub(super) fn sealed_leases(
+        &self,
+        uuid: QueueUuid,
+        seal: &Seal,
+    ) -> io::Result<Vec<LeaseRecord>> {
+        let mut leases = Vec::new();
+        for position in &seal.leases {
+            let mut walk = self.walk(uuid, Payloads::Verify, seal.end);
+            walk.jump(*position, 0);
+            if let Step::Entry(found) = walk.step()?
+                && found.header.kind == Kind::Lease
+                && !found.is_damaged
+            {
+                leases.extend(LeaseRecord::decode(&found.payload));
+            }
+        }
+        Ok(leases)
+    }
+
+    fn garbage(&self, position: u64, bytes: u64, ids: Option<ItemRange>) -> Damage {
+        Damage::Bytes {
+            file: self.key.file_name(),
+            position,
+            bytes,
+            ids,
+        }
+    }
+
+    fn damaged(&self, kind: Kind, position: u64, id: u64) -> Damage {
+        if kind == Kind::Item {
+            Damage::Item {
+                file: self.key.file_name(),
+                position,
+                id: ItemId(id),
+            }
+        } else {
+            Damage::Lease
+        }
+    }
+}
+
+/// The ids behind the one and before the other.
+fn between(after: u64, before: u64) -> Option<ItemRange> {
+    ItemRange::new(
+        ItemId(after.saturating_add(1)),
+        ItemId(before.checked_sub(1)?),
+    )
+}
