@@ -1,0 +1,88 @@
+//! Other queues of the language.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+
+use crate::payloads::Payloads;
+
+/// yaque: a sender and a receiver on a directory.
+pub(crate) struct Yaque {
+    sender: yaque::Sender,
+    receiver: yaque::Receiver,
+    waiting: usize,
+}
+
+impl Yaque {
+    pub(crate) fn open(directory: &Path) -> Self {
+        let (sender, receiver) = yaque::channel(directory).expect("a new queue");
+        Self {
+            sender,
+            receiver,
+            waiting: 0,
+        }
+    }
+
+    pub(crate) fn append(&mut self, payloads: &Payloads, groups: usize) -> Duration {
+        let start = Instant::now();
+        for group in payloads.groups().take(groups) {
+            self.sender
+                .try_send_batch(group)
+                .expect("room without limit");
+        }
+        let time = start.elapsed();
+        self.waiting += groups * payloads.group();
+        time
+    }
+
+    pub(crate) fn drain(&mut self) -> Duration {
+        let start = Instant::now();
+        while self.waiting > 0 {
+            let count = self.waiting.min(1000);
+            let batch = self
+                .receiver
+                .recv_batch(count)
+                .now_or_never()
+                .expect("all is there")
+                .expect("a read");
+            self.waiting -= batch.len();
+            batch.commit().expect("a commit");
+        }
+        start.elapsed()
+    }
+}
+
+/// queue-file: one file, here without a sync per write.
+pub(crate) struct QueueFile {
+    queue: queue_file::QueueFile,
+}
+
+impl QueueFile {
+    pub(crate) fn open(path: &Path) -> Self {
+        let mut queue = queue_file::QueueFile::with_capacity(path, 128 << 20).expect("a new queue");
+        queue.set_sync_writes(false);
+        queue.set_overwrite_on_remove(false);
+        Self { queue }
+    }
+
+    pub(crate) fn append(&mut self, payloads: &Payloads, groups: usize) -> Duration {
+        let start = Instant::now();
+        for group in payloads.groups().take(groups) {
+            self.queue.add_n(group).expect("room");
+        }
+        start.elapsed()
+    }
+
+    pub(crate) fn drain(&mut self) -> Duration {
+        let start = Instant::now();
+        while !self.queue.is_empty() {
+            let count = self.queue.iter().take(1000).fold(0, |count, item| {
+                std::hint::black_box(item);
+                count + 1
+            });
+            self.queue.remove_n(count).expect("a removal");
+        }
+        start.elapsed()
+    }
+}
