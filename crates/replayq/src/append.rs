@@ -469,15 +469,18 @@ fn publish(
     for call in run {
         let first = id;
         for payload in call.payloads {
-            let item = Item {
-                id: ItemId(id),
-                payload: payload.clone(),
-            };
-            payload_bytes = payload_bytes.saturating_add(item.bytes());
-            let bytes = entry::entry_bytes(item.bytes());
+            let item_bytes = field::wide(payload.len());
+            payload_bytes = payload_bytes.saturating_add(item_bytes);
+            let bytes = entry::entry_bytes(item_bytes);
             if lease.is_some() {
-                leased.push(item);
-            } else if ledger.backlog.push_written(item, settings.resident_bytes) {
+                leased.push(Item {
+                    id: ItemId(id),
+                    payload: payload.clone(),
+                });
+            } else if ledger
+                .backlog
+                .push_written(ItemId(id), payload, settings.resident_bytes)
+            {
                 ledger.unread_from = Some(Place {
                     segment: written.segment,
                     position,

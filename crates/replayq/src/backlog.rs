@@ -56,13 +56,17 @@ impl Backlog {
     }
 
     /// Takes an item at the end that is on disk: it stays in memory only where all before it are, and the budget allows. Returns whether it is the first that does not.
-    pub(crate) fn push_written(&mut self, item: Item, budget: u64) -> bool {
-        if !self.is_behind && self.resident_bytes.saturating_add(item.bytes()) <= budget {
-            self.push_resident(item);
+    pub(crate) fn push_written(&mut self, id: ItemId, payload: &Bytes, budget: u64) -> bool {
+        let bytes = field::wide(payload.len());
+        if !self.is_behind && self.resident_bytes.saturating_add(bytes) <= budget {
+            self.push_resident(Item {
+                id,
+                payload: payload.clone(),
+            });
             return false;
         }
         let was_behind = self.is_behind;
-        self.add_unread(1, item.bytes());
+        self.add_unread(1, bytes);
         !was_behind
     }
 

@@ -126,6 +126,9 @@ impl Reader {
             && ledger.read_through >= segment.last_id
         {
             ledger.backlog.clear_unread();
+            if let Some((_, walk)) = self.current.as_mut() {
+                walk.rest();
+            }
         }
         Ok(())
     }
@@ -160,6 +163,9 @@ impl Reader {
             Some((next, _)) => Next::At(Place::start_of(next)),
             None => {
                 ledger.backlog.clear_unread();
+                if let Some((_, walk)) = self.current.as_mut() {
+                    walk.rest();
+                }
                 Next::Nothing
             }
         }
@@ -211,6 +217,9 @@ impl Reader {
             self.read_bytes,
         );
         walk.jump(place.position, place.id);
+        if let Some((_, spent)) = self.current.take() {
+            walk.reuse_buffers(spent);
+        }
         self.current = Some((place.segment, walk));
         (self.expected_end, self.expected_id) = (end, last_id);
         Ok(())

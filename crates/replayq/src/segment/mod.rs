@@ -4,6 +4,7 @@ pub(crate) mod walk;
 
 pub(crate) mod head;
 
+mod buffers;
 pub(crate) mod entry;
 
 pub(crate) mod key;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::field;
 use crate::vfs::{self, VfsFile};
 
+use super::buffers::Buffers;
 use super::entry::{ALIGNMENT, HEADER_BYTES, Header, Kind};
 use super::head::HEAD_BYTES;
 use super::key::Seed;
@@ -65,6 +66,7 @@ pub(crate) struct Walk {
     read_bytes: usize,
     window: Bytes,
     window_position: u64,
+    buffers: Buffers,
 }
 
 enum Parsed {
@@ -95,6 +97,7 @@ impl Walk {
             read_bytes: read_bytes.max(4096),
             window: Bytes::new(),
             window_position: HEAD_BYTES,
+            buffers: Buffers::default(),
         }
     }
 
@@ -108,6 +111,18 @@ impl Walk {
     pub(crate) fn skip(&mut self, position: u64, last_id: u64) {
         self.position = position;
         self.last_id = self.last_id.max(last_id);
+    }
+
+    /// Goes on with the buffers of a walk that is over.
+    pub(crate) fn reuse_buffers(&mut self, other: Self) {
+        self.buffers = other.buffers;
+        self.buffers.give(other.window);
+    }
+
+    /// Keeps no memory until there is more to read.
+    pub(crate) fn rest(&mut self) {
+        self.window = Bytes::new();
+        self.buffers = Buffers::default();
     }
 
     /// Where the walk has come to.
@@ -236,7 +251,8 @@ impl Walk {
             None => HEADER_BYTES,
         };
         let wanted = self.read_bytes.max(needed).min(room);
-        let mut buffer = Vec::with_capacity(wanted);
+        self.buffers.give(std::mem::take(&mut self.window));
+        let mut buffer = self.buffers.take(wanted);
         vfs::read_full_at(&*self.file, &mut buffer, wanted, self.position)?;
         if buffer.len() < wanted {
             // The file is shorter than it was said to be.
