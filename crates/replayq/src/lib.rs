@@ -1,5 +1,7 @@
 //! A durable FIFO queue on local disk or in memory, for any payload.
 
+mod repair;
+
 mod queue;
 
 mod inspect;
@@ -57,4 +59,5 @@ pub use inspect::{
 pub use ledger::Lease;
 pub use limits::{BytesLimit, ItemRef, PopLimits, StopBefore};
 pub use queue::{Leased, Queue};
+pub use repair::{Repair, RepairError, repair, repair_in};
 pub use stats::Stats;

@@ -103,6 +103,32 @@ impl Found {
     }
 }
 
+impl Found {
+    /// Empties the slots that hold something of which nothing can be made out.
+    pub(crate) fn clear_damaged(&self) -> std::io::Result<()> {
+        let HeaderState::Valid(header) = self.header else {
+            // Opening the queue writes the whole file anew.
+            return Ok(());
+        };
+        let commits = self
+            .commits
+            .iter()
+            .enumerate()
+            .filter(|(_, commit)| commit.is_none())
+            .map(|(slot, _)| header.geometry.commit_position(slot));
+        let leases = self
+            .leases(header.uuid)
+            .into_iter()
+            .enumerate()
+            .filter(|(_, state)| *state == SlotState::Damaged)
+            .map(|(slot, _)| header.geometry.lease_position(slot));
+        for position in commits.chain(leases) {
+            write(&*self.file, &EMPTY_SLOT, position)?;
+        }
+        self.file.sync()
+    }
+}
+
 fn part(content: &[u8], position: u64, bytes: u64) -> &[u8] {
     let from = field::narrow(position).min(content.len());
     let to = field::narrow(position.saturating_add(bytes)).min(content.len());

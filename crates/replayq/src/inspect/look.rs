@@ -17,7 +17,7 @@ use crate::segment::walk::Payloads;
 use crate::vfs::{self, DirectoryEntry, LockHolder, OpenMode, Vfs};
 
 use super::draft::Draft;
-use super::segment::{Opened, Reading};
+use super::segment::{Candidate, Reading};
 use super::view::{CommitView, Inspection, OtherFile, Owner, SegmentState, SegmentView};
 use super::{Depth, InspectError, ItemState, StoredItem};
 
@@ -30,7 +30,7 @@ pub(super) fn look(
 ) -> Result<Inspection, InspectError> {
     let directory = vfs.canonical_directory(path).context("open", path)?;
     let entries = vfs.list(&directory).context("list", &directory)?;
-    let mut segments = open_segments(&**vfs, &directory, &entries)?;
+    let mut segments = find_segments(&**vfs, &directory, &entries)?;
     let found = Found::read(&**vfs, &directory, OpenMode::Read)?;
     if found.is_none() && segments.is_empty() {
         return Err(InspectError::NotAQueue { path: directory });
@@ -44,8 +44,7 @@ pub(super) fn look(
     }
     let uuid = identify(found.as_ref(), &segments);
     for segment in &mut segments {
-        let head = read_head(segment, &directory)?;
-        segment.seal = Seal::decode(&head, uuid, segment.key)
+        segment.seal = Seal::decode(&segment.head, uuid, segment.key)
             .filter(|seal| seal.end <= segment.file_bytes && seal.last_id < segment.limit_id);
     }
     let mut draft = Draft::new(found.as_ref(), uuid);
@@ -87,7 +86,7 @@ pub(super) fn look(
     let quick: Vec<Reading> = segments
         .iter()
         .map(|segment| {
-            find_leases(segment, uuid, &mut draft)
+            find_leases(&**vfs, segment, uuid, &mut draft)
                 .context("read", &inspection.directory.join(segment.key.file_name()))
         })
         .collect::<Result<_, IoFailure>>()?;
@@ -96,6 +95,7 @@ pub(super) fn look(
     for (index, (segment, quick)) in segments.iter().zip(quick).enumerate() {
         let is_last = index.saturating_add(1) == count;
         let view = look_at(
+            &**vfs,
             segment,
             uuid,
             depth,
@@ -115,12 +115,12 @@ pub(super) fn look(
     Ok(inspection)
 }
 
-fn open_segments(
+fn find_segments(
     vfs: &dyn Vfs,
     directory: &Path,
     entries: &[DirectoryEntry],
-) -> Result<Vec<Opened>, InspectError> {
-    let mut segments: Vec<Opened> = Vec::new();
+) -> Result<Vec<Candidate>, InspectError> {
+    let mut segments: Vec<Candidate> = Vec::new();
     for entry in entries {
         let Some(key) = SegmentKey::parse(&entry.name) else {
             continue;
@@ -132,15 +132,10 @@ fn open_segments(
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(IoFailure::new("open", &path, error).into()),
         };
-        let mut opened = Opened {
-            key,
-            file,
-            file_bytes: entry.bytes,
-            header: None,
-            seal: None,
-            limit_id: u64::MAX,
-        };
-        opened.header = match SegmentHeader::decode(&read_head(&opened, directory)?) {
+        let mut head = Vec::with_capacity(field::narrow(HEAD_BYTES));
+        vfs::read_full_at(&*file, &mut head, field::narrow(HEAD_BYTES), 0)
+            .context("read", &path)?;
+        let header = match SegmentHeader::decode(&head) {
             HeadState::Valid(header) => Some(header),
             HeadState::Newer(version) => {
                 return Err(InspectError::NewerFormat {
@@ -151,7 +146,15 @@ fn open_segments(
             }
             HeadState::Invalid => None,
         };
-        segments.push(opened);
+        segments.push(Candidate {
+            key,
+            path,
+            head,
+            file_bytes: entry.bytes,
+            header,
+            seal: None,
+            limit_id: u64::MAX,
+        });
     }
     segments.sort_unstable_by_key(|segment| segment.key);
     let firsts: Vec<u64> = segments
@@ -165,15 +168,8 @@ fn open_segments(
     Ok(segments)
 }
 
-fn read_head(segment: &Opened, directory: &Path) -> Result<Vec<u8>, IoFailure> {
-    let mut head = Vec::with_capacity(field::narrow(HEAD_BYTES));
-    vfs::read_full_at(&*segment.file, &mut head, field::narrow(HEAD_BYTES), 0)
-        .context("read", &directory.join(segment.key.file_name()))?;
-    Ok(head)
-}
-
 /// Whose queue this is: as opening it decides.
-fn identify(found: Option<&Found>, segments: &[Opened]) -> QueueUuid {
+fn identify(found: Option<&Found>, segments: &[Candidate]) -> QueueUuid {
     if let Some(found) = found {
         if let HeaderState::Valid(header) = found.header {
             return header.uuid;
@@ -221,19 +217,24 @@ fn others(entries: &[DirectoryEntry]) -> Vec<OtherFile> {
     others
 }
 
-fn is_foreign(segment: &Opened, uuid: QueueUuid) -> bool {
+fn is_foreign(segment: &Candidate, uuid: QueueUuid) -> bool {
     segment.header.is_some_and(|header| header.uuid != uuid)
 }
 
 /// A header of the file's earlier use: it was renamed, and nothing in it is of the new use yet.
-fn is_stale(segment: &Opened) -> bool {
+fn is_stale(segment: &Candidate) -> bool {
     segment
         .header
         .is_some_and(|header| header.key != segment.key)
 }
 
 /// Finds the leases in a segment: by its seal, or by reading it all.
-fn find_leases(segment: &Opened, uuid: QueueUuid, draft: &mut Draft) -> io::Result<Reading> {
+fn find_leases(
+    vfs: &dyn Vfs,
+    segment: &Candidate,
+    uuid: QueueUuid,
+    draft: &mut Draft,
+) -> io::Result<Reading> {
     if is_foreign(segment, uuid) || is_stale(segment) {
         return Ok(Reading::default());
     }
@@ -242,10 +243,10 @@ fn find_leases(segment: &Opened, uuid: QueueUuid, draft: &mut Draft) -> io::Resu
             items: seal.items,
             last_id: (seal.items > 0).then_some(seal.last_id),
             end: seal.end,
-            leases: segment.sealed_leases(uuid, seal)?,
+            leases: segment.sealed_leases(vfs, uuid, seal)?,
             ..Reading::default()
         },
-        None => segment.read(uuid, Payloads::Verify, &mut |_, _, _, _| {})?,
+        None => segment.read(vfs, uuid, Payloads::Verify, &mut |_, _, _, _| {})?,
     };
     for lease in &reading.leases {
         draft.add_lease(lease.clone(), segment.key.file_name());
@@ -258,7 +259,8 @@ fn find_leases(segment: &Opened, uuid: QueueUuid, draft: &mut Draft) -> io::Resu
     reason = "one step of a look, with all that it fills"
 )]
 fn look_at(
-    segment: &Opened,
+    vfs: &dyn Vfs,
+    segment: &Candidate,
     uuid: QueueUuid,
     depth: Depth,
     is_last: bool,
@@ -296,11 +298,19 @@ fn look_at(
             (quick, (seal.items, seal.payload_bytes))
         }
         Some(_) => {
-            let (_, open) = read(segment, uuid, Payloads::Skip, draft, &file, &mut |_| {})?;
+            let (_, open) = read(
+                vfs,
+                segment,
+                uuid,
+                Payloads::Skip,
+                draft,
+                &file,
+                &mut |_| {},
+            )?;
             (quick, open)
         }
         None if is_stale(segment) => (quick, (0, 0)),
-        None => read(segment, uuid, Payloads::Verify, draft, &file, each)?,
+        None => read(vfs, segment, uuid, Payloads::Verify, draft, &file, each)?,
     };
     let previous_id = segment
         .header
@@ -341,7 +351,8 @@ fn look_at(
 
 /// Reads a segment and shows its items; also counts those that are open, and their bytes.
 fn read(
-    segment: &Opened,
+    vfs: &dyn Vfs,
+    segment: &Candidate,
     uuid: QueueUuid,
     payloads: Payloads,
     draft: &Draft,
@@ -350,6 +361,7 @@ fn read(
 ) -> io::Result<(Reading, (u64, u64))> {
     let (mut items, mut bytes) = (0_u64, 0_u64);
     let reading = segment.read(
+        vfs,
         uuid,
         payloads,
         &mut |id, payload_bytes, payload, position| {

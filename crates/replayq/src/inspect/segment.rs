@@ -1,6 +1,7 @@
 //! One segment, read and judged.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,16 +13,17 @@ use crate::segment::entry::Kind;
 use crate::segment::head::{HEAD_BYTES, Seal, SegmentHeader};
 use crate::segment::key::{QueueUuid, SegmentKey};
 use crate::segment::walk::{Payloads, Step, Walk};
-use crate::vfs::VfsFile;
+use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
 /// Bytes of one read.
 const READ_BYTES: usize = 1 << 20;
 
-/// A segment file, open, with what its head says.
+/// A segment file that was found, with what its head says. It is opened while it is read only: there may be more of them than descriptors.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct Candidate {
     pub(super) key: SegmentKey,
-    pub(super) file: Arc<dyn VfsFile>,
+    pub(super) path: PathBuf,
+    pub(super) head: Vec<u8>,
     pub(super) file_bytes: u64,
     pub(super) header: Option<SegmentHeader>,
     pub(super) seal: Option<Seal>,
@@ -43,10 +45,19 @@ pub(super) struct Reading {
     pub(super) damage: Vec<Damage>,
 }
 
-impl Opened {
-    fn walk(&self, uuid: QueueUuid, payloads: Payloads, end: u64) -> Walk {
+impl Candidate {
+    fn open(&self, vfs: &dyn Vfs) -> io::Result<Option<Arc<dyn VfsFile>>> {
+        match vfs::uninterrupted(|| vfs.open(&self.path, OpenMode::Read)) {
+            Ok(file) => Ok(Some(file)),
+            // Its items were done meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn walk(&self, file: &Arc<dyn VfsFile>, uuid: QueueUuid, payloads: Payloads, end: u64) -> Walk {
         Walk::new(
-            Arc::clone(&self.file),
+            Arc::clone(file),
             self.key.seed(uuid),
             payloads,
             self.key.first_id,
@@ -59,16 +70,20 @@ impl Opened {
     /// Reads all entries.
     pub(super) fn read(
         &self,
+        vfs: &dyn Vfs,
         uuid: QueueUuid,
         payloads: Payloads,
         each: &mut EachItem<'_>,
     ) -> io::Result<Reading> {
-        let end = self.seal.as_ref().map_or(self.file_bytes, |seal| seal.end);
-        let mut walk = self.walk(uuid, payloads, end);
         let mut reading = Reading {
             end: HEAD_BYTES,
             ..Reading::default()
         };
+        let Some(file) = self.open(vfs)? else {
+            return Ok(reading);
+        };
+        let end = self.seal.as_ref().map_or(self.file_bytes, |seal| seal.end);
+        let mut walk = self.walk(&file, uuid, payloads, end);
         // What follows the last sound entry is damage only where a seal says that there was more.
         let mut doubtful: Vec<Damage> = Vec::new();
         loop {
@@ -140,12 +155,19 @@ impl Opened {
     /// The leases that the seal names.
     pub(super) fn sealed_leases(
         &self,
+        vfs: &dyn Vfs,
         uuid: QueueUuid,
         seal: &Seal,
     ) -> io::Result<Vec<LeaseRecord>> {
         let mut leases = Vec::new();
+        if seal.leases.is_empty() {
+            return Ok(leases);
+        }
+        let Some(file) = self.open(vfs)? else {
+            return Ok(leases);
+        };
         for position in &seal.leases {
-            let mut walk = self.walk(uuid, Payloads::Verify, seal.end);
+            let mut walk = self.walk(&file, uuid, Payloads::Verify, seal.end);
             walk.jump(*position, 0);
             if let Step::Entry(found) = walk.step()?
                 && found.header.kind == Kind::Lease

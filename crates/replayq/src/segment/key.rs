@@ -6,6 +6,15 @@ use std::fmt;
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub(crate) struct QueueUuid(pub(crate) [u8; 16]);
 
+impl QueueUuid {
+    /// From the digits that [`fmt::Debug`] shows.
+    pub(crate) fn parse(digits: &str) -> Option<Self> {
+        u128::from_str_radix(digits, 16)
+            .ok()
+            .map(|number| Self(number.to_be_bytes()))
+    }
+}
+
 impl fmt::Debug for QueueUuid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:032x}", u128::from_be_bytes(self.0))

@@ -1,0 +1,275 @@
+//! Looking at a directory, and repairing it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use replayq::{
+    Config, Damage, Depth, Inspector, ItemState, Owner, PopLimits, Queue, RepairError,
+    SegmentState, repair,
+};
+
+fn config(directory: &Path) -> Config {
+    Config::disk(directory)
+        .segment_bytes(8192)
+        .spare_segments(0)
+}
+
+/// Items with payloads that tell them apart.
+fn append(queue: &Queue, numbers: std::ops::RangeInclusive<u64>) {
+    for number in numbers {
+        let id = queue
+            .append_one(Bytes::from(format!("item {number} {}", "x".repeat(500))))
+            .unwrap();
+        assert_eq!(id.0, number);
+    }
+}
+
+fn segments(directory: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "segment")
+        })
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn flip(path: &Path, position: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[position] ^= 0x40;
+    fs::write(path, bytes).unwrap();
+}
+
+/// All bytes of all files: to see that nothing changes.
+fn picture(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect()
+}
+
+/// A queue of four segments of seven items; 1 to 3 and 9 are done, 4 to 6 leased with a tag.
+fn example(directory: &Path) {
+    let (queue, _) = Queue::open(config(directory)).unwrap();
+    append(&queue, 1..=28);
+    let done = queue.pop(PopLimits::items(3)).unwrap().unwrap();
+    let leased = queue.pop(PopLimits::items(3)).unwrap().unwrap();
+    let middle = queue.pop(PopLimits::items(4)).unwrap().unwrap();
+    queue.ack(done.id).unwrap();
+    queue
+        .tag(leased.id, Bytes::from_static(b"stamp 7"))
+        .unwrap();
+    let ninth = replayq::ItemRange::one(middle.items[2].id);
+    queue.ack_items(middle.id, ninth).unwrap();
+    queue.release(middle.id).unwrap();
+    queue.close().unwrap();
+}
+
+fn open_items(directory: &Path) -> Vec<(u64, Bytes)> {
+    let mut items = Vec::new();
+    Inspector::new()
+        .visit(directory, |item| {
+            if item.state != ItemState::Done {
+                items.push((item.id.0, item.payload));
+            }
+        })
+        .unwrap();
+    items
+}
+
+#[test]
+fn an_inspection_says_what_is_waiting_leased_and_done_and_changes_nothing() {
+    let room = tempfile::tempdir().unwrap();
+    let directory = room.path().join("queue");
+    example(&directory);
+    let before = picture(&directory);
+    for depth in [Depth::Summaries, Depth::EveryByte] {
+        let inspection = Inspector::new().inspect(&directory, depth).unwrap();
+        assert!(inspection.is_clean(), "{:?}", inspection.damage);
+        assert_eq!(inspection.open_items, 24);
+        assert_eq!(inspection.done_through.0, 3);
+        assert_eq!(inspection.done_beyond.len(), 1);
+        assert_eq!(inspection.leases.len(), 1);
+        assert_eq!(&inspection.leases[0].tag[..], b"stamp 7");
+        assert_eq!(
+            (
+                inspection.leases[0].items.first.0,
+                inspection.leases[0].items.last.0
+            ),
+            (4, 6)
+        );
+        assert!(matches!(inspection.owner, Owner::Nobody | Owner::Unknown));
+        let states: Vec<SegmentState> = inspection
+            .segments
+            .iter()
+            .map(|segment| segment.state)
+            .collect();
+        assert_eq!(states.last(), Some(&SegmentState::Filling));
+        assert!(
+            states
+                .iter()
+                .rev()
+                .skip(1)
+                .all(|state| *state == SegmentState::Sealed)
+        );
+        let counted: u64 = inspection
+            .segments
+            .iter()
+            .map(|segment| segment.open_items)
+            .sum();
+        assert_eq!(counted, 24);
+    }
+    assert_eq!(picture(&directory), before);
+    let ids: Vec<u64> = open_items(&directory)
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(ids, (4..=28).filter(|id| *id != 9).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_queue_in_use_can_be_looked_at_and_its_owner_is_named() {
+    let room = tempfile::tempdir().unwrap();
+    let directory = room.path().join("queue");
+    let (queue, _) = Queue::open(config(&directory)).unwrap();
+    append(&queue, 1..=20);
+    let inspection = Inspector::new()
+        .inspect(&directory, Depth::EveryByte)
+        .unwrap();
+    assert!(inspection.is_clean(), "{:?}", inspection.damage);
+    assert_eq!(inspection.open_items, 20);
+    assert!(matches!(
+        inspection.owner,
+        Owner::Process(_) | Owner::Unknown
+    ));
+    // It still takes items, and cannot be repaired meanwhile.
+    append(&queue, 21..=22);
+    assert!(matches!(repair(&directory), Err(RepairError::Open(_))));
+}
+
+#[test]
+fn a_queue_can_be_looked_at_while_it_is_filled_and_drained() {
+    let room = tempfile::tempdir().unwrap();
+    let directory = room.path().join("queue");
+    let (queue, _) = Queue::open(config(&directory).spare_segments(2)).unwrap();
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            for _ in 0..300 {
+                queue.append(&vec![Bytes::from(vec![7; 300]); 10]).unwrap();
+                let lease = queue.pop(PopLimits::items(10)).unwrap().unwrap();
+                queue.ack(lease.id).unwrap();
+            }
+        });
+        while !worker.is_finished() {
+            let inspection = Inspector::new()
+                .inspect(&directory, Depth::EveryByte)
+                .unwrap();
+            assert!(inspection.open_items <= 3000);
+        }
+    });
+}
+
+#[test]
+fn a_damaged_item_is_found_and_repairing_loses_nothing_else() {
+    let room = tempfile::tempdir().unwrap();
+    let directory = room.path().join("queue");
+    example(&directory);
+    let sound = open_items(&directory);
+    let second = segments(&directory).remove(1);
+    flip(&second, 4096 + 24 + 100);
+
+    let inspection = Inspector::new()
+        .inspect(&directory, Depth::EveryByte)
+        .unwrap();
+    let [Damage::Item { id, .. }] = inspection.damage.as_slice() else {
+        panic!("{:?}", inspection.damage);
+    };
+    let lost = id.0;
+    let repaired = repair(&directory).unwrap();
+    assert!(repaired.after.is_clean(), "{:?}", repaired.after.damage);
+    assert_eq!(repaired.rewritten.len(), 1);
+    let left: Vec<(u64, Bytes)> = sound.into_iter().filter(|(id, _)| *id != lost).collect();
+    assert_eq!(open_items(&directory), left);
+    assert_eq!(repaired.after.leases.len(), 1);
+    assert!(fs::read_dir(&directory).unwrap().any(|entry| {
+        entry
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .ends_with(".segment.damaged")
+    }));
+
+    let (queue, recovery) = Queue::open(config(&directory)).unwrap();
+    assert!(recovery.damage.is_empty(), "{:?}", recovery.damage);
+    assert_eq!(recovery.leases.len(), 1);
+    let mut handed_out = Vec::new();
+    while let Some(lease) = queue.pop(PopLimits::items(5)).unwrap() {
+        handed_out.extend(
+            lease
+                .items
+                .into_iter()
+                .map(|item| (item.id.0, item.payload)),
+        );
+        queue.ack(lease.id).unwrap();
+    }
+    let waiting: Vec<_> = left.into_iter().filter(|(id, _)| *id > 6).collect();
+    assert_eq!(handed_out, waiting);
+    assert!(queue.damage().is_empty(), "{:?}", queue.damage());
+}
+
+#[test]
+fn wherever_a_byte_is_flipped_repairing_makes_the_queue_clean_and_loses_one_item_at_most() {
+    let room = tempfile::tempdir().unwrap();
+    let original = room.path().join("original");
+    example(&original);
+    let sound = open_items(&original);
+    let files: Vec<PathBuf> = fs::read_dir(&original)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    for file in files {
+        let bytes = fs::read(&file).unwrap().len();
+        for position in (0..bytes).step_by(1009) {
+            let directory = room.path().join("copy");
+            fs::create_dir(&directory).unwrap();
+            for (path, content) in picture(&original) {
+                fs::write(directory.join(path.file_name().unwrap()), content).unwrap();
+            }
+            flip(&directory.join(file.file_name().unwrap()), position);
+            let place = format!("byte {position} of {}", file.display());
+            let repaired = repair(&directory).unwrap_or_else(|error| panic!("{place}: {error}"));
+            assert!(
+                repaired.after.is_clean(),
+                "{place}: {:?}",
+                repaired.after.damage
+            );
+            let left = open_items(&directory);
+            let lost = sound.iter().filter(|item| !left.contains(item)).count();
+            assert!(lost <= 1, "{place}: {lost} lost");
+            fs::remove_dir_all(&directory).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_directory_without_a_queue_is_refused_and_left_alone() {
+    let room = tempfile::tempdir().unwrap();
+    let error = Inspector::new()
+        .inspect(room.path(), Depth::Summaries)
+        .unwrap_err();
+    assert!(error.to_string().contains("is no queue"), "{error}");
+    assert!(repair(room.path()).is_err());
+    assert_eq!(fs::read_dir(room.path()).unwrap().count(), 0);
+}
