@@ -38,6 +38,9 @@
 //! # }
 //! ```
 //!
+//! A [`Proxy`] stands in front of these or any other brokers, and makes the network bad: latency, resets, half-open
+//! connections, lost answers.
+//!
 //! A [`NullBroker`] is the opposite: it acknowledges at once and keeps nothing, for benchmarks of clients.
 //!
 //! Not here: groups and transactions, authentication and encryption, quotas, anything on disk. A group's coordinator is
@@ -45,6 +48,7 @@
 
 mod cluster;
 mod null_broker;
+mod proxy;
 
 mod broker;
 
@@ -77,4 +81,5 @@ pub use config::UnknownProducers;
 pub use error::ClusterError;
 pub use fault::{Fault, FaultId};
 pub use null_broker::{NullBroker, Received, RunningNullBroker};
+pub use proxy::{Conditions, Direction, Proxy, ProxyBuilder, ProxyFault, ProxyFaultId, ProxyStats};
 pub use stats::{BrokerStats, Stats};

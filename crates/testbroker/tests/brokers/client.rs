@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::timeout;
 use wolff_codec::ids::{BrokerId, CorrelationId, PartitionId};
 use wolff_codec::messages::{
@@ -26,7 +26,11 @@ pub(crate) struct Client {
 impl Client {
     /// Connects to a broker.
     pub(crate) async fn connect(cluster: &Cluster, broker: i32) -> Self {
-        let address = cluster.addresses()[&BrokerId(broker)];
+        Self::connect_to(cluster.addresses()[&BrokerId(broker)]).await
+    }
+
+    /// Connects to an address.
+    pub(crate) async fn connect_to(address: impl ToSocketAddrs) -> Self {
         let stream = timeout(PATIENCE, TcpStream::connect(address))
             .await
             .unwrap()

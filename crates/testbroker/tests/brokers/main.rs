@@ -13,6 +13,8 @@ mod produce;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod topics;
 
 #[cfg(test)]
