@@ -100,7 +100,7 @@ async fn accept(
                     let _ = stream.set_nodelay(true);
                     let open = OpenConnection::new(&shared, broker);
                     connections.spawn(async move {
-                        connection::serve(&open.shared, broker, stream).await;
+                        connection::accept(&open.shared, broker, stream).await;
                     });
                 }
                 Err(error) => {

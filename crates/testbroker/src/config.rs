@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use thiserror::Error;
 use wolff_codec::{ApiKey, Str};
+
+use crate::sasl::Sasl;
+#[cfg(feature = "tls")]
+use crate::tls::TlsListener;
 
 /// What the brokers do with the first batch of a producer id that the partition does not know.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -50,6 +55,13 @@ pub(crate) struct Config {
     pub(crate) unknown_producers: UnknownProducers,
     /// The versions to serve, where they are not all that can be served; none to hide an API.
     pub(crate) versions: BTreeMap<ApiKey, Option<RangeInclusive<i16>>>,
+    /// None if clients need not say who they are.
+    pub(crate) sasl: Option<Sasl>,
+    /// After how long without a request a connection is closed; none for never.
+    pub(crate) max_idle: Option<Duration>,
+    /// None for plain TCP.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<TlsListener>,
 }
 
 impl Default for Config {
@@ -68,6 +80,10 @@ impl Default for Config {
             max_request_bytes: 100 * 1024 * 1024,
             unknown_producers: UnknownProducers::default(),
             versions: BTreeMap::new(),
+            sasl: None,
+            max_idle: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use wolff_codec::ids::{BrokerId, PartitionId};
 use wolff_codec::{ApiKey, ErrorCode, Str};
 
+use crate::sasl::ScramLie;
+
 /// Something that goes wrong with the next request that fits: once, unless told otherwise.
 ///
 /// Without a filter every request of every client fits. A request that several faults fit meets all of them.
@@ -51,6 +53,8 @@ pub(crate) enum Effect {
     WrongCorrelationId,
     /// These bytes instead of the answer.
     RawAnswer(Bytes),
+    /// Not the truth in a SCRAM exchange.
+    ScramLie(ScramLie),
 }
 
 impl Fault {
@@ -153,6 +157,15 @@ impl Fault {
     #[must_use]
     pub fn raw_answer(bytes: impl Into<Bytes>) -> Self {
         Self::new(Effect::RawAnswer(bytes.into()))
+    }
+
+    /// The broker cheats in every SCRAM exchange, until the fault is removed. Exchanges without Kafka's headers, as they
+    /// follow SaslHandshake version 0, are not affected.
+    #[must_use]
+    pub fn scram_lie(lie: ScramLie) -> Self {
+        Self::new(Effect::ScramLie(lie))
+            .api(ApiKey::SASL_AUTHENTICATE)
+            .always()
     }
 
     /// Only requests to this broker.
@@ -295,6 +308,14 @@ pub(crate) struct Script {
 }
 
 impl Script {
+    /// How the broker cheats.
+    pub(crate) fn scram_lie(&self) -> Option<&ScramLie> {
+        self.effects().find_map(|(_, effect)| match effect {
+            Effect::ScramLie(lie) => Some(lie),
+            _ => None,
+        })
+    }
+
     pub(crate) fn fault_ids(&self) -> impl Iterator<Item = FaultId> {
         self.drawn.iter().map(|(id, _)| *id)
     }

@@ -43,7 +43,7 @@
 //!
 //! A [`NullBroker`] is the opposite: it acknowledges at once and keeps nothing, for benchmarks of clients.
 //!
-//! Not here: groups and transactions, authentication and encryption, quotas, anything on disk. A group's coordinator is
+//! Not here: groups and transactions, authorisation, quotas, anything on disk. A group's coordinator is
 //! never found; consumers name their partitions.
 
 mod cluster;
@@ -73,6 +73,10 @@ mod error;
 
 mod config;
 
+mod sasl;
+#[cfg(feature = "tls")]
+mod tls;
+
 #[cfg(test)]
 mod fixture;
 
@@ -82,4 +86,7 @@ pub use error::ClusterError;
 pub use fault::{Fault, FaultId};
 pub use null_broker::{NullBroker, Received, RunningNullBroker};
 pub use proxy::{Conditions, Direction, Proxy, ProxyBuilder, ProxyFault, ProxyFaultId, ProxyStats};
+pub use sasl::{Sasl, SaslMechanism, ScramLie};
 pub use stats::{BrokerStats, Stats};
+#[cfg(feature = "tls")]
+pub use tls::{CertificateAuthority, Identity, TlsError, TlsListener};

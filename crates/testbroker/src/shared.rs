@@ -1,5 +1,6 @@
 //! What all brokers of a cluster share, behind locks that nobody holds while waiting.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -9,7 +10,10 @@ use wolff_codec::ids::BrokerId;
 use crate::config::Config;
 use crate::fault::{FaultBook, FaultId};
 use crate::model::Model;
+use crate::sasl::Sasl;
 use crate::stats::{BrokerStats, Stats};
+#[cfg(feature = "tls")]
+use crate::tls::TlsListener;
 
 /// The cluster behind its brokers.
 #[derive(Debug)]
@@ -18,6 +22,9 @@ pub(crate) struct Shared {
     model: Mutex<Model>,
     faults: Mutex<FaultBook>,
     stats: watch::Sender<Stats>,
+    sasl: Mutex<Option<Arc<Sasl>>>,
+    #[cfg(feature = "tls")]
+    tls: Mutex<Option<TlsListener>>,
     /// Tells whoever waits that the model or the faults have changed.
     changes: watch::Sender<()>,
 }
@@ -25,6 +32,9 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: Config, model: Model) -> Self {
         Self {
+            sasl: Mutex::new(config.sasl.clone().map(Arc::new)),
+            #[cfg(feature = "tls")]
+            tls: Mutex::new(config.tls.clone()),
             config,
             model: Mutex::new(model),
             faults: Mutex::default(),
@@ -72,6 +82,29 @@ impl Shared {
         let is_removed = |_: &()| !self.faults().contains(fault);
         // The sender lives in `self`.
         let _ = changes.wait_for(is_removed).await;
+    }
+
+    /// How clients authenticate now, if they have to.
+    pub(crate) fn sasl(&self) -> Option<Arc<Sasl>> {
+        self.sasl.lock().clone()
+    }
+
+    pub(crate) fn change_sasl(&self, change: impl FnOnce(Sasl) -> Sasl) {
+        let mut sasl = self.sasl.lock();
+        let current = sasl.as_deref().cloned();
+        let changed = change(current.unwrap_or_else(|| Sasl::new([])));
+        *sasl = Some(Arc::new(changed));
+    }
+
+    /// How connections that are made now are encrypted, if they are.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(&self) -> Option<TlsListener> {
+        self.tls.lock().clone()
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn set_tls(&self, tls: Option<TlsListener>) {
+        *self.tls.lock() = tls;
     }
 
     pub(crate) fn stats(&self) -> &watch::Sender<Stats> {

@@ -25,6 +25,20 @@ pub struct BrokerStats {
     pub connections_accepted: u64,
     /// Connections that are open now.
     pub connections_open: u64,
+    /// Connections on which TLS could not be agreed upon: another protocol, or a certificate that one side does not accept.
+    pub tls_failures: u64,
+    /// Clients that proved who they are, for the first time on their connection.
+    pub authentications: u64,
+    /// The same on a connection where they had before (KIP-368).
+    pub reauthentications: u64,
+    /// Clients that were refused: wrong credentials, mechanisms that are not enabled, messages that are malformed.
+    pub authentication_failures: u64,
+    /// Connections that were closed because the client asked for something before it had authenticated.
+    pub unauthenticated_requests: u64,
+    /// Connections that were closed because the client asked for something after its session had expired.
+    pub expired_sessions: u64,
+    /// Connections that were closed because nothing came for too long.
+    pub idle_connections_closed: u64,
     /// Requests read, by API.
     pub requests: BTreeMap<ApiKey, u64>,
     /// Responses written, by API.
@@ -62,6 +76,42 @@ impl Stats {
     #[must_use]
     pub fn connections_open(&self) -> u64 {
         self.sum(|broker| broker.connections_open)
+    }
+
+    /// Connections of all brokers on which TLS could not be agreed upon.
+    #[must_use]
+    pub fn tls_failures(&self) -> u64 {
+        self.sum(|broker| broker.tls_failures)
+    }
+
+    /// Clients of all brokers that proved who they are, for the first time on their connection.
+    #[must_use]
+    pub fn authentications(&self) -> u64 {
+        self.sum(|broker| broker.authentications)
+    }
+
+    /// Clients of all brokers that proved again who they are.
+    #[must_use]
+    pub fn reauthentications(&self) -> u64 {
+        self.sum(|broker| broker.reauthentications)
+    }
+
+    /// Clients that any broker refused.
+    #[must_use]
+    pub fn authentication_failures(&self) -> u64 {
+        self.sum(|broker| broker.authentication_failures)
+    }
+
+    /// Connections of all brokers that were closed because the session had expired.
+    #[must_use]
+    pub fn expired_sessions(&self) -> u64 {
+        self.sum(|broker| broker.expired_sessions)
+    }
+
+    /// Connections of all brokers that were closed because nothing came for too long.
+    #[must_use]
+    pub fn idle_connections_closed(&self) -> u64 {
+        self.sum(|broker| broker.idle_connections_closed)
     }
 
     /// Batches appended by all brokers.

@@ -14,15 +14,20 @@ mod tests {
     use tokio::process::Command;
     use wolff_codec::records::{Batches, Compression, Record};
     use wolff_codec::{ApiKey, ErrorCode};
-    use wolff_testbroker::{Cluster, Fault};
+    use wolff_testbroker::{Cluster, Conditions, Fault, Proxy, ProxyFault, Sasl, SaslMechanism};
 
     /// Beyond this a test is stuck.
     const PATIENCE: Duration = Duration::from_secs(60);
 
     /// Runs kcat with arguments and input, and returns its output; it must succeed.
     async fn kcat(cluster: &Cluster, arguments: &[&str], input: &str) -> String {
+        kcat_at(&cluster.bootstrap(), arguments, input).await
+    }
+
+    /// The same with these bootstrap servers.
+    async fn kcat_at(bootstrap: &str, arguments: &[&str], input: &str) -> String {
         let mut child = Command::new("kcat")
-            .args(["-b", &cluster.bootstrap()])
+            .args(["-b", bootstrap])
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -241,5 +246,124 @@ mod tests {
             "{stats:?}"
         );
         assert!(stats.duplicates() >= 3, "{stats:?}");
+    }
+
+    /// A user's line, produced with these settings of librdkafka; nothing else gets in.
+    async fn produce_with(cluster: &Cluster, settings: &[String]) {
+        let mut arguments = vec!["-P", "-t", "orders", "-p", "0"];
+        arguments.extend(settings.iter().flat_map(|setting| ["-X", setting]));
+        kcat(cluster, &arguments, "a line").await;
+        let records = cluster.records("orders", 0).unwrap();
+        assert_eq!(lines(records), ["a line"]);
+    }
+
+    fn settings(settings: &[(&str, &str)]) -> Vec<String> {
+        let setting = |(name, value): &(&str, &str)| format!("{name}={value}");
+        settings.iter().map(setting).collect()
+    }
+
+    #[tokio::test]
+    async fn authenticates_with_every_mechanism() {
+        if is_skipped("authenticates_with_every_mechanism") {
+            return;
+        }
+        for mechanism in SaslMechanism::ALL {
+            let sasl = Sasl::new([mechanism])
+                .user("alice", "it's, a=secret")
+                .any_token(true);
+            let cluster = Cluster::builder()
+                .topic("orders", 1)
+                .sasl(sasl)
+                .start()
+                .await
+                .unwrap();
+            let settings = settings(&[
+                ("security.protocol", "SASL_PLAINTEXT"),
+                ("sasl.mechanism", mechanism.name()),
+                ("sasl.username", "alice"),
+                ("sasl.password", "it's, a=secret"),
+                ("enable.sasl.oauthbearer.unsecure.jwt", "true"),
+                ("sasl.oauthbearer.config", "principal=alice"),
+            ]);
+            produce_with(&cluster, &settings).await;
+            let stats = cluster.stats();
+            assert!(stats.authentications() > 0, "{mechanism}");
+            assert_eq!(stats.authentication_failures(), 0, "{mechanism}");
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    #[tokio::test]
+    async fn speaks_tls_and_shows_its_certificate() {
+        use wolff_testbroker::{CertificateAuthority, TlsListener};
+
+        if is_skipped("speaks_tls_and_shows_its_certificate") {
+            return;
+        }
+        let authority = CertificateAuthority::new("tests").unwrap();
+        let server = authority.server(&["127.0.0.1", "localhost"]).unwrap();
+        let client = authority.client("alice").unwrap();
+        let files = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &str| {
+            let path = files.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let settings = settings(&[
+            ("security.protocol", "SASL_SSL"),
+            ("sasl.mechanism", "SCRAM-SHA-256"),
+            ("sasl.username", "alice"),
+            ("sasl.password", "secret"),
+            (
+                "ssl.ca.location",
+                &file("ca.pem", authority.certificate_pem()),
+            ),
+            (
+                "ssl.certificate.location",
+                &file("client.pem", client.certificate_pem()),
+            ),
+            ("ssl.key.location", &file("client.key", client.key_pem())),
+            ("ssl.endpoint.identification.algorithm", "https"),
+        ]);
+        for listener in [
+            TlsListener::new(&server).unwrap(),
+            TlsListener::mutual(&server, authority.certificate_pem()).unwrap(),
+        ] {
+            let cluster = Cluster::builder()
+                .topic("orders", 1)
+                .tls(listener)
+                .sasl(Sasl::new([SaslMechanism::ScramSha256]).user("alice", "secret"))
+                .start()
+                .await
+                .unwrap();
+            produce_with(&cluster, &settings).await;
+            assert_eq!(cluster.stats().tls_failures(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn stays_behind_a_bad_line() {
+        if is_skipped("stays_behind_a_bad_line") {
+            return;
+        }
+        let cluster = Cluster::builder()
+            .brokers(3)
+            .topic("orders", 6)
+            .start()
+            .await
+            .unwrap();
+        let proxy = Proxy::builder(cluster.bootstrap()).start().await.unwrap();
+        proxy.set_all_conditions(Conditions::default().slice_bytes(11));
+        let lost = proxy.inject(ProxyFault::kill_after_applying().api(ApiKey::PRODUCE));
+        let arguments = ["-P", "-t", "orders", "-X", "enable.idempotence=true"];
+        kcat_at(&proxy.bootstrap(), &arguments, "one\ntwo\nthree").await;
+        let counts = (0..6).map(|partition| cluster.records("orders", partition).unwrap().len());
+        assert_eq!(counts.sum::<usize>(), 3);
+        assert_eq!(proxy.stats().hits(lost), 1);
+        // Everything went through the proxy.
+        assert_eq!(
+            cluster.stats().connections_accepted(),
+            proxy.stats().connections_accepted
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use wolff_codec::ids::BrokerId;
 use wolff_codec::{ApiKey, Str};
@@ -14,7 +15,10 @@ use crate::broker::Port;
 use crate::config::{Config, NewTopic, UnknownProducers};
 use crate::error::ClusterError;
 use crate::model::{Model, Node, TopicSpec};
+use crate::sasl::Sasl;
 use crate::shared::Shared;
+#[cfg(feature = "tls")]
+use crate::tls::TlsListener;
 
 /// Collects the settings of a [`Cluster`].
 #[derive(Clone, Debug, Default)]
@@ -122,6 +126,26 @@ impl ClusterBuilder {
     /// An API that the brokers do not have.
     pub fn without_api(mut self, api: ApiKey) -> Self {
         self.config.versions.insert(api, None);
+        self
+    }
+
+    /// Makes all clients authenticate. Default: nobody needs to.
+    pub fn sasl(mut self, sasl: Sasl) -> Self {
+        self.config.sasl = Some(sasl);
+        self
+    }
+
+    /// How long a connection may be idle between two requests before it is closed: `connections.max.idle.ms`.
+    /// Default: no limit.
+    pub fn max_idle(mut self, limit: Duration) -> Self {
+        self.config.max_idle = Some(limit);
+        self
+    }
+
+    /// Has all brokers speak TLS. Default: plain TCP.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, listener: TlsListener) -> Self {
+        self.config.tls = Some(listener);
         self
     }
 

@@ -7,6 +7,9 @@ use super::lifecycle::Cluster;
 use crate::error::{ClusterError, TopicError};
 use crate::fault::{Fault, FaultId};
 use crate::model::TopicSpec;
+use crate::sasl::Sasl;
+#[cfg(feature = "tls")]
+use crate::tls::TlsListener;
 
 impl Cluster {
     /// Puts a fault in place.
@@ -133,6 +136,19 @@ impl Cluster {
                 .lose_from(offset.into());
             Ok(())
         })
+    }
+
+    /// Changes passwords, tokens, mechanisms or lifetimes, for every authentication from now on. A cluster without SASL gets
+    /// it, with no mechanism enabled at first, for connections that are made from now on.
+    pub fn change_sasl(&self, change: impl FnOnce(Sasl) -> Sasl) {
+        self.shared.change_sasl(change);
+    }
+
+    /// Has connections that are made from now on speak TLS in this way, with another certificate, say; or plain TCP. The open
+    /// ones stay as they are.
+    #[cfg(feature = "tls")]
+    pub fn set_tls(&self, listener: impl Into<Option<TlsListener>>) {
+        self.shared.set_tls(listener.into());
     }
 
     /// Tells clients that a broker is elsewhere: at a proxy in front of it, say. The broker listens where it did.

@@ -1,25 +1,28 @@
 //! Which request goes where.
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use wolff_codec::ids::BrokerId;
 use wolff_codec::messages::{
     ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
     DescribeClusterRequest, DescribeConfigsRequest, DescribeProducersRequest, FetchRequest,
     FindCoordinatorRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
-    ListOffsetsRequest, MetadataRequest, ProduceRequest,
+    ListOffsetsRequest, MetadataRequest, ProduceRequest, SaslAuthenticateRequest,
+    SaslHandshakeRequest,
 };
 use wolff_codec::{ApiKey, Message, RequestHeader};
 
 use super::api_versions;
 use super::serve::{Reply, run};
 use super::versions::is_advertised;
+use crate::sasl::Session;
 use crate::shared::Shared;
 
 /// Serves a request by its API.
 macro_rules! run_by_key {
-    ($shared:ident, $broker:ident, $header:ident, $body:ident: $($request:ident)*) => {
+    ($shared:ident, $broker:ident, $session:ident, $header:ident, $body:ident: $($request:ident)*) => {
         match $header.api_key {
-            $(<$request as Message>::API_KEY => run::<$request>($shared, $broker, $header, $body).await,)*
+            $(<$request as Message>::API_KEY => run::<$request>($shared, $broker, $session, $header, $body).await,)*
             _ => Reply::hangup(),
         }
     };
@@ -29,23 +32,26 @@ macro_rules! run_by_key {
 pub(crate) async fn dispatch(
     shared: &Shared,
     broker: BrokerId,
+    session: Option<&Mutex<Session>>,
     header: &RequestHeader,
     body: &Bytes,
 ) -> Reply {
     if !is_advertised(shared, header.api_key, header.api_version) {
         return refuse(shared, broker, header);
     }
-    run_by_key!(shared, broker, header, body:
+    run_by_key!(shared, broker, session, header, body:
         ProduceRequest
         FetchRequest
         ListOffsetsRequest
         MetadataRequest
         FindCoordinatorRequest
+        SaslHandshakeRequest
         ApiVersionsRequest
         CreateTopicsRequest
         DeleteTopicsRequest
         InitProducerIdRequest
         DescribeConfigsRequest
+        SaslAuthenticateRequest
         CreatePartitionsRequest
         IncrementalAlterConfigsRequest
         DescribeClusterRequest

@@ -16,12 +16,17 @@ mod init_producer_id;
 mod list_offsets;
 mod metadata;
 mod produce;
+mod sasl_authenticate;
+mod sasl_handshake;
 
 mod config_resource;
 mod leadership;
 
+mod authentication;
+
 mod serve;
 mod versions;
 
+pub(crate) use self::authentication::bare_token;
 pub(crate) use self::dispatch::dispatch;
 pub(crate) use self::serve::Reply;

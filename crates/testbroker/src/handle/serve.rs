@@ -4,12 +4,14 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use wolff_codec::ids::{BrokerId, CorrelationId};
 use wolff_codec::wire::Chunks;
 use wolff_codec::{EncodeError, Request, RequestHeader, encode_response};
 
 use crate::fault::{Effect, Script, Target};
 use crate::model::Model;
+use crate::sasl::Session;
 use crate::shared::Shared;
 
 /// A request that a broker can serve.
@@ -30,6 +32,8 @@ pub(crate) struct Call<'a> {
     /// The broker that was asked.
     pub(crate) broker: BrokerId,
     pub(crate) version: i16,
+    /// Who the client is; none if nobody asks.
+    pub(crate) session: Option<&'a Mutex<Session>>,
     /// What the request meets.
     pub(crate) script: Script,
 }
@@ -64,6 +68,14 @@ impl Reply {
         }
     }
 
+    /// How long the connection is not read behind it.
+    pub(crate) fn mute(&self) -> Duration {
+        match self {
+            Self::Frame { mute, .. } => *mute,
+            Self::Nothing | Self::Close(_) => Duration::ZERO,
+        }
+    }
+
     /// Closes without a word.
     pub(crate) fn hangup() -> Self {
         Self::Close(Bytes::new())
@@ -74,6 +86,7 @@ impl Reply {
 pub(super) async fn run<R: Serve>(
     shared: &Shared,
     broker: BrokerId,
+    session: Option<&Mutex<Session>>,
     header: &RequestHeader,
     body: &Bytes,
 ) -> Reply {
@@ -91,6 +104,7 @@ pub(super) async fn run<R: Serve>(
         shared,
         broker,
         version: header.api_version,
+        session,
         script,
     };
 

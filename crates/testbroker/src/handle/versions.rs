@@ -6,7 +6,8 @@ use wolff_codec::messages::{
     ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
     DescribeClusterRequest, DescribeConfigsRequest, DescribeProducersRequest, FetchRequest,
     FindCoordinatorRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
-    ListOffsetsRequest, MetadataRequest, ProduceRequest,
+    ListOffsetsRequest, MetadataRequest, ProduceRequest, SaslAuthenticateRequest,
+    SaslHandshakeRequest,
 };
 use wolff_codec::{ApiKey, Message};
 
@@ -24,11 +25,13 @@ const ADVERTISED: &[(ApiKey, RangeInclusive<i16>)] = &[
     ),
     (ApiKey::METADATA, MetadataRequest::VERSIONS),
     (ApiKey::FIND_COORDINATOR, FindCoordinatorRequest::VERSIONS),
+    (ApiKey::SASL_HANDSHAKE, SaslHandshakeRequest::VERSIONS),
     (ApiKey::API_VERSIONS, ApiVersionsRequest::VERSIONS),
     (ApiKey::CREATE_TOPICS, CreateTopicsRequest::VERSIONS),
     (ApiKey::DELETE_TOPICS, DeleteTopicsRequest::VERSIONS),
     (ApiKey::INIT_PRODUCER_ID, InitProducerIdRequest::VERSIONS),
     (ApiKey::DESCRIBE_CONFIGS, DescribeConfigsRequest::VERSIONS),
+    (ApiKey::SASL_AUTHENTICATE, SaslAuthenticateRequest::VERSIONS),
     (ApiKey::CREATE_PARTITIONS, CreatePartitionsRequest::VERSIONS),
     (
         ApiKey::INCREMENTAL_ALTER_CONFIGS,

@@ -15,6 +15,10 @@ mod protocol;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
+mod sasl;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod topics;
 
 #[cfg(test)]
