@@ -1,11 +1,14 @@
 //! Faults by script: which requests go wrong, in what way, and how often.
 
+use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use wolff_codec::ids::{BrokerId, PartitionId};
-use wolff_codec::{ApiKey, ErrorCode, Str};
+use wolff_codec::messages::{MetadataResponse, MetadataResponsePartition};
+use wolff_codec::{ApiKey, ErrorCode, Message, Str};
 
 use crate::sasl::ScramLie;
 
@@ -35,7 +38,7 @@ pub struct Fault {
 }
 
 /// What happens to a request.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Effect {
     /// It is answered with an error, applied or not.
     Error { code: ErrorCode, applied: bool },
@@ -55,6 +58,42 @@ pub(crate) enum Effect {
     RawAnswer(Bytes),
     /// Not the truth in a SCRAM exchange.
     ScramLie(ScramLie),
+    /// The answer is changed before it is encoded.
+    Edit(Editor),
+    /// The encoded answer is changed.
+    Mangle(Mangler),
+}
+
+/// Changes a response of the type that it was made for.
+#[derive(Clone)]
+pub(crate) struct Editor(Arc<dyn Fn(&mut dyn Any) + Send + Sync>);
+
+impl Editor {
+    pub(crate) fn edit(&self, response: &mut dyn Any) {
+        (self.0)(response);
+    }
+}
+
+impl fmt::Debug for Editor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Editor")
+    }
+}
+
+/// Changes a frame, length prefix included.
+#[derive(Clone)]
+pub(crate) struct Mangler(Arc<dyn Fn(Bytes) -> Bytes + Send + Sync>);
+
+impl Mangler {
+    pub(crate) fn mangle(&self, frame: Bytes) -> Bytes {
+        (self.0)(frame)
+    }
+}
+
+impl fmt::Debug for Mangler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mangler")
+    }
 }
 
 impl Fault {
@@ -157,6 +196,53 @@ impl Fault {
     #[must_use]
     pub fn raw_answer(bytes: impl Into<Bytes>) -> Self {
         Self::new(Effect::RawAnswer(bytes.into()))
+    }
+
+    /// The request is applied, and its answer changed before it is sent: a broker that lies, in words of the protocol.
+    ///
+    /// ```
+    /// use wolff_codec::messages::MetadataResponse;
+    /// use wolff_testbroker::Fault;
+    ///
+    /// // From now on broker 2 says that all brokers are on port 0.
+    /// let lie = Fault::edit_answer(|answer: &mut MetadataResponse| {
+    ///     for broker in &mut answer.brokers {
+    ///         broker.port = 0;
+    ///     }
+    /// });
+    /// let lie = lie.broker(2).always();
+    /// ```
+    #[must_use]
+    pub fn edit_answer<M: Message + 'static>(
+        edit: impl Fn(&mut M) + Send + Sync + 'static,
+    ) -> Self {
+        let edit = move |response: &mut dyn Any| {
+            if let Some(response) = response.downcast_mut() {
+                edit(response);
+            }
+        };
+        Self::new(Effect::Edit(Editor(Arc::new(edit)))).api(M::API_KEY)
+    }
+
+    /// The request is applied, and its answer passed through a function before it is sent: whole, length prefix included.
+    #[must_use]
+    pub fn mangle_answer(mangle: impl Fn(Bytes) -> Bytes + Send + Sync + 'static) -> Self {
+        Self::new(Effect::Mangle(Mangler(Arc::new(mangle))))
+    }
+
+    /// Metadata does not tell of that partition, although it is there: answers like that have been seen while leaders move.
+    #[must_use]
+    pub fn hole_in_metadata(topic: impl Into<Str>, partition: impl Into<PartitionId>) -> Self {
+        let (topic, partition) = (topic.into(), partition.into());
+        let wanted = topic.clone();
+        let edit = move |answer: &mut MetadataResponse| {
+            let topics = answer.topics.iter_mut();
+            for topic in topics.filter(|topic| topic.name.as_ref() == Some(&wanted)) {
+                let rest = |other: &MetadataResponsePartition| other.partition_index != partition;
+                topic.partitions.retain(rest);
+            }
+        };
+        Self::edit_answer(edit).topic(topic)
     }
 
     /// The broker cheats in every SCRAM exchange, until the fault is removed. Exchanges without Kafka's headers, as they

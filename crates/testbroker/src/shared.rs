@@ -1,11 +1,13 @@
 //! What all brokers of a cluster share, behind locks that nobody holds while waiting.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use wolff_codec::ids::BrokerId;
+use wolff_codec::messages::MetadataResponse;
 
 use crate::config::Config;
 use crate::fault::{FaultBook, FaultId};
@@ -21,6 +23,8 @@ pub(crate) struct Shared {
     config: Config,
     model: Mutex<Model>,
     faults: Mutex<FaultBook>,
+    /// What brokers tell that do not notice changes any more.
+    stale_metadata: Mutex<BTreeMap<BrokerId, Arc<MetadataResponse>>>,
     stats: watch::Sender<Stats>,
     sasl: Mutex<Option<Arc<Sasl>>>,
     #[cfg(feature = "tls")]
@@ -38,6 +42,7 @@ impl Shared {
             config,
             model: Mutex::new(model),
             faults: Mutex::default(),
+            stale_metadata: Mutex::default(),
             stats: watch::Sender::default(),
             changes: watch::Sender::default(),
         }
@@ -64,6 +69,24 @@ impl Shared {
         let result = change(&mut self.faults.lock());
         self.changes.send_replace(());
         result
+    }
+
+    /// What a broker tells of the cluster, if that is not what is true.
+    pub(crate) fn stale_metadata(&self, broker: BrokerId) -> Option<Arc<MetadataResponse>> {
+        self.stale_metadata.lock().get(&broker).cloned()
+    }
+
+    /// Has a broker tell this, or the truth again; returns what it told so far.
+    pub(crate) fn set_stale_metadata(
+        &self,
+        broker: BrokerId,
+        stale: Option<MetadataResponse>,
+    ) -> Option<Arc<MetadataResponse>> {
+        let mut all = self.stale_metadata.lock();
+        match stale {
+            Some(stale) => all.insert(broker, Arc::new(stale)),
+            None => all.remove(&broker),
+        }
     }
 
     /// The faults in place. Drawing from them does not count as a change.

@@ -6,6 +6,7 @@ use wolff_codec::{ErrorCode, Str};
 use super::lifecycle::Cluster;
 use crate::error::{ClusterError, TopicError};
 use crate::fault::{Fault, FaultId};
+use crate::handle;
 use crate::model::TopicSpec;
 use crate::sasl::Sasl;
 #[cfg(feature = "tls")]
@@ -136,6 +137,31 @@ impl Cluster {
                 .lose_from(offset.into());
             Ok(())
         })
+    }
+
+    /// Has a broker go on telling its clients what is true of brokers, topics and leaders now, whatever changes: its metadata
+    /// is stale, as that of a broker is which has lost its controller. What it leads it serves as ever.
+    ///
+    /// # Errors
+    /// When there is no such broker.
+    pub fn freeze_metadata(&self, broker: impl Into<BrokerId>) -> Result<(), ClusterError> {
+        let broker = broker.into();
+        let snapshot = {
+            let model = self.shared.model();
+            model
+                .node(broker)
+                .ok_or(ClusterError::UnknownBroker { broker })?;
+            handle::snapshot(&model)
+        };
+        self.shared.set_stale_metadata(broker, Some(snapshot));
+        Ok(())
+    }
+
+    /// Has a broker tell the truth again. Returns whether its metadata was stale.
+    pub fn thaw_metadata(&self, broker: impl Into<BrokerId>) -> bool {
+        self.shared
+            .set_stale_metadata(broker.into(), None)
+            .is_some()
     }
 
     /// Changes passwords, tokens, mechanisms or lifetimes, for every authentication from now on. A cluster without SASL gets

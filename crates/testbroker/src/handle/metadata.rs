@@ -32,6 +32,12 @@ impl Serve for MetadataRequest {
     }
 
     async fn serve(self, call: &Call<'_>) -> Served<MetadataResponse> {
+        if let Some(stale) = call.shared.stale_metadata(call.broker) {
+            return Served::Answer(MetadataResponse {
+                throttle_time_ms: call.script.throttle_ms(),
+                ..selected(&stale, self.topics.as_deref())
+            });
+        }
         let model = call.shared.model();
         let mut unknown = Vec::new();
         let topics = match &self.topics {
@@ -44,27 +50,71 @@ impl Serve for MetadataRequest {
                 topics.iter().map(describe).collect()
             }
         };
-        let brokers = model
-            .living()
-            .map(|(node_id, node)| MetadataResponseBroker {
-                node_id,
-                host: node.host.clone(),
-                port: node.port.into(),
-                ..Default::default()
-            });
         let response = MetadataResponse {
             throttle_time_ms: call.script.throttle_ms(),
-            brokers: brokers.collect(),
-            cluster_id: Some(model.cluster_id().clone()),
-            controller_id: model.controller(),
             topics,
-            ..Default::default()
+            ..described_cluster(&model)
         };
         drop(model);
         if self.allow_auto_topic_creation && call.shared.config().auto_create_topics {
             create_topics(call, &unknown);
         }
         Served::Answer(response)
+    }
+}
+
+/// All that there is to tell now, for a broker that shall go on telling it.
+pub(crate) fn snapshot(model: &Model) -> MetadataResponse {
+    let topics = model.topics();
+    MetadataResponse {
+        topics: topics
+            .map(|(name, topic)| described_topic(model, name, topic))
+            .collect(),
+        ..described_cluster(model)
+    }
+}
+
+/// What a snapshot says to a request for these topics; none for all.
+fn selected(stale: &MetadataResponse, wanted: Option<&[MetadataRequestTopic]>) -> MetadataResponse {
+    let Some(wanted) = wanted else {
+        return stale.clone();
+    };
+    let topic = |wanted: &MetadataRequestTopic| {
+        let mut topics = stale.topics.iter();
+        let known = topics.find(|topic| match &wanted.name {
+            Some(_) => topic.name == wanted.name,
+            None => topic.topic_id == wanted.topic_id,
+        });
+        known.cloned().unwrap_or_else(|| MetadataResponseTopic {
+            error_code: match &wanted.name {
+                Some(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                None => ErrorCode::UNKNOWN_TOPIC_ID,
+            },
+            name: wanted.name.clone(),
+            topic_id: wanted.topic_id,
+            ..Default::default()
+        })
+    };
+    MetadataResponse {
+        topics: wanted.iter().map(topic).collect(),
+        ..stale.clone()
+    }
+}
+
+fn described_cluster(model: &Model) -> MetadataResponse {
+    let brokers = model
+        .living()
+        .map(|(node_id, node)| MetadataResponseBroker {
+            node_id,
+            host: node.host.clone(),
+            port: node.port.into(),
+            ..Default::default()
+        });
+    MetadataResponse {
+        brokers: brokers.collect(),
+        cluster_id: Some(model.cluster_id().clone()),
+        controller_id: model.controller(),
+        ..Default::default()
     }
 }
 
@@ -124,6 +174,10 @@ fn described(call: &Call<'_>, model: &Model, name: &Str, topic: &Topic) -> Metad
             ..Default::default()
         };
     }
+    described_topic(model, name, topic)
+}
+
+fn described_topic(model: &Model, name: &Str, topic: &Topic) -> MetadataResponseTopic {
     MetadataResponseTopic {
         name: Some(name.clone()),
         topic_id: topic.id,

@@ -29,4 +29,5 @@ mod versions;
 
 pub(crate) use self::authentication::bare_token;
 pub(crate) use self::dispatch::dispatch;
+pub(crate) use self::metadata::snapshot;
 pub(crate) use self::serve::Reply;

@@ -89,7 +89,10 @@ pub(super) async fn run<R: Serve>(
     session: Option<&Mutex<Session>>,
     header: &RequestHeader,
     body: &Bytes,
-) -> Reply {
+) -> Reply
+where
+    R::Response: 'static,
+{
     let request = match R::decode(body, header.api_version) {
         Ok(request) => request,
         Err(error) => {
@@ -119,9 +122,14 @@ pub(super) async fn run<R: Serve>(
     if undergo(&call, true).await.is_break() {
         return Reply::hangup();
     }
-    let Some(response) = response else {
+    let Some(mut response) = response else {
         return Reply::Nothing;
     };
+    for (_, effect) in call.script.effects() {
+        if let Effect::Edit(editor) = effect {
+            editor.edit(&mut response);
+        }
+    }
     let encode = |correlation_id| encode_response(&response, header.api_version, correlation_id);
     reply(&call.script, header.correlation_id, encode).unwrap_or_else(|error| {
         tracing::warn!(%broker, api = %header.api_key, %error, "response cannot be encoded");
@@ -175,6 +183,13 @@ fn reply(
             Effect::WrongCorrelationId => {
                 let other = CorrelationId(correlation_id.0.wrapping_add(1));
                 frame = Some(encode(other)?);
+            }
+            Effect::Mangle(mangler) => {
+                let whole = match frame.take() {
+                    Some(frame) => frame,
+                    None => encode(correlation_id)?,
+                };
+                frame = Some(Chunks::from(mangler.mangle(whole.to_bytes())));
             }
             Effect::RawAnswer(bytes) => frame = Some(Chunks::from(bytes.clone())),
             _ => {}

@@ -5,6 +5,8 @@ mod faults;
 #[cfg(test)]
 mod fetch;
 #[cfg(test)]
+mod lies;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod null_broker;
