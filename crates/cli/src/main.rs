@@ -25,7 +25,7 @@ mod exit;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 
 use args::{Cli, Command};
 use exit::{Exit, Failure};
@@ -54,10 +54,19 @@ fn show_usage(error: &clap::Error) -> Exit {
     }
 }
 
+/// Threads of the runtime, at most.
+const MOST_THREADS: usize = 4;
+
 fn run(command: &Command) -> Result<Exit, Failure> {
     let cannot =
         |what: &str, error: std::io::Error| Failure::failed(format!("cannot {what}: {error}"));
-    let runtime = Runtime::new().map_err(|error| cannot("start the async runtime", error))?;
+    // The work of a pipe is done by its reading and writing; more threads would only take memory.
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(cores.min(MOST_THREADS))
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| cannot("start the async runtime", error))?;
     let exit = runtime.block_on(async {
         let stop = Stop::listen().map_err(|error| cannot("listen for signals", error))?;
         match command {

@@ -64,9 +64,12 @@ pub(crate) enum Effect {
     Mangle(Mangler),
 }
 
+/// Changes an answer in place.
+type Edit = dyn Fn(&mut dyn Any) + Send + Sync;
+
 /// Changes a response of the type that it was made for.
 #[derive(Clone)]
-pub(crate) struct Editor(Arc<dyn Fn(&mut dyn Any) + Send + Sync>);
+pub(crate) struct Editor(Arc<Edit>);
 
 impl Editor {
     pub(crate) fn edit(&self, response: &mut dyn Any) {

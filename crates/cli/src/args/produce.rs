@@ -50,8 +50,8 @@ pub(crate) struct ProduceArgs {
     /// How long an undersized batch waits for more records, milliseconds.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=3_600_000))]
     pub(crate) linger_ms: u32,
-    /// Size of a batch in bytes, before compression.
-    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(100..=100_000_000))]
+    /// Size of a batch in bytes, before compression. Up to five per partition are on their way, in memory.
+    #[arg(long, value_name = "N", default_value_t = 512 * 1024, value_parser = clap::value_parser!(u32).range(100..=100_000_000))]
     pub(crate) max_batch_bytes: u32,
     /// How long to wait for acknowledgements after the end of the input, seconds. Default: until Ctrl-C on a
     /// terminal, 300 otherwise.
