@@ -98,13 +98,16 @@ pub enum DeliveryError {
 )]
 pub struct FlushTimeout(pub Duration);
 
-/// An error with its causes, in one line.
+/// An error with its causes, in one line. A cause that the error has told already is not repeated.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
+        let told = next.to_string();
+        if !text.contains(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
         cause = next.source();
     }
     text

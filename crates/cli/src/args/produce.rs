@@ -58,7 +58,7 @@ pub(crate) struct ProduceArgs {
     #[arg(long, value_name = "S", allow_hyphen_values = true)]
     pub(crate) drain_timeout: Option<Seconds>,
     /// Append to this file how many records of this run's input are on disk for sure, each time that it is more of
-    /// them: the first N records survive this process.
+    /// them: the first N that were accepted survive this process.
     #[arg(long, value_name = "FILE", requires = "queue_dir")]
     pub(crate) accepted_log: Option<PathBuf>,
     /// Print the summary as one JSON object on stdout.
@@ -81,7 +81,8 @@ const FORMATS: &str = r#"Formats:
 Exit codes:
   0  All records are acknowledged.
   1  Wrong usage or configuration; nothing was accepted.
-  2  Some records failed for good, or were not accepted: the messages say how many and why.
+  2  Some records failed for good: the messages say how many and why. A line of which no record can be made is one of
+     them; the lines behind it are sent.
   3  Stopped with records still in the queue on disk: the message says how many, where, and how to go on."#;
 
 /// Whose acknowledgement makes a record delivered.

@@ -1,4 +1,4 @@
-//! The file that says how much of the input is on disk for sure.
+//! The file that says how many records are on disk for sure.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -65,7 +65,7 @@ async fn write(
     let mut is_last = false;
     loop {
         // What is taken before `queued` is asked is on disk when it answers.
-        let count = taken.first_records();
+        let count = taken.records();
         if count > written {
             producer.queued().await;
             if !Refused::is_everything_stored(&producer.stats()) {

@@ -15,13 +15,13 @@ use crate::console;
 use crate::input::{Input, JsonRecord, LineRecord, MAX_LINE_BYTES, Piece, Source, lines};
 use crate::stop::Stop;
 
-/// How far the input was taken, for those who look on.
+/// How many records were taken, for those who look on.
 #[derive(Debug, Default)]
 pub(super) struct Taken(AtomicU64);
 
 impl Taken {
-    /// How many records, from the first one on, the producer has taken without refusing one.
-    pub(super) fn first_records(&self) -> u64 {
+    /// How many records the producer has taken.
+    pub(super) fn records(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }
 }
@@ -118,7 +118,7 @@ impl<'a> Feed<'a> {
             match JsonRecord::parse(line) {
                 Ok(Some(record)) => self.take(&record, record.partition(), line.len()).await?,
                 Ok(None) => {}
-                Err(error) => return Err(self.refuse(&error)),
+                Err(error) => self.refuse_wrong(&error),
             }
         }
         Ok(())
@@ -137,9 +137,7 @@ impl<'a> Feed<'a> {
         match taken {
             Ok(receipt) => {
                 self.count += 1;
-                if self.refused.is_nothing() {
-                    self.taken.0.store(self.count, Ordering::Release);
-                }
+                self.taken.0.store(self.count, Ordering::Release);
                 if LargeRecords::is_large(bytes) {
                     self.large.watch(receipt, self.place(), bytes);
                 }
@@ -153,7 +151,11 @@ impl<'a> Feed<'a> {
                 at: self.place(),
                 why,
             }),
-            Err(error) => Err(self.refuse(&error)),
+            Err(error @ SendError::Stopped) => Err(EndOfInput::Broken(error.to_string())),
+            Err(error) => {
+                self.refuse_wrong(&error);
+                Ok(())
+            }
         }
     }
 
@@ -168,21 +170,21 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// A record that cannot be taken; the others can.
+    /// A line that is too large to be taken; the others can be.
     fn refuse_large(&mut self, why: std::fmt::Arguments<'_>) {
-        console::error(format_args!(
-            "{}: the line is too large for a record: {why}",
-            self.place()
-        ));
+        self.name_line(format_args!("the line is too large for a record: {why}"));
         self.refused.too_large += 1;
     }
 
-    /// A record that ends the run: the input is not what it is said to be.
-    fn refuse(&mut self, why: &dyn std::fmt::Display) -> EndOfInput {
+    /// A line of which no record can be made; the others are taken: whoever writes them cannot ask again.
+    fn refuse_wrong(&mut self, why: &dyn std::fmt::Display) {
+        self.name_line(format_args!("{why}"));
         self.refused.wrong += 1;
-        EndOfInput::Wrong {
-            at: self.place(),
-            why: why.to_string(),
+    }
+
+    fn name_line(&self, why: std::fmt::Arguments<'_>) {
+        if self.refused.names_lines() {
+            console::error(format_args!("{}: {why}", self.place()));
         }
     }
 

@@ -33,8 +33,6 @@ pub(super) enum EndOfInput {
     Reached,
     /// Somebody asked to stop.
     Asked,
-    /// A line is not what it should be.
-    Wrong { at: Place, why: String },
     /// The input cannot be read any further.
     Broken(String),
     /// The queue on disk does not take records any more.
@@ -55,6 +53,9 @@ pub(super) enum Drained {
     Interrupted,
 }
 
+/// How many of the lines that were refused are named.
+const MOST_NAMED: u64 = 10;
+
 /// Records of the input that were refused before the producer counted them.
 #[derive(Debug, Default)]
 pub(super) struct Refused {
@@ -65,8 +66,9 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    pub(super) fn is_nothing(&self) -> bool {
-        self.too_large == 0 && self.wrong == 0
+    /// Whether lines are still named one by one: more than a few help nobody.
+    pub(super) fn names_lines(&self) -> bool {
+        self.too_large + self.wrong < MOST_NAMED
     }
 
     /// Records that the producer took and its queue on disk then did not; and why.
@@ -93,20 +95,20 @@ impl Refused {
 /// The counts of a run, as `--json` prints them.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary<'a> {
-    /// Records of this run's input that were accepted: `acked + failed`, and the rest is in the queue.
+    /// Records of this run's input that were accepted: they are acked, failed or in the queue.
     accepted: u64,
     /// Of those: Kafka has them.
     acked: u64,
-    /// Of those: given up.
+    /// Records of this run's input that were given up, or refused at once.
     failed: u64,
     /// Records in the queue on disk, of this run and earlier ones.
     queued: u64,
     /// Records of earlier runs that Kafka has now.
     replayed: u64,
     seconds: f64,
-    /// Records that were read and not accepted.
+    /// Of the failed ones: never accepted.
     #[serde(skip_serializing_if = "is_zero")]
-    not_accepted: u64,
+    refused: u64,
     /// Records of earlier runs that were given up.
     #[serde(skip_serializing_if = "is_zero")]
     replay_failed: u64,
@@ -146,14 +148,21 @@ impl<'a> Summary<'a> {
                 refused.too_large,
             ));
         }
+        if refused.wrong > 0 {
+            reasons.push((
+                "no record can be made of the line".to_owned(),
+                refused.wrong,
+            ));
+        }
+        let refused = refused.too_large + refused.wrong;
         Self {
-            accepted: stats.accepted.saturating_sub(not_stored) + refused.too_large,
+            accepted: stats.accepted.saturating_sub(not_stored),
             acked: stats.acked,
-            failed: stats.failed.saturating_sub(not_stored) + refused.too_large,
+            failed: stats.failed + refused,
             queued,
             replayed: stats.replayed,
             seconds: (elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
-            not_accepted: refused.wrong + not_stored,
+            refused: not_stored + refused,
             replay_failed: stats.replay_failed,
             reasons,
             args,
@@ -161,7 +170,7 @@ impl<'a> Summary<'a> {
     }
 
     pub(super) fn exit(&self, end: &EndOfInput) -> Exit {
-        if self.failed + self.not_accepted + self.replay_failed > 0 || end.is_failure() {
+        if self.failed + self.replay_failed > 0 || end.is_failure() {
             Exit::Failed
         } else if self.queued > 0 {
             Exit::LeftInQueue
@@ -174,20 +183,16 @@ impl<'a> Summary<'a> {
     pub(super) fn report(&self, end: &EndOfInput, waits_for: &str) {
         match end {
             EndOfInput::Reached | EndOfInput::Asked => {}
-            EndOfInput::Wrong { at, why } => console::error(format_args!(
-                "{at}: {why}\n  reading stopped there; the {} records before it were accepted",
-                HumanCount(self.accepted)
-            )),
             EndOfInput::Broken(why) => console::error(format_args!(
-                "{why}\n  reading stopped there; the {} records before it were accepted",
-                HumanCount(self.accepted)
+                "{why}\n  reading stopped there; {} before it were accepted",
+                count_records(self.accepted)
             )),
             EndOfInput::QueueFailed { at, why } => console::error(format_args!(
                 "the queue in {} cannot store records any more: {why}\n  reading stopped at {at}; {} records up to \
                  there were accepted, {} were not",
                 self.queue_dir(),
                 HumanCount(self.accepted),
-                HumanCount(self.not_accepted)
+                HumanCount(self.refused)
             )),
         }
         for (reason, records) in &self.reasons {
@@ -207,7 +212,7 @@ impl<'a> Summary<'a> {
                 self.queue_dir(),
                 self.command_to_go_on()
             ));
-        } else if self.failed > 0 && self.args.queue_dir.is_none() && !why.is_empty() {
+        } else if self.failed > self.refused && self.args.queue_dir.is_none() && !why.is_empty() {
             console::error(format_args!(
                 "what was not acknowledged is lost with this process: {why}\n  with --queue-dir it would be kept on disk"
             ));
@@ -246,7 +251,6 @@ impl fmt::Display for Summary<'_> {
             (self.replayed, "replayed from an earlier run"),
             (self.failed, "failed"),
             (self.replay_failed, "of an earlier run failed"),
-            (self.not_accepted, "not accepted"),
             (self.queued, "left in the queue"),
         ] {
             if count > 0 {

@@ -190,39 +190,48 @@ async fn a_line_larger_than_any_record_fails_alone_and_is_named() {
             "1 record failed",
         ]);
     let counts = ["accepted", "acked", "failed"].map(|name| ended.count(name));
-    assert_eq!(counts, [3, 2, 1]);
+    assert_eq!(counts, [2, 2, 1]);
     assert_eq!(values(&cluster, 0), [&b"first"[..], b"last"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invalid_json_line_ends_the_input_and_what_came_before_is_delivered() {
+async fn an_invalid_json_line_fails_alone_and_is_named() {
     let cluster = cluster(1).await;
     let input = "{\"value\":\"a\"}\n\n{\"value\":\"b\"}\n{\"value\":oops}\n{\"value\":\"c\"}\n";
     let mut command = produce(&cluster.bootstrap());
     let ended = run(command.args(["--format", "jsonl", "--json"]), input)
         .code(2)
-        .says([
-            "<stdin>:4",
-            "column 10",
-            "expected",
-            "2 records before it were accepted",
-        ]);
-    let counts = ["accepted", "acked", "failed", "not_accepted"].map(|name| ended.count(name));
-    assert_eq!(counts, [2, 2, 0, 1]);
-    assert_eq!(values(&cluster, 0), [b"a", b"b"]);
+        .says(["<stdin>:4", "column 10", "expected", "1 record failed"]);
+    let counts = ["accepted", "acked", "failed", "refused"].map(|name| ended.count(name));
+    assert_eq!(counts, [3, 3, 1, 1]);
+    assert_eq!(values(&cluster, 0), [b"a", b"b", b"c"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_json_line_for_a_partition_that_is_not_there_ends_the_input() {
+async fn of_many_invalid_lines_a_few_are_named_and_all_are_counted() {
+    let cluster = cluster(1).await;
+    let mut command = produce(&cluster.bootstrap());
+    let ended = run(
+        command.args(["--format", "jsonl", "--json"]),
+        numbered(1_000),
+    )
+    .code(2)
+    .says(["<stdin>:1:", "<stdin>:10:", "1,000 records failed"]);
+    assert!(!ended.stderr.contains("<stdin>:11:"), "{ended:#?}");
+    assert_eq!(ended.count("failed"), 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_json_line_for_a_partition_that_is_not_there_fails_alone() {
     let cluster = cluster(2).await;
-    let input = "{\"partition\":1}\n{\"partition\":2}\n";
+    let input = "{\"partition\":1}\n{\"partition\":2}\n{\"partition\":1}\n";
     run(
         produce(&cluster.bootstrap()).args(["--format", "jsonl"]),
         input,
     )
     .code(2)
     .says(["<stdin>:2", "partition 2", "the topic has 2"]);
-    assert_eq!(cluster.stats().records(), 1);
+    assert_eq!(cluster.stats().records(), 2);
 }
 
 #[test]

@@ -225,9 +225,9 @@ async fn a_disk_that_fills_in_the_middle_ends_the_input_and_what_was_accepted_is
         "No space left",
         "reading stopped at <stdin>:",
     ]);
-    let [accepted_records, acked, queued, not_accepted] =
-        ["accepted", "acked", "queued", "not_accepted"].map(|name| ended.count(name));
-    assert!(not_accepted > 0 && accepted_records < 400_000);
+    let [accepted_records, acked, queued, refused] =
+        ["accepted", "acked", "queued", "refused"].map(|name| ended.count(name));
+    assert!(refused > 0 && accepted_records < 400_000);
     assert_eq!((accepted_records, queued), (acked, 0));
     assert_eq!(cluster.stats().records(), acked);
     let reported = accepted(&disk.log()).last().copied().unwrap();
