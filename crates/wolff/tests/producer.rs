@@ -266,3 +266,34 @@ async fn an_unknown_topic_is_said_at_the_start() {
         .unwrap_err();
     assert!(error.to_string().contains("nowhere"), "{error}");
 }
+
+#[tokio::test]
+async fn a_topic_that_grows_gets_calls_in_its_new_partitions() {
+    let cluster = cluster(1).await;
+    let client = Client::builder([cluster.bootstrap()])
+        .min_metadata_refresh_interval(Duration::ZERO)
+        .build()
+        .unwrap();
+    let producer = client
+        .producer("events")
+        .partitioner(Strategy::RoundRobin)
+        .partition_count_refresh_interval(Duration::from_millis(20))
+        .start()
+        .await
+        .unwrap();
+    cast_numbers(&producer, 0..10).await;
+    cluster.add_partitions("events", 3).unwrap();
+    let grown = async {
+        while producer.partition_count() != Some(3) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, grown).await.unwrap();
+    cast_numbers(&producer, 10..40).await;
+    producer.flush(SOON).await.unwrap();
+    let counts: Vec<usize> = (0..3)
+        .map(|partition| values(&cluster, partition).len())
+        .collect();
+    assert_eq!(counts, [20, 10, 10]);
+    producer.stop().await;
+}

@@ -11,7 +11,7 @@ use wolff_core::Idempotence;
 use wolff_partitioner::Strategy;
 
 use super::routes::Routes;
-use super::{Producer, router, topic::Topic};
+use super::{Producer, refresh, router, topic::Topic};
 use crate::config::{Overflow, ProducerConfig, RequiredAcks};
 use crate::error::StartError;
 
@@ -94,6 +94,12 @@ impl ProducerBuilder {
         self
     }
 
+    /// How often the partition count is looked up; zero: never.
+    pub fn partition_count_refresh_interval(mut self, interval: Duration) -> Self {
+        self.config.partition_count_refresh_interval = interval;
+        self
+    }
+
     /// Opens the queues, starts to replay what an earlier life left in them, and is ready for calls. It waits a moment for the
     /// cluster; where none answers, records are queued until one does.
     ///
@@ -148,6 +154,9 @@ impl ProducerBuilder {
                 ..routes
             });
             topic.spawn(router::run(topic.clone(), unrouted));
+        }
+        if !topic.config().partition_count_refresh_interval.is_zero() {
+            topic.spawn(refresh::run(Arc::downgrade(topic)));
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod builder;
 
+mod refresh;
 mod router;
 
 mod topic;
