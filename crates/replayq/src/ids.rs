@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The name of one item: given at append, increasing, never used twice in the life of a queue directory, not even across crashes. The first is 1.
+/// The name of one item: given at append, increasing, never used twice in the life of a queue directory, not even across crashes that its items survive. The first is 1.
 ///
 /// Ids may have holes: a lost item, or a power loss in between, leaves some unused.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug, Default)]

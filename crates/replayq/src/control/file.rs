@@ -24,6 +24,8 @@ pub(crate) struct Found {
     pub(crate) header: HeaderState,
     /// Of every commit slot: the record, if any validates, with the queue it names.
     pub(crate) commits: Vec<Option<(QueueUuid, Commit)>>,
+    /// The file ends before its last slot.
+    pub(crate) is_cut: bool,
     /// Commit slots that hold something that does not validate.
     pub(crate) damaged_commits: usize,
     file: Arc<dyn VfsFile>,
@@ -68,6 +70,7 @@ impl Found {
         }
         Ok(Some(Self {
             header,
+            is_cut: field::wide(content.len()) < geometry.file_bytes(),
             commits,
             damaged_commits,
             file,
@@ -172,17 +175,13 @@ impl Control {
     pub(crate) fn create(
         vfs: Arc<dyn Vfs>,
         directory: &Path,
-        uuid: QueueUuid,
+        header: ControlHeader,
         first: &Commit,
         live: &[(LeaseSlot, LeaseRecord)],
         is_synced: bool,
     ) -> Result<Self, IoFailure> {
-        let header = ControlHeader {
-            uuid,
-            geometry: Geometry::default(),
-        };
         let mut newest = Vec::new();
-        first.encode(uuid, &mut newest);
+        first.encode(header.uuid, &mut newest);
         let slots = slots(&header, live);
         let file = write_beside(&*vfs, directory, &header, &newest, &slots, is_synced)?;
         let path = directory.join(FILE_NAME);

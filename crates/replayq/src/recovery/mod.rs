@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::config::{Config, Storage};
 use crate::control::commit::Commit;
-use crate::control::header::{self, HeaderState};
+use crate::control::header::{self, ControlHeader, Geometry, HeaderState};
 use crate::control::lease::SlotState;
 use crate::control::{Control, Found, LeaseSlot};
 use crate::damage::{Damage, Recovery};
@@ -141,9 +141,9 @@ fn report_control(
     candidates: &[Candidate],
     recovery: &mut Recovery,
 ) {
-    let is_sound = found.is_some_and(
-        |found| matches!(found.header, HeaderState::Valid(header) if header.uuid == uuid),
-    );
+    let is_sound = found.is_some_and(|found| {
+        !found.is_cut && matches!(found.header, HeaderState::Valid(header) if header.uuid == uuid)
+    });
     if !is_sound && (found.is_some() || !candidates.is_empty()) {
         recovery.damage.push(Damage::Control);
     }
@@ -200,18 +200,35 @@ fn open_control(
     restored: &Restored,
 ) -> Result<Control, IoFailure> {
     let vfs = Arc::clone(&builder.config.vfs);
-    let is_synced = builder.config.syncs();
     if let Some(found) = found
         && let HeaderState::Valid(header) = found.header
         && header.uuid == builder.uuid
     {
-        let mut control = Control::resume(vfs, directory, found, header, boot_id, &restored.kept);
-        if is_synced {
-            // What was read may not be durable yet, and from here on things are built on it.
-            control.sync()?;
+        if found.is_cut {
+            return create_control(builder, directory, boot_id, commit, restored, header);
         }
-        return Ok(control);
+        let mut control = Control::resume(vfs, directory, found, header, boot_id, &restored.kept);
+        // What was read may not be durable yet, and from here on things are built on it: which slot a power loss spares is known only now.
+        match control.sync() {
+            Err(failure) if builder.config.syncs() => return Err(failure),
+            _ => return Ok(control),
+        }
     }
+    let header = ControlHeader {
+        uuid: builder.uuid,
+        geometry: Geometry::default(),
+    };
+    create_control(builder, directory, boot_id, commit, restored, header)
+}
+
+fn create_control(
+    builder: &Builder<'_>,
+    directory: &Path,
+    boot_id: [u8; 16],
+    commit: Option<&Commit>,
+    restored: &Restored,
+    header: ControlHeader,
+) -> Result<Control, IoFailure> {
     let ledger = &builder.ledger;
     let first = Commit {
         sequence: commit.map_or(1, |commit| commit.sequence.saturating_add(1)),
@@ -222,12 +239,12 @@ fn open_control(
         tag: ledger.commit_tag.clone(),
     };
     Control::create(
-        vfs,
+        Arc::clone(&builder.config.vfs),
         directory,
-        builder.uuid,
+        header,
         &first,
         &restored.kept,
-        is_synced,
+        builder.config.syncs(),
     )
 }
 

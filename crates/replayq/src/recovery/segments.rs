@@ -122,8 +122,12 @@ impl Builder<'_> {
         if !candidate.is_own() {
             return Ok((Surveyed::nothing(key), false));
         }
-        let seal = Seal::decode(&candidate.head, self.uuid, key)
-            .filter(|seal| seal.end <= candidate.file_bytes && seal.last_id < limit_id);
+        let seal =
+            Seal::decode(&candidate.head, self.uuid, key).filter(|seal| seal.last_id < limit_id);
+        let missing = seal
+            .as_ref()
+            .map_or(0, |seal| seal.end.saturating_sub(candidate.file_bytes));
+        let seal = seal.filter(|_| missing == 0);
         let acks = &self.ledger.acks;
         if let Some(seal) = seal {
             return Ok((
@@ -131,7 +135,7 @@ impl Builder<'_> {
                 true,
             ));
         }
-        let surveyed = survey(
+        let mut surveyed = survey(
             candidate,
             self.uuid,
             Payloads::Verify,
@@ -140,10 +144,27 @@ impl Builder<'_> {
             acks,
         )
         .context("read", &self.writer.path(key))?;
+        if missing > 0 {
+            surveyed.damage.push(Damage::Bytes {
+                file: key.file_name(),
+                position: candidate.file_bytes,
+                bytes: missing,
+                ids: None,
+            });
+        }
         Ok((surveyed, false))
     }
 
     fn count(&mut self, surveyed: &Surveyed, key: SegmentKey) {
+        if surveyed.open_items == 0 && !surveyed.is_suspect {
+            return;
+        }
+        self.ledger
+            .backlog
+            .add_unread(surveyed.open_items, surveyed.open_bytes);
+        self.ledger
+            .unread_from
+            .get_or_insert_with(|| Place::start_of(key));
         if surveyed.open_items == 0 {
             return;
         }
@@ -159,12 +180,6 @@ impl Builder<'_> {
         recovery.segments = recovery.segments.saturating_add(1);
         recovery.items = recovery.items.saturating_add(surveyed.open_items);
         recovery.bytes = recovery.bytes.saturating_add(surveyed.open_bytes);
-        self.ledger
-            .backlog
-            .add_unread(surveyed.open_items, surveyed.open_bytes);
-        self.ledger
-            .unread_from
-            .get_or_insert_with(|| Place::start_of(key));
     }
 
     /// Ids from behind `after` to before `first_id` have no items; those up to `used_through` once had.

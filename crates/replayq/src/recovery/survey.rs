@@ -38,6 +38,8 @@ pub(super) struct Surveyed {
     /// Something half-written follows the last entry.
     pub(super) is_torn: bool,
     pub(super) highest_id: u64,
+    /// Items that should be there were not found, although nobody looked closely.
+    pub(super) is_suspect: bool,
 }
 
 impl Surveyed {
@@ -61,9 +63,11 @@ pub(super) fn survey_sealed(
 ) -> Result<Surveyed, IoFailure> {
     let key = candidate.key;
     let file_name = PathBuf::from(key.file_name());
-    let mut surveyed = if acks.covers(key.first_id, seal.last_id) {
+    let is_covered = acks.covers(key.first_id, seal.last_id);
+    let is_walked = !is_covered && acks.touches(key.first_id, seal.last_id);
+    let mut surveyed = if is_covered {
         Surveyed::default()
-    } else if acks.touches(key.first_id, seal.last_id) {
+    } else if is_walked {
         survey(candidate, uuid, Payloads::Skip, limit_id, seal.end, acks)
             .context("read", &file_name)?
     } else {
@@ -75,6 +79,8 @@ pub(super) fn survey_sealed(
             ..Surveyed::default()
         }
     };
+    // Fewer than were sealed: the reader has to come by, although nothing seems to be open, to say what is lost.
+    surveyed.is_suspect = is_walked && surveyed.items != seal.items;
     surveyed.items = seal.items;
     surveyed.payload_bytes = seal.payload_bytes;
     surveyed.last_id = seal.last_id;
@@ -94,12 +100,14 @@ pub(super) fn survey_sealed(
             4096,
         );
         walk.jump(*position, 0);
-        if let Step::Entry(found) = walk.step().context("read", &file_name)?
-            && found.header.kind == Kind::Lease
-            && !found.is_damaged
-            && let Some(record) = LeaseRecord::decode(&found.payload)
-        {
-            surveyed.leases.push((
+        let step = walk.step().context("read", &file_name)?;
+        let Step::Entry(found) = step else {
+            surveyed.damage.push(Damage::Lease);
+            continue;
+        };
+        match (found.header.kind, LeaseRecord::decode(&found.payload)) {
+            (Kind::Void, _) => {}
+            (Kind::Lease, Some(record)) if !found.is_damaged => surveyed.leases.push((
                 record,
                 Home::Entry {
                     segment: key,
@@ -107,7 +115,8 @@ pub(super) fn survey_sealed(
                     payload_bytes: found.header.payload_bytes,
                     id: found.header.id,
                 },
-            ));
+            )),
+            _ => surveyed.damage.push(Damage::Lease),
         }
     }
     Ok(surveyed)

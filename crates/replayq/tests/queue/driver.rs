@@ -19,6 +19,10 @@ pub(crate) struct Driver {
     pub(crate) oracle: Oracle,
     /// None between a failed reopening and the next.
     pub(crate) queue: Option<Queue>,
+    /// Reads may fail without an error: a pop answers with what was in memory then.
+    pub(crate) has_faults: bool,
+    /// After a power loss that the mode does not survive, or damage, the counts are right only when everything was read.
+    pub(crate) is_sure: bool,
     /// Operations that were answered with an I/O error.
     pub(crate) failures: u64,
 }
@@ -33,11 +37,7 @@ fn pairs(items: &[Item]) -> Vec<(ItemId, Bytes)> {
 /// Opens the queue in a copy of the file system and looks at everything that is in it.
 pub(crate) fn look(setup: &Setup, vfs: &SimVfs) -> Image {
     let (queue, recovery) = setup.open(&vfs.copy()).expect("a sound directory opens");
-    assert_eq!(
-        queue.count() + queue.stats().leased_items,
-        recovery.items,
-        "{recovery:?}"
-    );
+    let counted = queue.count() + queue.stats().leased_items;
     let mut image = Image {
         commit_tag: recovery.commit_tag.clone(),
         ..Image::default()
@@ -57,7 +57,8 @@ pub(crate) fn look(setup: &Setup, vfs: &SimVfs) -> Image {
         image.waiting.extend(pairs(&lease.items));
     }
     let items = image.items();
-    if recovery.damage.is_empty() {
+    if queue.damage().is_empty() {
+        assert_eq!(counted, recovery.items, "{recovery:?}");
         let bytes: usize = items.iter().map(|(_, payload)| payload.len()).sum();
         assert_eq!(
             (recovery.items, recovery.bytes),
@@ -83,6 +84,8 @@ impl Driver {
             vfs,
             oracle: Oracle::new(setup.mode),
             queue: Some(queue),
+            has_faults: false,
+            is_sure: true,
             failures: 0,
         })
     }
@@ -165,8 +168,10 @@ impl Driver {
     fn compare(&self, queue: &Queue) {
         let waiting = self.oracle.waiting();
         let bytes: usize = waiting.iter().map(|(_, payload)| payload.len()).sum();
-        assert_eq!(queue.count(), waiting.len() as u64, "waiting items");
-        assert_eq!(queue.bytes(), bytes as u64, "waiting bytes");
+        if self.is_sure {
+            assert_eq!(queue.count(), waiting.len() as u64, "waiting items");
+            assert_eq!(queue.bytes(), bytes as u64, "waiting bytes");
+        }
         let leases = &self.oracle.leases;
         let leased: usize = leases
             .iter()
@@ -187,6 +192,7 @@ impl Driver {
                 for (lease, known) in recovery.leases.iter().zip(&mut self.oracle.leases) {
                     assert_eq!((lease.id, lease.items), (known.id, known.items));
                 }
+                self.oracle.end_open();
                 self.queue = Some(queue);
                 if !self.vfs.is_crashed()
                     && let Some(queue) = &self.queue
@@ -208,6 +214,13 @@ impl Driver {
             image,
             "looking changes nothing"
         );
+    }
+
+    /// What would be there if the process ended now.
+    pub(crate) fn check_copy(&self, end: End) {
+        self.oracle
+            .clone()
+            .reopen(&look(&self.setup, &self.vfs), end);
     }
 
     fn new_payloads(&mut self, count: usize, bytes: usize) -> Vec<(u64, Bytes)> {
@@ -287,10 +300,9 @@ impl Driver {
             Ok(None) => assert!(expected.is_empty(), "nothing instead of {expected:?}"),
             Ok(Some(lease)) => {
                 let popped = pairs(&lease.items);
-                if self.failures == 0 {
+                if !self.has_faults {
                     assert_eq!(popped, expected, "what was popped");
                 } else {
-                    // What was in memory when reading failed.
                     assert!(expected.starts_with(&popped) && !popped.is_empty());
                 }
                 self.oracle.lease(lease.id, range(&lease), None);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use bytes::Bytes;
-use replayq::vfs::sim::SimVfs;
+use replayq::vfs::sim::{Fate, SimVfs};
 use replayq::{AppendError, Item, ItemId, LeaseError, PopLimits, Queue};
 
 use crate::setup::{Mode, Setup, payload};
@@ -126,4 +126,28 @@ fn some_items_of_a_lease_of_an_earlier_life_count_as_done_when_they_are() {
     let middle = replayq::ItemRange::one(ItemId(2));
     queue.ack_items(recovery.leases[0].id, middle).unwrap();
     assert_eq!(queue.stats().leased_items, 2);
+}
+
+#[test]
+fn acks_that_were_flushed_survive_a_kill_and_then_a_power_loss() {
+    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 1..=4, 20);
+    let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+    queue.ack(lease.id).unwrap();
+    queue.flush().unwrap();
+    let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+    queue.ack(lease.id).unwrap();
+    drop(queue);
+    let (queue, _) = setup.open(&vfs).unwrap();
+    for _ in 0..2 {
+        let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+        queue.ack(lease.id).unwrap();
+    }
+    let lost = vfs.after_power_loss(vfs.pending_names(), |_, write| {
+        // Every write of a commit was cut short.
+        Fate::Part(0, write.bytes.unwrap_or(0) / 2)
+    });
+    let (queue, _) = setup.open(&lost).unwrap();
+    assert!(!pop_ids(&queue, 9).contains(&1));
 }

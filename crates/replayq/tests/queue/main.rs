@@ -4,16 +4,26 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test ends where something is not as it must be"
 )]
 
+mod crash;
+mod damage;
+mod faults;
 mod found;
+mod golden;
+mod kill;
 mod model;
+mod promises;
+mod upstream;
 
 mod driver;
 
 mod oracle;
 
 mod program;
+
+mod steps;
 
 mod setup;

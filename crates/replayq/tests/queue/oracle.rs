@@ -323,6 +323,16 @@ impl Oracle {
         self.adopt(image, end);
     }
 
+    /// Opening went through: what was read is durable where that is promised.
+    pub(crate) fn end_open(&mut self) {
+        match self.mode {
+            Mode::Fsync => self.end_flush(),
+            // The acks are in the control file, which every open makes durable.
+            Mode::Os => self.settle_acks(|_| Survives::ALL),
+            _ => {}
+        }
+    }
+
     fn check(&self, image: &Image, end: End) {
         let mut last_serial = 0;
         let mut last_id = 0;
@@ -429,10 +439,11 @@ impl Oracle {
     }
 
     fn adopt(&mut self, image: &Image, end: End) {
-        let is_settled = end == End::PowerLoss || self.mode == Mode::Fsync;
+        // What a power loss has left lies on the disk itself.
+        let is_settled = end == End::PowerLoss;
         self.leases.clear();
-        if self.mode == Mode::OffloadVolatile {
-            // Nothing of the life before is left, so its ids are not either.
+        if !self.mode.keeps(end) {
+            // Which ids were used is forgotten with the items.
             self.highest_id = 0;
         }
         for known in self.items.values_mut() {
@@ -444,14 +455,19 @@ impl Oracle {
                 _ => State::Lost,
             };
         }
-        let survives = Survives::in_mode(self.mode);
+        let in_mode = Survives::in_mode(self.mode);
         let mut adopt = |items: &[(ItemId, Bytes)], state: State| {
             for (id, payload) in items {
                 let known = self
                     .items
                     .get_mut(&crate::setup::serial(payload))
                     .expect("checked");
-                (known.id, known.state, known.survives) = (Some(*id), state, survives);
+                let power_loss = is_settled || known.survives.power_loss;
+                known.survives = Survives {
+                    kill: in_mode.kill,
+                    power_loss: in_mode.power_loss && power_loss,
+                };
+                (known.id, known.state) = (Some(*id), state);
                 self.highest_id = self.highest_id.max(id.0);
             }
         };
@@ -464,7 +480,10 @@ impl Oracle {
                 id: lease.id,
                 items: lease.items,
                 tag: Some(lease.tag.clone()),
-                tag_survives: survives,
+                tag_survives: Survives {
+                    power_loss: false,
+                    ..in_mode
+                },
                 is_in_doubt: false,
             });
         }

@@ -1,0 +1,144 @@
+//! Appends, leases and acks, and says so line by line, each line when the queue has answered: what a reader of the lines was told must be in the directory, however this
+//! program ends.
+//!
+//! `steps DIRECTORY run ROUNDS` does a bit of everything in one thread; `steps DIRECTORY load ROUNDS` appends in two threads and acks in a third; `steps DIRECTORY hold`
+//! keeps the queue open until its input ends; `steps DIRECTORY backlog MEGABYTES` appends that much, opens the directory again and reads it, and says what memory that took.
+
+use std::error::Error;
+use std::io::{self, Read};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use replayq::{Config, Durability, PopLimits, Queue};
+
+/// Small segments, so that a few rounds fill several.
+const SEGMENT_BYTES: u64 = 8 << 10;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [directory, "run", rounds] => run(&open(directory)?, rounds.parse()?),
+        [directory, "load", rounds] => load(&open(directory)?, rounds.parse()?),
+        [directory, "hold"] => hold(&open(directory)?),
+        [directory, "backlog", megabytes] => backlog(Path::new(directory), megabytes.parse()?),
+        _ => Err("usage: steps DIRECTORY run|load ROUNDS | hold | backlog MEGABYTES".into()),
+    }
+}
+
+fn open(directory: &str) -> Result<Queue, Box<dyn Error>> {
+    let mut config = Config::disk(directory)
+        .segment_bytes(SEGMENT_BYTES)
+        .resident_bytes(4 << 10);
+    if std::env::var_os("STEPS_FSYNC").is_some() {
+        config = config.durability(Durability::Fsync {
+            max_delay: Duration::ZERO,
+        });
+    }
+    let (queue, recovery) = Queue::open(config)?;
+    println!("open {}", recovery.items);
+    Ok(queue)
+}
+
+/// The payload says which one it is.
+fn payload(name: &str) -> Bytes {
+    Bytes::from(format!("{name:<700}"))
+}
+
+fn append(queue: &Queue, names: &[String]) {
+    let payloads: Vec<Bytes> = names.iter().map(|name| payload(name)).collect();
+    match queue.append(&payloads) {
+        Ok(_) => println!("appended {}", names.join(" ")),
+        Err(error) => println!("refused {error}"),
+    }
+}
+
+/// Takes some items, tags the lease and acks it.
+fn consume(queue: &Queue, items: usize) -> Result<bool, Box<dyn Error>> {
+    let Some(lease) = queue.pop(PopLimits::items(items))? else {
+        return Ok(false);
+    };
+    let names: Vec<&str> = lease
+        .items
+        .iter()
+        .filter_map(|item| std::str::from_utf8(&item.payload).ok())
+        .map(str::trim)
+        .collect();
+    if let Err(error) = queue.tag(lease.id, Bytes::from_static(b"tag")) {
+        println!("untagged {error}");
+    }
+    println!("acking {}", names.join(" "));
+    match queue.ack(lease.id) {
+        Ok(()) => println!("acked {}", names.join(" ")),
+        Err(error) => println!("unacked {error}"),
+    }
+    Ok(true)
+}
+
+fn run(queue: &Queue, rounds: u64) -> Result<(), Box<dyn Error>> {
+    for round in 0..rounds {
+        append(
+            queue,
+            &[0, 1, 2].map(|item| format!("a{}", round * 3 + item)),
+        );
+        consume(queue, 2)?;
+        if round % 3 == 2 {
+            queue.flush()?;
+        }
+    }
+    queue.close()?;
+    println!("closed");
+    Ok(())
+}
+
+fn load(queue: &Queue, rounds: u64) -> Result<(), Box<dyn Error>> {
+    thread::scope(|scope| {
+        for thread in ["a", "b"] {
+            scope.spawn(move || {
+                for round in 0..rounds {
+                    append(queue, &[format!("{thread}{round}")]);
+                }
+            });
+        }
+        let mut acked = 0;
+        while acked < rounds {
+            acked += u64::from(consume(queue, 3)?);
+        }
+        Ok(())
+    })
+}
+
+fn hold(queue: &Queue) -> Result<(), Box<dyn Error>> {
+    io::stdin().read_to_end(&mut Vec::new())?;
+    queue.close()?;
+    Ok(())
+}
+
+fn backlog(directory: &Path, megabytes: u64) -> Result<(), Box<dyn Error>> {
+    let item = Bytes::from(vec![b'x'; 64 << 10]);
+    let (queue, _) = Queue::open(Config::disk(directory))?;
+    for _ in 0..megabytes * 16 {
+        queue.append_one(item.clone())?;
+    }
+    // As after a crash: without a clean close.
+    drop(queue);
+    let (queue, recovery) = Queue::open(Config::disk(directory))?;
+    println!("open {}", recovery.items);
+    let mut items = 0;
+    while let Some(lease) = queue.pop(PopLimits::default())? {
+        items += lease.items.len();
+        queue.ack(lease.id)?;
+    }
+    println!("read {items}");
+    println!("{}", peak_memory()?);
+    Ok(())
+}
+
+/// The most memory that this process had at once, as Linux counts it.
+fn peak_memory() -> io::Result<String> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    Ok(line.unwrap_or_default().to_owned())
+}

@@ -1,0 +1,290 @@
+//! A small directory, damaged at every place: at most the records that the damage is in are lost, and that is reported.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use replayq::vfs::sim::SimVfs;
+use replayq::{Damage, ItemId, OpenError, PopLimits};
+
+use crate::setup::{DIRECTORY, Mode, Setup, payload};
+
+/// A closed queue: three segments, two of them full; items acked in the middle; a lease in a slot and one in a segment.
+pub(crate) struct Sample {
+    pub(crate) setup: Setup,
+    pub(crate) vfs: SimVfs,
+    files: Vec<PathBuf>,
+    /// What is open, and in which bytes of which file it lies.
+    open: BTreeMap<ItemId, (Bytes, PathBuf, Range<usize>)>,
+    acked: Vec<ItemId>,
+}
+
+const HEADER_BYTES: usize = 24;
+
+impl Sample {
+    pub(crate) fn new() -> Self {
+        let (setup, vfs) = (
+            Setup {
+                segment_bytes: 4700,
+                spare_segments: 0,
+                ..Setup::small(Mode::Os)
+            },
+            SimVfs::new(),
+        );
+        let (queue, _) = setup.open(&vfs).unwrap();
+        let payloads: Vec<Bytes> = (1..=12).map(|serial| payload(serial, 8 + 9 * 8)).collect();
+        queue.append(&payloads[..4]).unwrap();
+        let slot = queue.pop(PopLimits::items(2)).unwrap().unwrap();
+        queue
+            .tag(slot.id, Bytes::from_static(b"in a slot"))
+            .unwrap();
+        let acked = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+        queue.append(&payloads[4..8]).unwrap();
+        queue
+            .ack_with_tag(acked.id, Bytes::from_static(b"commit"))
+            .unwrap();
+        let front = queue.peek(PopLimits::items(1)).unwrap()[0].id;
+        queue
+            .append_leased(
+                &payloads[8..9],
+                Some(front),
+                Bytes::from_static(b"in a segment"),
+            )
+            .unwrap();
+        queue.append(&payloads[9..]).unwrap();
+        queue.close().unwrap();
+
+        let files: Vec<PathBuf> = vfs.files();
+        let mut open = BTreeMap::new();
+        for (payload, id) in payloads.iter().zip(1..) {
+            let id = ItemId(id);
+            if acked.items.iter().any(|item| item.id == id) {
+                continue;
+            }
+            let (file, at) = files
+                .iter()
+                .find_map(|file| Some((file.clone(), position(&vfs.read_file(file)?, payload)?)))
+                .expect("it is in a file");
+            let range = at - HEADER_BYTES..(at + payload.len()).next_multiple_of(8);
+            open.insert(id, (payload.clone(), file, range));
+        }
+        Self {
+            setup,
+            vfs,
+            files,
+            open,
+            acked: acked.items.iter().map(|item| item.id).collect(),
+        }
+    }
+
+    /// Opens the directory with another content of one file, of which these bytes are damaged, and looks at all that is there.
+    fn check(&self, file: &Path, content: Vec<u8>, damaged: &Range<usize>) {
+        let vfs = self.vfs.copy();
+        vfs.write_file(file, content);
+        let what = format!("{} {damaged:?}", file.display());
+        let (queue, recovery) = match self.setup.open(&vfs) {
+            Ok(opened) => opened,
+            // No single damaged bit makes a newer version.
+            Err(error) => panic!("{what}: {error}"),
+        };
+        let mut found: BTreeMap<ItemId, Bytes> = BTreeMap::new();
+        for lease in &recovery.leases {
+            for item in queue.read_lease(lease.id).unwrap().items {
+                assert!(
+                    found.insert(item.id, item.payload).is_none(),
+                    "{what}: twice"
+                );
+            }
+        }
+        let mut last = ItemId(0);
+        while let Some(lease) = queue.pop(PopLimits::items(2)).unwrap() {
+            for item in lease.items {
+                assert!(item.id > last, "{what}: order");
+                last = item.id;
+                assert!(
+                    found.insert(item.id, item.payload).is_none(),
+                    "{what}: twice"
+                );
+            }
+        }
+        let damage = queue.damage();
+        let is_control = file.ends_with("control");
+        let mut is_lost = false;
+        for (id, (payload, place, range)) in &self.open {
+            let is_hit = place == file && range.start < damaged.end && damaged.start < range.end;
+            match found.remove(id) {
+                Some(content) => assert_eq!(&content, payload, "{what}: altered"),
+                None => {
+                    assert!(is_hit, "{what}: item {id} is lost, {damage:?}");
+                    is_lost = true;
+                }
+            }
+        }
+        assert!(
+            !is_lost || !damage.is_empty(),
+            "{what}: a loss that is not reported"
+        );
+        for id in found.keys() {
+            let is_forgotten = is_control && self.acked.contains(id);
+            let is_reported = damage
+                .iter()
+                .any(|damage| matches!(damage, Damage::Commit | Damage::Control));
+            assert!(is_forgotten && is_reported, "{what}: item {id} is nobody's");
+        }
+        // A lease slot full of zeros is an empty one: nobody can tell that it was not.
+        let is_erased = is_control && damaged.len() > 1;
+        if damage.is_empty() && !is_erased {
+            let tags: Vec<&[u8]> = recovery.leases.iter().map(|lease| &lease.tag[..]).collect();
+            assert_eq!(tags, [&b"in a slot"[..], b"in a segment"], "{what}");
+        }
+        assert!(recovery.leases.len() <= 2);
+        queue.append_one(payload(99, 100)).unwrap();
+    }
+
+    /// Every byte near one that is not zero, and some of the others.
+    fn places(&self, file: &Path) -> Vec<usize> {
+        let content = self.vfs.read_file(file).unwrap();
+        let is_whole = std::env::var_os("REPLAYQ_TEST_CASES").is_some();
+        (0..content.len())
+            .filter(|at| {
+                let near = at.saturating_sub(4)..(at + 8).min(content.len());
+                is_whole || at % 509 == 0 || content[near].iter().any(|byte| *byte != 0)
+            })
+            .collect()
+    }
+
+    pub(crate) fn queue_files(&self) -> Vec<PathBuf> {
+        let files = self.files.iter();
+        files
+            .filter(|file| !file.ends_with("LOCK"))
+            .cloned()
+            .collect()
+    }
+}
+
+fn position(content: &[u8], payload: &[u8]) -> Option<usize> {
+    content
+        .windows(payload.len())
+        .position(|window| window == payload)
+}
+
+#[test]
+fn any_flipped_bit_costs_at_most_the_record_it_is_in() {
+    let sample = Sample::new();
+    for file in sample.queue_files() {
+        let content = sample.vfs.read_file(&file).unwrap();
+        for at in sample.places(&file) {
+            for bit in 0..8 {
+                let mut flipped = content.clone();
+                flipped[at] ^= 1 << bit;
+                sample.check(&file, flipped, &(at..at + 1));
+            }
+        }
+    }
+}
+
+#[test]
+fn any_cut_costs_only_what_is_behind_it() {
+    let sample = Sample::new();
+    for file in sample.queue_files() {
+        let content = sample.vfs.read_file(&file).unwrap();
+        for at in sample.places(&file) {
+            sample.check(&file, content[..at].to_vec(), &(at..content.len()));
+        }
+    }
+}
+
+#[test]
+fn any_sector_of_zeros_costs_only_what_was_in_it() {
+    let sample = Sample::new();
+    for file in sample.queue_files() {
+        let content = sample.vfs.read_file(&file).unwrap();
+        for start in (0..content.len()).step_by(512) {
+            let end = (start + 512).min(content.len());
+            let mut zeroed = content.clone();
+            zeroed[start..end].fill(0);
+            sample.check(&file, zeroed, &(start..end));
+        }
+    }
+}
+
+#[test]
+fn any_missing_file_costs_only_what_was_in_it() {
+    let sample = Sample::new();
+    for file in sample.queue_files() {
+        let vfs = sample.vfs.copy();
+        vfs.remove_file(&file);
+        let (queue, recovery) = sample.setup.open(&vfs).unwrap();
+        let open = sample
+            .open
+            .values()
+            .filter(|(_, place, _)| *place != file)
+            .count();
+        let acked = if file.ends_with("control") {
+            sample.acked.len()
+        } else {
+            0
+        };
+        assert_eq!(
+            queue.stats().leased_items + queue.count(),
+            (open + acked) as u64,
+            "{recovery:?}"
+        );
+        assert!(!recovery.damage.is_empty(), "{} is missing", file.display());
+    }
+}
+
+#[test]
+fn files_of_a_newer_version_are_refused_and_left_alone() {
+    let vfs = SimVfs::new();
+    let path = Path::new(DIRECTORY).join("control");
+    let mut block = b"REPLAYQC\x02\x00\x00\x00".to_vec();
+    block.extend([7; 24]);
+    block.extend(crc32c::crc32c(&block).to_le_bytes());
+    vfs.write_file(&path, block.clone());
+    let result = Setup::small(Mode::Os).open(&vfs);
+    assert!(
+        matches!(result, Err(OpenError::NewerFormat { found: 2, .. })),
+        "{result:?}"
+    );
+    assert_eq!(vfs.read_file(&path), Some(block));
+}
+
+#[test]
+fn a_segment_of_another_queue_is_put_aside() {
+    let sample = Sample::new();
+    let other = SimVfs::new();
+    // Another random identity: the simulation counts them.
+    let (queue, _) = sample.setup.open(&other).unwrap();
+    queue.close().unwrap();
+    other.remove_file(&Path::new(DIRECTORY).join("control"));
+    let (queue, _) = sample.setup.open(&other).unwrap();
+    queue.append_one(payload(1, 500)).unwrap();
+    queue.close().unwrap();
+    let foreign = other
+        .files()
+        .into_iter()
+        .find(|file| file.extension().is_some())
+        .unwrap();
+    let vfs = sample.vfs.copy();
+    let name = Path::new(DIRECTORY).join("00000000000000000100-00000000000000000100.segment");
+    vfs.write_file(&name, other.read_file(&foreign).unwrap());
+    let (queue, recovery) = sample.setup.open(&vfs).unwrap();
+    assert!(
+        recovery
+            .damage
+            .iter()
+            .any(|damage| matches!(damage, Damage::Foreign { .. })),
+        "{recovery:?}"
+    );
+    assert_eq!(
+        queue.stats().leased_items + queue.count(),
+        sample.open.len() as u64
+    );
+    assert!(
+        vfs.files()
+            .iter()
+            .any(|file| file.to_string_lossy().ends_with(".foreign"))
+    );
+}

@@ -1,0 +1,210 @@
+//! Every call to the file system fails, once and for ever: nothing that was answered is lost, nothing comes back, and the queue recovers by itself.
+
+use replayq::vfs::sim::{Change, Fault, FaultKind, SimVfs};
+use replayq::{FlushError, PopLimits};
+
+use crate::driver::Driver;
+use crate::program::Op;
+use crate::setup::{End, Mode, Setup, payload};
+
+const EINTR: i32 = 4;
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+
+/// Appends over several segments, leases, tags, acks in and out of order, reopening: every call that a queue makes.
+fn program() -> Vec<Op> {
+    let append = |count, bytes| Op::Append { count, bytes };
+    vec![
+        append(2, 100),
+        Op::Pop { items: 1 },
+        Op::Tag { lease: 0 },
+        append(3, 1500),
+        Op::AppendLeased {
+            count: 1,
+            bytes: 60,
+            with_waiting: true,
+        },
+        Op::Pop { items: 2 },
+        Op::Tag { lease: 0 },
+        Op::AckSome {
+            lease: 1,
+            skip: 0,
+            count: 1,
+        },
+        append(1, 4000),
+        Op::Release { lease: 1 },
+        Op::Flush,
+        Op::Pop { items: 9 },
+        Op::Ack { lease: 0 },
+        Op::CommitTag,
+        append(2, 1500),
+        append(1, 3000),
+        Op::Reopen,
+        Op::Pop { items: 2 },
+        Op::Tag { lease: 1 },
+        Op::Ack { lease: 1 },
+        Op::Release { lease: 0 },
+        append(1, 2000),
+        Op::Peek { items: 2 },
+        Op::Kill,
+        Op::ReadLease { lease: 0 },
+        Op::Pop { items: 9 },
+        Op::AckWithTag { lease: 0 },
+        append(1, 30),
+    ]
+}
+
+/// Runs the program with the fault, heals, goes on, and looks at what is there after a kill.
+fn survives(setup: Setup, fault: Fault) {
+    let vfs = SimVfs::new();
+    let mut driver = Driver::start(setup, vfs.clone()).unwrap();
+    vfs.inject(fault);
+    driver.has_faults = true;
+    driver.run(&program());
+    vfs.heal();
+    driver.has_faults = false;
+    driver.run(&[
+        Op::Append {
+            count: 1,
+            bytes: 100,
+        },
+        Op::Pop { items: 4 },
+        Op::Tag { lease: 0 },
+    ]);
+    driver.check_copy(End::Kill);
+    driver.drain();
+}
+
+fn survives_all(mode: Mode, kind: FaultKind) {
+    let setup = Setup::small(mode);
+    let vfs = SimVfs::new();
+    let mut driver = Driver::start(setup, vfs.clone()).unwrap();
+    let first = vfs.calls();
+    driver.run(&program());
+    for call in first..vfs.calls() {
+        for for_ever in [false, true] {
+            survives(
+                setup,
+                Fault {
+                    call,
+                    for_ever,
+                    kind,
+                },
+            );
+        }
+    }
+}
+
+#[test]
+fn any_call_may_fail_with_an_io_error() {
+    for mode in Mode::DURABLE {
+        survives_all(mode, FaultKind::Error(EIO));
+    }
+}
+
+#[test]
+fn any_call_may_find_the_disk_full() {
+    for mode in Mode::DURABLE {
+        survives_all(mode, FaultKind::Error(ENOSPC));
+    }
+}
+
+#[test]
+fn any_read_or_write_may_be_short() {
+    for mode in Mode::DURABLE {
+        survives_all(mode, FaultKind::Short);
+    }
+}
+
+#[test]
+fn any_call_may_be_interrupted() {
+    let setup = Setup::small(Mode::Fsync);
+    let vfs = SimVfs::new();
+    let mut driver = Driver::start(setup, vfs.clone()).unwrap();
+    let first = vfs.calls();
+    driver.run(&program());
+    for call in first..vfs.calls() {
+        let fault = Fault {
+            call,
+            for_ever: false,
+            kind: FaultKind::Error(EINTR),
+        };
+        survives(setup, fault);
+    }
+}
+
+/// Makes the next sync of a segment fail, and the append that asked for it.
+#[test]
+fn a_failed_sync_is_never_retried_but_its_items_written_to_a_new_file() {
+    let (setup, vfs) = (Setup::small(Mode::Fsync), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    queue.append_one(payload(1, 100)).unwrap();
+    let changes = vfs.history().len();
+    // The calls of an append: write, sync.
+    vfs.inject(Fault {
+        call: vfs.calls() + 1,
+        for_ever: false,
+        kind: FaultKind::Error(EIO),
+    });
+    queue.append_one(payload(2, 100)).unwrap();
+    let history = vfs.history();
+    let created = history[changes..].iter().find_map(|change| match change {
+        Change::Create(path) => Some(path.clone()),
+        _ => None,
+    });
+    let created = created.expect("a new file");
+    assert!(history.contains(&Change::Sync(created)));
+    let lost = vfs.after_power_loss(vfs.pending_names(), |_, _| replayq::vfs::sim::Fate::Lost);
+    let (queue, _) = setup.open(&lost).unwrap();
+    let lease = queue.pop(PopLimits::items(9)).unwrap().unwrap();
+    assert_eq!(lease.items.len(), 2);
+}
+
+#[test]
+fn a_flush_that_failed_once_says_so_until_the_file_is_gone() {
+    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    queue.append_one(payload(1, 100)).unwrap();
+    // The calls of a flush: open the segment, sync it.
+    vfs.inject(Fault {
+        call: vfs.calls() + 1,
+        for_ever: false,
+        kind: FaultKind::Error(EIO),
+    });
+    assert!(matches!(queue.flush(), Err(FlushError::Io(_))));
+    vfs.heal();
+    assert!(matches!(queue.flush(), Err(FlushError::Io(_))));
+}
+
+#[test]
+fn a_queue_goes_on_by_itself_when_there_is_space_again() {
+    for mode in [Mode::Os, Mode::Fsync] {
+        let (setup, vfs) = (Setup::small(mode), SimVfs::new());
+        let mut driver = Driver::start(setup, vfs.clone()).unwrap();
+        vfs.set_capacity(Some(vfs.used_bytes() + 20_000));
+        for _ in 0..30 {
+            driver.step(&Op::Append {
+                count: 2,
+                bytes: 700,
+            });
+        }
+        assert!(driver.failures > 0, "the disk is full");
+        // Leasing with a tag, acking and deleting need no space.
+        let failures = driver.failures;
+        for _ in 0..5 {
+            driver.step(&Op::Pop { items: 3 });
+            driver.step(&Op::Tag { lease: 0 });
+            driver.step(&Op::Ack { lease: 0 });
+        }
+        assert_eq!(
+            driver.failures, failures,
+            "leasing and acking on a full disk"
+        );
+        driver.step(&Op::Append {
+            count: 2,
+            bytes: 700,
+        });
+        assert_eq!(driver.failures, failures, "the acked segments made room");
+        driver.drain();
+    }
+}
