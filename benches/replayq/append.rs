@@ -1,7 +1,5 @@
 //! Appending at level `Os`: P3.
 
-use std::time::Duration;
-
 use crate::payloads::Payloads;
 use crate::race::{Runner, print, print_ratio, race};
 use crate::raw::{RawSegments, SEGMENT_BYTES};
@@ -126,8 +124,8 @@ fn small(settings: &Settings, rounds: usize) {
     if let Some(erlang) = erlang.as_mut() {
         runners.push((
             "Erlang replayq",
-            Box::new(|| -> Duration {
-                let time = erlang.append(groups);
+            Box::new(|| {
+                let time = erlang.append(groups).into();
                 let _untimed = erlang.drain();
                 time
             }),

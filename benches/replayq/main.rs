@@ -4,6 +4,9 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
     reason = "a benchmark of what does not work measures nothing"
 )]
 

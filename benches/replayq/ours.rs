@@ -1,11 +1,11 @@
 //! The queue under test.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use replayq::{Config, PopLimits, Queue};
 
 use crate::payloads::Payloads;
+use crate::race::{Lap, Stopwatch};
 
 /// A queue that keeps as many spare segments as a round fills, so that from the second round on segments are recycled; or none.
 pub(crate) fn open(directory: &Path, spares: usize) -> Queue {
@@ -15,21 +15,21 @@ pub(crate) fn open(directory: &Path, spares: usize) -> Queue {
 }
 
 /// Appends so many groups.
-pub(crate) fn append(queue: &Queue, payloads: &Payloads, groups: usize) -> Duration {
-    let start = Instant::now();
+pub(crate) fn append(queue: &Queue, payloads: &Payloads, groups: usize) -> Lap {
+    let watch = Stopwatch::start();
     for group in payloads.groups().take(groups) {
         queue.append(group).expect("an append");
     }
-    start.elapsed()
+    watch.stop()
 }
 
 /// Pops and acks everything in leases of so many items; returns how many there were.
-pub(crate) fn drain(queue: &Queue, items: usize) -> (usize, Duration) {
-    let start = Instant::now();
+pub(crate) fn drain(queue: &Queue, items: usize) -> (usize, Lap) {
+    let watch = Stopwatch::start();
     let mut drained = 0;
     while let Some(lease) = queue.pop(PopLimits::items(items)).expect("a pop") {
         drained += lease.items.len();
         queue.ack(lease.id).expect("an ack");
     }
-    (drained, start.elapsed())
+    (drained, watch.stop())
 }

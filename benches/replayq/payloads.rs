@@ -38,10 +38,6 @@ impl Payloads {
         }
     }
 
-    pub(crate) fn item_bytes(&self) -> usize {
-        self.item_bytes
-    }
-
     pub(crate) fn group(&self) -> usize {
         self.group
     }

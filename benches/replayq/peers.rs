@@ -1,11 +1,11 @@
 //! Other queues of the language.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 
 use crate::payloads::Payloads;
+use crate::race::{Lap, Stopwatch};
 
 /// yaque: a sender and a receiver on a directory.
 pub(crate) struct Yaque {
@@ -24,20 +24,20 @@ impl Yaque {
         }
     }
 
-    pub(crate) fn append(&mut self, payloads: &Payloads, groups: usize) -> Duration {
-        let start = Instant::now();
+    pub(crate) fn append(&mut self, payloads: &Payloads, groups: usize) -> Lap {
+        let watch = Stopwatch::start();
         for group in payloads.groups().take(groups) {
             self.sender
                 .try_send_batch(group)
                 .expect("room without limit");
         }
-        let time = start.elapsed();
+        let time = watch.stop();
         self.waiting += groups * payloads.group();
         time
     }
 
-    pub(crate) fn drain(&mut self) -> Duration {
-        let start = Instant::now();
+    pub(crate) fn drain(&mut self) -> Lap {
+        let watch = Stopwatch::start();
         while self.waiting > 0 {
             let count = self.waiting.min(1000);
             let batch = self
@@ -49,7 +49,7 @@ impl Yaque {
             self.waiting -= batch.len();
             batch.commit().expect("a commit");
         }
-        start.elapsed()
+        watch.stop()
     }
 }
 
@@ -66,16 +66,16 @@ impl QueueFile {
         Self { queue }
     }
 
-    pub(crate) fn append(&mut self, payloads: &Payloads, groups: usize) -> Duration {
-        let start = Instant::now();
+    pub(crate) fn append(&mut self, payloads: &Payloads, groups: usize) -> Lap {
+        let watch = Stopwatch::start();
         for group in payloads.groups().take(groups) {
             self.queue.add_n(group).expect("room");
         }
-        start.elapsed()
+        watch.stop()
     }
 
-    pub(crate) fn drain(&mut self) -> Duration {
-        let start = Instant::now();
+    pub(crate) fn drain(&mut self) -> Lap {
+        let watch = Stopwatch::start();
         while !self.queue.is_empty() {
             let count = self.queue.iter().take(1000).fold(0, |count, item| {
                 std::hint::black_box(item);
@@ -83,6 +83,6 @@ impl QueueFile {
             });
             self.queue.remove_n(count).expect("a removal");
         }
-        start.elapsed()
+        watch.stop()
     }
 }

@@ -1,27 +1,91 @@
 //! Contenders that time themselves, taking turns: what a round has to prepare and to clear away does not count.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wolff_benches::Outcome;
 
-/// One of those that do the same work: its name, and one round of the work, which returns the time that counts.
-pub(crate) type Runner<'a> = (&'static str, Box<dyn FnMut() -> Duration + 'a>);
+/// What one round took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lap {
+    wall: Duration,
+    /// Of the processor, in this thread: what others do on the machine hardly shows in it. None where other threads did the work.
+    cpu: Option<Duration>,
+}
 
-/// Lets all take turns, once to warm up and then for some rounds; the outcomes are in their order.
-pub(crate) fn race(mut runners: Vec<Runner<'_>>, rounds: usize) -> Vec<Outcome> {
-    let mut times: Vec<Vec<Duration>> = runners.iter().map(|_| Vec::new()).collect();
-    for round in 0..=rounds.max(3) {
-        for ((_, run), times) in runners.iter_mut().zip(&mut times) {
-            let time = run();
-            if round > 0 {
-                times.push(time);
-            }
+impl From<Duration> for Lap {
+    fn from(wall: Duration) -> Self {
+        Self { wall, cpu: None }
+    }
+}
+
+/// Times the work of this thread.
+#[derive(Debug)]
+pub(crate) struct Stopwatch {
+    wall: Instant,
+    cpu: Duration,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self {
+            wall: Instant::now(),
+            cpu: thread_cpu(),
+        }
+    }
+
+    pub(crate) fn stop(&self) -> Lap {
+        Lap {
+            cpu: Some(thread_cpu().saturating_sub(self.cpu)),
+            wall: self.wall.elapsed(),
+        }
+    }
+}
+
+fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(
+        time.tv_sec.try_into().unwrap_or_default(),
+        time.tv_nsec.try_into().unwrap_or_default(),
+    )
+}
+
+/// One of those that do the same work: its name, and one round of the work.
+pub(crate) type Runner<'a> = (&'static str, Box<dyn FnMut() -> Lap + 'a>);
+
+/// How somebody did in all rounds.
+#[derive(Debug)]
+pub(crate) struct Result {
+    pub(crate) wall: Outcome,
+    cpu: Option<Outcome>,
+}
+
+/// Lets all take turns, once to warm up and then for some rounds; the results are in their order.
+pub(crate) fn race(mut runners: Vec<Runner<'_>>, rounds: usize) -> Vec<Result> {
+    let mut laps: Vec<Vec<Lap>> = runners.iter().map(|_| Vec::new()).collect();
+    // Twice: what is recycled in the second round was new in the first.
+    for _ in 0..2 {
+        for (_, run) in &mut runners {
+            let _warm = run();
+        }
+    }
+    for _ in 0..rounds.max(3) {
+        for ((_, run), laps) in runners.iter_mut().zip(&mut laps) {
+            laps.push(run());
         }
     }
     runners
         .iter()
-        .zip(&mut times)
-        .map(|((name, _), times)| outcome(name, times))
+        .zip(&laps)
+        .map(|((name, _), laps)| {
+            let cpu: Option<Vec<Duration>> = laps.iter().map(|lap| lap.cpu).collect();
+            Result {
+                wall: outcome(
+                    name,
+                    &mut laps.iter().map(|lap| lap.wall).collect::<Vec<_>>(),
+                ),
+                cpu: cpu.map(|mut times| outcome(name, &mut times)),
+            }
+        })
         .collect()
 }
 
@@ -38,30 +102,49 @@ pub(crate) fn outcome(name: &'static str, times: &mut [Duration]) -> Outcome {
 }
 
 /// Prints what each did with so many items and bytes in a round.
-pub(crate) fn print(title: &str, items: usize, bytes: usize, outcomes: &[Outcome]) {
-    println!("{title}: median (min … max)");
-    for outcome in outcomes {
-        #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-        let [median, best, worst] = [outcome.median, outcome.min, outcome.max].map(|time| {
-            (
-                time.as_secs_f64() * 1e9 / items as f64,
-                bytes as f64 / time.as_secs_f64() / 1e6,
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+pub(crate) fn print(title: &str, items: usize, bytes: usize, results: &[Result]) {
+    println!("{title}: median (min … max), and of the processor alone");
+    for result in results {
+        let nanos = |time: Duration| time.as_secs_f64() * 1e9 / items as f64;
+        let rate = |time: Duration| bytes as f64 / time.as_secs_f64() / 1e6;
+        let Outcome {
+            name,
+            min,
+            median,
+            max,
+        } = result.wall;
+        let cpu = result.cpu.map_or(String::new(), |cpu| {
+            format!(
+                "  cpu {:.1} ns ({:.1} … {:.1})",
+                nanos(cpu.median),
+                nanos(cpu.min),
+                nanos(cpu.max)
             )
         });
         println!(
-            "  {:<34} {:>9.1} ns/item ({:.1} … {:.1}) {:>8.0} MB/s ({:.0} … {:.0})",
-            outcome.name, median.0, best.0, worst.0, median.1, worst.1, best.1
+            "  {name:<34} {:>9.1} ns/item ({:.1} … {:.1}) {:>6.0} MB/s{cpu}",
+            nanos(median),
+            nanos(min),
+            nanos(max),
+            rate(median)
         );
     }
 }
 
-/// Prints the ratio of the medians, and of each with the luck of the other's worst and best round beside it.
-pub(crate) fn print_ratio(name: &str, ours: &Outcome, other: &Outcome) {
+/// Prints the ratio of the medians: of the time on the wall, and of the processor's where both have it.
+pub(crate) fn print_ratio(name: &str, ours: &Result, other: &Result) {
     let of = |left: Duration, right: Duration| right.as_secs_f64() / left.as_secs_f64();
-    println!(
-        "  ({name}: {:.2} … {:.2})",
-        of(ours.max, other.min),
-        of(ours.min, other.max)
-    );
-    wolff_benches::print_ratio(name, ours.speed_relative_to(other));
+    let line = |name: &str, ours: &Outcome, other: &Outcome| {
+        println!(
+            "  ({name}: between {:.2} and {:.2})",
+            of(ours.max, other.min),
+            of(ours.min, other.max)
+        );
+        wolff_benches::print_ratio(name, ours.speed_relative_to(other));
+    };
+    line(name, &ours.wall, &other.wall);
+    if let (Some(ours), Some(other)) = (&ours.cpu, &other.cpu) {
+        line(&format!("{name}_cpu"), ours, other);
+    }
 }

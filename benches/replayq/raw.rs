@@ -3,11 +3,11 @@
 use std::fs::{File, OpenOptions};
 use std::io::IoSlice;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::payloads::Payloads;
+use crate::race::{Lap, Stopwatch};
 
 /// Bytes of a segment, as the queue has by default.
 pub(crate) const SEGMENT_BYTES: usize = 10 << 20;
@@ -35,8 +35,8 @@ impl RawSegments {
     }
 
     /// Writes so many groups, each with one pwritev of its items as they are.
-    pub(crate) fn write_vectored(&self, payloads: &Payloads, groups: usize) -> Duration {
-        let start = Instant::now();
+    pub(crate) fn write_vectored(&self, payloads: &Payloads, groups: usize) -> Lap {
+        let watch = Stopwatch::start();
         let mut place = Place::default();
         for group in payloads.groups().take(groups) {
             let bytes = group.iter().map(Bytes::len).sum();
@@ -45,25 +45,25 @@ impl RawSegments {
             let written = rustix::io::pwritev(&self.files[number], &slices, position);
             assert_eq!(written.expect("a write"), bytes);
         }
-        start.elapsed()
+        watch.stop()
     }
 
     /// Writes so many groups, each with one pwrite of its bytes in one piece.
-    pub(crate) fn write(&self, payloads: &Payloads, groups: usize) -> Duration {
-        let start = Instant::now();
+    pub(crate) fn write(&self, payloads: &Payloads, groups: usize) -> Lap {
+        let watch = Stopwatch::start();
         let mut place = Place::default();
         for piece in payloads.pieces().take(groups) {
             let (number, position) = place.take(piece.len());
             let written = rustix::io::pwrite(&self.files[number], piece, position);
             assert_eq!(written.expect("a write"), piece.len());
         }
-        start.elapsed()
+        watch.stop()
     }
 }
 
 /// The same into new files, which have to grow.
-pub(crate) fn write_growing(directory: &Path, payloads: &Payloads, groups: usize) -> Duration {
-    let start = Instant::now();
+pub(crate) fn write_growing(directory: &Path, payloads: &Payloads, groups: usize) -> Lap {
+    let watch = Stopwatch::start();
     let mut place = Place::default();
     let mut current: Option<(usize, File)> = None;
     for piece in payloads.pieces().take(groups) {
@@ -75,7 +75,7 @@ pub(crate) fn write_growing(directory: &Path, payloads: &Payloads, groups: usize
         let written = rustix::io::pwrite(file, piece, position);
         assert_eq!(written.expect("a write"), piece.len());
     }
-    let time = start.elapsed();
+    let time = watch.stop();
     for number in 0..=place.number {
         std::fs::remove_file(directory.join(format!("growing-{number}"))).expect("just made");
     }
@@ -83,9 +83,9 @@ pub(crate) fn write_growing(directory: &Path, payloads: &Payloads, groups: usize
 }
 
 /// Writes these many bytes and syncs, again and again, into a recycled file.
-pub(crate) fn write_and_sync(segments: &RawSegments, groups: &[usize]) -> Duration {
+pub(crate) fn write_and_sync(segments: &RawSegments, groups: &[usize]) -> Lap {
     let zeros = vec![7_u8; groups.iter().copied().max().unwrap_or(1)];
-    let start = Instant::now();
+    let watch = Stopwatch::start();
     let mut place = Place::default();
     for bytes in groups {
         let (number, position) = place.take(*bytes);
@@ -93,7 +93,7 @@ pub(crate) fn write_and_sync(segments: &RawSegments, groups: &[usize]) -> Durati
         rustix::io::pwrite(file, &zeros[..*bytes], position).expect("a write");
         rustix::fs::fdatasync(file).expect("a sync");
     }
-    start.elapsed()
+    watch.stop()
 }
 
 fn create(path: &Path) -> File {

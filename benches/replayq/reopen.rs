@@ -27,11 +27,11 @@ pub(crate) fn run(settings: &Settings) {
         let first = open(&directory);
         println!("  the first open: {:.2} ms", first.as_secs_f64() * 1e3);
         let runners: Vec<Runner<'_>> = vec![
-            ("open", Box::new(|| open(&directory))),
-            ("read all files", Box::new(|| read(&directory))),
+            ("open", Box::new(|| open(&directory).into())),
+            ("read all files", Box::new(|| read(&directory).into())),
         ];
         let outcomes = race(runners, 5);
-        for outcome in &outcomes {
+        for outcome in outcomes.iter().map(|result| result.wall) {
             println!(
                 "  {:<34} {:>9.2} ms ({:.2} … {:.2})",
                 outcome.name,
@@ -42,7 +42,7 @@ pub(crate) fn run(settings: &Settings) {
         }
         println!(
             "  the first open is {:.4} of reading all",
-            first.as_secs_f64() / outcomes[1].median.as_secs_f64()
+            first.as_secs_f64() / outcomes[1].wall.median.as_secs_f64()
         );
         print_ratio(
             &format!("replayq_reopen_after_{name}_vs_read"),

@@ -39,7 +39,7 @@ fn one_queue(settings: &Settings, each: usize, rounds: usize) {
                 let time = append_from_threads(std::slice::from_ref(&queue), each);
                 *groups.lock().expect("no panic") = syncs.take();
                 let _untimed = crate::ours::drain(&queue, 1000);
-                time
+                time.into()
             }),
         ),
         (
@@ -86,7 +86,7 @@ fn many_queues(settings: &Settings, each: usize, rounds: usize) {
             let _earlier = syncs.take();
             let time = append_from_threads(&queues, each);
             counts.push(syncs.take().len());
-            time
+            time.into()
         }),
     );
     let outcomes = race(vec![runner], rounds);
@@ -99,7 +99,7 @@ fn many_queues(settings: &Settings, each: usize, rounds: usize) {
     );
     counts.sort_unstable();
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let rate = counts[counts.len() / 2] as f64 / outcomes[0].median.as_secs_f64();
+    let rate = counts[counts.len() / 2] as f64 / outcomes[0].wall.median.as_secs_f64();
     println!("  {rate:.0} syncs of data a second");
 }
 

@@ -14,6 +14,8 @@ pub(crate) enum Exit {
     Failed,
     /// Records wait in the queue on disk.
     LeftInQueue,
+    /// A queue on disk is damaged.
+    Damaged,
 }
 
 impl Exit {
@@ -24,6 +26,7 @@ impl Exit {
             Self::Usage => 1,
             Self::Failed => 2,
             Self::LeftInQueue => 3,
+            Self::Damaged => 4,
         }
     }
 }

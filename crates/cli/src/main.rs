@@ -1,4 +1,4 @@
-//! The wolff command line: produce lines to Kafka, see the demo, run a broker, look at a cluster.
+//! The wolff command line: produce lines to Kafka, see the demo, run a broker, look at a cluster, look into queues.
 //!
 //! What a command needs to know of Kafka and of queues is in the layers below; here is only how a person calls it, and what
 //! a person is told.
@@ -6,11 +6,15 @@
 mod broker;
 mod demo;
 mod metadata;
-mod produce;
+mod queue;
 mod topic;
+
+mod produce;
 
 mod connect;
 mod input;
+
+mod stored;
 
 mod args;
 
@@ -75,6 +79,7 @@ fn run(command: &Command) -> Result<Exit, Failure> {
             Command::Broker(args) => broker::run(args, &stop).await,
             Command::Topic(command) => topic::run(command).await,
             Command::Metadata(args) => metadata::run(args).await,
+            Command::Queue(command) => queue::run(command, &stop).await,
         }
     });
     // Whatever still runs has nothing to say any more; a file system that hangs must not hold the process.

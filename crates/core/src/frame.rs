@@ -85,6 +85,14 @@ pub(crate) fn decode(payload: &Bytes) -> Result<(Frame, Vec<CallRun>), FrameErro
     Ok((Frame::from_parts(payload.slice(..records_len), meta), runs))
 }
 
+/// The frame in an item of the local queue, for whoever looks into one.
+///
+/// # Errors
+/// The item is no frame.
+pub fn frame_of(payload: &Bytes) -> Result<Frame, FrameError> {
+    decode(payload).map(|(frame, _)| frame)
+}
+
 /// Whether an item of the local queue is the first frame of a batch: a lease stops before the next one.
 #[must_use]
 pub fn starts_batch(payload: &[u8]) -> bool {

@@ -38,7 +38,7 @@ mod outcome;
 pub use action::{Accepted, Action, AppendFrame, Completion, QueueOperation, Refused, Transmit};
 pub use batch::{BatchBody, BatchNo, Stamp};
 pub use config::{Config, Durability, Idempotence, RetryDelay};
-pub use frame::{FrameError, starts_batch};
+pub use frame::{FrameError, frame_of, starts_batch};
 pub use outcome::{FailReason, Outcome};
 pub use partition::{Partition, Snapshot};
 pub use split::LeasedBatches;

@@ -7,6 +7,7 @@ mod queue;
 mod completion;
 mod io;
 mod leftover;
+mod queued;
 
 mod config;
 mod directory;
@@ -23,6 +24,7 @@ pub use config::{Overflow, ProducerConfig, RequiredAcks};
 pub use error::{DeliveryError, FlushTimeout, SendError, StartError};
 pub use leftover::records_left;
 pub use producer::{Producer, ProducerBuilder, SendSyncError};
+pub use queued::queued_records;
 pub use record::{Call, Record};
 pub use stats::ProducerStats;
 pub use wolff_client as client;

@@ -1,5 +1,7 @@
 //! What can be written behind `wolff`, and what it means. `--help` is made of the comments here.
 
+mod queue;
+
 mod produce;
 
 mod connection;
@@ -10,7 +12,8 @@ use std::net::SocketAddr;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use connection::ConnectionArgs;
-pub(crate) use produce::{Format, ProduceArgs};
+pub(crate) use produce::{Format, InputArgs, ProduceArgs, SendingArgs};
+pub(crate) use queue::{DumpArgs, LookArgs, QueueCommand, RepairArgs, ReplayArgs};
 pub(crate) use values::{PartitionerName, TopicSpec};
 
 /// A Kafka producer that does not lose what it has accepted.
@@ -33,7 +36,7 @@ With --queue-dir, records are on disk before they count as accepted; they surviv
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 wrong usage or configuration; 2 something failed for good; \
-3 stopped with records still in the queue on disk.";
+3 stopped with records still in the queue on disk; 4 a queue on disk is damaged.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -44,6 +47,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Topic(TopicCommand),
     Metadata(MetadataArgs),
+    /// Look into queues on disk, check, repair and replay them.
+    #[command(subcommand)]
+    Queue(Box<QueueCommand>),
 }
 
 /// Show in less than a minute, without Kafka, that nothing is lost when broker and producer die.

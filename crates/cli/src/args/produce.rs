@@ -19,6 +19,15 @@ use super::values::{self, Delimiter, PartitionerName, Seconds};
 #[command(after_long_help = FORMATS)]
 pub(crate) struct ProduceArgs {
     #[command(flatten)]
+    pub(crate) sending: SendingArgs,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+}
+
+/// Where records go, and how.
+#[derive(Debug, Args)]
+pub(crate) struct SendingArgs {
+    #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
     /// The topic. It must exist: see `wolff topic create`.
     #[arg(long, value_name = "T", value_parser = values::topic_name)]
@@ -41,12 +50,6 @@ pub(crate) struct ProduceArgs {
         allow_hyphen_values = true
     )]
     pub(crate) partitioner: PartitionerName,
-    /// What separates key and value in a line; \t is a tab. A line without it has no key.
-    #[arg(long, value_name = "STR", allow_hyphen_values = true)]
-    pub(crate) key_delimiter: Option<Delimiter>,
-    /// What a line is: the value itself, or a JSON object.
-    #[arg(long, value_enum, default_value_t = Format::Lines)]
-    pub(crate) format: Format,
     /// How long an undersized batch waits for more records, milliseconds.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=3_600_000))]
     pub(crate) linger_ms: u32,
@@ -57,13 +60,24 @@ pub(crate) struct ProduceArgs {
     /// terminal, 300 otherwise.
     #[arg(long, value_name = "S", allow_hyphen_values = true)]
     pub(crate) drain_timeout: Option<Seconds>,
+    /// Print the summary as one JSON object on stdout.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What is read, and what its lines are.
+#[derive(Debug, Args)]
+pub(crate) struct InputArgs {
+    /// What separates key and value in a line; \t is a tab. A line without it has no key.
+    #[arg(long, value_name = "STR", allow_hyphen_values = true)]
+    pub(crate) key_delimiter: Option<Delimiter>,
+    /// What a line is: the value itself, or a JSON object.
+    #[arg(long, value_enum, default_value_t = Format::Lines)]
+    pub(crate) format: Format,
     /// Append to this file how many records of this run's input are on disk for sure, each time that it is more of
     /// them: the first N that were accepted survive this process.
     #[arg(long, value_name = "FILE", requires = "queue_dir")]
     pub(crate) accepted_log: Option<PathBuf>,
-    /// Print the summary as one JSON object on stdout.
-    #[arg(long)]
-    pub(crate) json: bool,
     /// Files to read, - for stdin. Default: stdin.
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,

@@ -5,11 +5,15 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
+use crate::stored;
+
 /// One file of the input, or stdin.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Source {
     Stdin,
     File(PathBuf),
+    /// The records in a queue on disk, as JSON lines.
+    Queue(PathBuf),
 }
 
 /// A file that cannot be read.
@@ -55,6 +59,7 @@ impl Source {
         match self {
             Self::Stdin => Ok(Box::new(io::stdin().lock())),
             Self::File(path) => Ok(Box::new(File::open(path)?)),
+            Self::Queue(path) => Ok(Box::new(stored::Lines::of(path)?)),
         }
     }
 
@@ -70,7 +75,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stdin => f.write_str("<stdin>"),
-            Self::File(path) => path.display().fmt(f),
+            Self::File(path) | Self::Queue(path) => path.display().fmt(f),
         }
     }
 }

@@ -6,7 +6,7 @@ use wolff::client::MetadataError;
 use wolff::{Client, Producer};
 
 use super::summary::{Drained, EndOfInput};
-use crate::args::ProduceArgs;
+use crate::args::SendingArgs;
 use crate::console;
 use crate::stop::Stop;
 
@@ -25,7 +25,7 @@ const LAST_QUESTION: Duration = Duration::from_secs(1);
 /// Waits until all that was accepted has come to its end, the time is over, or somebody asks to stop.
 pub(super) async fn drain(
     producer: &Producer,
-    args: &ProduceArgs,
+    args: &SendingArgs,
     end: &EndOfInput,
     stop: &Stop,
 ) -> Drained {
@@ -89,7 +89,7 @@ pub(super) async fn waits_for(producer: &Producer, client: &Client, drained: Dra
 
 /// How many records are left in the queue on disk: of this run, which the producer knows, and of earlier ones, which only the
 /// disk knows. The producer has stopped.
-pub(super) async fn records_left(args: &ProduceArgs, drained: Drained, producer: &Producer) -> u64 {
+pub(super) async fn records_left(args: &SendingArgs, drained: Drained, producer: &Producer) -> u64 {
     let queued = producer.stats().queued;
     let Some(directory) = args.queue_dir.clone() else {
         return queued;

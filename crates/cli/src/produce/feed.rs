@@ -10,7 +10,7 @@ use wolff::{Call, PartitionId, Producer, SendError};
 
 use super::large::LargeRecords;
 use super::summary::{EndOfInput, Place, Refused};
-use crate::args::{Format, ProduceArgs};
+use crate::args::{Format, InputArgs};
 use crate::console;
 use crate::input::{Input, JsonRecord, LineRecord, MAX_LINE_BYTES, Piece, Source, lines};
 use crate::stop::Stop;
@@ -44,7 +44,7 @@ pub(super) struct Feed<'a> {
 impl<'a> Feed<'a> {
     pub(super) fn new(
         producer: &'a Producer,
-        args: &'a ProduceArgs,
+        args: &'a InputArgs,
         sources: &'a [Source],
         taken: &'a Taken,
     ) -> Self {

@@ -17,7 +17,7 @@ mod summary;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::args::{Format, ProduceArgs};
+use crate::args::{Format, InputArgs, ProduceArgs, SendingArgs};
 use crate::console;
 use crate::exit::{Exit, Failure};
 use crate::input::{Input, Source, close_stdin, waits_for_typing};
@@ -30,13 +30,24 @@ use summary::{EndOfInput, Summary};
 
 /// Runs the command.
 pub(crate) async fn run(args: &ProduceArgs, stop: &Stop) -> Result<Exit, Failure> {
-    let started = Instant::now();
-    if args.format == Format::Jsonl && args.key_delimiter.is_some() {
+    if args.input.format == Format::Jsonl && args.input.key_delimiter.is_some() {
         return Err(Failure::usage("--key-delimiter is for --format lines")
             .advice("in JSON lines the key has a field of its own"));
     }
-    let sources = Source::all(&args.files).map_err(|error| Failure::usage(error.to_string()))?;
-    let log_file = args
+    let sources =
+        Source::all(&args.input.files).map_err(|error| Failure::usage(error.to_string()))?;
+    send(&args.sending, &args.input, sources, stop).await
+}
+
+/// Sends what the sources have.
+pub(crate) async fn send(
+    args: &SendingArgs,
+    input: &InputArgs,
+    sources: Vec<Source>,
+    stop: &Stop,
+) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    let log_file = input
         .accepted_log
         .as_deref()
         .map(accepted_log::open)
@@ -50,7 +61,7 @@ pub(crate) async fn run(args: &ProduceArgs, stop: &Stop) -> Result<Exit, Failure
     if waits_for_typing(&sources) {
         console::say("reading records from the terminal, one per line; end with Ctrl-D");
     }
-    let mut feed = Feed::new(&producer, args, &sources, &taken);
+    let mut feed = Feed::new(&producer, input, &sources, &taken);
     let end = match Input::read(sources.clone()) {
         Ok(mut input) => feed.run(&mut input, stop).await,
         Err(error) => EndOfInput::Broken(format!("cannot start the reading thread: {error}")),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wolff::{Client, CompressionLevel, Produce, Producer, ProducerConfig, StartError};
 
-use crate::args::{PartitionerName, ProduceArgs};
+use crate::args::{PartitionerName, SendingArgs};
 use crate::connect::{self, Reached};
 use crate::console;
 use crate::exit::Failure;
@@ -14,7 +14,7 @@ use crate::exit::Failure;
 const MEMORY_QUEUE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Starts the producer. Nobody has to answer; but if somebody does, the topic must be there.
-pub(super) async fn start(args: &ProduceArgs, client: &Client) -> Result<Producer, Failure> {
+pub(super) async fn start(args: &SendingArgs, client: &Client) -> Result<Producer, Failure> {
     let mut config = config(args);
     if let Reached::NotYet(reason) = connect::look(client).await? {
         let place = match &args.queue_dir {
@@ -47,7 +47,7 @@ pub(super) async fn start(args: &ProduceArgs, client: &Client) -> Result<Produce
     Ok(producer)
 }
 
-fn config(args: &ProduceArgs) -> ProducerConfig {
+fn config(args: &SendingArgs) -> ProducerConfig {
     let mut config = ProducerConfig::default();
     config.replayq_dir.clone_from(&args.queue_dir);
     config.required_acks = args.acks.into();
@@ -64,7 +64,7 @@ fn config(args: &ProduceArgs) -> ProducerConfig {
     config
 }
 
-fn failure(args: &ProduceArgs, error: &StartError) -> Failure {
+fn failure(args: &SendingArgs, error: &StartError) -> Failure {
     let brokers = args.connection.brokers();
     // The causes below the first one are in its words already.
     let what = match error.source() {

@@ -7,7 +7,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 use wolff::{FailReason, ProducerStats};
 
-use crate::args::{ConnectionArgs, ProduceArgs};
+use crate::args::{ConnectionArgs, SendingArgs};
 use crate::console;
 use crate::exit::Exit;
 use crate::input::Source;
@@ -115,7 +115,7 @@ pub(super) struct Summary<'a> {
     #[serde(skip)]
     reasons: Vec<(String, u64)>,
     #[serde(skip)]
-    args: &'a ProduceArgs,
+    args: &'a SendingArgs,
 }
 
 #[expect(
@@ -129,7 +129,7 @@ fn is_zero(count: &u64) -> bool {
 impl<'a> Summary<'a> {
     /// Of the counts of a producer that has stopped.
     pub(super) fn new(
-        args: &'a ProduceArgs,
+        args: &'a SendingArgs,
         stats: &ProducerStats,
         refused: &Refused,
         queued: u64,

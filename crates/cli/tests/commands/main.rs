@@ -17,6 +17,7 @@ mod demo;
 mod formats;
 mod outage;
 mod produce;
+mod queue;
 mod topics;
 mod usage;
 

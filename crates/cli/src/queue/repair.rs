@@ -1,0 +1,69 @@
+//! `repair`: every queue in turn.
+
+use replayq::{Repair, RepairError};
+use serde_json::json;
+
+use super::{find, report};
+use crate::args::RepairArgs;
+use crate::console;
+use crate::exit::{Exit, Failure};
+
+pub(super) fn run(args: &RepairArgs) -> Result<Exit, Failure> {
+    let mut exit = Exit::Done;
+    for directory in find::queues(&args.directory)? {
+        match replayq::repair(&directory) {
+            Ok(repaired) => {
+                if args.json {
+                    console::print_json(&json!({
+                        "directory": repaired.after.directory,
+                        "clean": repaired.after.is_clean(),
+                        "rewritten": repaired.rewritten,
+                        "before": report::json(&repaired.before),
+                        "after": report::json(&repaired.after),
+                    }));
+                } else {
+                    tell(&repaired);
+                }
+                if !repaired.after.is_clean() && exit == Exit::Done {
+                    exit = Exit::Damaged;
+                }
+            }
+            Err(RepairError::Inspect(error)) => {
+                let failure = report::failure(&error);
+                console::error(&failure);
+                exit = failure.exit;
+            }
+            Err(error) => {
+                console::error(error);
+                exit = Exit::Failed;
+            }
+        }
+    }
+    Ok(exit)
+}
+
+fn tell(repaired: &Repair) {
+    let directory = repaired.after.directory.display();
+    if repaired.before.is_clean() {
+        console::print(format_args!("{directory}: was clean"));
+        return;
+    }
+    let outcome = if repaired.after.is_clean() {
+        "repaired"
+    } else {
+        "still damaged"
+    };
+    console::print(format_args!(
+        "{directory}: {outcome}, {} items wait",
+        repaired.after.open_items
+    ));
+    for damage in &repaired.before.damage {
+        console::print(format_args!("  was: {damage}"));
+    }
+    for file in &repaired.rewritten {
+        console::print(format_args!("  kept aside: {file}.damaged"));
+    }
+    for damage in &repaired.after.damage {
+        console::print(format_args!("  is: {damage}"));
+    }
+}

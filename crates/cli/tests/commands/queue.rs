@@ -1,0 +1,256 @@
+//! Looking into queues on disk: of anybody, in use, damaged.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use replayq::{Config, PopLimits, Queue};
+use serde_json::Value;
+use wolff_testbroker::Cluster;
+
+use crate::support::{
+    Ended, TOPIC, all_values, assert_numbered, cluster, directory, numbered, run, values, wolff,
+};
+
+fn queue(what: &str, directory: &Path) -> Ended {
+    run(&mut wolff(["queue", what, directory.to_str().unwrap()]), "")
+}
+
+fn queue_with(what: &str, flag: &str, directory: &Path) -> Ended {
+    run(
+        &mut wolff(["queue", what, flag, directory.to_str().unwrap()]),
+        "",
+    )
+}
+
+fn lines(ended: &Ended) -> Vec<Value> {
+    ended
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// A queue of three segments with eighteen items, of which the first three are done and the next three leased.
+fn example(path: &Path) -> Queue {
+    let config = Config::disk(path).segment_bytes(8192).spare_segments(0);
+    let (queue, _) = Queue::open(config).unwrap();
+    for number in 1..=18 {
+        let payload = format!("item {number} {}", "x".repeat(600));
+        queue.append_one(Bytes::from(payload)).unwrap();
+    }
+    let done = queue.pop(PopLimits::items(3)).unwrap().unwrap();
+    queue.ack(done.id).unwrap();
+    let leased = queue.pop(PopLimits::items(3)).unwrap().unwrap();
+    queue.tag(leased.id, Bytes::from_static(b"stamp")).unwrap();
+    queue
+}
+
+fn segments(directory: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|name| name == "segment"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Damages the payload of a segment's first item.
+fn damage(segment: &Path) {
+    let mut bytes = fs::read(segment).unwrap();
+    bytes[4096 + 24 + 50] ^= 1;
+    fs::write(segment, bytes).unwrap();
+}
+
+/// `wolff produce` with nobody there to take the records.
+async fn left_behind(directory: &Path, partitions: i32, input: &str, flags: &[&str]) -> Cluster {
+    let cluster = cluster(partitions).await;
+    let brokers = cluster.bootstrap();
+    let mut command = wolff(["produce", "--brokers", &brokers, "--topic", TOPIC]);
+    command.args(["--drain-timeout", "0.1", "--queue-dir"]);
+    command.arg(directory).args(flags);
+    cluster
+        .kill(wolff::client::codec::BrokerId(1))
+        .await
+        .unwrap();
+    run(&mut command, input).code(3);
+    cluster
+        .revive(wolff::client::codec::BrokerId(1))
+        .await
+        .unwrap();
+    cluster
+}
+
+#[test]
+fn a_queue_in_use_is_shown_and_goes_on() {
+    let room = directory();
+    let path = room.path().join("queue");
+    let own = example(&path);
+    let shown = queue("inspect", &path).code(0);
+    for what in [
+        "in use",
+        "15 items wait",
+        "items 4..=6 are leased",
+        "LL",
+        "##",
+        "clean",
+    ] {
+        assert!(shown.stdout.contains(what), "{what:?} in {}", shown.stdout);
+    }
+    let json = queue_with("inspect", "--json", &path).code(0).json();
+    assert_eq!(
+        (&json["clean"], &json["open_items"]),
+        (&Value::Bool(true), &15.into())
+    );
+    assert_eq!(json["in_use"], Value::Bool(true));
+    assert_eq!(json["leases"][0]["first_id"], 4);
+    queue("verify", &path).code(0);
+    queue("repair", &path).code(2).says(["is in use"]);
+    own.append_one(Bytes::from_static(b"another")).unwrap();
+    assert_eq!(lines(&queue("dump", &path).code(0)).len(), 16);
+}
+
+#[test]
+fn a_damaged_queue_is_told_from_a_clean_one_and_repaired_with_all_that_is_whole() {
+    let room = directory();
+    let path = room.path().join("queue");
+    example(&path).close().unwrap();
+    queue("verify", &path).code(0);
+    damage(&segments(&path)[1]);
+    let verified = queue("verify", &path).code(4);
+    assert!(
+        verified.stdout.contains("is damaged and lost"),
+        "{}",
+        verified.stdout
+    );
+    assert_eq!(
+        queue_with("verify", "--json", &path).code(4).json()["clean"],
+        Value::Bool(false)
+    );
+
+    let dumped = queue_with("dump", "--items", &path)
+        .code(4)
+        .says(["is damaged and lost"]);
+    let sound = lines(&dumped);
+    assert_eq!(sound.len(), 14);
+    assert_eq!(sound[0]["state"], "leased");
+    assert!(
+        sound[0]["payload"]
+            .as_str()
+            .unwrap()
+            .starts_with("item 4 x")
+    );
+
+    let repaired = queue("repair", &path).code(0);
+    for what in ["repaired", "is damaged and lost", ".segment.damaged"] {
+        assert!(
+            repaired.stdout.contains(what),
+            "{what:?} in {}",
+            repaired.stdout
+        );
+    }
+    queue("verify", &path).code(0);
+    let shown = queue("inspect", &path).code(0);
+    assert!(shown.stdout.contains("put aside"), "{}", shown.stdout);
+    let kept = lines(&queue_with("dump", "--items", &path).code(0));
+    let payloads = |items: &[Value]| -> Vec<Value> {
+        items.iter().map(|item| item["payload"].clone()).collect()
+    };
+    assert_eq!(payloads(&kept), payloads(&sound));
+    assert!(queue("repair", &path).code(0).stdout.contains("was clean"));
+}
+
+#[test]
+fn what_is_no_queue_is_wrong_usage_and_stays_as_it_is() {
+    let room = directory();
+    fs::write(room.path().join("notes.txt"), "mine").unwrap();
+    for what in ["inspect", "verify", "dump", "repair"] {
+        queue(what, room.path())
+            .code(1)
+            .says(["there is no queue in"]);
+        queue(what, &room.path().join("missing"))
+            .code(1)
+            .says(["cannot read"]);
+        run(&mut wolff(["queue", what]), "").code(1);
+    }
+    assert_eq!(fs::read_dir(room.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn help_says_what_the_exit_codes_are() {
+    for what in ["inspect", "verify", "dump", "repair", "replay"] {
+        let help = run(&mut wolff(["queue", what, "--help"]), "").code(0);
+        for words in ["Exit codes", "DIR"] {
+            assert!(help.stdout.contains(words), "{words} in {}", help.stdout);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_a_producer_left_are_dumped_as_it_got_them_and_can_be_produced_again() {
+    let room = directory();
+    let input = concat!(
+        r#"{"key":"k","value":"v","headers":[["h","1"],["h",null]],"timestamp":1700000000000}"#,
+        "\n",
+        r#"{"key":null,"value":{"base64":"/wA="},"timestamp":1700000000001}"#,
+        "\n",
+        r#"{"key":"","value":"","timestamp":1700000000002}"#,
+        "\n"
+    );
+    let cluster = left_behind(room.path(), 1, input, &["--format", "jsonl"]).await;
+    let dumped = queue("dump", room.path()).code(0);
+    assert_eq!(dumped.stdout, input);
+
+    let brokers = cluster.bootstrap();
+    let mut command = wolff(["produce", "--brokers", &brokers, "--topic", TOPIC]);
+    run(command.args(["--format", "jsonl"]), dumped.stdout).code(0);
+    assert_eq!(
+        values(&cluster, 0),
+        [b"v".to_vec(), vec![0xff, 0], Vec::new()]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_queues_is_replayed_to_a_topic_and_stays() {
+    let room = directory();
+    let cluster = left_behind(room.path(), 2, &numbered(500), &["--partitioner", "1"]).await;
+    let replay = |more: &[&str]| {
+        let brokers = cluster.bootstrap();
+        let mut command = wolff(["queue", "replay", "--brokers", &brokers, "--topic", TOPIC]);
+        command
+            .args(["--json", "--drain-timeout", "40"])
+            .args(more)
+            .arg(room.path());
+        run(&mut command, "")
+    };
+    let replayed = replay(&["--partitioner", "0"]).code(0);
+    assert_eq!(
+        (replayed.count("accepted"), replayed.count("acked")),
+        (500, 500)
+    );
+    assert_eq!(assert_numbered(&values(&cluster, 0), 500), 0);
+    assert_eq!(lines(&queue("dump", room.path()).code(0)).len(), 500);
+
+    // A producer with that directory would deliver them twice.
+    replay(&["--queue-dir", room.path().to_str().unwrap()])
+        .code(1)
+        .says(["use wolff produce"]);
+    assert_eq!(all_values(&cluster).len(), 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_damaged_queue_all_that_is_sound_is_replayed_and_the_exit_code_tells() {
+    let room = directory();
+    let path = room.path().join("queue");
+    example(&path).close().unwrap();
+    damage(&segments(&path)[1]);
+    let cluster = cluster(1).await;
+    let brokers = cluster.bootstrap();
+    let mut command = wolff(["queue", "replay", "--brokers", &brokers, "--topic", TOPIC]);
+    let ended = run(command.args(["--drain-timeout", "40"]).arg(&path), "");
+    ended.code(4).says(["is damaged and lost"]);
+    let values = values(&cluster, 0);
+    assert_eq!(values.len(), 14);
+    assert!(values[0].starts_with(b"item 4 x"));
+}

@@ -1,0 +1,27 @@
+//! Records as they lie in a queue on disk, for tools that look into one.
+
+use bytes::Bytes;
+use wolff_codec::records::Records;
+use wolff_core::frame_of;
+
+use crate::record::Record;
+
+/// The records in an item of a queue that a producer has written; `None` for an item that is none of those.
+#[must_use]
+pub fn queued_records(item: &Bytes) -> Option<Vec<Record>> {
+    let frame = frame_of(item).ok()?;
+    if !frame.is_intact() {
+        return None;
+    }
+    Records::of_frame(&frame)
+        .map(|record| {
+            let record = record.ok()?;
+            Some(Record {
+                key: record.key,
+                value: record.value,
+                headers: record.headers,
+                timestamp_ms: Some(record.timestamp_ms),
+            })
+        })
+        .collect()
+}
