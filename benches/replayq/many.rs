@@ -1,15 +1,17 @@
 //! A thousand queues, open and dirty: what a flush cycle costs, and what they take.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use replayq::{Config, Queue};
+use replayq::{Config, IoPool, Queue};
 
 use crate::Settings;
 use crate::process::{descriptors_and_threads, resident_bytes};
 use crate::race::outcome;
 
 const QUEUES: usize = 1000;
+const THREADS: usize = 8;
 
 pub(crate) fn run(settings: &Settings) {
     let room = tempfile::tempdir_in(&settings.directory).expect("a directory");
@@ -17,10 +19,10 @@ pub(crate) fn run(settings: &Settings) {
     let (descriptors, threads) = descriptors_and_threads();
     let memory = resident_bytes();
     let start = Instant::now();
-    let queues: Vec<Queue> = (0..QUEUES)
+    let queues: Vec<Arc<Queue>> = (0..QUEUES)
         .map(|number| {
             let config = Config::disk(room.path().join(number.to_string()));
-            Queue::open(config).expect("a new queue").0
+            Arc::new(Queue::open(config).expect("a new queue").0)
         })
         .collect();
     println!("{QUEUES} queues");
@@ -35,6 +37,7 @@ pub(crate) fn run(settings: &Settings) {
     };
     let mut appends = Vec::new();
     let mut one_by_one = Vec::new();
+    let mut pooled = Vec::new();
     for _ in 0..rounds {
         appends.push(dirty());
         one_by_one.push(timed(|| {
@@ -43,7 +46,15 @@ pub(crate) fn run(settings: &Settings) {
             }
         }));
     }
-    let (descriptors_now, threads_now) = descriptors_and_threads();
+    let taken = descriptors_and_threads();
+    let pool = IoPool::new(THREADS).expect("threads");
+    for _ in 0..rounds {
+        appends.push(dirty());
+        pooled.push(timed(|| {
+            assert!(pool.flush_all(&queues).iter().all(Result::is_ok));
+        }));
+    }
+    let (descriptors_now, threads_now) = taken;
     println!(
         "  {:.2} descriptors and {:.1} KiB of memory each, {} threads in all",
         (descriptors_now - descriptors) as f64 / QUEUES as f64,
@@ -51,7 +62,12 @@ pub(crate) fn run(settings: &Settings) {
         threads_now - threads
     );
     print("one append to each, Os", &mut appends);
-    print("flush cycle, one after the other", &mut one_by_one);
+    let one_by_one = print("flush cycle, one after the other", &mut one_by_one);
+    let pooled = print("flush cycle, eight at a time", &mut pooled);
+    wolff_benches::print_ratio(
+        "replayq_flush_cycle_pool_vs_one_by_one",
+        one_by_one / pooled,
+    );
 }
 
 fn timed(work: impl FnOnce()) -> Duration {
@@ -60,7 +76,8 @@ fn timed(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-fn print(name: &'static str, times: &mut [Duration]) {
+/// Returns the median in seconds.
+fn print(name: &'static str, times: &mut [Duration]) -> f64 {
     let outcome = outcome(name, times);
     let per_queue = |time: Duration| time.as_secs_f64() * 1e6 / QUEUES as f64;
     println!(
@@ -71,4 +88,5 @@ fn print(name: &'static str, times: &mut [Duration]) {
         per_queue(outcome.min),
         per_queue(outcome.max)
     );
+    outcome.median.as_secs_f64()
 }

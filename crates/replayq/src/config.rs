@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::OpenError;
+use crate::shared::SharedLimits;
 use crate::vfs::{OsVfs, Vfs};
 
 /// The largest item, in bytes.
@@ -69,6 +70,8 @@ pub struct Config {
     pub overflow: Overflow,
     /// Segment files that are kept to be written again: overwriting is faster than growing a new file. Default: 2.
     pub spare_segments: usize,
+    /// Limits that this queue has together with others. Default: none.
+    pub shared_limits: Option<Arc<SharedLimits>>,
     /// The file system, for tests. Default: the operating system's.
     pub vfs: Arc<dyn Vfs>,
 }
@@ -98,6 +101,7 @@ impl Config {
             max_total_bytes: 2_000_000_000,
             overflow: Overflow::Report,
             spare_segments: 2,
+            shared_limits: None,
             vfs: Arc::new(OsVfs),
         }
     }
@@ -148,6 +152,13 @@ impl Config {
     #[must_use]
     pub fn spare_segments(mut self, count: usize) -> Self {
         self.spare_segments = count;
+        self
+    }
+
+    /// Sets the limits that this queue has together with others.
+    #[must_use]
+    pub fn shared_limits(mut self, limits: Arc<SharedLimits>) -> Self {
+        self.shared_limits = Some(limits);
         self
     }
 

@@ -169,6 +169,16 @@ pub enum AppendError {
         /// The limit.
         limit: u64,
     },
+    /// The disk has no more free space than [`crate::SharedLimits::free_disk_bytes`] keeps. Nothing was appended.
+    #[error(
+        "the disk has {free} bytes free and {reserve} of them are not to be used: free some space, the queue goes on by itself then"
+    )]
+    DiskReserve {
+        /// Free bytes.
+        free: u64,
+        /// Those to be left free.
+        reserve: u64,
+    },
     /// Writing failed. None of the items is in the queue, and none will appear later.
     #[error("nothing was appended: {0}")]
     NotAppended(#[source] IoFailure),

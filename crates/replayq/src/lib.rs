@@ -1,5 +1,6 @@
-//! A durable FIFO queue on local disk or in memory, for any payload.
+#![doc = include_str!("../README.md")]
 
+mod pool;
 mod repair;
 
 mod queue;
@@ -39,6 +40,7 @@ mod limits;
 mod stats;
 
 mod error;
+mod shared;
 
 pub mod vfs;
 
@@ -58,6 +60,8 @@ pub use inspect::{
 };
 pub use ledger::Lease;
 pub use limits::{BytesLimit, ItemRef, PopLimits, StopBefore};
+pub use pool::IoPool;
 pub use queue::{Leased, Queue};
 pub use repair::{Repair, RepairError, repair, repair_in};
+pub use shared::SharedLimits;
 pub use stats::Stats;

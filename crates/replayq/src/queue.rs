@@ -19,6 +19,7 @@ use crate::leases::Home;
 use crate::ledger::{Lease, Ledger, Released};
 use crate::limits::PopLimits;
 use crate::recovery;
+use crate::shared::{Held, Share};
 use crate::stats::Stats;
 use crate::taker::Taker;
 
@@ -38,6 +39,7 @@ pub struct Queue {
     disk: Option<Disk>,
     max_total_bytes: u64,
     overflow: Overflow,
+    share: Option<Share>,
 }
 
 impl Queue {
@@ -54,15 +56,15 @@ impl Queue {
                 (Some(disk), ledger, recovery)
             }
         };
-        Ok((
-            Self {
-                ledger: Mutex::new(ledger),
-                disk,
-                max_total_bytes: config.max_total_bytes,
-                overflow: config.overflow,
-            },
-            recovery,
-        ))
+        let queue = Self {
+            ledger: Mutex::new(ledger),
+            disk,
+            max_total_bytes: config.max_total_bytes,
+            overflow: config.overflow,
+            share: config.shared_limits.map(Share::new),
+        };
+        queue.recount();
+        Ok((queue, recovery))
     }
 
     /// Appends items, all or none of them, and returns their ids, which follow one another. They are durable at the queue's level then.
@@ -114,13 +116,30 @@ impl Queue {
                 limit: MAX_ITEM_BYTES,
             });
         }
-        if self.overflow == Overflow::Reject {
-            let bytes = self.total_bytes().saturating_add(
-                payloads
-                    .iter()
-                    .map(|payload| field::wide(payload.len()))
-                    .sum(),
-            );
+        let _held = self.admit(payloads)?;
+        let appended = match &self.disk {
+            Some(disk) => disk.append(&self.ledger, payloads, lease),
+            None => self
+                .ledger
+                .lock()
+                .append_in_memory(payloads, lease.map(|ask| (ask.from, &ask.tag))),
+        };
+        self.recount();
+        appended
+    }
+
+    /// Looks at the limits, and makes room in those that are shared until the append has ended.
+    fn admit(&self, payloads: &[Bytes]) -> Result<Option<Held<'_>>, AppendError> {
+        let rejects = self.overflow == Overflow::Reject;
+        if !rejects && self.share.is_none() {
+            return Ok(None);
+        }
+        let more = payloads
+            .iter()
+            .map(|payload| field::wide(payload.len()))
+            .sum();
+        if rejects {
+            let bytes = self.total_bytes().saturating_add(more);
             if bytes > self.max_total_bytes {
                 return Err(AppendError::Full {
                     bytes,
@@ -128,12 +147,32 @@ impl Queue {
                 });
             }
         }
-        match &self.disk {
-            Some(disk) => disk.append(&self.ledger, payloads, lease),
-            None => self
-                .ledger
-                .lock()
-                .append_in_memory(payloads, lease.map(|ask| (ask.from, &ask.tag))),
+        let Some(share) = &self.share else {
+            return Ok(None);
+        };
+        let limits = share.limits();
+        if let Some(disk) = &self.disk {
+            limits
+                .check_disk(&*disk.vfs, &disk.directory, more)
+                .map_err(|free| AppendError::DiskReserve {
+                    free,
+                    reserve: limits.reserve_bytes(),
+                })?;
+        }
+        if !rejects {
+            return Ok(None);
+        }
+        let held = share.try_hold(more).map_err(|bytes| AppendError::Full {
+            bytes,
+            limit: limits.limit_bytes(),
+        })?;
+        Ok(Some(held))
+    }
+
+    /// Tells those who share limits with this queue what it holds now.
+    fn recount(&self) {
+        if let Some(share) = &self.share {
+            share.count(self.total_bytes());
         }
     }
 
@@ -282,6 +321,17 @@ impl Queue {
     }
 
     fn ack_any(
+        &self,
+        lease: LeaseId,
+        items: Option<ItemRange>,
+        tag: Option<Bytes>,
+    ) -> Result<(), AckError> {
+        let result = self.mark_done(lease, items, tag);
+        self.recount();
+        result
+    }
+
+    fn mark_done(
         &self,
         lease: LeaseId,
         items: Option<ItemRange>,
@@ -440,10 +490,15 @@ impl Queue {
         self.ledger.lock().damage.clone()
     }
 
-    /// By how many bytes the queue is over its limit; negative: so much room is left. Bytes on disk count, or in memory where nothing is on disk.
+    /// By how many bytes the queue is over its limit, or over the one that it shares with others, whichever is more; negative: so much room is left. Payload bytes
+    /// of items that are not done count.
     pub fn overflow_bytes(&self) -> i64 {
-        let difference =
-            i128::from(self.total_bytes()).saturating_sub(i128::from(self.max_total_bytes));
+        let own = i128::from(self.total_bytes()).saturating_sub(i128::from(self.max_total_bytes));
+        let shared = self
+            .share
+            .as_ref()
+            .map_or(i128::MIN, |share| share.limits().overflow_bytes());
+        let difference = own.max(shared);
         i64::try_from(difference).unwrap_or(if difference > 0 { i64::MAX } else { i64::MIN })
     }
 
