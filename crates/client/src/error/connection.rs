@@ -1,0 +1,85 @@
+//! What ends a connection.
+
+use std::time::Duration;
+
+use thiserror::Error;
+use wolff_codec::{ApiKey, CorrelationId, DecodeError, FrameError};
+
+use super::io::IoFailure;
+
+/// What ended a connection. It reaches everybody who waits on that connection, and stays.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectionFailure {
+    /// The broker closed it.
+    #[error("the broker closed the connection")]
+    ClosedByPeer,
+    /// This side closed it: the client was closed, or a newer connection took its place.
+    #[error("the connection was closed by this client")]
+    ClosedHere,
+    /// Reading or writing failed.
+    #[error("the connection failed: {0}")]
+    Io(IoFailure),
+    /// The oldest request had no answer in time, so that nothing behind it can have one either.
+    #[error("no answer to {api} within {after:?}")]
+    TimedOut {
+        /// The API of the oldest request.
+        api: ApiKey,
+        /// The time it had.
+        after: Duration,
+    },
+    /// Bytes could not be written for as long as an answer may take.
+    #[error("the broker did not take a byte for {after:?}")]
+    WriteStalled {
+        /// The time without progress.
+        after: Duration,
+    },
+    /// The broker broke the protocol.
+    #[error("the broker broke the protocol: {0}")]
+    Protocol(ProtocolViolation),
+    /// The runtime that drove the connection was shut down.
+    #[error("the async runtime of the connection has ended")]
+    RuntimeEnded,
+}
+
+/// How a broker broke the protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ProtocolViolation {
+    /// What it sent is no frame, or one above the limit.
+    #[error(transparent)]
+    Frame(FrameError),
+    /// A frame too short to say to which request it belongs.
+    #[error("an answer without a header: {0}")]
+    Header(DecodeError),
+    /// Answers come in the order of the requests; this one does not.
+    #[error("answer {got} where {expected} was due")]
+    OutOfOrder {
+        /// The correlation id of the oldest request.
+        expected: CorrelationId,
+        /// The one in the answer.
+        got: CorrelationId,
+    },
+    /// An answer although nothing is asked.
+    #[error("answer {got} to no request")]
+    Unasked {
+        /// The correlation id in the answer.
+        got: CorrelationId,
+    },
+    /// An answer that is not what its version prescribes.
+    #[error("answer to {api} cannot be read: {source}")]
+    Malformed {
+        /// The API of the request.
+        api: ApiKey,
+        /// Where and why.
+        source: DecodeError,
+    },
+    /// An answer that can be read, but does not belong to what was asked.
+    #[error("answer to {api} does not fit the request: {what}")]
+    Mismatch {
+        /// The API of the request.
+        api: ApiKey,
+        /// What does not fit.
+        what: String,
+    },
+}

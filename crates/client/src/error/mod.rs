@@ -1,0 +1,25 @@
+//! What can go wrong, by who has to act: the configuration, a host, a connection, a request,
+//! metadata.
+//!
+//! All of them can be cloned, since one failure is told to everybody who waits for the same thing.
+
+mod admin;
+
+mod metadata;
+
+mod request;
+
+mod connection;
+
+mod config;
+mod host;
+
+mod io;
+
+pub use self::admin::AdminError;
+pub use self::config::ConfigError;
+pub use self::connection::{ConnectionFailure, ProtocolViolation};
+pub use self::host::{ConnectStage, HostError, HostReason, NotKafka};
+pub use self::io::IoFailure;
+pub use self::metadata::{ConnectError, MetadataError};
+pub use self::request::{RequestCause, RequestError};

@@ -1,0 +1,54 @@
+//! Why a request has no answer.
+
+use thiserror::Error;
+use wolff_codec::{EncodeError, UnsupportedApi};
+
+use super::connection::ConnectionFailure;
+
+/// Why a request has no answer, and whether the broker may have acted on it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RequestError {
+    /// The broker cannot have acted on it: the kernel never got all of its bytes.
+    #[error("request not sent: {0}")]
+    NotSent(RequestCause),
+    /// All bytes were handed to the kernel, and no answer came: it may have been applied.
+    #[error("request in doubt: {0}")]
+    InDoubt(RequestCause),
+}
+
+impl RequestError {
+    /// What happened.
+    pub fn cause(&self) -> &RequestCause {
+        match self {
+            Self::NotSent(cause) | Self::InDoubt(cause) => cause,
+        }
+    }
+
+    /// Whether the broker may have acted on the request.
+    pub fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::InDoubt(_))
+    }
+
+    /// Whether the connection is of no use any more.
+    pub fn is_connection_lost(&self) -> bool {
+        matches!(self.cause(), RequestCause::Connection(_))
+    }
+}
+
+/// What stood between a request and its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RequestCause {
+    /// The broker has no version of the API that this client speaks.
+    #[error(transparent)]
+    Unsupported(UnsupportedApi),
+    /// The request cannot be encoded in the version that the broker speaks.
+    #[error(transparent)]
+    Encode(EncodeError),
+    /// As many requests or bytes as may wait on one connection are waiting already.
+    #[error("the connection's queue is full")]
+    QueueFull,
+    /// The connection has failed.
+    #[error(transparent)]
+    Connection(ConnectionFailure),
+}
