@@ -93,6 +93,16 @@ impl SecurityProtocol {
             Self::SaslSsl => "SASL_SSL",
         }
     }
+
+    /// Whether the connection is encrypted.
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Self::Ssl | Self::SaslSsl)
+    }
+
+    /// Whether this side authenticates with SASL.
+    pub fn is_authenticated(self) -> bool {
+        matches!(self, Self::SaslPlaintext | Self::SaslSsl)
+    }
 }
 
 impl fmt::Display for SecurityProtocol {

@@ -7,6 +7,10 @@ mod manager;
 mod connection;
 mod topology;
 
+mod security;
+
+mod tls;
+
 mod transport;
 
 mod config;
@@ -18,6 +22,8 @@ mod error;
 mod endpoint;
 mod random;
 
+#[cfg(feature = "tls")]
+pub use rustls;
 pub use wolff_codec as codec;
 
 pub use crate::backoff::{Backoff, BackoffPolicy};
@@ -30,8 +36,10 @@ pub use crate::endpoint::{
 };
 pub use crate::error::{
     AdminError, ConfigError, ConnectError, ConnectStage, ConnectionFailure, HostError, HostReason,
-    IoFailure, MetadataError, NotKafka, ProtocolViolation, RequestCause, RequestError,
+    IoFailure, MetadataError, NotKafka, ProtocolViolation, RequestCause, RequestError, TlsFailure,
+    TlsFileError,
 };
 pub use crate::manager::LeaderConnection;
+pub use crate::tls::{TlsIdentity, TlsOptions, TlsServerName, TlsVerification};
 pub use crate::topology::{BrokerMetadata, ClusterMetadata, PartitionMetadata, TopicMetadata};
 pub use crate::transport::{BoxStream, Dial, DialFuture, Stream, TcpDialer};

@@ -7,6 +7,8 @@ use crate::backoff::BackoffPolicy;
 use crate::config::{ClientConfig, ConnectionStrategy, SocketOptions};
 use crate::endpoint::{Address, Endpoint, SecurityProtocol};
 use crate::error::ConfigError;
+use crate::security::{Security, SecurityOptions};
+use crate::tls::TlsOptions;
 use crate::transport::{Dial, TcpDialer};
 
 /// A client that is being configured. See [`ClientConfig`] for what each option does.
@@ -15,6 +17,7 @@ use crate::transport::{Dial, TcpDialer};
 pub struct ClientBuilder {
     endpoints: Vec<String>,
     config: ClientConfig,
+    security: SecurityOptions,
     dialer: Option<Arc<dyn Dial>>,
 }
 
@@ -23,6 +26,7 @@ impl ClientBuilder {
         Self {
             endpoints: endpoints.into_iter().map(Into::into).collect(),
             config: ClientConfig::default(),
+            security: SecurityOptions::default(),
             dialer: None,
         }
     }
@@ -93,7 +97,21 @@ impl ClientBuilder {
         self
     }
 
-    /// Dials in another way than by TCP. Then [`ClientConfig::socket`] has no effect.
+    /// How the brokers' listeners are secured. Default: what the endpoints say (`SSL://…`), else what
+    /// [`ClientBuilder::tls`] lets expect, else [`SecurityProtocol::Plaintext`].
+    pub fn security_protocol(mut self, protocol: SecurityProtocol) -> Self {
+        self.security.protocol = Some(protocol);
+        self
+    }
+
+    /// How TLS is done. Default: [`TlsOptions::default`] where the protocol asks for TLS.
+    pub fn tls(mut self, options: TlsOptions) -> Self {
+        self.security.tls = Some(options);
+        self
+    }
+
+    /// Dials in another way than by TCP. Then [`ClientConfig::socket`] has no effect; what is secured
+    /// is the stream that the dialer gives.
     pub fn dialer(mut self, dialer: impl Dial) -> Self {
         self.dialer = Some(Arc::new(dialer));
         self
@@ -105,6 +123,7 @@ impl ClientBuilder {
 pub(super) struct Ready {
     pub(super) config: ClientConfig,
     pub(super) dialer: Arc<dyn Dial>,
+    pub(super) security: Security,
     pub(super) bootstrap: Vec<Address>,
 }
 
@@ -112,10 +131,10 @@ impl ClientBuilder {
     pub(super) fn finish(self) -> Result<Ready, ConfigError> {
         self.config.validate()?;
         let mut bootstrap = Vec::new();
-        let mut protocol = None;
+        let mut security = self.security;
         for text in &self.endpoints {
             for endpoint in Endpoint::parse_list(text)? {
-                agree(&mut protocol, endpoint.protocol)?;
+                agree(&mut security.protocol, endpoint.protocol)?;
                 if !bootstrap.contains(&endpoint.address) {
                     bootstrap.push(endpoint.address);
                 }
@@ -130,6 +149,7 @@ impl ClientBuilder {
         Ok(Ready {
             config: self.config,
             dialer,
+            security: security.finish()?,
             bootstrap,
         })
     }
@@ -142,9 +162,6 @@ fn agree(
 ) -> Result<(), ConfigError> {
     match (*protocol, other) {
         (_, None) => Ok(()),
-        (_, Some(unsupported)) if unsupported != SecurityProtocol::Plaintext => {
-            Err(ConfigError::UnsupportedProtocol(unsupported))
-        }
         (Some(one), Some(other)) if one != other => Err(ConfigError::MixedProtocols(one, other)),
         (_, Some(other)) => {
             *protocol = Some(other);
@@ -185,7 +202,23 @@ mod tests {
                 .unwrap_err()
                 .contains("\"x\" is not a port")
         );
-        let unsupported = bootstrap(&["SSL://a"]).unwrap_err();
-        assert_eq!(unsupported, "security protocol SSL is not supported");
+        assert_eq!(
+            bootstrap(&["SSL://a", "PLAINTEXT://b"]),
+            Err("different security protocols are asked for: SSL and PLAINTEXT".into())
+        );
+    }
+
+    #[test]
+    fn what_is_said_about_security_must_go_together() {
+        let plain = ClientBuilder::new(["PLAINTEXT://a"]).tls(TlsOptions::default());
+        assert_eq!(
+            plain.finish().unwrap_err().to_string(),
+            "the security protocol is PLAINTEXT, but options for TLS are given, which it does not use"
+        );
+        let mixed = ClientBuilder::new(["SSL://a"]).security_protocol(SecurityProtocol::Plaintext);
+        assert!(matches!(
+            mixed.finish(),
+            Err(ConfigError::MixedProtocols(..))
+        ));
     }
 }

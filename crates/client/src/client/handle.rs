@@ -25,7 +25,8 @@ pub struct Client {
 
 impl Client {
     /// A client of the cluster that these hosts belong to: `host:port`, `[::1]:port`, also with
-    /// `PLAINTEXT://` in front, one by one or as lists with commas.
+    /// `PLAINTEXT://`, `SSL://`, `SASL_PLAINTEXT://` or `SASL_SSL://` in front, one by one or as lists
+    /// with commas.
     pub fn builder(endpoints: impl IntoIterator<Item: Into<String>>) -> ClientBuilder {
         ClientBuilder::new(endpoints)
     }
@@ -205,9 +206,10 @@ impl ClientBuilder {
         let Ready {
             config,
             dialer,
+            security,
             bootstrap,
         } = self.finish()?;
-        let settings = Settings::new(&config, dialer);
+        let settings = Settings::new(&config, dialer, security);
         Ok(Client {
             manager: Arc::new(Manager::new(&config, settings, bootstrap.clone())),
             bootstrap: bootstrap.into(),

@@ -16,13 +16,16 @@ use super::shared::Shared;
 use super::task::Task;
 use crate::config::ClientConfig;
 use crate::endpoint::Address;
-use crate::error::{ConnectStage, HostError, HostReason};
+use crate::error::{ConnectStage, HostError, HostReason, TlsFailure};
+use crate::security::Security;
+use crate::tls::stream_failure;
 use crate::transport::{BoxStream, Dial};
 
 /// What all connections of a client have in common.
 #[derive(Debug)]
 pub(crate) struct Settings {
     dialer: Arc<dyn Dial>,
+    security: Security,
     client_id: Option<Str>,
     connect_timeout: Duration,
     query_api_versions: bool,
@@ -32,9 +35,10 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Takes what concerns connections from a configuration.
-    pub(crate) fn new(config: &ClientConfig, dialer: Arc<dyn Dial>) -> Self {
+    pub(crate) fn new(config: &ClientConfig, dialer: Arc<dyn Dial>, security: Security) -> Self {
         Self {
             dialer,
+            security,
             client_id: Some(config.client_id.as_str().into()),
             connect_timeout: config.connect_timeout,
             query_api_versions: config.query_api_versions,
@@ -60,11 +64,17 @@ pub(crate) async fn establish(
         let mut stream = timeout_at(deadline, settings.dialer.dial(address))
             .await
             .map_err(|_elapsed| late(ConnectStage::Dialling))??;
+        if let Some(tls) = &settings.security.tls {
+            stream = timeout_at(deadline, tls.handshake(stream, address))
+                .await
+                .map_err(|_elapsed| late(ConnectStage::Tls))??;
+        }
         let mut received = BytesMut::new();
         let handshake = shake_hands(settings, &mut stream, &mut received);
         let versions = timeout_at(deadline, handshake)
             .await
-            .map_err(|_elapsed| late(ConnectStage::Handshake))??;
+            .map_err(|_elapsed| late(ConnectStage::Handshake))?
+            .map_err(|reason| if_encrypted(settings, reason))?;
         Ok((stream, received, versions))
     };
     let (stream, received, versions) = attempt.await.map_err(|reason: HostReason| HostError {
@@ -79,6 +89,17 @@ pub(crate) async fn establish(
     let task = Task::new(Arc::clone(&shared), stream, splitter, received);
     tokio::spawn(task.run());
     Ok(Connection::new(shared))
+}
+
+/// A broker that wants a client certificate says so only after this side's part of the handshake
+/// (TLS 1.3), and by then often just goes.
+fn if_encrypted(settings: &Settings, reason: HostReason) -> HostReason {
+    match reason {
+        HostReason::ClosedInHandshake if settings.security.tls.is_some() => {
+            HostReason::Tls(TlsFailure::ClosedAfterHandshake)
+        }
+        reason => reason,
+    }
 }
 
 async fn shake_hands(
@@ -106,10 +127,10 @@ async fn exchange(
     request: &Chunks,
 ) -> Result<Bytes, HostReason> {
     let closed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe => {
-            HostReason::ClosedInHandshake
-        }
-        _ => HostReason::from(error),
+        std::io::ErrorKind::ConnectionReset
+        | std::io::ErrorKind::BrokenPipe
+        | std::io::ErrorKind::UnexpectedEof => HostReason::ClosedInHandshake,
+        _ => stream_failure(&error).map_or_else(|| HostReason::from(error), HostReason::Tls),
     };
     stream
         .write_all(&request.to_bytes())

@@ -117,6 +117,10 @@ impl Task {
             match std::task::ready!(read.poll(context)) {
                 Ok(0) => return Poll::Ready(ConnectionFailure::ClosedByPeer),
                 Ok(_) => {}
+                // TLS without a goodbye. A frame that was cut off is no frame, so nothing is believed.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Poll::Ready(ConnectionFailure::ClosedByPeer);
+                }
                 Err(error) => return Poll::Ready(ConnectionFailure::Io(error.into())),
             }
             if let Err(violation) = self.handle_received() {

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::tls::TlsFileError;
 use crate::endpoint::{EndpointError, SecurityProtocol};
 
 /// A configuration that cannot work; nothing has been started.
@@ -14,12 +15,31 @@ pub enum ConfigError {
     /// An endpoint string cannot be read.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// Two endpoints disagree on how the cluster is secured.
-    #[error("the endpoints name different security protocols: {0} and {1}")]
+    /// Two endpoints, or an endpoint and the option, disagree on how the cluster is secured.
+    #[error("different security protocols are asked for: {0} and {1}")]
     MixedProtocols(SecurityProtocol, SecurityProtocol),
-    /// An endpoint asks for what this version cannot do.
-    #[error("security protocol {0} is not supported")]
-    UnsupportedProtocol(SecurityProtocol),
+    /// Options are given, or missing, that do not go with the security protocol.
+    #[error("the security protocol is {protocol}, but {what}")]
+    Contradiction {
+        /// The protocol that was asked for.
+        protocol: SecurityProtocol,
+        /// What does not go with it.
+        what: &'static str,
+    },
+    /// TLS is asked for, and this build has none.
+    #[error("TLS is not supported: built without the feature `tls`")]
+    NoTls,
+    /// A file that TLS needs cannot be used.
+    #[error("TLS: {0}")]
+    TlsFile(TlsFileError),
+    /// The system has no authorities that could vouch for brokers.
+    #[error(
+        "TLS: the system trusts no authority ({0}); install its certificates, or name a file with the cluster's authority"
+    )]
+    NoSystemRoots(String),
+    /// Another option of TLS cannot work.
+    #[error("TLS: {0}")]
+    Tls(String),
     /// A number or a duration is out of its range.
     #[error("{field} is {value}, but must be {expected}")]
     OutOfRange {

@@ -7,6 +7,7 @@ use thiserror::Error;
 use wolff_codec::{ErrorCode, FrameError};
 
 use super::io::IoFailure;
+use super::tls::TlsFailure;
 use crate::endpoint::Address;
 
 /// What a connection attempt was about when its time was over.
@@ -15,6 +16,8 @@ use crate::endpoint::Address;
 pub enum ConnectStage {
     /// Resolving the name and connecting the socket.
     Dialling,
+    /// Agreeing on encryption.
+    Tls,
     /// Asking for the versions that the broker speaks.
     Handshake,
 }
@@ -45,6 +48,9 @@ pub enum HostReason {
         "closed the connection during the handshake: not a Kafka port, or a listener for TLS or SASL"
     )]
     ClosedInHandshake,
+    /// The connection cannot be encrypted.
+    #[error("TLS: {0}")]
+    Tls(TlsFailure),
     /// The broker refused the handshake.
     #[error("refused the handshake with {0}")]
     Rejected(ErrorCode),
@@ -62,6 +68,11 @@ pub enum HostReason {
 fn timed_out(stage: ConnectStage, after: Duration) -> String {
     match stage {
         ConnectStage::Dialling => format!("timed out after {after:?}: no answer from that host"),
+        ConnectStage::Tls => {
+            format!(
+                "timed out after {after:?}: connected, but no answer in TLS; is that a TLS port?"
+            )
+        }
         ConnectStage::Handshake => {
             format!("timed out after {after:?}: connected, but no answer; is that a Kafka port?")
         }
@@ -85,7 +96,9 @@ pub enum NotKafka {
     #[error("it answers in HTTP")]
     Http,
     /// It answers with a TLS record, as a TLS listener does when it is spoken to in plain text.
-    #[error("it speaks TLS; use the plaintext listener's port")]
+    #[error(
+        "it speaks TLS; use the security protocol SSL or SASL_SSL, or the plaintext listener's port"
+    )]
     Tls,
     /// The length in front of its answer is no length of an answer to the handshake.
     #[error("its answer is no frame ({0})")]

@@ -15,6 +15,7 @@ mod config;
 mod host;
 
 mod io;
+mod tls;
 
 pub use self::admin::AdminError;
 pub use self::config::ConfigError;
@@ -23,3 +24,4 @@ pub use self::host::{ConnectStage, HostError, HostReason, NotKafka};
 pub use self::io::IoFailure;
 pub use self::metadata::{ConnectError, MetadataError};
 pub use self::request::{RequestCause, RequestError};
+pub use self::tls::{TlsFailure, TlsFileError};

@@ -24,7 +24,7 @@ use wolff_client::codec::{
     Request, TopicId, decode_request_header, encode_response,
 };
 use wolff_client::{
-    Address, BoxStream, Client, ClientBuilder, Connection, Dial, DialFuture, HostReason,
+    Address, BoxStream, Client, ClientBuilder, Connection, Dial, DialFuture, HostReason, Stream,
 };
 
 /// Bytes that the memory between the two sides holds, unless a test says otherwise.
@@ -101,12 +101,13 @@ impl Dial for Network {
 
 impl Listener {
     pub async fn accept(&mut self) -> Peer {
-        let stream = self.incoming.recv().await.expect("the network is there");
-        Peer {
-            stream,
-            received: BytesMut::new(),
-            versions: HashMap::new(),
-        }
+        let stream = self.accept_stream().await;
+        Peer::over(stream)
+    }
+
+    /// Accepts, and leaves it to the test what the stream carries.
+    pub async fn accept_stream(&mut self) -> DuplexStream {
+        self.incoming.recv().await.expect("the network is there")
     }
 
     /// Accepts, and answers the handshake.
@@ -123,11 +124,9 @@ impl Listener {
 }
 
 /// The broker's end of a connection.
-#[derive(Debug)]
 pub struct Peer {
-    pub stream: DuplexStream,
+    pub stream: BoxStream,
     received: BytesMut,
-    versions: HashMap<CorrelationId, i16>,
 }
 
 /// A request as the broker sees it.
@@ -140,6 +139,14 @@ pub struct Asked<R> {
 }
 
 impl Peer {
+    /// A broker at that end of a stream.
+    pub fn over(stream: impl Stream) -> Self {
+        Self {
+            stream: Box::new(stream),
+            received: BytesMut::new(),
+        }
+    }
+
     pub async fn shake_hands(&mut self) {
         let asked = self.expect::<ApiVersionsRequest>().await;
         self.answer(asked.id, asked.version, &all_versions()).await;

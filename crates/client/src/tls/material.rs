@@ -1,0 +1,53 @@
+//! The files that TLS is made of, as bytes: read together, compared to see whether they have changed.
+
+use std::fs;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::options::TlsOptions;
+use crate::error::TlsFileError;
+
+/// No certificate or key comes near this; what does is another file by mistake.
+const LARGEST_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What was in the files.
+#[derive(PartialEq, Eq)]
+pub(super) struct Material {
+    pub(super) authorities: Option<Vec<u8>>,
+    pub(super) identity: Option<(Vec<u8>, Zeroizing<Vec<u8>>)>,
+}
+
+impl Material {
+    /// Reads all files that the options name. Waits for the disk.
+    pub(super) fn read(options: &TlsOptions) -> Result<Self, TlsFileError> {
+        let authorities = options.ca_file.as_deref().map(read).transpose()?;
+        let identity = match &options.identity {
+            Some(identity) => Some((
+                read(&identity.cert_file)?,
+                Zeroizing::new(read(&identity.key_file)?),
+            )),
+            None => None,
+        };
+        Ok(Self {
+            authorities,
+            identity,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
+    let told = |what: String| TlsFileError {
+        path: path.to_owned(),
+        what,
+    };
+    let length = fs::metadata(path)
+        .map_err(|error| told(format!("cannot be read: {error}")))?
+        .len();
+    if length > LARGEST_FILE_BYTES {
+        return Err(told(format!(
+            "has {length} bytes, which is too large for PEM"
+        )));
+    }
+    fs::read(path).map_err(|error| told(format!("cannot be read: {error}")))
+}
