@@ -9,6 +9,7 @@ mod topology;
 
 mod security;
 
+mod sasl;
 mod tls;
 
 mod transport;
@@ -21,6 +22,7 @@ mod error;
 
 mod endpoint;
 mod random;
+mod secret;
 
 #[cfg(feature = "tls")]
 pub use rustls;
@@ -36,10 +38,15 @@ pub use crate::endpoint::{
 };
 pub use crate::error::{
     AdminError, ConfigError, ConnectError, ConnectStage, ConnectionFailure, HostError, HostReason,
-    IoFailure, MetadataError, NotKafka, ProtocolViolation, RequestCause, RequestError, TlsFailure,
-    TlsFileError,
+    IoFailure, MetadataError, NotKafka, ProtocolViolation, RequestCause, RequestError, SaslFailure,
+    TlsFailure, TlsFileError,
 };
 pub use crate::manager::LeaderConnection;
+pub use crate::sasl::{
+    Credentials, CredentialsFile, CredentialsProvider, Exchange, Mechanism, OAuthToken,
+    PasswordFile, Reply, Sasl, SaslFuture, TokenProvider,
+};
+pub use crate::secret::Secret;
 pub use crate::tls::{TlsIdentity, TlsOptions, TlsServerName, TlsVerification};
 pub use crate::topology::{BrokerMetadata, ClusterMetadata, PartitionMetadata, TopicMetadata};
 pub use crate::transport::{BoxStream, Dial, DialFuture, Stream, TcpDialer};

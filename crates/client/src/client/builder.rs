@@ -7,6 +7,7 @@ use crate::backoff::BackoffPolicy;
 use crate::config::{ClientConfig, ConnectionStrategy, SocketOptions};
 use crate::endpoint::{Address, Endpoint, SecurityProtocol};
 use crate::error::ConfigError;
+use crate::sasl::Sasl;
 use crate::security::{Security, SecurityOptions};
 use crate::tls::TlsOptions;
 use crate::transport::{Dial, TcpDialer};
@@ -110,6 +111,12 @@ impl ClientBuilder {
         self
     }
 
+    /// How this side authenticates, for `SASL_SSL` and `SASL_PLAINTEXT`.
+    pub fn sasl(mut self, sasl: Sasl) -> Self {
+        self.security.sasl = Some(sasl);
+        self
+    }
+
     /// Dials in another way than by TCP. Then [`ClientConfig::socket`] has no effect; what is secured
     /// is the stream that the dialer gives.
     pub fn dialer(mut self, dialer: impl Dial) -> Self {
@@ -173,6 +180,7 @@ fn agree(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sasl::Credentials;
 
     fn bootstrap(endpoints: &[&str]) -> Result<Vec<String>, String> {
         let ready = ClientBuilder::new(endpoints.iter().copied()).finish();
@@ -215,6 +223,37 @@ mod tests {
             plain.finish().unwrap_err().to_string(),
             "the security protocol is PLAINTEXT, but options for TLS are given, which it does not use"
         );
+        let said = |endpoint: &str, sasl: Option<Sasl>| {
+            let mut builder = ClientBuilder::new([endpoint]);
+            builder.security.sasl = sasl;
+            builder
+                .finish()
+                .map(drop)
+                .map_err(|error| error.to_string())
+        };
+        let credentials = || Credentials::new("alice", "secret");
+        let plain = || Some(Sasl::plain(credentials()));
+        let scram = || Some(Sasl::scram_sha_256(credentials()));
+        assert!(
+            said("SASL_SSL://a", None)
+                .unwrap_err()
+                .contains("no SASL mechanism")
+        );
+        for unauthenticated in ["a", "SSL://a", "PLAINTEXT://a"] {
+            let said = said(unauthenticated, scram()).unwrap_err();
+            assert!(
+                said.contains("goes with SASL_SSL or SASL_PLAINTEXT"),
+                "{said}"
+            );
+        }
+        assert_eq!(said("SASL_PLAINTEXT://a", scram()), Ok(()));
+        let unencrypted = said("SASL_PLAINTEXT://a", plain()).unwrap_err();
+        assert!(
+            unencrypted.starts_with("PLAIN would send its secret"),
+            "{unencrypted}"
+        );
+        let allowed = plain().map(Sasl::allow_unencrypted_secrets);
+        assert_eq!(said("SASL_PLAINTEXT://a", allowed), Ok(()));
         let mixed = ClientBuilder::new(["SSL://a"]).security_protocol(SecurityProtocol::Plaintext);
         assert!(matches!(
             mixed.finish(),

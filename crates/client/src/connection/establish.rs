@@ -1,25 +1,27 @@
-//! From an address to a connection that is ready: dialling and the handshake under one deadline.
+//! From an address to a connection that is ready: dialling, TLS, the handshake and
+//! authentication under one deadline.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
-use wolff_codec::wire::Chunks;
 use wolff_codec::{FrameSplitter, Str, VersionRanges};
 
+use super::authenticate::{Session, authenticate};
 use super::handle::Connection;
-use super::handshake::{AskVersions, MAX_FRAME_BYTES, Step, assumed_versions, not_a_frame};
+use super::handshake::{AskVersions, Step, assumed_versions};
+use super::opening::Opening;
 use super::pipeline::Limits;
+use super::renewal::Renewal;
 use super::shared::Shared;
 use super::task::Task;
 use crate::config::ClientConfig;
 use crate::endpoint::Address;
 use crate::error::{ConnectStage, HostError, HostReason, TlsFailure};
+use crate::random::Random;
+use crate::sasl::Sasl;
 use crate::security::Security;
-use crate::tls::stream_failure;
-use crate::transport::{BoxStream, Dial};
+use crate::transport::Dial;
 
 /// What all connections of a client have in common.
 #[derive(Debug)]
@@ -69,15 +71,22 @@ pub(crate) async fn establish(
                 .await
                 .map_err(|_elapsed| late(ConnectStage::Tls))??;
         }
-        let mut received = BytesMut::new();
-        let handshake = shake_hands(settings, &mut stream, &mut received);
-        let versions = timeout_at(deadline, handshake)
+        let mut opening = Opening::new(stream, settings.client_id.clone());
+        let versions = timeout_at(deadline, shake_hands(settings, &mut opening))
             .await
             .map_err(|_elapsed| late(ConnectStage::Handshake))?
             .map_err(|reason| if_encrypted(settings, reason))?;
-        Ok((stream, received, versions))
+        let mut lifetime = None;
+        if let Some(sasl) = &settings.security.sasl {
+            let session = log_in(sasl, address, &versions, &mut opening);
+            lifetime = timeout_at(deadline, session)
+                .await
+                .map_err(|_elapsed| late(ConnectStage::Authentication))??
+                .lifetime;
+        }
+        Ok((opening, versions, lifetime))
     };
-    let (stream, received, versions) = attempt.await.map_err(|reason: HostReason| HostError {
+    let (opening, versions, lifetime) = attempt.await.map_err(|reason: HostReason| HostError {
         host: address.clone(),
         reason,
     })?;
@@ -85,7 +94,19 @@ pub(crate) async fn establish(
     let client_id = settings.client_id.clone();
     let shared = Shared::new(address.clone(), versions, client_id, settings.limits);
     let shared = Arc::new(shared);
+    if let Some((lifetime, sasl)) = lifetime.zip(settings.security.sasl.clone()) {
+        let renewal = Renewal {
+            shared: Arc::clone(&shared),
+            sasl,
+            timeout: settings.connect_timeout,
+            random: Random::from_process(),
+        };
+        tokio::spawn(renewal.run(lifetime));
+    }
     let splitter = FrameSplitter::new(settings.max_frame_bytes);
+    let Opening {
+        stream, received, ..
+    } = opening;
     let task = Task::new(Arc::clone(&shared), stream, splitter, received);
     tokio::spawn(task.run());
     Ok(Connection::new(shared))
@@ -104,15 +125,14 @@ fn if_encrypted(settings: &Settings, reason: HostReason) -> HostReason {
 
 async fn shake_hands(
     settings: &Settings,
-    stream: &mut BoxStream,
-    received: &mut BytesMut,
+    opening: &mut Opening,
 ) -> Result<VersionRanges, HostReason> {
     if !settings.query_api_versions {
         return Ok(assumed_versions());
     }
     let (mut request, mut ask) = AskVersions::start(settings.client_id.clone())?;
     loop {
-        let answer = exchange(stream, received, &request).await?;
+        let answer = opening.exchange(&request).await?;
         match ask.handle_frame(&answer)? {
             Step::Again(next, with) => (request, ask) = (next, with),
             Step::Ready(versions) => return Ok(versions),
@@ -120,33 +140,13 @@ async fn shake_hands(
     }
 }
 
-/// Sends one request and reads one answer.
-async fn exchange(
-    stream: &mut BoxStream,
-    received: &mut BytesMut,
-    request: &Chunks,
-) -> Result<Bytes, HostReason> {
-    let closed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::ConnectionReset
-        | std::io::ErrorKind::BrokenPipe
-        | std::io::ErrorKind::UnexpectedEof => HostReason::ClosedInHandshake,
-        _ => stream_failure(&error).map_or_else(|| HostReason::from(error), HostReason::Tls),
-    };
-    stream
-        .write_all(&request.to_bytes())
-        .await
-        .map_err(closed)?;
-    stream.flush().await.map_err(closed)?;
-    let splitter = FrameSplitter::new(MAX_FRAME_BYTES);
-    loop {
-        match splitter.next_frame(received) {
-            Ok(Some(frame)) => return Ok(frame),
-            Ok(None) => {}
-            Err(error) => return Err(not_a_frame(received, error)),
-        }
-        // A peer that sends more than a frame at a time does not make this grow either.
-        if stream.read_buf(received).await.map_err(closed)? == 0 {
-            return Err(HostReason::ClosedInHandshake);
-        }
-    }
+async fn log_in(
+    sasl: &Sasl,
+    address: &Address,
+    versions: &VersionRanges,
+    opening: &mut Opening,
+) -> Result<Session, HostReason> {
+    let exchange = sasl.as_mechanism().start(address).await;
+    let mut exchange = exchange.map_err(HostReason::Sasl)?;
+    authenticate(opening, versions, sasl.mechanism_name(), exchange.as_mut()).await
 }

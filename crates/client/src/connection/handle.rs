@@ -4,19 +4,15 @@
 //! and one wake of whoever waits. Record data is never copied here.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tokio::sync::oneshot;
-use wolff_codec::{Request, UnsupportedApi, decode_response, encode_request};
+use wolff_codec::{Request, UnsupportedApi};
 
-use super::shared::{Effect, Outcome, Shared, Waiter};
-use super::throttle::throttle_time;
+use super::question::Pending;
+use super::shared::{Lane, Shared};
 use crate::endpoint::Address;
-use crate::error::{ConnectionFailure, ProtocolViolation, RequestCause, RequestError};
+use crate::error::{ConnectionFailure, RequestCause, RequestError};
 
 /// A connection to a broker, ready for requests. Clones are the same connection.
 ///
@@ -103,42 +99,7 @@ impl Connection {
         R::Response: Send + 'static,
     {
         let version = self.pick(request)?;
-        let (teller, receiver) = oneshot::channel();
-        let waiter = move |outcome| {
-            let (result, effect) = match outcome {
-                Outcome::Answered(frame) => match decode::<R>(&frame, version, check) {
-                    Ok(response) => {
-                        let throttle = throttle_time(&response, version);
-                        (
-                            Ok(response),
-                            Effect {
-                                throttle,
-                                violation: None,
-                            },
-                        )
-                    }
-                    Err(violation) => {
-                        let failure = ConnectionFailure::Protocol(violation.clone());
-                        let error = RequestError::InDoubt(RequestCause::Connection(failure));
-                        let violation = Some(violation);
-                        (
-                            Err(error),
-                            Effect {
-                                violation,
-                                ..Effect::NONE
-                            },
-                        )
-                    }
-                },
-                Outcome::Failed(error) => (Err(error), Effect::NONE),
-                Outcome::Sent => return Effect::NONE,
-            };
-            // Whoever asked may have gone.
-            let _ = teller.send(result);
-            effect
-        };
-        self.submit(request, version, true, Box::new(waiter))?;
-        Ok(Pending { receiver })
+        self.shared().ask(Lane::Ordinary, request, version, check)
     }
 
     /// Sends a request and waits for its answer; waits for room in the queue first where necessary.
@@ -171,17 +132,7 @@ impl Connection {
         request: &R,
     ) -> Result<Pending<()>, RequestError> {
         let version = self.pick(request)?;
-        let (teller, receiver) = oneshot::channel();
-        let waiter = move |outcome| {
-            let result = match outcome {
-                Outcome::Sent | Outcome::Answered(_) => Ok(()),
-                Outcome::Failed(error) => Err(error),
-            };
-            let _ = teller.send(result);
-            Effect::NONE
-        };
-        self.submit(request, version, false, Box::new(waiter))?;
-        Ok(Pending { receiver })
+        self.shared().tell(request, version)
     }
 
     /// Resolves when there is room in the queue for a request, or the connection has ended.
@@ -217,21 +168,6 @@ impl Connection {
             .pick_for(request)
             .map_err(|error| RequestError::NotSent(RequestCause::Unsupported(error)))
     }
-
-    fn submit<R: Request>(
-        &self,
-        request: &R,
-        version: i16,
-        is_answered: bool,
-        waiter: Waiter,
-    ) -> Result<(), RequestError> {
-        let shared = self.shared();
-        let correlation_id = shared.next_correlation_id();
-        let client_id = shared.client_id.as_deref();
-        let frame = encode_request(request, version, correlation_id, client_id)
-            .map_err(|error| RequestError::NotSent(RequestCause::Encode(error)))?;
-        shared.submit(correlation_id, R::API_KEY, frame, is_answered, waiter)
-    }
 }
 
 impl WeakConnection {
@@ -260,36 +196,5 @@ impl fmt::Debug for Connection {
             .field("address", self.address())
             .field("failure", &self.shared().failure())
             .finish_non_exhaustive()
-    }
-}
-
-fn decode<R: Request>(
-    frame: &bytes::Bytes,
-    version: i16,
-    check: impl FnOnce(&R::Response) -> Result<(), String>,
-) -> Result<R::Response, ProtocolViolation> {
-    let api = R::API_KEY;
-    let (_, response) = decode_response::<R::Response>(frame, version)
-        .map_err(|source| ProtocolViolation::Malformed { api, source })?;
-    check(&response).map_err(|what| ProtocolViolation::Mismatch { api, what })?;
-    Ok(response)
-}
-
-/// The answer to a request, some time from now. Dropping it is safe.
-#[derive(Debug)]
-#[must_use = "the answer comes to whoever polls this"]
-pub struct Pending<T> {
-    receiver: oneshot::Receiver<Result<T, RequestError>>,
-}
-
-impl<T> Future for Pending<T> {
-    type Output = Result<T, RequestError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.receiver).poll(context).map(|outcome| {
-            // Nobody forgets a waiter, unless the process comes apart around it.
-            let gone = || RequestCause::Connection(ConnectionFailure::RuntimeEnded);
-            outcome.unwrap_or_else(|_| Err(RequestError::InDoubt(gone())))
-        })
     }
 }

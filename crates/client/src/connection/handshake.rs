@@ -113,6 +113,7 @@ pub(super) fn assumed_versions() -> VersionRanges {
         (ApiKey::LIST_OFFSETS, 2),
         (ApiKey::METADATA, 4),
         (ApiKey::FIND_COORDINATOR, 1),
+        (ApiKey::SASL_HANDSHAKE, 0),
         (ApiKey::CREATE_TOPICS, 2),
         (ApiKey::DELETE_TOPICS, 1),
         (ApiKey::INIT_PRODUCER_ID, 0),

@@ -1,16 +1,22 @@
 //! Connections to single brokers: from the first byte dialled to the last request answered.
 //!
 //! ```text
-//! establish: dial -> handshake -> Connection (for users) + Task (the driver)
+//! establish: dial -> TLS -> handshake -> authenticate -> Connection (for users) + Task (the driver)
 //! Connection --submit--> Shared { Pipeline } <--turn, frames-- Task <--> stream
 //! ```
 //! [`Pipeline`](pipeline::Pipeline) decides, without I/O; everything around it moves bytes.
+//! [`Renewal`](renewal::Renewal) authenticates again before a session ends.
 
 mod establish;
 
 mod handle;
-mod handshake;
+mod opening;
+mod renewal;
 mod task;
+
+mod authenticate;
+mod handshake;
+mod question;
 
 mod shared;
 
@@ -18,5 +24,6 @@ mod pipeline;
 mod throttle;
 
 pub(crate) use self::establish::{Settings, establish};
+pub use self::handle::Connection;
 pub(crate) use self::handle::WeakConnection;
-pub use self::handle::{Connection, Pending};
+pub use self::question::Pending;

@@ -5,6 +5,9 @@
 //!              ^ muted                  |  acks=0: done when sent ^
 //!              `------------- handle_failure: NotSent ------------|---------- InDoubt
 //! ```
+//! While a session is renewed, `waiting` is held and only what is urgent goes out, behind all that was
+//! offered before.
+//!
 //! A request is *sent* when its last byte was taken by the stream. Before that the broker cannot
 //! have acted on it, since it acts on whole frames only.
 
@@ -72,6 +75,10 @@ pub(super) struct Pipeline<W> {
     limits: Limits,
     waiting: VecDeque<Outgoing<W>>,
     waiting_bytes: usize,
+    /// Goes out before `waiting`: the messages that renew the session.
+    urgent: VecDeque<Outgoing<W>>,
+    /// Whether `waiting` must wait, since the broker takes nothing but what renews the session.
+    is_held: bool,
     /// Offered or sent and without an answer, oldest first.
     in_flight: VecDeque<InFlight<W>>,
     /// Offered, and done as soon as sent.
@@ -94,6 +101,8 @@ impl<W> Pipeline<W> {
             limits,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            urgent: VecDeque::new(),
+            is_held: false,
             in_flight: VecDeque::new(),
             unanswered: VecDeque::new(),
             offered: 0,
@@ -114,7 +123,10 @@ impl<W> Pipeline<W> {
 
     /// Whether nothing is left to do.
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.in_flight.is_empty() && self.unanswered.is_empty()
+        self.waiting.is_empty()
+            && self.urgent.is_empty()
+            && self.in_flight.is_empty()
+            && self.unanswered.is_empty()
     }
 
     /// Takes a request in, behind all earlier ones.
@@ -131,6 +143,21 @@ impl<W> Pipeline<W> {
         Ok(())
     }
 
+    /// Takes in a request that renews the session; there is always room for it.
+    pub(super) fn submit_urgent(&mut self, request: Outgoing<W>) {
+        self.urgent.push_back(request);
+    }
+
+    /// From now on only what is urgent is written.
+    pub(super) fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// Everything is written again.
+    pub(super) fn resume(&mut self) {
+        self.is_held = false;
+    }
+
     /// Gives out what the stream should write next, behind what is in `out` already.
     pub(super) fn poll_write(&mut self, now: Instant, out: &mut VecDeque<Bytes>) {
         if self.muted_until.is_some_and(|until| now < until) {
@@ -138,11 +165,10 @@ impl<W> Pipeline<W> {
         }
         self.muted_until = None;
         while self.offered - self.written < OFFER_BYTES {
-            let Some(request) = self.waiting.pop_front() else {
+            let Some(request) = self.next_request() else {
                 return;
             };
             let frame_bytes = request.frame.len();
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(frame_bytes);
             self.offered += frame_bytes as u64;
             self.progress_since.get_or_insert(now);
             out.extend(request.frame);
@@ -160,6 +186,18 @@ impl<W> Pipeline<W> {
                 self.unanswered.push_back((self.offered, request.waiter));
             }
         }
+    }
+
+    fn next_request(&mut self) -> Option<Outgoing<W>> {
+        if let Some(request) = self.urgent.pop_front() {
+            return Some(request);
+        }
+        if self.is_held {
+            return None;
+        }
+        let request = self.waiting.pop_front()?;
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(request.frame.len());
+        Some(request)
     }
 
     /// The stream took `count` more bytes. Gives those who only waited for that.
@@ -225,7 +263,9 @@ impl<W> Pipeline<W> {
     /// When to look again although nothing has come or gone.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let deadline = |since: Instant| since + self.limits.request_timeout;
-        let unmute = self.muted_until.filter(|_| !self.waiting.is_empty());
+        let is_something_due =
+            !self.urgent.is_empty() || (!self.is_held && !self.waiting.is_empty());
+        let unmute = self.muted_until.filter(|_| is_something_due);
         [
             self.oldest_since.map(deadline),
             self.progress_since.map(deadline),
@@ -270,7 +310,8 @@ impl<W> Pipeline<W> {
                 abandoned.not_sent.push(waiter);
             }
         }
-        let waiting = self.waiting.drain(..).map(|request| request.waiter);
+        let waiting = self.urgent.drain(..).chain(self.waiting.drain(..));
+        let waiting = waiting.map(|request| request.waiter);
         abandoned.not_sent.extend(waiting);
         self.waiting_bytes = 0;
         self.oldest_since = None;
@@ -321,6 +362,16 @@ mod tests {
             self.pipeline
                 .submit(request)
                 .map_err(|refused| refused.waiter)
+        }
+
+        fn submit_urgent(&mut self, id: u32) {
+            self.pipeline.submit_urgent(Outgoing {
+                correlation_id: CorrelationId(i32::try_from(id).unwrap()),
+                api: ApiKey::SASL_HANDSHAKE,
+                frame: Bytes::from_static(&[7; 10]).into(),
+                is_answered: true,
+                waiter: id,
+            });
         }
 
         fn ask(&mut self, ids: std::ops::RangeInclusive<u32>) {
@@ -394,6 +445,61 @@ mod tests {
             assert_eq!(all, [1, 2, 3, 4, 5]);
             assert!(line.pipeline.is_idle());
         }
+    }
+
+    #[test]
+    fn while_a_session_is_renewed_only_what_renews_it_goes_out() {
+        let mut line = Line::new();
+        line.ask(1..=2);
+        assert_eq!(line.offer(0), 20);
+        line.written(0, 20);
+        line.ask(3..=3);
+        line.pipeline.hold();
+        assert_eq!(line.offer(0), 0);
+        line.submit_urgent(4);
+        assert_eq!(line.offer(0), 10, "behind what was in flight");
+        line.written(0, 10);
+        for id in [1, 2, 4] {
+            assert_eq!(line.answer(0, id), Ok(u32::try_from(id).unwrap()));
+        }
+        line.submit_urgent(5);
+        assert_eq!(line.offer(0), 10);
+        line.written(0, 10);
+        assert_eq!(line.answer(0, 5), Ok(5));
+        assert_eq!(line.offer(0), 0, "still held");
+        assert!(!line.pipeline.is_idle());
+        line.pipeline.resume();
+        assert_eq!(line.offer(0), 10);
+        line.written(0, 10);
+        assert_eq!(line.answer(0, 3), Ok(3));
+    }
+
+    #[test]
+    fn a_renewal_that_fails_leaves_what_was_held_unsent() {
+        let mut line = Line::new();
+        line.pipeline.hold();
+        line.ask(1..=2);
+        line.submit_urgent(3);
+        line.offer(0);
+        line.written(0, 10);
+        line.submit_urgent(4);
+        let abandoned = line.pipeline.handle_failure();
+        assert_eq!(abandoned.in_doubt, [3]);
+        assert_eq!(abandoned.not_sent, [4, 1, 2]);
+    }
+
+    #[test]
+    fn a_mute_counts_for_what_is_urgent_and_not_for_what_is_held() {
+        let mut line = Line::new();
+        line.pipeline.hold();
+        line.ask(1..=1);
+        let now = line.at(0);
+        line.pipeline.handle_throttle(now, Duration::from_secs(5));
+        assert_eq!(line.pipeline.poll_timeout(), None);
+        line.submit_urgent(2);
+        assert_eq!(line.offer(0), 0);
+        assert_eq!(line.pipeline.poll_timeout(), Some(line.at(5)));
+        assert_eq!(line.offer(5), 10);
     }
 
     #[test]

@@ -69,6 +69,15 @@ struct State {
     is_room_wanted: bool,
 }
 
+/// Which way a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// With all others.
+    Ordinary,
+    /// Ahead of those that wait, while the session is renewed.
+    Renewal,
+}
+
 /// What the task should do next.
 pub(super) enum Turn {
     /// Write what there is, and look again at the given time.
@@ -108,9 +117,10 @@ impl Shared {
         CorrelationId(self.next_correlation_id.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Queues a request for writing, behind all that were queued before.
+    /// Queues a request for writing, behind all that were queued before on the same lane.
     pub(super) fn submit(
         &self,
+        lane: Lane,
         correlation_id: CorrelationId,
         api: ApiKey,
         frame: Chunks,
@@ -130,16 +140,36 @@ impl Shared {
             is_answered,
             waiter,
         };
-        state
-            .pipeline
-            .submit(request)
-            .map_err(|_refused| RequestError::NotSent(RequestCause::QueueFull))?;
+        match lane {
+            Lane::Ordinary => state
+                .pipeline
+                .submit(request)
+                .map_err(|_refused| RequestError::NotSent(RequestCause::QueueFull))?,
+            Lane::Renewal => state.pipeline.submit_urgent(request),
+        }
         let task = state.task.take();
         drop(state);
         if let Some(task) = task {
             task.wake();
         }
         Ok(())
+    }
+
+    /// From now on nothing goes out but what renews the session.
+    pub(super) fn hold(&self) {
+        self.state.lock().pipeline.hold();
+    }
+
+    /// The session is renewed: what was held goes out.
+    pub(super) fn resume(&self) {
+        let task = {
+            let mut state = self.state.lock();
+            state.pipeline.resume();
+            state.task.take()
+        };
+        if let Some(task) = task {
+            task.wake();
+        }
     }
 
     /// Resolves when a small request would be accepted, or refused for another reason.

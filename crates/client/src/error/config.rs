@@ -26,6 +26,14 @@ pub enum ConfigError {
         /// What does not go with it.
         what: &'static str,
     },
+    /// A mechanism would show a secret to everybody on the way.
+    #[error(
+        "{mechanism} would send its secret over an unencrypted connection; use SASL_SSL, or allow that by name"
+    )]
+    UnencryptedSecret {
+        /// The mechanism.
+        mechanism: String,
+    },
     /// TLS is asked for, and this build has none.
     #[error("TLS is not supported: built without the feature `tls`")]
     NoTls,

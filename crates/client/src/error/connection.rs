@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 use wolff_codec::{ApiKey, CorrelationId, DecodeError, FrameError};
 
+use super::host::HostReason;
 use super::io::IoFailure;
 
 /// What ended a connection. It reaches everybody who waits on that connection, and stays.
@@ -34,6 +35,9 @@ pub enum ConnectionFailure {
         /// The time without progress.
         after: Duration,
     },
+    /// The session could not be renewed before its end (KIP-368).
+    #[error("the session could not be renewed: {0}")]
+    Reauthentication(HostReason),
     /// The broker broke the protocol.
     #[error("the broker broke the protocol: {0}")]
     Protocol(ProtocolViolation),

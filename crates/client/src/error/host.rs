@@ -7,6 +7,7 @@ use thiserror::Error;
 use wolff_codec::{ErrorCode, FrameError};
 
 use super::io::IoFailure;
+use super::sasl::SaslFailure;
 use super::tls::TlsFailure;
 use crate::endpoint::Address;
 
@@ -20,6 +21,8 @@ pub enum ConnectStage {
     Tls,
     /// Asking for the versions that the broker speaks.
     Handshake,
+    /// Authenticating with SASL, fetching the credentials included.
+    Authentication,
 }
 
 /// Why a host cannot be used as a broker, for a person to read.
@@ -51,6 +54,9 @@ pub enum HostReason {
     /// The connection cannot be encrypted.
     #[error("TLS: {0}")]
     Tls(TlsFailure),
+    /// This side cannot authenticate, or the broker cannot.
+    #[error("SASL: {0}")]
+    Sasl(SaslFailure),
     /// The broker refused the handshake.
     #[error("refused the handshake with {0}")]
     Rejected(ErrorCode),
@@ -72,6 +78,9 @@ fn timed_out(stage: ConnectStage, after: Duration) -> String {
             format!(
                 "timed out after {after:?}: connected, but no answer in TLS; is that a TLS port?"
             )
+        }
+        ConnectStage::Authentication => {
+            format!("timed out after {after:?}: connected, but SASL came to no end")
         }
         ConnectStage::Handshake => {
             format!("timed out after {after:?}: connected, but no answer; is that a Kafka port?")

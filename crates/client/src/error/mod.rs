@@ -15,6 +15,7 @@ mod config;
 mod host;
 
 mod io;
+mod sasl;
 mod tls;
 
 pub use self::admin::AdminError;
@@ -24,4 +25,5 @@ pub use self::host::{ConnectStage, HostError, HostReason, NotKafka};
 pub use self::io::IoFailure;
 pub use self::metadata::{ConnectError, MetadataError};
 pub use self::request::{RequestCause, RequestError};
+pub use self::sasl::SaslFailure;
 pub use self::tls::{TlsFailure, TlsFileError};

@@ -18,6 +18,7 @@ use wolff_client::codec::messages::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, InitProducerIdRequest,
     InitProducerIdResponse, MetadataRequest, MetadataResponse, MetadataResponseBroker,
     MetadataResponsePartition, MetadataResponseTopic, ProduceRequest, ProduceResponse,
+    SaslAuthenticateRequest, SaslHandshakeRequest,
 };
 use wolff_client::codec::{
     ApiKey, BrokerId, CorrelationId, FrameSplitter, LeaderEpoch, Message, PartitionId, ProducerId,
@@ -252,6 +253,8 @@ pub fn all_versions() -> ApiVersionsResponse {
             range::<MetadataRequest>(),
             range::<ApiVersionsRequest>(),
             range::<InitProducerIdRequest>(),
+            range::<SaslHandshakeRequest>(),
+            range::<SaslAuthenticateRequest>(),
         ],
         ..Default::default()
     }

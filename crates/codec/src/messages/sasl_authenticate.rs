@@ -1,7 +1,9 @@
 //! SaslAuthenticate (key 36): one step of a SASL exchange.
 //!
-//! Version 1 tells how long the session lasts (KIP-368), 2 is flexible.
+//! Version 1 tells how long the session lasts (KIP-368), 2 is flexible. What the mechanism says is not shown by `Debug`:
+//! it may be a password.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
@@ -14,7 +16,7 @@ use crate::text::Str;
 use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 
 /// The client's part of a step.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct SaslAuthenticateRequest {
     /// Bytes of the mechanism.
     pub auth_bytes: Bytes,
@@ -47,7 +49,7 @@ impl Field for SaslAuthenticateRequest {
 }
 
 /// The broker's part of a step.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct SaslAuthenticateResponse {
     /// The outcome.
     pub error_code: ErrorCode,
@@ -85,5 +87,41 @@ impl Field for SaslAuthenticateResponse {
             session_lifetime_ms: from.field_in(1.., "session_lifetime_ms")?,
             unknown_tags: from.unknown_tags()?,
         })
+    }
+}
+
+impl fmt::Debug for SaslAuthenticateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SaslAuthenticateRequest")
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SaslAuthenticateResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SaslAuthenticateResponse")
+            .field("error_code", &self.error_code)
+            .field("error_message", &self.error_message)
+            .field("session_lifetime_ms", &self.session_lifetime_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_mechanism_says_is_not_shown() {
+        let auth_bytes = Bytes::from_static(b"\0alice\0sentinel");
+        let request = SaslAuthenticateRequest {
+            auth_bytes: auth_bytes.clone(),
+            ..Default::default()
+        };
+        let response = SaslAuthenticateResponse {
+            auth_bytes,
+            ..Default::default()
+        };
+        assert!(!format!("{request:?}{response:?}").contains("sentinel"));
     }
 }
