@@ -1,16 +1,11 @@
-//! A certificate authority and a server certificate for localhost, made once with the JDK's keytool.
+//! A certificate authority, a server certificate for localhost and a client certificate, made once.
 
-use super::java;
 use crate::failure::{Context as _, Failure};
-use crate::program;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-/// Guards nothing: the keys are made on the spot, for loopback only.
-pub(crate) const PASSWORD: &str = "wolff-test";
-
-/// Files that the brokers and the tests read.
+/// Files that the brokers and the tests read, all of them PEM.
 #[derive(Debug, Clone)]
 pub(crate) struct Certificates {
     directory: PathBuf,
@@ -20,55 +15,101 @@ impl Certificates {
     /// The certificates in this folder, made now if they are not there.
     pub(crate) fn in_directory(directory: PathBuf) -> Result<Self, Failure> {
         let certificates = Self { directory };
-        if !certificates.directory.exists() {
+        // The last file of what is made together.
+        if !certificates.client_key().exists() {
             certificates.make()?;
         }
         Ok(certificates)
     }
 
-    /// The authority's certificate, PEM: what clients must trust.
+    /// The authority's certificate: what clients and servers must trust.
     pub(crate) fn authority(&self) -> PathBuf {
         self.directory.join("ca.pem")
     }
 
-    /// The server's key and chain, PKCS #12, under [`PASSWORD`].
+    /// The server's key and chain in one file, as Kafka wants it.
     pub(crate) fn server_keystore(&self) -> PathBuf {
-        self.directory.join("server.p12")
+        self.directory.join("server.pem")
+    }
+
+    /// The client's certificate.
+    pub(crate) fn client_certificate(&self) -> PathBuf {
+        self.directory.join("client.pem")
+    }
+
+    /// The client's key.
+    pub(crate) fn client_key(&self) -> PathBuf {
+        self.directory.join("client.key")
     }
 
     fn make(&self) -> Result<(), Failure> {
-        eprintln!("making certificates (once) …");
         let directory = self.directory.with_extension("unfinished");
-        if directory.exists() {
-            fs::remove_dir_all(&directory).context(directory.display())?;
+        for old in [&directory, &self.directory] {
+            if old.exists() {
+                fs::remove_dir_all(old).context(old.display())?;
+            }
         }
         fs::create_dir_all(&directory).context(directory.display())?;
-        let step = |line: &str| keytool(&directory, line);
-        step(
-            "-genkeypair -alias ca -keystore ca.p12 -dname CN=wolff-test-authority -ext bc:c -keyalg EC -validity 3650",
-        )?;
-        step("-exportcert -alias ca -keystore ca.p12 -rfc -file ca.pem")?;
-        step(
-            "-genkeypair -alias server -keystore server.p12 -dname CN=localhost -keyalg EC -validity 3650",
-        )?;
-        step("-certreq -alias server -keystore server.p12 -file server.csr")?;
-        step(
-            "-gencert -alias ca -keystore ca.p12 -infile server.csr -outfile server.pem -rfc -validity 3650 \
-             -ext SAN=dns:localhost,ip:127.0.0.1 -ext EKU=serverAuth",
-        )?;
-        step("-importcert -alias ca -keystore server.p12 -file ca.pem -noprompt")?;
-        step("-importcert -alias server -keystore server.p12 -file server.pem -noprompt")?;
+        make_in(&directory)?;
         fs::rename(&directory, &self.directory).context(self.directory.display())
     }
 }
 
-fn keytool(directory: &Path, line: &str) -> Result<(), Failure> {
-    let mut command = Command::new(java::program("keytool"));
-    command
-        .current_dir(directory)
-        .args(line.split_whitespace())
-        .args(["-storetype", "PKCS12", "-storepass", PASSWORD]);
-    program::output_of(&mut command).map(drop).map_err(|failure| {
-        failure.advise("The TLS listeners need the JDK's `keytool` (Debian: apt-get install openjdk-17-jdk-headless).")
-    })
+fn make_in(directory: &Path) -> Result<(), Failure> {
+    let failed = |error: rcgen::Error| Failure::new(format!("no certificate: {error}"));
+    let write = |name: &str, text: String| {
+        let path = directory.join(name);
+        fs::write(&path, text).context(path.display())
+    };
+    let mut params = named("wolff-test-authority", &[]).map_err(failed)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().map_err(failed)?;
+    let authority = CertifiedIssuer::self_signed(params, key).map_err(failed)?;
+    write("ca.pem", authority.pem())?;
+
+    let issue = |params: CertificateParams| {
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &authority)?;
+        Ok((certificate.pem(), key.serialize_pem()))
+    };
+    let params = named("localhost", &["localhost", "127.0.0.1"]).map_err(failed)?;
+    let (certificate, key) = issue(params).map_err(failed)?;
+    write(
+        "server.pem",
+        format!("{key}{certificate}{}", authority.pem()),
+    )?;
+    let params = named("wolff-test-client", &[]).map_err(failed)?;
+    let (certificate, key) = issue(params).map_err(failed)?;
+    write("client.pem", certificate)?;
+    write("client.key", key)
+}
+
+fn named(name: &str, hosts: &[&str]) -> Result<CertificateParams, rcgen::Error> {
+    let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+    let mut params = CertificateParams::new(hosts)?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    Ok(params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_are_made_once_and_again_when_one_is_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("certificates");
+        let made = Certificates::in_directory(place.clone()).unwrap();
+        let authority = fs::read(made.authority()).unwrap();
+        let server = fs::read_to_string(made.server_keystore()).unwrap();
+        assert!(server.starts_with("-----BEGIN PRIVATE KEY-----"));
+        assert_eq!(server.matches("-----BEGIN CERTIFICATE-----").count(), 2);
+
+        Certificates::in_directory(place.clone()).unwrap();
+        assert_eq!(fs::read(made.authority()).unwrap(), authority);
+        fs::remove_file(made.client_key()).unwrap();
+        Certificates::in_directory(place).unwrap();
+        assert_ne!(fs::read(made.authority()).unwrap(), authority);
+        assert!(made.client_certificate().exists());
+    }
 }

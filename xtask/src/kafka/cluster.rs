@@ -121,10 +121,11 @@ impl Cluster {
                 tls,
                 sasl_plaintext,
                 sasl_tls,
+                mutual_tls,
                 ..
             } = node.ports;
             println!(
-                "node {}: {}; 127.0.0.1: plaintext {plaintext}, TLS {tls}, SASL {sasl_plaintext}, SASL over TLS {sasl_tls}; log {}",
+                "node {}: {}; 127.0.0.1: plaintext {plaintext}, TLS {tls}, SASL {sasl_plaintext}, SASL over TLS {sasl_tls}, TLS with client certificate {mutual_tls}; log {}",
                 node.number,
                 node.describe(),
                 node.log_file().display(),
@@ -154,10 +155,20 @@ impl Cluster {
                 addresses(|ports| ports.sasl_plaintext),
             ),
             ("WOLFF_KAFKA_SASL_TLS", addresses(|ports| ports.sasl_tls)),
+            ("WOLFF_KAFKA_MTLS", addresses(|ports| ports.mutual_tls)),
             (
                 "WOLFF_KAFKA_CA",
                 certificates.authority().display().to_string(),
             ),
+            (
+                "WOLFF_KAFKA_CLIENT_CERT",
+                certificates.client_certificate().display().to_string(),
+            ),
+            (
+                "WOLFF_KAFKA_CLIENT_KEY",
+                certificates.client_key().display().to_string(),
+            ),
+            ("WOLFF_KAFKA_SESSION_MS", node::SESSION_MS.to_string()),
             ("WOLFF_KAFKA_USER", node::USER.to_owned()),
             ("WOLFF_KAFKA_PASSWORD", node::PASSWORD.to_owned()),
             ("WOLFF_KAFKA_CLUSTER", self.name.clone()),

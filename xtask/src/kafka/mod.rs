@@ -5,7 +5,7 @@
 //! ```text
 //! <version>/libs/            the broker's jars, kept between clusters
 //! tools-<version>/libs/      Kafka's own command-line tools, for any broker version
-//! certificates/              one certificate authority and one server key pair, kept between clusters
+//! certificates/              one certificate authority, keys of servers and of a client, kept between clusters
 //! clusters/<name>/           one cluster, removed by `stop`
 //!     cluster.properties     version and ports
 //!     node-<n>/              server.properties, kafka.log, kafka.pid, data/
@@ -92,7 +92,7 @@ pub(crate) struct StartArguments {
     /// Version of Apache Kafka (3.9 or newer).
     #[arg(long, default_value = DEFAULT_VERSION)]
     version: String,
-    /// First port; each node takes five in a row from there. Default: free ports.
+    /// First port; each node takes six in a row from there. Default: free ports.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1024..=65000))]
     port: Option<u16>,
 }

@@ -1,6 +1,6 @@
 //! One node of a cluster: its folder, its configuration, its process.
 
-use super::certificates::{self, Certificates};
+use super::certificates::Certificates;
 use super::java;
 use super::probe;
 use super::process::{Activity, Daemon};
@@ -17,6 +17,9 @@ pub(crate) const USER: &str = "wolff";
 
 /// The user's password. It guards nothing: everything listens on loopback only.
 pub(crate) const PASSWORD: &str = "wolff-secret";
+
+/// How long a session over SASL and TLS lasts before the client must authenticate again, in milliseconds.
+pub(crate) const SESSION_MS: u32 = 5_000;
 
 /// Largest heap of a node. Three nodes and a build fit a small machine.
 const HEAP: &str = "-Xmx512m";
@@ -197,6 +200,7 @@ impl Node {
             tls,
             sasl_plaintext,
             sasl_tls,
+            mutual_tls,
             controller,
         } = self.ports;
         let voters: Vec<String> = (1_u16..)
@@ -205,7 +209,7 @@ impl Node {
             .collect();
         let clients = format!(
             "PLAINTEXT://127.0.0.1:{plaintext},SSL://127.0.0.1:{tls},SASL_PLAINTEXT://127.0.0.1:{sasl_plaintext},\
-             SASL_SSL://127.0.0.1:{sasl_tls}"
+             SASL_SSL://127.0.0.1:{sasl_tls},MTLS://127.0.0.1:{mutual_tls}"
         );
         let replicas = settings.nodes.len().min(3);
         let in_sync = replicas.saturating_sub(1).max(1);
@@ -214,13 +218,24 @@ impl Node {
              user_{USER}=\"{PASSWORD}\";"
         );
         let scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
+        let oauth = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \
+                     unsecuredLoginStringClaim_sub=\"broker\";";
         let sasl: String = ["sasl_plaintext", "sasl_ssl"]
             .iter()
             .map(|listener| {
                 format!(
                     "listener.name.{listener}.plain.sasl.jaas.config={login}\n\
                      listener.name.{listener}.scram-sha-256.sasl.jaas.config={scram}\n\
-                     listener.name.{listener}.scram-sha-512.sasl.jaas.config={scram}\n"
+                     listener.name.{listener}.scram-sha-512.sasl.jaas.config={scram}\n\
+                     listener.name.{listener}.oauthbearer.sasl.jaas.config={oauth}\n"
+                )
+            })
+            .collect();
+        let sessions: String = ["plain", "scram-sha-256", "scram-sha-512", "oauthbearer"]
+            .iter()
+            .map(|mechanism| {
+                format!(
+                    "listener.name.sasl_ssl.{mechanism}.connections.max.reauth.ms={SESSION_MS}\n"
                 )
             })
             .collect();
@@ -232,15 +247,17 @@ impl Node {
              listeners={clients},CONTROLLER://127.0.0.1:{controller}\n\
              advertised.listeners={clients}\n\
              listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,\
-             CONTROLLER:PLAINTEXT\n\
+             MTLS:SSL,CONTROLLER:PLAINTEXT\n\
              inter.broker.listener.name=PLAINTEXT\n\
              log.dirs={data}\n\
-             ssl.keystore.type=PKCS12\n\
+             ssl.keystore.type=PEM\n\
              ssl.keystore.location={keystore}\n\
-             ssl.keystore.password={keystore_password}\n\
-             ssl.key.password={keystore_password}\n\
-             sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512\n\
+             ssl.truststore.type=PEM\n\
+             ssl.truststore.location={truststore}\n\
+             listener.name.mtls.ssl.client.auth=required\n\
+             sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER\n\
              {sasl}\
+             {sessions}\
              auto.create.topics.enable=false\n\
              num.partitions=1\n\
              default.replication.factor={replicas}\n\
@@ -258,7 +275,7 @@ impl Node {
             voters = voters.join(","),
             data = self.directory.join("data").display(),
             keystore = certificates.server_keystore().display(),
-            keystore_password = certificates::PASSWORD,
+            truststore = certificates.authority().display(),
         )
     }
 }

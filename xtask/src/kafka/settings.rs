@@ -27,22 +27,32 @@ pub(crate) struct NodePorts {
     pub(crate) sasl_plaintext: u16,
     /// SASL over TLS.
     pub(crate) sasl_tls: u16,
+    /// TLS that wants a client certificate.
+    pub(crate) mutual_tls: u16,
     /// KRaft's own, between the nodes.
     pub(crate) controller: u16,
 }
 
 impl NodePorts {
     /// Ports that one node takes.
-    pub(crate) const COUNT: usize = 5;
+    pub(crate) const COUNT: usize = 6;
 
     /// From ports in the order of the fields.
     pub(crate) fn from_slice(ports: &[u16]) -> Option<Self> {
         match *ports {
-            [plaintext, tls, sasl_plaintext, sasl_tls, controller] => Some(Self {
+            [
                 plaintext,
                 tls,
                 sasl_plaintext,
                 sasl_tls,
+                mutual_tls,
+                controller,
+            ] => Some(Self {
+                plaintext,
+                tls,
+                sasl_plaintext,
+                sasl_tls,
+                mutual_tls,
                 controller,
             }),
             _ => None,
@@ -56,6 +66,7 @@ impl NodePorts {
             self.tls,
             self.sasl_plaintext,
             self.sasl_tls,
+            self.mutual_tls,
             self.controller,
         ]
     }
@@ -132,8 +143,8 @@ mod tests {
             version: "4.0.0".into(),
             cluster_id: "abc".into(),
             nodes: vec![
-                NodePorts::from_slice(&[1, 2, 3, 4, 5]).unwrap(),
-                NodePorts::from_slice(&[6, 7, 8, 9, 10]).unwrap(),
+                NodePorts::from_slice(&[1, 2, 3, 4, 5, 6]).unwrap(),
+                NodePorts::from_slice(&[7, 8, 9, 10, 11, 12]).unwrap(),
             ],
         };
         assert_eq!(Settings::load(&path).unwrap(), None);
