@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wolff::Client;
-use wolff::client::{HostError, HostReason};
+use wolff::client::{HostError, HostReason, SaslFailure, TlsFailure};
 
 use crate::exit::Failure;
 
@@ -18,13 +18,14 @@ pub(crate) enum Reached {
     NotYet(String),
 }
 
-/// Whether some broker answers. A host that does answer, but is certainly no Kafka broker, is an error: waiting will not
-/// make it one.
+/// Whether some broker answers. A host that does answer, but is certainly no Kafka broker or does not let this side in, is
+/// an error: waiting will not change that.
 pub(crate) async fn look(client: &Client) -> Result<Reached, Failure> {
     match tokio::time::timeout(FIRST_LOOK, client.check_connectivity()).await {
         Ok(Ok(())) => Ok(Reached::Yes),
-        Ok(Err(hosts)) if is_elsewhere(&hosts) => Err(Failure::usage(list(&hosts))
-            .advice("give the host and port of a Kafka broker's plaintext listener to --brokers")),
+        Ok(Err(hosts)) if is_hopeless(&hosts) => Err(Failure::usage(list(&hosts)).advice(
+            "check --brokers, --security-protocol and what goes with it; `wolff metadata --check` tries each host",
+        )),
         Ok(Err(hosts)) => Ok(Reached::NotYet(list(&hosts))),
         Err(_) => {
             let hosts: Vec<_> = client.bootstrap().iter().map(ToString::to_string).collect();
@@ -45,9 +46,21 @@ pub(crate) async fn require(client: &Client) -> Result<(), Failure> {
     }
 }
 
-fn is_elsewhere(hosts: &[HostError]) -> bool {
-    let is_not_kafka = |host: &HostError| matches!(host.reason, HostReason::NotKafka(_));
-    !hosts.is_empty() && hosts.iter().all(is_not_kafka)
+fn is_hopeless(hosts: &[HostError]) -> bool {
+    let is_final = |host: &HostError| {
+        matches!(
+            host.reason,
+            HostReason::NotKafka(_)
+                | HostReason::ClosedAtFirstQuestion
+                | HostReason::Tls(TlsFailure::Certificate(_) | TlsFailure::NotTls)
+                | HostReason::Sasl(
+                    SaslFailure::NotEnabled { .. }
+                        | SaslFailure::NotExpected
+                        | SaslFailure::Refused { .. }
+                )
+        )
+    };
+    !hosts.is_empty() && hosts.iter().all(is_final)
 }
 
 fn list(hosts: &[HostError]) -> String {

@@ -18,6 +18,8 @@ mod stored;
 
 mod args;
 
+mod token;
+
 mod log;
 
 mod console;

@@ -1,6 +1,7 @@
 //! `wolff metadata`: who the cluster is.
 
 use serde::Serialize;
+use wolff::Client;
 
 use crate::args::MetadataArgs;
 use crate::exit::{Exit, Failure};
@@ -23,9 +24,19 @@ struct Broker {
     rack: Option<String>,
 }
 
-/// Shows brokers and topics.
+#[derive(Serialize)]
+struct Checked {
+    host: String,
+    is_fine: bool,
+    reason: Option<String>,
+}
+
+/// Shows brokers and topics, or what is wrong with each host.
 pub(crate) async fn run(args: &MetadataArgs) -> Result<Exit, Failure> {
     let client = args.connection.client()?;
+    if args.check {
+        return Ok(check(&client, args.json).await);
+    }
     connect::require(&client).await?;
     let failure = |error| Failure::failed(format!("the cluster cannot be asked: {error}"));
     let cluster = client.cluster().await.map_err(failure)?;
@@ -48,6 +59,29 @@ pub(crate) async fn run(args: &MetadataArgs) -> Result<Exit, Failure> {
         show(described);
     }
     Ok(Exit::Done)
+}
+
+async fn check(client: &Client, is_json: bool) -> Exit {
+    let checked: Vec<_> = client
+        .probe_hosts()
+        .await
+        .into_iter()
+        .map(|(host, outcome)| Checked {
+            host: host.to_string(),
+            is_fine: outcome.is_ok(),
+            reason: outcome.err().map(|reason| reason.to_string()),
+        })
+        .collect();
+    let are_fine = checked.iter().all(|host| host.is_fine);
+    if is_json {
+        console::print_json(&checked);
+    } else {
+        for Checked { host, reason, .. } in &checked {
+            let outcome = reason.as_deref().unwrap_or("fine");
+            console::print(format_args!("{host}: {outcome}"));
+        }
+    }
+    if are_fine { Exit::Done } else { Exit::Failed }
 }
 
 fn show(described: Described) {

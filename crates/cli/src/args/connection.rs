@@ -4,11 +4,13 @@ use clap::Args;
 use wolff::Client;
 use wolff::client::Endpoint;
 
+use super::security::SecurityArgs;
 use crate::exit::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct ConnectionArgs {
-    /// Some brokers of the cluster; the others are found through them.
+    /// Some brokers of the cluster; the others are found through them. SSL:// and the like in front says how all of
+    /// them are secured, as --security-protocol does.
     #[arg(
         long,
         value_name = "HOST:PORT[,…]",
@@ -20,6 +22,8 @@ pub(crate) struct ConnectionArgs {
     /// The name that brokers see in their logs and quotas. The queue on disk belongs to it.
     #[arg(long, value_name = "ID", default_value = ConnectionArgs::CLIENT_ID)]
     pub(crate) client_id: String,
+    #[command(flatten)]
+    pub(crate) security: SecurityArgs,
 }
 
 impl ConnectionArgs {
@@ -28,10 +32,12 @@ impl ConnectionArgs {
 
     /// A client of that cluster. It has not talked to it yet.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        Client::builder(&self.brokers)
-            .client_id(&self.client_id)
-            .build()
-            .map_err(|error| Failure::usage(format!("--brokers or --client-id: {error}")))
+        let builder = Client::builder(&self.brokers).client_id(&self.client_id);
+        let builder = self.security.apply(builder)?;
+        builder.build().map_err(|error| {
+            Failure::usage(format!("the connection cannot be set up: {error}"))
+                .advice("see --brokers, --client-id and what --help says about security")
+        })
     }
 
     /// The brokers as they were given.

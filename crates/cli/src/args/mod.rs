@@ -5,6 +5,8 @@ mod queue;
 mod produce;
 
 mod connection;
+
+mod security;
 mod values;
 
 use std::net::SocketAddr;
@@ -142,6 +144,9 @@ pub(crate) struct DescribeTopicArgs {
 pub(crate) struct MetadataArgs {
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+    /// Instead, try each host of --brokers by itself and say what is wrong with it; fails unless all are fine.
+    #[arg(long)]
+    pub(crate) check: bool,
     /// Print JSON on stdout.
     #[arg(long)]
     pub(crate) json: bool,

@@ -18,6 +18,7 @@ mod formats;
 mod outage;
 mod produce;
 mod queue;
+mod security;
 mod topics;
 mod usage;
 

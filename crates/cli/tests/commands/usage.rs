@@ -38,8 +38,8 @@ fn wrong_usage_is_exit_code_1_and_names_the_flag() {
         ),
         (&["produce", "--brokers", "", "--topic", "t"], "--brokers"),
         (
-            &["produce", "--brokers", "SSL://a:1", "--topic", "t"],
-            "SSL",
+            &["produce", "--brokers", "SASL_SSL://a:1", "--topic", "t"],
+            "no SASL mechanism",
         ),
         (
             &["produce", "--brokers", "a:1", "--topic", "a b"],
