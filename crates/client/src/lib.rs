@@ -1,5 +1,7 @@
 //! The connection manager of a Kafka client: dialling, versions, pipelining, metadata, back-off.
 
+mod registry;
+
 mod client;
 
 mod manager;
@@ -29,7 +31,7 @@ pub use rustls;
 pub use wolff_codec as codec;
 
 pub use crate::backoff::{Backoff, BackoffPolicy};
-pub use crate::client::{Client, ClientBuilder, NewTopic};
+pub use crate::client::{Client, ClientBuilder, NewTopic, TopicEvents};
 pub use crate::config::{ClientConfig, ConnectionStrategy, SocketOptions};
 pub use crate::connection::{Connection, Pending};
 pub use crate::endpoint::{
@@ -42,11 +44,14 @@ pub use crate::error::{
     TlsFailure, TlsFileError,
 };
 pub use crate::manager::LeaderConnection;
+pub use crate::registry::{Registry, StartError};
 pub use crate::sasl::{
     Credentials, CredentialsFile, CredentialsProvider, Exchange, Mechanism, OAuthToken,
     PasswordFile, Reply, Sasl, SaslFuture, TokenProvider,
 };
 pub use crate::secret::Secret;
 pub use crate::tls::{TlsIdentity, TlsOptions, TlsServerName, TlsVerification};
-pub use crate::topology::{BrokerMetadata, ClusterMetadata, PartitionMetadata, TopicMetadata};
+pub use crate::topology::{
+    BrokerMetadata, ClusterMetadata, PartitionMetadata, TopicEvent, TopicMetadata,
+};
 pub use crate::transport::{BoxStream, Dial, DialFuture, Stream, TcpDialer};

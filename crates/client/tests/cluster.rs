@@ -11,7 +11,7 @@ use wolff_client::codec::records::{BatchHeader, RecordRef, RecordsBuilder};
 use wolff_client::codec::{ApiKey, BrokerId, ErrorCode, PartitionId, TopicId};
 use wolff_client::{
     AdminError, Client, ClientBuilder, ConnectError, Connection, ConnectionStrategy,
-    LeaderConnection, NewTopic, RequestError,
+    LeaderConnection, NewTopic, RequestError, TopicEvent,
 };
 use wolff_testbroker::{Cluster, Fault};
 
@@ -226,6 +226,7 @@ async fn a_move_of_the_leader_is_learnt_from_the_refusal() {
 async fn a_recreated_topic_is_another_one() {
     let (cluster, client) = cluster(1, 4).await;
     let client = client.build().unwrap();
+    let mut events = client.topic_events();
     let before = client.topic("t").await.unwrap();
     cluster.delete_topic("t").unwrap();
     cluster.create_topic("t", 2).unwrap();
@@ -233,6 +234,21 @@ async fn a_recreated_topic_is_another_one() {
     let after = client.topic("t").await.unwrap();
     assert_ne!(before.topic_id, after.topic_id);
     assert_eq!((before.partitions.len(), after.partitions.len()), (4, 2));
+    let recreated = TopicEvent::Recreated {
+        topic: "t".into(),
+        before: before.topic_id,
+        now: after.topic_id,
+    };
+    assert_eq!(events.next().await, Some(recreated));
+    let count = TopicEvent::PartitionCount {
+        topic: "t".into(),
+        before: 4,
+        now: 2,
+    };
+    assert_eq!(events.next().await, Some(count));
+    client.close().await;
+    drop(client);
+    assert_eq!(events.next().await, None);
 }
 
 #[tokio::test]

@@ -245,9 +245,10 @@ async fn every_host_that_fails_has_its_own_reason() {
     let client = network.client("gone,web,kafka").build().unwrap();
     let brokers = async {
         web.accept().await.send(b"HTTP/1.1 400").await;
-        kafka.accept_ready().await
+        let mut peer = kafka.accept_ready().await;
+        peer.answer_metadata(&Default::default()).await;
     };
-    let (probes, _peer) = tokio::join!(client.probe_hosts(), brokers);
+    let (probes, ()) = tokio::join!(client.probe_hosts(), brokers);
     let said: Vec<_> = probes
         .into_iter()
         .map(|(host, outcome)| match outcome {
@@ -263,6 +264,40 @@ async fn every_host_that_fails_has_its_own_reason() {
             "kafka:9092 is fine",
         ]
     );
+}
+
+#[tokio::test]
+async fn a_listener_for_sasl_is_recognised_at_the_first_question() {
+    let network = Network::default();
+    let mut listener = network.listen("kafka");
+    let client = network.client("kafka").build().unwrap();
+    let broker = async {
+        // Twice, since the first connection might only have been idle for too long.
+        for _ in 0..2 {
+            let mut peer = listener.accept_ready().await;
+            peer.expect::<MetadataRequest>().await;
+        }
+    };
+    let (outcome, ()) = tokio::join!(client.check_connectivity(), broker);
+    let reason = outcome.unwrap_err().remove(0).reason;
+    assert_eq!(reason, HostReason::ClosedAtFirstQuestion);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_shakes_hands_and_answers_nothing_else_is_told_as_such() {
+    let network = Network::default();
+    let mut listener = network.listen("kafka");
+    let client = network.client("kafka").build().unwrap();
+    let broker = async {
+        for _ in 0..2 {
+            let mut peer = listener.accept_ready().await;
+            peer.expect::<MetadataRequest>().await;
+            assert_eq!(peer.frame().await, None);
+        }
+    };
+    let (outcome, ()) = tokio::join!(client.check_connectivity(), broker);
+    let said = outcome.unwrap_err().remove(0).reason.to_string();
+    assert!(said.contains("no answer to a question"), "{said}");
 }
 
 #[test]

@@ -14,8 +14,8 @@ use tokio_rustls::TlsAcceptor;
 use wolff_client::rustls;
 use wolff_client::rustls::ServerConfig;
 use wolff_client::{
-    Client, ClientBuilder, ConfigError, ConnectStage, HostReason, SecurityProtocol, TlsFailure,
-    TlsIdentity, TlsOptions, TlsServerName, TlsVerification,
+    Client, ClientBuilder, ConfigError, ConnectStage, HostReason, MetadataError, SecurityProtocol,
+    TlsFailure, TlsIdentity, TlsOptions, TlsServerName, TlsVerification,
 };
 
 use certificates::{Authority, Certificate};
@@ -110,9 +110,11 @@ impl Scene {
             Some(seen)
         };
         let asking = async {
-            let connection = client.check_connectivity().await;
-            connection.map_err(|mut hosts| hosts.remove(0).reason)?;
-            let connection = client.any_connection().await.unwrap();
+            let connection = match client.any_connection().await {
+                Ok(connection) => connection,
+                Err(MetadataError::Unreachable(mut hosts)) => return Err(hosts.remove(0).reason),
+                Err(error) => panic!("{error}"),
+            };
             let answer = connection.request(&peer::question()).await.unwrap();
             assert_eq!(answer.producer_id.0, 7);
             connection.close();

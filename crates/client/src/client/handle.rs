@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wolff_codec::{BrokerId, LeaderEpoch, PartitionId};
 
 use super::builder::{ClientBuilder, Ready};
+use super::events::TopicEvents;
 use crate::connection::{Connection, Settings};
 use crate::endpoint::Address;
 use crate::error::{ConfigError, ConnectError, HostError, HostReason, MetadataError};
@@ -55,6 +56,11 @@ impl Client {
     /// What is known about a topic, without asking or waiting.
     pub fn known_topic(&self, name: &str) -> Option<Arc<TopicMetadata>> {
         self.manager.known_topic(name)
+    }
+
+    /// The changes of topics from now on, as metadata shows them.
+    pub fn topic_events(&self) -> TopicEvents {
+        TopicEvents::new(self.manager.events())
     }
 
     /// Whether the cluster has a topic of that name. With auto topic creation, it then has.
@@ -162,23 +168,12 @@ impl Client {
         self.manager.controller_connection().await
     }
 
-    /// Whether some broker can be reached; connects if no connection is open.
+    /// Whether some broker can be reached and answers; connects if no connection is open.
     ///
     /// # Errors
     /// Every host that was tried, with the reason why it cannot be used.
     pub async fn check_connectivity(&self) -> Result<(), Vec<HostError>> {
-        match self.any_connection().await {
-            Ok(_) => Ok(()),
-            Err(MetadataError::Unreachable(hosts)) => Err(hosts),
-            Err(_closed) => {
-                let reason = HostReason::ClientClosed;
-                let error = |host: &Address| HostError {
-                    host: host.clone(),
-                    reason: reason.clone(),
-                };
-                Err(self.bootstrap.iter().map(error).collect())
-            }
-        }
+        self.manager.check().await
     }
 
     /// Tries each bootstrap host by itself, for a person who looks for what is wrong.

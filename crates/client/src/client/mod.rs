@@ -5,7 +5,9 @@ mod admin;
 mod handle;
 
 mod builder;
+mod events;
 
 pub use self::admin::NewTopic;
 pub use self::builder::ClientBuilder;
+pub use self::events::TopicEvents;
 pub use self::handle::Client;

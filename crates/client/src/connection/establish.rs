@@ -54,6 +54,13 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The time that a broker has until it can be used.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+}
+
 /// Connects to the broker at `address`. Dropping the future gives up the attempt.
 pub(crate) async fn establish(
     settings: &Settings,

@@ -23,6 +23,8 @@ pub enum ConnectStage {
     Handshake,
     /// Authenticating with SASL, fetching the credentials included.
     Authentication,
+    /// Answering the first question after that.
+    FirstQuestion,
 }
 
 /// Why a host cannot be used as a broker, for a person to read.
@@ -51,6 +53,12 @@ pub enum HostReason {
         "closed the connection during the handshake: not a Kafka port, or a listener for TLS or SASL"
     )]
     ClosedInHandshake,
+    /// The broker told its versions, and went away at the first other question, as listeners for SASL
+    /// do.
+    #[error(
+        "closed the connection at the first question: the listener probably wants SASL authentication"
+    )]
+    ClosedAtFirstQuestion,
     /// The connection cannot be encrypted.
     #[error("TLS: {0}")]
     Tls(TlsFailure),
@@ -81,6 +89,9 @@ fn timed_out(stage: ConnectStage, after: Duration) -> String {
         }
         ConnectStage::Authentication => {
             format!("timed out after {after:?}: connected, but SASL came to no end")
+        }
+        ConnectStage::FirstQuestion => {
+            format!("timed out after {after:?}: connected, but no answer to a question")
         }
         ConnectStage::Handshake => {
             format!("timed out after {after:?}: connected, but no answer; is that a Kafka port?")

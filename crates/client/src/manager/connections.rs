@@ -13,6 +13,7 @@ use wolff_codec::{BrokerId, PartitionId, Str};
 
 use super::attempt::{Attempt, Running};
 use super::passage::Passage;
+use super::probe::ask_something;
 use crate::backoff::BackoffPolicy;
 use crate::connection::{Connection, Settings, WeakConnection, establish};
 use crate::endpoint::Address;
@@ -259,20 +260,43 @@ impl Connections {
     pub(super) async fn probe(self: &Arc<Self>) -> Vec<(Address, Result<(), HostReason>)> {
         let probe = |host: &Address| {
             let (this, address) = (Arc::clone(self), host.clone());
-            let probe = tokio::spawn(async move { establish(&this.settings, &address).await });
+            let probe = tokio::spawn(async move {
+                let connection = establish(&this.settings, &address).await;
+                let connection = connection.map_err(|error| error.reason)?;
+                let answered = ask_something(&connection, this.settings.connect_timeout()).await;
+                connection.close();
+                answered
+            });
             (host.clone(), probe)
         };
         let probes: Vec<_> = self.bootstrap.iter().map(probe).collect();
         let mut outcomes = Vec::new();
         for (host, probe) in probes {
             let outcome = match probe.await {
-                Ok(Ok(_connection)) => Ok(()),
-                Ok(Err(error)) => Err(error.reason),
+                Ok(outcome) => outcome,
                 Err(_gone) => Err(HostReason::Abandoned),
             };
             outcomes.push((host, outcome));
         }
         outcomes
+    }
+
+    /// Whether some broker answers: the one for metadata.
+    pub(super) async fn check(self: &Arc<Self>, known: Vec<Address>) -> Result<(), Vec<HostError>> {
+        let connection = self.metadata(known.clone()).await?;
+        let after = self.settings.connect_timeout();
+        if ask_something(&connection, after).await.is_ok() {
+            return Ok(());
+        }
+        // A connection that was idle may be gone without having noticed; a new one is not.
+        connection.close();
+        let connection = self.metadata(known).await?;
+        let outcome = ask_something(&connection, after).await;
+        outcome.map_err(|reason| {
+            connection.close();
+            let host = connection.address().clone();
+            vec![HostError { host, reason }]
+        })
     }
 
     /// Ends all connections, and lets nobody open another one.

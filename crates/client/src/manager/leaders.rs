@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::broadcast;
 use wolff_codec::messages::MetadataResponse;
 use wolff_codec::{BrokerId, LeaderEpoch, PartitionId, Str, TopicId};
 
@@ -10,9 +11,9 @@ use super::questions::Questions;
 use crate::config::{ClientConfig, ConnectionStrategy};
 use crate::connection::{Connection, Settings};
 use crate::endpoint::Address;
-use crate::error::{ConnectError, HostReason, MetadataError};
+use crate::error::{ConnectError, HostError, HostReason, MetadataError};
 use crate::random::Random;
-use crate::topology::{ClusterMetadata, NoLeader, TopicMetadata, Topology};
+use crate::topology::{ClusterMetadata, NoLeader, TopicEvent, TopicMetadata, Topology};
 
 /// A connection to the leader of a partition.
 #[derive(Debug, Clone)]
@@ -53,6 +54,10 @@ impl Manager {
         self.questions.topic_or_create(name).await
     }
 
+    pub(crate) fn events(&self) -> broadcast::Receiver<TopicEvent> {
+        self.questions.events()
+    }
+
     pub(crate) fn known_topic(&self, name: &str) -> Option<Arc<TopicMetadata>> {
         self.questions.read(|topology| topology.topic(name))
     }
@@ -70,6 +75,12 @@ impl Manager {
 
     pub(crate) fn known_cluster(&self) -> Arc<ClusterMetadata> {
         self.questions.read(Topology::cluster)
+    }
+
+    /// Whether some broker answers.
+    pub(crate) async fn check(&self) -> Result<(), Vec<HostError>> {
+        let known = self.questions.read(Topology::addresses);
+        self.connections.check(known).await
     }
 
     pub(crate) fn mark_stale(&self, topic: &str) {

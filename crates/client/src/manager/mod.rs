@@ -8,6 +8,7 @@ mod connections;
 
 mod attempt;
 mod passage;
+mod probe;
 
 mod gate;
 

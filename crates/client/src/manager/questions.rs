@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::{sleep_until, timeout};
 use wolff_codec::messages::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseTopic,
@@ -17,12 +17,15 @@ use crate::config::ClientConfig;
 use crate::connection::Connection;
 use crate::error::MetadataError;
 use crate::random::Random;
-use crate::topology::{Lookup, Refresh, TopicMetadata, Topology};
+use crate::topology::{Lookup, Refresh, TopicEvent, TopicMetadata, Topology};
 
 type Answer = Result<Arc<TopicMetadata>, MetadataError>;
 
 /// Hosts that are asked in one go, before the question counts as failed.
 const ATTEMPTS: u32 = 3;
+
+/// Events that a slow listener may be behind.
+const EVENTS: usize = 256;
 
 struct State {
     topology: Topology,
@@ -41,6 +44,7 @@ pub(super) struct Questions {
     state: Mutex<State>,
     /// Rung when there is a new question.
     asked: Notify,
+    events: broadcast::Sender<TopicEvent>,
 }
 
 enum Next {
@@ -68,6 +72,7 @@ impl Questions {
                 is_closed: false,
             }),
             asked: Notify::new(),
+            events: broadcast::Sender::new(EVENTS),
         }
     }
 
@@ -126,6 +131,11 @@ impl Questions {
     /// Changes what is known, by a hint from elsewhere.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Topology) -> T) -> T {
         change(&mut self.state.lock().topology)
+    }
+
+    /// What changes from now on.
+    pub(super) fn events(&self) -> broadcast::Receiver<TopicEvent> {
+        self.events.subscribe()
     }
 
     pub(super) fn mark_stale(&self, topic: &str) {
@@ -255,7 +265,7 @@ impl Questions {
 
     fn handle_outcome(&self, topics: &[Str], outcome: Result<MetadataResponse, MetadataError>) {
         let mut told: Vec<(oneshot::Sender<Answer>, Answer)> = Vec::new();
-        {
+        let events = {
             let mut state = self.state.lock();
             let State {
                 topology,
@@ -296,6 +306,11 @@ impl Questions {
                     );
                 }
             }
+            topology.take_events()
+        };
+        for event in events {
+            // Nobody need listen.
+            let _ = self.events.send(event);
         }
         for (teller, answer) in told {
             let _ = teller.send(answer);

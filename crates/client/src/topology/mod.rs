@@ -7,8 +7,10 @@ mod cluster;
 mod merge;
 mod refresh;
 
+mod event;
 mod metadata;
 
+pub use self::event::TopicEvent;
 pub use self::metadata::{BrokerMetadata, ClusterMetadata, PartitionMetadata, TopicMetadata};
 
 pub(crate) use self::cluster::{NoLeader, Topology};

@@ -1,0 +1,30 @@
+//! What has changed about a topic, so much that somebody may have to act.
+
+use wolff_codec::{Str, TopicId};
+
+/// A change of a topic, as metadata has shown it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TopicEvent {
+    /// The topic was deleted, and another one created under its name (KIP-516): offsets begin again,
+    /// and what was known about its partitions is of no use.
+    Recreated {
+        /// The topic's name.
+        topic: Str,
+        /// The id of the one that is gone; zero from brokers before 2.8.
+        before: TopicId,
+        /// The id of the one that is there now; zero from brokers before 2.8.
+        now: TopicId,
+    },
+    /// The topic has another number of partitions.
+    PartitionCount {
+        /// The topic's name.
+        topic: Str,
+        /// How many it had.
+        before: usize,
+        /// How many it has now.
+        now: usize,
+    },
+    /// So many events were not taken in time and are gone; look at the topics instead.
+    Missed(u64),
+}
