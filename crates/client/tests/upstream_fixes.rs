@@ -1,0 +1,323 @@
+//! Bugs that the Erlang original once had in connections and metadata: each is a test here, with the version that fixed it
+//! there (wolff, or kpro for kafka_protocol).
+
+mod impatience;
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use wolff_client::codec::messages::InitProducerIdRequest;
+use wolff_client::codec::{ApiKey, ErrorCode, PartitionId};
+use wolff_client::{
+    ConnectError, ConnectionFailure, ConnectionStrategy, HostReason, MetadataError,
+};
+use wolff_testbroker::{Cluster, Fault, Proxy, ProxyFault};
+
+use impatience::{client_of, cluster, in_time, leader};
+
+const P0: PartitionId = PartitionId(0);
+
+/// 1.5.1: the reason of a lost connection could be taken for a connection. 4.0.7: it was forgotten if nobody had asked yet.
+#[tokio::test]
+async fn the_reason_of_a_lost_connection_is_kept_for_who_asks_late_and_is_no_connection() {
+    let cluster = cluster(1, 1).await;
+    let proxy = Proxy::builder(cluster.bootstrap()).start().await.unwrap();
+    let client = client_of(proxy.bootstrap()).build().unwrap();
+    let lost = leader(&client, P0).await.connection;
+    proxy.close_connections();
+    let first = in_time(lost.closed()).await;
+    for _ in 0..3 {
+        assert_eq!(lost.closed().await, first);
+        let error = lost.start(&InitProducerIdRequest::default()).unwrap_err();
+        assert!(
+            error.is_connection_lost() && !error.is_in_doubt(),
+            "{error}"
+        );
+    }
+    assert_eq!(first, ConnectionFailure::ClosedByPeer);
+    let again = leader(&client, P0).await.connection;
+    assert!(!again.is_closed());
+}
+
+/// 1.5.4: the first attempt after a while without a connection waited as the tenth would have.
+#[tokio::test]
+async fn the_first_reconnect_after_idleness_does_not_wait() {
+    let cluster = cluster(1, 1).await;
+    let client = client_of(cluster.bootstrap()).build().unwrap();
+    let idle = leader(&client, P0).await.connection;
+    cluster.kill(1).await.unwrap();
+    cluster.revive(1).await.unwrap();
+    in_time(idle.closed()).await;
+    // One attempt, and it succeeds: an attempt that had to wait would be refused for now.
+    client.leader_connection("t", P0).await.unwrap();
+}
+
+/// 1.6.1: closing what was dead already was an error.
+#[tokio::test]
+async fn closing_a_dead_connection_and_a_closed_client_is_no_error() {
+    let cluster = cluster(1, 1).await;
+    let client = client_of(cluster.bootstrap()).build().unwrap();
+    let connection = client.any_connection().await.unwrap();
+    cluster.kill(1).await.unwrap();
+    let reason = in_time(connection.closed()).await;
+    connection.close();
+    connection.close();
+    assert_eq!(connection.closed().await, reason);
+    client.close().await;
+    client.close().await;
+}
+
+/// 1.6.1, 1.10.2: reasons came without the host, and with a stack trace.
+#[tokio::test]
+async fn reasons_name_the_host_and_are_one_line() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = gone.local_addr().unwrap().to_string();
+    drop(gone);
+    let client = client_of(address.clone()).build().unwrap();
+    let error = in_time(client.topic("t")).await.unwrap_err().to_string();
+    assert!(error.contains(&address), "{error}");
+    assert!(
+        error.contains("refused") && !error.contains('\n'),
+        "{error}"
+    );
+}
+
+/// 1.6.3 (#28, #29): a partition with an error left nothing behind, and looking for it crashed.
+#[tokio::test]
+async fn a_partition_with_an_error_is_a_partition() {
+    let builder = Cluster::builder().brokers(2).replication_factor(1);
+    let cluster = builder.topic("t", 2).start().await.unwrap();
+    let client = client_of(cluster.bootstrap()).build().unwrap();
+    let dead = cluster.leader("t", 1).unwrap().0;
+    cluster.kill(dead).await.unwrap();
+    let topic = in_time(client.topic("t")).await.unwrap();
+    assert_eq!(topic.partitions.len(), 2);
+    let error = client.leader_connection("t", PartitionId(1)).await;
+    let error = error.unwrap_err();
+    assert!(
+        matches!(error, ConnectError::NoLeader { code, .. } if code == ErrorCode::LEADER_NOT_AVAILABLE),
+        "{error:?}"
+    );
+    leader(&client, P0).await;
+}
+
+/// 1.10.2: every check opened a connection of its own.
+#[tokio::test]
+async fn a_hundred_checks_share_one_connection() {
+    let cluster = cluster(1, 1).await;
+    let client = client_of(cluster.bootstrap()).build().unwrap();
+    for _ in 0..100 {
+        client.check_connectivity().await.unwrap();
+        client.topic_exists("t").await.unwrap();
+        client.mark_stale("t");
+    }
+    assert_eq!(cluster.stats().connections_accepted(), 1);
+}
+
+/// 1.9.0, 4.1.6: one time limit stood for both.
+#[tokio::test]
+async fn the_time_for_metadata_is_not_the_time_for_requests() {
+    let cluster = cluster(1, 1).await;
+    cluster.inject(Fault::hold().api(ApiKey::METADATA).always());
+    let limit = Duration::from_millis(150);
+    let client = client_of(cluster.bootstrap())
+        .metadata_timeout(limit)
+        .request_timeout(Duration::from_secs(3600))
+        .build()
+        .unwrap();
+    let start = Instant::now();
+    let error = in_time(client.topic("t")).await.unwrap_err();
+    assert!(start.elapsed() >= limit);
+    assert!(matches!(error, MetadataError::TimedOut(_)), "{error:?}");
+}
+
+/// #93: after one failed question nobody tried again.
+#[tokio::test]
+async fn a_failed_question_does_not_stop_the_next_one() {
+    let cluster = cluster(1, 1).await;
+    let client = client_of(cluster.bootstrap()).build().unwrap();
+    for fault in [
+        Fault::error(ErrorCode::LEADER_NOT_AVAILABLE).topic("t"),
+        Fault::error(ErrorCode::UNKNOWN_SERVER_ERROR).topic("t"),
+        Fault::drop_answer(),
+        Fault::half_answer(),
+    ] {
+        let id = cluster.inject(fault.api(ApiKey::METADATA));
+        client.mark_stale("t");
+        let _ = in_time(client.leader_connection("t", P0)).await;
+        client.mark_stale("t");
+        leader(&client, P0).await;
+        assert_eq!(cluster.stats().hits(id), 1);
+    }
+}
+
+/// 4.0.12 (#98): a partition that was missing for a moment stayed disconnected for ever.
+#[tokio::test]
+async fn a_partition_that_was_missing_for_a_moment_is_connected_again() {
+    let cluster = cluster(2, 3).await;
+    let client = client_of(cluster.bootstrap()).build().unwrap();
+    let middle = PartitionId(1);
+    let before = leader(&client, middle).await;
+    cluster.inject(Fault::hole_in_metadata("t", middle).times(3));
+    cluster.kill(before.broker).await.unwrap();
+    in_time(before.connection.closed()).await;
+    let after = leader(&client, middle).await;
+    assert_ne!(after.broker, before.broker);
+    let known = client.known_topic("t").unwrap();
+    assert_eq!(known.partitions.len(), 3);
+}
+
+/// 4.1.9: metadata was fresh, the leader just dead, and the dead connection was given out.
+#[tokio::test]
+async fn fresh_metadata_does_not_bring_back_a_dead_connection() {
+    let cluster = cluster(2, 1).await;
+    let client = client_of(cluster.bootstrap())
+        .min_metadata_refresh_interval(Duration::from_secs(3600))
+        .build()
+        .unwrap();
+    for _ in 0..3 {
+        let dead = leader(&client, P0).await;
+        cluster.kill(dead.broker).await.unwrap();
+        in_time(dead.connection.closed()).await;
+        let next = leader(&client, P0).await;
+        assert_ne!(next.broker, dead.broker);
+        assert!(!next.connection.is_closed());
+        cluster.revive(dead.broker).await.unwrap();
+    }
+}
+
+/// 4.1.9, of one broker that has not heard the news: its stale answer does not replace what is newer.
+#[tokio::test]
+async fn a_broker_with_old_news_does_not_turn_back_the_leader_epoch() {
+    let cluster = cluster(2, 1).await;
+    let client = client_of(cluster.bootstrap()).build().unwrap();
+    let old = leader(&client, P0).await;
+    for broker in [1, 2] {
+        cluster.freeze_metadata(broker).unwrap();
+    }
+    let new = if old.broker == 1.into() { 2 } else { 1 };
+    cluster.move_leader("t", 0, new).unwrap();
+    let (broker, epoch) = cluster.leader("t", 0).unwrap();
+    assert!(client.update_leader("t", P0, broker, epoch, None));
+    client.mark_stale("t");
+    client.topic("t").await.unwrap();
+    let leader = leader(&client, P0).await;
+    assert_eq!((leader.broker, leader.leader_epoch), (broker, epoch));
+}
+
+/// Commit 59acb5d: a client that was told to stop went on.
+#[tokio::test]
+async fn a_client_that_is_told_to_stop_stops_whatever_it_is_at() {
+    let cluster = cluster(1, 1).await;
+    let client = client_of(cluster.bootstrap()).build().unwrap();
+    let connection = leader(&client, P0).await.connection;
+    let held = cluster.inject(Fault::hold().api(ApiKey::METADATA).always());
+    client.mark_stale("t");
+    let asking = tokio::spawn({
+        let client = client.clone();
+        async move { client.topic("t").await }
+    });
+    in_time(cluster.wait_for(|stats| stats.hits(held) == 1)).await;
+    client.close().await;
+    assert_eq!(
+        in_time(asking).await.unwrap(),
+        Err(MetadataError::ClientClosed)
+    );
+    assert_eq!(connection.closed().await, ConnectionFailure::ClosedHere);
+    cluster.clear_faults();
+    in_time(cluster.wait_for(|stats| stats.connections_open() == 0)).await;
+}
+
+/// eb5c00b: an endless time for metadata was no number.
+#[test]
+fn a_time_that_is_longer_than_any_is_refused_with_the_options_name() {
+    let builder = client_of("localhost".to_owned());
+    let error = builder.metadata_timeout(Duration::MAX).build().unwrap_err();
+    assert!(error.to_string().contains("metadata_timeout"), "{error}");
+    let builder = client_of("localhost".to_owned());
+    let day = Duration::from_secs(24 * 60 * 60);
+    assert!(builder.metadata_timeout(day).build().is_ok());
+}
+
+/// 4.0.4, kpro 4.1.10: the time for discovering a leader was taken off the time for connecting to it.
+#[tokio::test]
+async fn slow_discovery_does_not_take_time_from_connecting() {
+    let cluster = cluster(2, 1).await;
+    let limit = Duration::from_secs(2);
+    let slow = limit.mul_f64(0.6);
+    for api in [ApiKey::METADATA, ApiKey::API_VERSIONS] {
+        cluster.inject(Fault::delay(slow).api(api).always());
+    }
+    let client = client_of(cluster.bootstrap())
+        .connect_timeout(limit)
+        .build()
+        .unwrap();
+    let start = Instant::now();
+    in_time(client.leader_connection("t", P0)).await.unwrap();
+    // Handshake, metadata, handshake.
+    assert!(start.elapsed() >= 3 * slow);
+}
+
+/// kpro 4.0.2: the time to connect started again at every step of the handshake.
+#[tokio::test]
+async fn the_time_to_connect_is_one_for_all_steps() {
+    let cluster = cluster(1, 1).await;
+    let proxy = Proxy::builder(cluster.bootstrap()).start().await.unwrap();
+    let limit = Duration::from_millis(300);
+    // The broker refuses version 4 after most of the time, so that the client asks again.
+    let slow = Fault::delay(limit.mul_f64(0.7)).api(ApiKey::API_VERSIONS);
+    cluster.inject(slow.always());
+    cluster.inject(
+        Fault::error(ErrorCode::UNSUPPORTED_VERSION)
+            .api(ApiKey::API_VERSIONS)
+            .always(),
+    );
+    let client = client_of(proxy.bootstrap())
+        .connect_timeout(limit)
+        .build()
+        .unwrap();
+    let start = Instant::now();
+    let errors = in_time(client.check_connectivity()).await.unwrap_err();
+    // Each step is in time by itself.
+    let reason = &errors[0].reason;
+    assert!(matches!(reason, HostReason::TimedOut { .. }), "{reason}");
+    assert!(start.elapsed() >= limit);
+}
+
+/// kpro 4.3.1: a connection whose handshake failed was never closed.
+#[tokio::test]
+async fn a_failed_handshake_leaves_no_connection() {
+    let cluster = cluster(1, 1).await;
+    let code = ErrorCode::UNKNOWN_SERVER_ERROR;
+    cluster.inject(Fault::error(code).api(ApiKey::API_VERSIONS).always());
+    let client = client_of(cluster.bootstrap()).build().unwrap();
+    for _ in 0..3 {
+        in_time(client.check_connectivity()).await.unwrap_err();
+    }
+    in_time(cluster.wait_for(|stats| stats.connections_open() == 0)).await;
+}
+
+/// #102, #43: what was sent and not answered was counted as if it had never left.
+#[tokio::test]
+async fn a_lost_answer_after_applying_leaves_the_request_in_doubt_in_both_strategies() {
+    for strategy in [
+        ConnectionStrategy::PerPartition,
+        ConnectionStrategy::PerBroker,
+    ] {
+        let cluster = cluster(1, 1).await;
+        let proxy = Proxy::builder(cluster.bootstrap()).start().await.unwrap();
+        let client = client_of(proxy.bootstrap())
+            .connection_strategy(strategy)
+            .build()
+            .unwrap();
+        let api = ApiKey::INIT_PRODUCER_ID;
+        proxy.inject(ProxyFault::kill_after_applying().api(api));
+        let connection = leader(&client, P0).await.connection;
+        let request = InitProducerIdRequest::default();
+        let error = in_time(connection.request(&request)).await.unwrap_err();
+        assert!(error.is_in_doubt() && error.is_connection_lost(), "{error}");
+        assert_eq!(cluster.stats().responses(api), 1);
+        leader(&client, P0).await;
+    }
+}
