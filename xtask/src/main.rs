@@ -4,6 +4,7 @@
 //! crate of the product depends on it.
 
 mod bench;
+mod golden;
 mod test;
 
 mod real_kafka;
@@ -48,6 +49,11 @@ enum Command {
     Test,
     /// Runs a named set of benchmarks and repeats the lines `ratio <name> <value>` at the end.
     Bench(bench::BenchArguments),
+    /// Records again what real brokers and foreign clients say: the golden files of tests/codec-conformance.
+    ///
+    /// Needs Java and Maven, for the brokers and Kafka's own clients, and a C compiler for librdkafka. franz-go is asked
+    /// where Go is installed; what it said before is kept elsewhere.
+    Golden,
     /// Rules of the workspace that the compiler does not know: layers, manifests, maps, no host names, no ignored tests.
     Tidy,
     /// Waits for the end of its standard input, then runs a command.
@@ -64,6 +70,7 @@ fn main() -> ExitCode {
         Command::Kafka(command) => kafka::run(command),
         Command::Test => return test::run(),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Golden => golden::run(),
         Command::Guard { command } => guard::serve(&command),
         Command::Tidy => tidy::run(),
     };

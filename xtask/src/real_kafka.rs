@@ -86,7 +86,7 @@ impl RealKafka {
             name.as_ref(),
         ];
         let guard = Guard::over(&stop.map(OsString::from))?;
-        let environment = kafka::start_for_tests(&name)?;
+        let environment = kafka::start_for_tests(&name, kafka::DEFAULT_VERSION)?;
         Ok(Self::Ready {
             origin: format!("Apache Kafka {}, started here", kafka::DEFAULT_VERSION),
             environment,

@@ -143,6 +143,8 @@ api_keys! {
     90 DESCRIBE_SHARE_GROUP_OFFSETS DescribeShareGroupOffsets since 0,
     91 ALTER_SHARE_GROUP_OFFSETS AlterShareGroupOffsets since 0,
     92 DELETE_SHARE_GROUP_OFFSETS DeleteShareGroupOffsets since 0,
+    93 STREAMS_GROUP_TOPOLOGY_DESCRIPTION_UPDATE StreamsGroupTopologyDescriptionUpdate since 0,
+    94 UNREGISTER_CONTROLLER UnregisterController since 0,
 }
 
 impl ApiKey {

@@ -198,6 +198,9 @@ error_codes! {
     131 STREAMS_INVALID_TOPOLOGY_EPOCH Final,
     132 STREAMS_TOPOLOGY_FENCED Final,
     133 SHARE_SESSION_LIMIT_REACHED Retriable,
+    134 GROUP_DELETION_FAILED Final,
+    135 STREAMS_TOPOLOGY_DESCRIPTION_UPDATE_FAILED Final,
+    136 CONTROLLER_ID_NOT_REGISTERED Final,
 }
 
 impl ErrorCode {
@@ -258,7 +261,7 @@ mod tests {
     #[test]
     fn the_table_has_no_gaps() {
         let codes: Vec<i16> = ErrorCode::NAMED.iter().map(|code| code.0).collect();
-        assert_eq!(codes, (-1..=133).collect::<Vec<i16>>());
+        assert_eq!(codes, (-1..=136).collect::<Vec<i16>>());
     }
 
     #[test]

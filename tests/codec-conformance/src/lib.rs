@@ -1,4 +1,10 @@
-//! wolff-codec against an independent implementation of the protocol, the `kafka-protocol` crate: the tests of this package.
-//! Here is how two implementations' structs are compared.
+//! wolff-codec against other implementations of the protocol. The tests of this package do the comparing; here is what they
+//! compare with.
 
+pub mod coverage;
+
+pub mod golden;
 pub mod printed;
+pub mod samples;
+
+pub mod text;

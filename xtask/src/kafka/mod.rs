@@ -35,6 +35,7 @@ use clap::{Args, Subcommand};
 use cluster::Cluster;
 use layout::Layout;
 use settings::Wanted;
+use std::path::PathBuf;
 
 /// Broker version that `start` takes by default: the newest that is published.
 pub(crate) const DEFAULT_VERSION: &str = "4.4.0";
@@ -163,11 +164,16 @@ pub(crate) fn run(command: KafkaCommand) -> Result<(), Failure> {
     }
 }
 
+/// The folder with the jars of a broker.
+pub(crate) fn broker_libs(version: &str) -> Result<PathBuf, Failure> {
+    install::broker(&Layout::of_workspace()?, version)
+}
+
 /// Starts a cluster of one node under this name and returns the environment that the tests need.
-pub(crate) fn start_for_tests(name: &str) -> Result<Vec<(String, String)>, Failure> {
+pub(crate) fn start_for_tests(name: &str, version: &str) -> Result<Vec<(String, String)>, Failure> {
     let cluster = Cluster::named(Layout::of_workspace()?, name)?;
     cluster.start(&Wanted {
-        version: DEFAULT_VERSION.to_owned(),
+        version: version.to_owned(),
         nodes: 1,
         first_port: None,
     })?;

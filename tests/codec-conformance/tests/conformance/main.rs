@@ -1,4 +1,4 @@
-//! wolff-codec against the `kafka-protocol` crate, and what decoding allocates.
+//! wolff-codec against the `kafka-protocol` crate and against what other implementations wrote, and what it allocates.
 
 #![expect(
     clippy::expect_used,
@@ -9,6 +9,8 @@
 )]
 
 mod allocations;
+mod foreign_batches;
+mod golden;
 mod messages;
 mod records;
 mod tables;
