@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::Failure;
-
-/// Ticks of the kernel's process accounting in a second, as every Linux shows them to programs.
-const TICKS_PER_SECOND: f64 = 100.0;
+use crate::affinity::cpu_time_of;
 
 /// Kills the child when dropped, unless it has ended.
 #[derive(Debug)]
@@ -45,32 +43,11 @@ pub(crate) fn run_to_end(command: &mut Command) -> Result<Cost, Failure> {
         WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
     )?;
     let wall = start.elapsed();
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.0.id()))?;
-    let cpu = cpu_time_in(&stat).ok_or("cannot read the CPU time of a child process")?;
+    let cpu = cpu_time_of(child.0.id())?;
     let status = child.0.wait()?;
     if status.success() {
         Ok(Cost { wall, cpu })
     } else {
         Err(format!("{command:?} failed ({status})").into())
-    }
-}
-
-/// Fields 14 and 15 of `/proc/<pid>/stat` (proc(5)); the second field, the name, may contain anything up to the last `)`.
-fn cpu_time_in(stat: &str) -> Option<Duration> {
-    let (_, after_name) = stat.rsplit_once(')')?;
-    let mut fields = after_name.split_whitespace().skip(11);
-    let user: f64 = fields.next()?.parse().ok()?;
-    let system: f64 = fields.next()?.parse().ok()?;
-    Duration::try_from_secs_f64((user + system) / TICKS_PER_SECOND).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cpu_time_is_user_and_system() {
-        let stat = "42 (a ) b) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20";
-        assert_eq!(cpu_time_in(stat), Some(Duration::from_secs(3)));
     }
 }

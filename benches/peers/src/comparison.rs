@@ -3,9 +3,11 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
+use serde::de::DeserializeOwned;
+
 use crate::Failure;
 use crate::child::KilledOnDrop;
-use crate::job::{Job, Measurement};
+use crate::job::Job;
 use crate::report::Series;
 
 /// Argument by which the program is told to be the null broker.
@@ -18,7 +20,7 @@ pub const BE_CONTENDER: &str = "be-contender";
 #[derive(Debug)]
 pub struct NullBroker {
     address: String,
-    _process: KilledOnDrop,
+    process: KilledOnDrop,
 }
 
 impl NullBroker {
@@ -44,9 +46,15 @@ impl NullBroker {
             "" => Err("the null broker did not start".into()),
             address => Ok(Self {
                 address: address.to_owned(),
-                _process: process,
+                process,
             }),
         }
+    }
+
+    /// The process's number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.0.id()
     }
 
     /// `host:port`.
@@ -60,12 +68,15 @@ impl NullBroker {
 ///
 /// # Errors
 /// A contender fails.
-pub fn compare(jobs: &[(String, Job)], rounds: usize) -> Result<Vec<Series>, Failure> {
-    let mut series: Vec<Series> = jobs
+pub fn compare<M: DeserializeOwned>(
+    jobs: &[(String, Job)],
+    rounds: usize,
+) -> Result<Vec<Series<M>>, Failure> {
+    let mut series: Vec<Series<M>> = jobs
         .iter()
         .map(|(name, _)| Series {
             name: name.clone(),
-            ..Series::default()
+            measurements: Vec::new(),
         })
         .collect();
     for round in 0..=rounds {
@@ -80,7 +91,7 @@ pub fn compare(jobs: &[(String, Job)], rounds: usize) -> Result<Vec<Series>, Fai
     Ok(series)
 }
 
-fn take_turn(job: &Job) -> Result<Measurement, Failure> {
+fn take_turn<M: DeserializeOwned>(job: &Job) -> Result<M, Failure> {
     // Each turn starts with an empty queue of its own.
     let base = job
         .queue_dir

@@ -23,6 +23,8 @@ pub enum Contender {
     Rskafka,
     /// The rskafka crate's `BatchProducer`: a future per record.
     RskafkaBatch,
+    /// Not a client: the same bytes, written to files.
+    RawFile,
 }
 
 /// How batches are compressed.
@@ -61,6 +63,8 @@ pub struct Job {
     pub contender: Contender,
     /// Where the broker listens.
     pub broker: String,
+    /// The broker's process, to see what it has used meanwhile.
+    pub broker_pid: u32,
     /// Records of the measured part.
     pub records: usize,
     /// Records before it, not measured.
@@ -85,6 +89,8 @@ pub struct Job {
     pub queue_dir: Option<PathBuf>,
     /// The core that the process is pinned to; none: not pinned.
     pub core: Option<usize>,
+    /// Time between two records, where latency is measured.
+    pub pace: Duration,
     /// Threads of the runtime beside the one that produces; 0: one thread for everything.
     pub worker_threads: usize,
 }
@@ -98,6 +104,8 @@ pub struct Measurement {
     pub wall: Duration,
     /// CPU time of the whole process meanwhile, user and system.
     pub cpu: Duration,
+    /// The same of the broker's process where that is ours, in steps of 10 ms.
+    pub broker_cpu: Option<Duration>,
 }
 
 impl Measurement {
@@ -111,6 +119,12 @@ impl Measurement {
     #[must_use]
     pub fn cpu_ns_per_record(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e9 / count(self.records)
+    }
+
+    /// How much of the time the broker's process was busy: near 1 it is the broker that is measured.
+    #[must_use]
+    pub fn broker_share(&self) -> Option<f64> {
+        Some(self.broker_cpu?.as_secs_f64() / self.wall.as_secs_f64())
     }
 }
 

@@ -10,10 +10,12 @@ pub mod pipe;
 mod child;
 pub mod topic;
 
-pub mod affinity;
 pub mod null_broker;
 pub mod report;
 
+pub mod affinity;
+
+pub mod latency;
 mod payload;
 
 pub mod job;

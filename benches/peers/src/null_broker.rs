@@ -19,6 +19,7 @@ use wolff_codec::{
 };
 
 use crate::Failure;
+use crate::affinity;
 
 /// The longest request that is taken.
 const MAX_REQUEST_BYTES: usize = 128 << 20;
@@ -39,11 +40,14 @@ struct Broker {
     next_offset: AtomicI64,
 }
 
-/// Serves any number of connections for as long as the process lives; `listening` is told the address once.
+/// Serves any number of connections for as long as the process lives, on one core; prints its address first.
 ///
 /// # Errors
-/// No port is free.
-pub fn serve(partitions: i32, listening: impl FnOnce(&str)) -> Result<(), Failure> {
+/// There is no such core, or no port is free.
+pub fn serve_on(core: Option<usize>, partitions: i32) -> Result<(), Failure> {
+    if let Some(core) = core {
+        affinity::pin_to(core)?;
+    }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = listener.local_addr()?.port();
     let broker = Arc::new(Broker {
@@ -52,7 +56,7 @@ pub fn serve(partitions: i32, listening: impl FnOnce(&str)) -> Result<(), Failur
         next_producer_id: AtomicI64::new(1),
         next_offset: AtomicI64::new(0),
     });
-    listening(&format!("127.0.0.1:{port}"));
+    println!("127.0.0.1:{port}");
     for stream in listener.incoming() {
         let (stream, broker) = (stream?, broker.clone());
         // A client that goes away, or speaks nonsense, loses its connection and nothing else.
@@ -66,6 +70,8 @@ impl Broker {
         stream.set_nodelay(true)?;
         let mut output = stream.try_clone()?;
         let mut input = BufReader::with_capacity(64 << 10, stream);
+        // One piece of memory for all requests: fresh pages for each would make the broker dearer than some clients.
+        let mut frame = Vec::new();
         loop {
             let mut prefix = [0; 4];
             input.read_exact(&mut prefix)?;
@@ -73,13 +79,13 @@ impl Broker {
             if length > MAX_REQUEST_BYTES {
                 return Err("request too large".into());
             }
-            let mut frame = Vec::with_capacity(length);
-            (&mut input)
-                .take(u64::try_from(length)?)
-                .read_to_end(&mut frame)?;
-            if let Some(answer) = self.answer(&Bytes::from(frame))? {
+            frame.resize(length, 0);
+            input.read_exact(&mut frame)?;
+            let shared = Bytes::from(frame);
+            if let Some(answer) = self.answer(&shared)? {
                 output.write_all(&answer.to_bytes())?;
             }
+            frame = Vec::from(shared);
         }
     }
 

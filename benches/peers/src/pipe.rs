@@ -82,7 +82,7 @@ pub fn compare(
         .iter()
         .map(|(name, _)| Series {
             name: name.clone(),
-            ..Series::default()
+            measurements: Vec::new(),
         })
         .collect();
     for round in 0..=rounds {
@@ -161,6 +161,7 @@ fn take_turn(
         records: lines,
         wall: cost.wall,
         cpu: cost.cpu,
+        broker_cpu: None,
     })
 }
 

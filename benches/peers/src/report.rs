@@ -1,14 +1,17 @@
 //! Tables for people and `ratio` lines for scripts.
 
+use std::time::Duration;
+
 use crate::job::Measurement;
+use crate::latency::Latencies;
 
 /// The measurements of one contender.
-#[derive(Debug, Clone, Default)]
-pub struct Series {
+#[derive(Debug, Clone)]
+pub struct Series<M = Measurement> {
     /// What the table calls it.
     pub name: String,
     /// One per round.
-    pub measurements: Vec<Measurement>,
+    pub measurements: Vec<M>,
 }
 
 /// Lowest, middle and highest of some figures.
@@ -60,26 +63,85 @@ impl Series {
     }
 }
 
+impl Series {
+    /// The greatest share of its core that the broker used.
+    fn broker_share(&self) -> Option<f64> {
+        self.measurements
+            .iter()
+            .filter_map(Measurement::broker_share)
+            .max_by(f64::total_cmp)
+    }
+}
+
 /// Prints one row per contender.
 pub fn print_table(title: &str, series: &[Series]) {
     println!("\n{title}");
     println!(
-        "  {:<34} {:>11} {:>11} {:>11}   {:>8} {:>8} {:>8}",
-        "", "records/s", "", "", "CPU ns/", "record", ""
+        "  {:<34} {:>11} {:>11} {:>11}   {:>8} {:>8} {:>8}   {:>6}",
+        "", "records/s", "", "", "CPU ns/", "record", "", "broker"
     );
     println!(
-        "  {:<34} {:>11} {:>11} {:>11}   {:>8} {:>8} {:>8}",
-        "", "min", "median", "max", "min", "median", "max"
+        "  {:<34} {:>11} {:>11} {:>11}   {:>8} {:>8} {:>8}   {:>6}",
+        "", "min", "median", "max", "min", "median", "max", "busy"
     );
     for row in series {
         let (Some(rates), Some(costs)) = (row.rates(), row.costs()) else {
             println!("  {:<34} not measured", row.name);
             continue;
         };
+        let broker = row
+            .broker_share()
+            .map_or(String::new(), |share| format!("{:.0} %", share * 100.0));
         println!(
-            "  {:<34} {:>11.0} {:>11.0} {:>11.0}   {:>8.0} {:>8.0} {:>8.0}",
+            "  {:<34} {:>11.0} {:>11.0} {:>11.0}   {:>8.0} {:>8.0} {:>8.0}   {broker:>6}",
             row.name, rates.min, rates.median, rates.max, costs.min, costs.median, costs.max
         );
+    }
+}
+
+/// Prints one row of latencies per contender, in microseconds.
+pub fn print_latencies(title: &str, series: &[Series<Latencies>]) {
+    println!("\n{title}");
+    println!(
+        "  {:<34} {:>8} {:>8} {:>8}   {:>8} {:>8} {:>8}   {:>8}",
+        "", "p50 us", "", "", "p99 us", "", "", "slowest"
+    );
+    println!(
+        "  {:<34} {:>8} {:>8} {:>8}   {:>8} {:>8} {:>8}   {:>8}",
+        "", "min", "median", "max", "min", "median", "max", ""
+    );
+    for row in series {
+        let (Some(p50), Some(p99), Some(max)) = (row.p50(), row.p99(), row.slowest()) else {
+            println!("  {:<34} not measured", row.name);
+            continue;
+        };
+        println!(
+            "  {:<34} {:>8.0} {:>8.0} {:>8.0}   {:>8.0} {:>8.0} {:>8.0}   {:>8.0}",
+            row.name, p50.min, p50.median, p50.max, p99.min, p99.median, p99.max, max.max
+        );
+    }
+}
+
+impl Series<Latencies> {
+    fn spread(&self, of: impl Fn(&Latencies) -> Duration) -> Option<Spread> {
+        let microseconds = |turn| of(turn).as_secs_f64() * 1e6;
+        Spread::of(self.measurements.iter().map(microseconds).collect())
+    }
+
+    /// Medians of the turns, microseconds.
+    #[must_use]
+    pub fn p50(&self) -> Option<Spread> {
+        self.spread(|turn| turn.p50)
+    }
+
+    /// What one record in a hundred exceeded, microseconds.
+    #[must_use]
+    pub fn p99(&self) -> Option<Spread> {
+        self.spread(|turn| turn.p99)
+    }
+
+    fn slowest(&self) -> Option<Spread> {
+        self.spread(|turn| turn.max)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use wolff_peers::comparison::{NullBroker, compare};
-use wolff_peers::job::{Compression, Contender, Job, KEY_BYTES};
+use wolff_peers::job::{Compression, Contender, Job, KEY_BYTES, Measurement};
 use wolff_peers::report::{Series, print_ratios, print_table};
 use wolff_peers::{Failure, affinity, drive, null_broker};
 
@@ -44,7 +44,7 @@ struct Arguments {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "wolff,rdkafka,rskafka,rskafka-batch"
+        default_value = "wolff,rdkafka,rskafka,rskafka-batch,raw-file"
     )]
     contenders: Vec<Contender>,
     /// How batches are compressed.
@@ -99,7 +99,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match &arguments.part {
         None => run(&arguments),
-        Some(Part::BeNullBroker { partitions, core }) => be_null_broker(*partitions, *core),
+        Some(Part::BeNullBroker { partitions, core }) => null_broker::serve_on(*core, *partitions),
         Some(Part::BeContender { job }) => be_contender(job),
     };
     match outcome {
@@ -111,13 +111,6 @@ fn main() -> ExitCode {
     }
 }
 
-fn be_null_broker(partitions: i32, core: Option<usize>) -> Result<(), Failure> {
-    if let Some(core) = core {
-        affinity::pin_to(core)?;
-    }
-    null_broker::serve(partitions, |address| println!("{address}"))
-}
-
 fn be_contender(job: &str) -> Result<(), Failure> {
     let job: Job = serde_json::from_str(job)?;
     println!("{}", serde_json::to_string(&drive::run(&job)?)?);
@@ -125,19 +118,11 @@ fn be_contender(job: &str) -> Result<(), Failure> {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (client_core, broker_core) = match affinity::usable_cores()?.as_slice() {
-        [] | [_] => {
-            println!(
-                "This machine has one core: nothing is pinned, and the broker's work slows the client."
-            );
-            (None, None)
-        }
-        [first, second, ..] => (Some(*second), Some(*first)),
-    };
+    let (client_core, broker_core) = affinity::two_cores()?;
     let broker = NullBroker::start(arguments.partitions, broker_core)?;
     for &value_bytes in &arguments.value_bytes {
-        let jobs = jobs(arguments, value_bytes, broker.address(), client_core);
-        let series = compare(&jobs, arguments.rounds)?;
+        let jobs = jobs(arguments, value_bytes, &broker, client_core);
+        let series = compare::<Measurement>(&jobs, arguments.rounds)?;
         let records = jobs.first().map_or(0, |(_, job)| job.records);
         let title = format!(
             "{records} records of {value_bytes} B + {KEY_BYTES} B key, {} partitions, acks=all, linger {} ms, batches of {} B, \
@@ -158,7 +143,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn jobs(
     arguments: &Arguments,
     value_bytes: usize,
-    broker: &str,
+    broker: &NullBroker,
     core: Option<usize>,
 ) -> Vec<(String, Job)> {
     let records = arguments.records.unwrap_or(if value_bytes <= 200 {
@@ -168,7 +153,8 @@ fn jobs(
     });
     let job = |contender, storage, records_per_call: usize| Job {
         contender,
-        broker: broker.to_owned(),
+        broker: broker.address().to_owned(),
+        broker_pid: broker.pid(),
         records: records - records % records_per_call.max(1),
         warm_up_records: (records / 5).next_multiple_of(records_per_call.max(1)),
         value_bytes,
@@ -181,15 +167,17 @@ fn jobs(
         in_flight: arguments.in_flight,
         queue_dir: (storage == Storage::Disk).then(|| arguments.queue_dir.clone()),
         core,
+        pace: Duration::ZERO,
         worker_threads: arguments.worker_threads,
     };
     let mut jobs = Vec::new();
     for &contender in &arguments.contenders {
         if contender != Contender::Wolff {
-            jobs.push((
-                peer_title(contender).to_owned(),
-                job(contender, Storage::Memory, 1),
-            ));
+            let storage = match contender {
+                Contender::RawFile => Storage::Disk,
+                _ => Storage::Memory,
+            };
+            jobs.push((peer_title(contender).to_owned(), job(contender, storage, 1)));
             continue;
         }
         for &storage in &arguments.storage {
@@ -215,6 +203,7 @@ fn peer_title(contender: Contender) -> &'static str {
         Contender::Rdkafka => "rdkafka, BaseProducer",
         Contender::Rskafka => "rskafka, batches made by hand",
         Contender::RskafkaBatch => "rskafka, BatchProducer",
+        Contender::RawFile => "the same bytes written to files",
     }
 }
 
@@ -224,6 +213,7 @@ fn peer_name(contender: Contender) -> &'static str {
         Contender::Rdkafka => "librdkafka",
         Contender::Rskafka => "rskafka",
         Contender::RskafkaBatch => "rskafka_batch_producer",
+        Contender::RawFile => "raw_file",
     }
 }
 
@@ -251,8 +241,25 @@ fn print_all_ratios(
         if our_job.records_per_call > 1 {
             prefix.push_str(&format!("_{}_a_call", our_job.records_per_call));
         }
-        for (peer, theirs) in rows().filter(|(job, _)| job.contender != Contender::Wolff) {
+        let peers = rows()
+            .filter(|(job, _)| !matches!(job.contender, Contender::Wolff | Contender::RawFile));
+        for (peer, theirs) in peers {
             print_ratios(&prefix, ours, theirs, peer_name(peer.contender));
+        }
+        let same_in_memory = |job: &Job| {
+            job.contender == Contender::Wolff
+                && job.queue_dir.is_none()
+                && job.records_per_call == our_job.records_per_call
+        };
+        let memory = rows().find(|(job, _)| same_in_memory(job));
+        let raw = rows().find(|(job, _)| job.contender == Contender::RawFile);
+        if our_job.queue_dir.is_some()
+            && let (Some((_, memory)), Some((_, raw))) = (memory, raw)
+            && let (Some(ours), Some(memory), Some(raw)) =
+                (ours.costs(), memory.costs(), raw.costs())
+        {
+            let added = (ours.median - memory.median) / raw.median;
+            println!("ratio {prefix}_added_cpu_vs_raw_file {added:.2}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One turn of a contender, in a process of its own.
 
+mod raw_file;
 pub mod rdkafka;
 mod rskafka;
 mod wolff;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::Failure;
 use crate::affinity;
 use crate::job::{Contender, Job, Measurement};
+use crate::latency::Latencies;
 
 /// How long a producer may take to get the last acknowledgements.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,6 +29,25 @@ pub fn run(job: &Job) -> Result<Measurement, Failure> {
         Contender::Rdkafka => rdkafka::run(job),
         Contender::Rskafka => rskafka::run_by_hand(job),
         Contender::RskafkaBatch => rskafka::run_batch_producer(job),
+        Contender::RawFile => raw_file::run(job),
+    }
+}
+
+/// Does the job at its pace, in this process, and tells how long records took.
+///
+/// # Errors
+/// Anything but every record acknowledged, or a contender that is not made for single records.
+pub fn run_paced(job: &Job) -> Result<Latencies, Failure> {
+    if let Some(core) = job.core {
+        affinity::pin_to(core)?;
+    }
+    match job.contender {
+        Contender::Wolff => wolff::run_paced(job),
+        Contender::Rdkafka => rdkafka::run_paced(job),
+        Contender::Rskafka => rskafka::run_paced(job),
+        Contender::RskafkaBatch | Contender::RawFile => {
+            Err("it is not made for single records".into())
+        }
     }
 }
 
@@ -34,23 +55,31 @@ pub fn run(job: &Job) -> Result<Measurement, Failure> {
 struct Clock {
     start: Instant,
     cpu_before: Duration,
+    broker_pid: u32,
+    broker_cpu_before: Duration,
 }
 
 impl Clock {
-    fn start() -> Self {
-        Self {
+    fn start(job: &Job) -> Result<Self, Failure> {
+        Ok(Self {
+            broker_pid: job.broker_pid,
+            broker_cpu_before: affinity::cpu_time_of(job.broker_pid)?,
             cpu_before: affinity::cpu_time_of_process(),
             start: Instant::now(),
-        }
+        })
     }
 
-    fn stop(self, records: usize) -> Measurement {
+    fn stop(self, records: usize) -> Result<Measurement, Failure> {
         let wall = self.start.elapsed();
-        Measurement {
+        let cpu = affinity::cpu_time_of_process().saturating_sub(self.cpu_before);
+        let broker_cpu =
+            affinity::cpu_time_of(self.broker_pid)?.saturating_sub(self.broker_cpu_before);
+        Ok(Measurement {
             records,
             wall,
-            cpu: affinity::cpu_time_of_process().saturating_sub(self.cpu_before),
-        }
+            cpu,
+            broker_cpu: Some(broker_cpu),
+        })
     }
 }
 

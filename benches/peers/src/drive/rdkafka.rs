@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::producer::{
+    BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
+};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::{Clock, PATIENCE};
 use crate::Failure;
 use crate::job::{Job, Measurement, TOPIC};
+use crate::latency::{Latencies, Pacer};
 use crate::payload::payloads;
 
 /// Records between two looks at the delivery callbacks.
@@ -66,6 +70,7 @@ fn config(settings: &Settings<'_>) -> ClientConfig {
             settings.outstanding.to_string(),
         )
         .set("queue.buffering.max.kbytes", "2097151")
+        .set("socket.nagle.disable", "true")
         .set("compression.type", settings.compression)
         .set("partitioner", "murmur2_random");
     config
@@ -89,14 +94,7 @@ pub struct Settings<'a> {
 }
 
 pub(super) fn run(job: &Job) -> Result<Measurement, Failure> {
-    let mut run = Run::start(&Settings {
-        brokers: &job.broker,
-        in_flight: job.in_flight,
-        linger: job.linger,
-        batch_bytes: job.batch_bytes,
-        outstanding: job.outstanding,
-        compression: job.compression.name(),
-    })?;
+    let mut run = Run::start(&settings(job))?;
     let payloads = payloads(job.value_bytes);
     let mut produce = |records| {
         for payload in payloads.iter().cycle().take(records) {
@@ -105,9 +103,61 @@ pub(super) fn run(job: &Job) -> Result<Measurement, Failure> {
         run.wait()
     };
     produce(job.warm_up_records)?;
-    let clock = Clock::start();
+    let clock = Clock::start(job)?;
     produce(job.records)?;
-    Ok(clock.stop(job.records))
+    clock.stop(job.records)
+}
+
+/// Tells when a record was called back.
+struct Bell(Sender<(Instant, bool)>);
+
+impl ClientContext for Bell {}
+
+impl ProducerContext for Bell {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        // Nobody listens only when the turn is over.
+        let _ = self.0.send((Instant::now(), result.is_ok()));
+    }
+}
+
+/// One record after the other, each called back: by the crate's own thread, at the very moment at which it knows. The base
+/// producer's poll would not return before its time is up.
+pub(super) fn run_paced(job: &Job) -> Result<Latencies, Failure> {
+    let (bell, rung) = channel();
+    let producer: ThreadedProducer<Bell> =
+        config(&settings(job)).create_with_context(Bell(bell))?;
+    let mut pacer = Pacer::new(job);
+    let payloads = payloads(job.value_bytes);
+    let records = payloads.iter().cycle();
+    for (number, payload) in records.take(job.warm_up_records + job.records).enumerate() {
+        if number == job.warm_up_records {
+            pacer.forget();
+        }
+        let record = BaseRecord::to(TOPIC)
+            .payload(&payload.value[..])
+            .key(&payload.key[..]);
+        let began = pacer.wait();
+        producer.send(record).map_err(|(error, _)| error)?;
+        let (at, is_acked) = rung.recv_timeout(PATIENCE)?;
+        if !is_acked {
+            return Err("a record failed".into());
+        }
+        pacer.acknowledged(began, at);
+    }
+    pacer.finish()
+}
+
+fn settings(job: &Job) -> Settings<'_> {
+    Settings {
+        brokers: &job.broker,
+        in_flight: job.in_flight,
+        linger: job.linger,
+        batch_bytes: job.batch_bytes,
+        outstanding: job.outstanding,
+        compression: job.compression.name(),
+    }
 }
 
 /// A librdkafka producer with what it has been handed.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use super::{Clock, runtime};
 use crate::Failure;
 use crate::job::{self, Job, KEY_BYTES, Measurement, TOPIC};
+use crate::latency::{Latencies, Pacer};
 use crate::payload::{Payload, payloads};
 
 /// What a record takes in a batch beside key and value, about.
@@ -73,9 +74,31 @@ pub(super) fn run_by_hand(job: &Job) -> Result<Measurement, Failure> {
     runtime(job)?.block_on(async {
         let (partitions, payloads) = (partitions(job).await?, payloads(job.value_bytes));
         produce_by_hand(job, &partitions, &payloads, job.warm_up_records).await?;
-        let clock = Clock::start();
+        let clock = Clock::start(job)?;
         produce_by_hand(job, &partitions, &payloads, job.records).await?;
-        Ok(clock.stop(job.records))
+        clock.stop(job.records)
+    })
+}
+
+/// One record after the other, each a batch of its own that is awaited.
+pub(super) fn run_paced(job: &Job) -> Result<Latencies, Failure> {
+    runtime(job)?.block_on(async {
+        let (partitions, payloads) = (partitions(job).await?, payloads(job.value_bytes));
+        let mut pacer = Pacer::new(job);
+        let records = payloads.iter().cycle().zip(partitions.iter().cycle());
+        for (number, (payload, partition)) in
+            records.take(job.warm_up_records + job.records).enumerate()
+        {
+            if number == job.warm_up_records {
+                pacer.forget();
+            }
+            let began = pacer.wait();
+            partition
+                .produce(vec![record(payload)], Compression::NoCompression)
+                .await?;
+            pacer.acknowledged(began, Instant::now());
+        }
+        pacer.finish()
     })
 }
 
@@ -132,9 +155,9 @@ pub(super) fn run_batch_producer(job: &Job) -> Result<Measurement, Failure> {
             })
             .collect();
         produce_one_by_one(job, &producers, &payloads, job.warm_up_records).await?;
-        let clock = Clock::start();
+        let clock = Clock::start(job)?;
         produce_one_by_one(job, &producers, &payloads, job.records).await?;
-        Ok(clock.stop(job.records))
+        clock.stop(job.records)
     })
 }
 

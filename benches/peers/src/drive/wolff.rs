@@ -1,12 +1,14 @@
 //! This workspace's producer, by its public API: each receipt is looked at, in order.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use wolff::{Client, CompressionLevel, Produce as _, Producer, Receipt, Record, Strategy};
 
 use super::{Clock, PATIENCE, runtime};
 use crate::Failure;
 use crate::job::{Compression, Job, Measurement, TOPIC};
+use crate::latency::{Latencies, Pacer};
 use crate::payload::payloads;
 
 /// Calls between two looks at the receipts.
@@ -25,11 +27,35 @@ pub(super) fn run(job: &Job) -> Result<Measurement, Failure> {
             waiting: VecDeque::with_capacity(job.outstanding),
         };
         turn.produce(&records, job.warm_up_records).await?;
-        let clock = Clock::start();
+        let clock = Clock::start(job)?;
         turn.produce(&records, job.records).await?;
-        let measurement = clock.stop(job.records);
+        let measurement = clock.stop(job.records)?;
         turn.producer.stop().await;
         Ok(measurement)
+    })
+}
+
+/// One record after the other, each awaited.
+pub(super) fn run_paced(job: &Job) -> Result<Latencies, Failure> {
+    runtime(job)?.block_on(async {
+        let producer = start(job).await?;
+        let mut pacer = Pacer::new(job);
+        for (number, payload) in payloads(job.value_bytes)
+            .into_iter()
+            .cycle()
+            .take(job.warm_up_records + job.records)
+            .enumerate()
+        {
+            if number == job.warm_up_records {
+                pacer.forget();
+            }
+            let record = Record::new().key(payload.key).value(payload.value);
+            let began = pacer.wait();
+            producer.send(record).await?.await?;
+            pacer.acknowledged(began, Instant::now());
+        }
+        producer.stop().await;
+        pacer.finish()
     })
 }
 
