@@ -94,6 +94,14 @@ impl RecordsBuilder {
 
     /// Begins the next batch, reusing what is left of the buffer. Records that were not cut are dropped.
     pub fn restart(&mut self, base_timestamp_ms: i64) {
+        self.restart_in(base_timestamp_ms, |_| BytesMut::new());
+    }
+
+    /// As [`restart`](Self::restart), in memory that the caller has left over.
+    ///
+    /// `memory` is asked only where what is left of the buffer is too little, and for how many bytes. It may give nothing, or
+    /// less: the builder then helps itself.
+    pub fn restart_in(&mut self, base_timestamp_ms: i64, memory: impl FnOnce(usize) -> BytesMut) {
         // Follows growth at once and shrinkage slowly: one small batch between large ones changes little.
         let shrinkage = self.expected_bytes.saturating_sub(self.byte_len()) / 8;
         self.expected_bytes = self.byte_len().max(self.expected_bytes - shrinkage);
@@ -103,7 +111,8 @@ impl RecordsBuilder {
         self.running_crc32c = 0;
         if self.buffer.capacity() < self.expected_bytes + SLACK_BYTES {
             // Not enough for another such batch: an idle one does not hold on to the memory of the last.
-            self.buffer = BytesMut::new();
+            self.buffer = memory(self.expected_bytes + SLACK_BYTES);
+            self.buffer.clear();
         }
         self.base_timestamp_ms = base_timestamp_ms;
         self.cut_max_timestamp_ms = i64::MIN;

@@ -144,6 +144,36 @@ fn a_trailer_lies_behind_the_records_in_the_same_memory() {
 }
 
 #[test]
+fn memory_is_asked_for_where_it_is_needed_and_used_again() {
+    let mut builder = RecordsBuilder::new(0);
+    builder.append(&value(&[7; 10_000])).unwrap();
+    let frame = builder.cut().unwrap();
+    let place = frame.records.as_ptr();
+    let memory = frame.records.try_into_mut();
+    // Somebody may still read the frame: the builder holds the memory behind it.
+    let frame = memory.unwrap_err();
+    let mut asked = 0;
+    builder.restart_in(0, |bytes| {
+        asked = bytes;
+        BytesMut::new()
+    });
+    assert!(asked >= 10_000);
+    let memory = frame.try_into_mut().unwrap();
+    builder.append(&value(&[8; 10_000])).unwrap();
+    builder.cut();
+    builder.restart_in(0, |bytes| {
+        assert!(memory.capacity() >= bytes);
+        memory
+    });
+    builder.append(&value(b"next")).unwrap();
+    let next = builder.cut().unwrap();
+    assert_eq!(next.records.as_ptr(), place);
+    assert!(next.is_intact());
+
+    builder.restart_in(0, |_| panic!("there is enough"));
+}
+
+#[test]
 fn a_frame_comes_back_from_its_bytes_and_metadata() {
     let mut builder = RecordsBuilder::new(7);
     builder.append(&value(b"one")).unwrap();
