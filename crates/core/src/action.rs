@@ -63,7 +63,16 @@ pub enum QueueOperation {
         items: Option<usize>,
     },
     /// Acknowledge these leases, oldest first. Nothing to report unless it fails.
-    Ack(Vec<u64>),
+    Ack(Vec<EndedLease>),
+}
+
+/// A lease whose records have come to their end.
+#[derive(Debug)]
+pub struct EndedLease {
+    /// The number that the driver gave it.
+    pub lease: u64,
+    /// The last batch of the lease, which nobody needs any more: its memory can serve the next one.
+    pub body: Option<Arc<BatchBody>>,
 }
 
 /// A produce request to send.

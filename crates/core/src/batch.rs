@@ -29,6 +29,7 @@ pub(crate) struct CallRun {
 }
 
 /// Adds one call to the runs.
+#[inline]
 pub(crate) fn push_call(runs: &mut Vec<CallRun>, records: u32) {
     match runs.last_mut() {
         Some(last) if last.records == records => last.calls = last.calls.saturating_add(1),

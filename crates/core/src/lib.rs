@@ -35,7 +35,9 @@ mod link;
 mod config;
 mod outcome;
 
-pub use action::{Accepted, Action, AppendFrame, Completion, QueueOperation, Refused, Transmit};
+pub use action::{
+    Accepted, Action, AppendFrame, Completion, EndedLease, QueueOperation, Refused, Transmit,
+};
 pub use batch::{BatchBody, BatchNo, Stamp};
 pub use config::{Config, Durability, Idempotence, RetryDelay};
 pub use frame::{FrameError, frame_of, starts_batch};

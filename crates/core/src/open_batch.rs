@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use wolff_codec::records::{BATCH_HEADER_BYTES, RecordRef, RecordTooLarge, RecordsBuilder};
 
 use crate::batch::{CallRun, push_call};
@@ -55,9 +55,15 @@ impl<T: Clone> OpenBatch<T> {
         self.current.is_some()
     }
 
-    /// Starts a batch.
-    pub(crate) fn open(&mut self, base_timestamp_ms: i64, first_call: u64, token: T, now: Instant) {
-        self.builder.restart(base_timestamp_ms);
+    /// Starts a batch. `memory` is asked for as many bytes where there is too little left of the last batch's.
+    pub(crate) fn open(
+        &mut self,
+        base_timestamp_ms: i64,
+        first_call: u64,
+        (token, now): (T, Instant),
+        memory: impl FnOnce(usize) -> BytesMut,
+    ) {
+        self.builder.restart_in(base_timestamp_ms, memory);
         self.current = Some(Current {
             token,
             opened_at: now,

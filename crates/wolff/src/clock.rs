@@ -2,6 +2,7 @@
 //! per call.
 
 /// Milliseconds since the epoch, as fine as the kernel's tick (1 to 4 ms).
+#[inline]
 pub(crate) fn coarse_now_ms() -> i64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
     now.tv_sec

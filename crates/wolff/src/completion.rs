@@ -149,6 +149,7 @@ impl BatchCompletion {
         Poll::Pending
     }
 
+    #[inline]
     fn fast(&self, first_record: u32) -> Option<Delivery> {
         if first_record >= self.acked_below.load(Ordering::Acquire) {
             return None;

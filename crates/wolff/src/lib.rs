@@ -4,6 +4,7 @@ mod producer;
 
 mod queue;
 
+mod buffers;
 mod completion;
 mod io;
 mod leftover;

@@ -70,6 +70,7 @@ pub trait Call {
     fn records(&self, now_ms: i64) -> impl Iterator<Item = RecordRef<'_>> + Clone;
 }
 
+#[inline]
 fn borrow(record: &Record, now_ms: i64) -> RecordRef<'_> {
     RecordRef {
         timestamp_ms: record.timestamp_ms.unwrap_or(now_ms),
@@ -80,42 +81,49 @@ fn borrow(record: &Record, now_ms: i64) -> RecordRef<'_> {
 }
 
 impl Call for Record {
+    #[inline]
     fn records(&self, now_ms: i64) -> impl Iterator<Item = RecordRef<'_>> + Clone {
         std::iter::once(borrow(self, now_ms))
     }
 }
 
 impl Call for [Record] {
+    #[inline]
     fn records(&self, now_ms: i64) -> impl Iterator<Item = RecordRef<'_>> + Clone {
         self.iter().map(move |record| borrow(record, now_ms))
     }
 }
 
 impl Call for Vec<Record> {
+    #[inline]
     fn records(&self, now_ms: i64) -> impl Iterator<Item = RecordRef<'_>> + Clone {
         self.as_slice().records(now_ms)
     }
 }
 
 impl<const N: usize> Call for [Record; N] {
+    #[inline]
     fn records(&self, now_ms: i64) -> impl Iterator<Item = RecordRef<'_>> + Clone {
         self.as_slice().records(now_ms)
     }
 }
 
 impl Call for RecordRef<'_> {
+    #[inline]
     fn records(&self, _now_ms: i64) -> impl Iterator<Item = RecordRef<'_>> + Clone {
         std::iter::once(*self)
     }
 }
 
 impl Call for [RecordRef<'_>] {
+    #[inline]
     fn records(&self, _now_ms: i64) -> impl Iterator<Item = RecordRef<'_>> + Clone {
         self.iter().copied()
     }
 }
 
 impl<C: Call + ?Sized> Call for &C {
+    #[inline]
     fn records(&self, now_ms: i64) -> impl Iterator<Item = RecordRef<'_>> + Clone {
         (**self).records(now_ms)
     }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use bytes::BytesMut;
 use wolff_codec::records::{BATCH_HEADER_BYTES, RecordRef};
 
 use super::machine::Partition;
@@ -11,11 +12,19 @@ use crate::config::Durability;
 /// What an encoded record may need beyond the size it has at the front of a batch: longer varints of its deltas.
 const DELTA_SLACK_BYTES: usize = 16;
 
+/// What a record takes at most beside its key, value and headers: the attributes, five lengths and counts of up to five bytes,
+/// and a timestamp of up to ten.
+const MOST_INTEGER_BYTES: usize = 36;
+
+/// What a header takes at most beside its name and value: two lengths.
+const MOST_HEADER_INTEGER_BYTES: usize = 10;
+
 impl<T: Clone> Partition<T> {
     /// Takes in one call: all its records go into one batch, in order and together, encoded in place.
     ///
     /// Where a batch has to be opened for it, `opening` makes the batch's token and tells the time: a clock need not be read
-    /// for every call.
+    /// for every call. `memory` is asked for as many bytes for the batch's records, unless there is enough left of the last
+    /// batch's; it may well give none.
     ///
     /// # Errors
     /// [`Refused`]; nothing of the call was kept.
@@ -24,6 +33,26 @@ impl<T: Clone> Partition<T> {
         &mut self,
         records: I,
         opening: impl FnOnce() -> (T, Instant),
+        memory: impl FnOnce(usize) -> BytesMut,
+    ) -> Result<Accepted<T>, Refused>
+    where
+        I: Iterator<Item = RecordRef<'a>> + Clone,
+    {
+        // What the call takes at most is known from its lengths. Only where that is too much is it measured.
+        let most = most_bytes(records.clone());
+        if self.admit(most).is_err() || !self.open_batch_has_room(most) {
+            return self.accept_measured(records, opening, memory);
+        }
+        self.append(records, false)
+    }
+
+    /// Takes in a call that finds no room in the open batch, or perhaps in the queue.
+    #[inline(never)]
+    fn accept_measured<'a, I>(
+        &mut self,
+        records: I,
+        opening: impl FnOnce() -> (T, Instant),
+        memory: impl FnOnce(usize) -> BytesMut,
     ) -> Result<Accepted<T>, Refused>
     where
         I: Iterator<Item = RecordRef<'a>> + Clone,
@@ -31,22 +60,33 @@ impl<T: Clone> Partition<T> {
         let (base_timestamp_ms, bytes) = self.measure(records.clone())?;
         self.admit(bytes)?;
         let mut wake = false;
-        if self.open.is_open()
-            && self.open.batch_bytes().saturating_add(bytes) > self.max_batch_bytes
-        {
+        if self.open.is_open() && !self.open_batch_has_room(bytes) {
             self.close_open_batch();
             wake = true;
         }
-        let call_no = self.counters.accepted_calls;
         if !self.open.is_open() {
-            let (token, now) = opening();
-            self.open.open(base_timestamp_ms, call_no, token, now);
+            let call_no = self.counters.accepted_calls;
+            self.open
+                .open(base_timestamp_ms, call_no, opening(), memory);
             wake = true;
         }
+        self.append(records, wake)
+    }
+
+    /// Encodes the records of one call into the open batch.
+    #[inline]
+    fn append<'a>(
+        &mut self,
+        records: impl Iterator<Item = RecordRef<'a>>,
+        mut wake: bool,
+    ) -> Result<Accepted<T>, Refused> {
+        let Some(token) = self.open.token().cloned() else {
+            return Err(Refused::Stopping);
+        };
         let first_record = self.open.record_count();
         let mut appended = 0usize;
         for record in records {
-            // The call was measured: it is far below what a batch can hold.
+            // The call's size is known to be far below what a batch can hold.
             appended = appended.saturating_add(self.open.append(&record).map_err(|error| {
                 Refused::TooLarge {
                     bytes: usize::try_from(error.record_bytes).unwrap_or(usize::MAX),
@@ -56,13 +96,11 @@ impl<T: Clone> Partition<T> {
         }
         let count = self.open.record_count().saturating_sub(first_record);
         self.open.end_call(count);
-        let Some(token) = self.open.token().cloned() else {
-            return Err(Refused::Stopping);
-        };
+        let call_no = self.counters.accepted_calls;
         self.counters.accepted_calls += 1;
         self.counters.accepted_records += u64::from(count);
         self.counters.held_bytes += u64::try_from(appended).unwrap_or(u64::MAX);
-        if self.open.batch_bytes().saturating_add(bytes) > self.max_batch_bytes {
+        if !self.open_batch_has_room(appended) {
             // No room for another one like it: full, as far as linger is concerned.
             self.close_open_batch();
             wake = true;
@@ -75,8 +113,13 @@ impl<T: Clone> Partition<T> {
         })
     }
 
-    /// The first record's timestamp, and the call's size: exact for a single record, else an upper bound.
+    /// Whether there is an open batch, with room for so many bytes.
     #[inline]
+    fn open_batch_has_room(&self, bytes: usize) -> bool {
+        self.open.is_open() && self.open.batch_bytes().saturating_add(bytes) <= self.max_batch_bytes
+    }
+
+    /// The first record's timestamp, and the call's size: exact for a single record, else an upper bound.
     fn measure<'a>(
         &self,
         mut records: impl Iterator<Item = RecordRef<'a>>,
@@ -151,4 +194,23 @@ impl<T: Clone> Partition<T> {
         let half = (refused_bytes / 2).max(BATCH_HEADER_BYTES.saturating_add(1));
         self.max_batch_bytes = self.max_batch_bytes.min(half);
     }
+}
+
+/// What a call takes at most; the greatest number for a call without records, which is to be looked at more closely.
+#[inline]
+fn most_bytes<'a>(records: impl Iterator<Item = RecordRef<'a>>) -> usize {
+    let mut sum = 0usize;
+    for record in records {
+        let headers = record.headers.iter().fold(0usize, |sum, header| {
+            sum.saturating_add(MOST_HEADER_INTEGER_BYTES)
+                .saturating_add(header.key.len())
+                .saturating_add(header.value.as_deref().map_or(0, <[u8]>::len))
+        });
+        sum = sum
+            .saturating_add(MOST_INTEGER_BYTES)
+            .saturating_add(record.key.map_or(0, <[u8]>::len))
+            .saturating_add(record.value.map_or(0, <[u8]>::len))
+            .saturating_add(headers);
+    }
+    if sum == 0 { usize::MAX } else { sum }
 }

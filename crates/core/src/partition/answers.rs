@@ -6,6 +6,7 @@ use std::time::Instant;
 use wolff_codec::{ErrorCode, Offset};
 
 use super::machine::Partition;
+use crate::action::EndedLease;
 use crate::batch::BatchNo;
 use crate::outcome::{FailReason, Outcome};
 use crate::split::{self, Piece};
@@ -198,7 +199,6 @@ impl<T: Clone> Partition<T> {
         let Some(slot) = self.window.pop() else {
             return;
         };
-        self.acks.extend(slot.lease);
         if slot.token.is_none() {
             self.counters.held_bytes = self.counters.held_bytes.saturating_sub(slot.held_bytes);
         }
@@ -211,5 +211,9 @@ impl<T: Clone> Partition<T> {
             slot.held_bytes,
             outcome,
         );
+        self.acks.extend(slot.lease.map(|lease| EndedLease {
+            lease,
+            body: Some(slot.body),
+        }));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::action::Completion;
+use crate::action::{Completion, EndedLease};
 use crate::backlog::Backlog;
 use crate::batch::BatchNo;
 use crate::config::{Config, Durability, Idempotence};
@@ -29,7 +29,7 @@ pub struct Partition<T> {
     pub(super) leasing: bool,
     pub(super) window: Window<T>,
     /// Leases to acknowledge.
-    pub(super) acks: Vec<u64>,
+    pub(super) acks: Vec<EndedLease>,
     pub(super) identity: Identity,
     pub(super) link: Link,
     /// Before this time no failed batch is sent again.

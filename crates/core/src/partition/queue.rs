@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::machine::Partition;
-use crate::action::{AppendFrame, QueueOperation};
+use crate::action::{AppendFrame, EndedLease, QueueOperation};
 use crate::backlog::Entry;
 use crate::config::Durability;
 use crate::open_batch::CutFrame;
@@ -14,7 +14,10 @@ use crate::window::{Slot, SlotState};
 
 impl<T: Clone> Partition<T> {
     /// The next thing to do with the local queue, if there is any.
-    pub fn poll_queue(&mut self, now: Instant) -> Option<QueueOperation> {
+    ///
+    /// With [`Durability::Queue`], `cuts` says whether the open batch is cut now. The driver decides how long small frames may
+    /// wait to become larger ones; a batch that closes takes no part in that.
+    pub fn poll_queue(&mut self, now: Instant, cuts: bool) -> Option<QueueOperation> {
         if !self.appending.is_empty() || self.leasing {
             return None;
         }
@@ -24,7 +27,8 @@ impl<T: Clone> Partition<T> {
         if self.open_batch_is_due(now) {
             self.close_open_batch();
         }
-        if self.config.durability == Durability::Queue
+        if cuts
+            && self.config.durability == Durability::Queue
             && let Some(frame) = self.open.cut(false)
         {
             self.push_cut(frame);
@@ -50,6 +54,13 @@ impl<T: Clone> Partition<T> {
             return Some(QueueOperation::Lease { items });
         }
         None
+    }
+
+    /// Bytes of the open batch that were not cut yet.
+    #[inline]
+    #[must_use]
+    pub fn uncut_bytes(&self) -> usize {
+        self.open.uncut_bytes()
     }
 
     /// Whether [`poll_queue`](Self::poll_queue) would have something, without changing anything.
@@ -139,7 +150,7 @@ impl<T: Clone> Partition<T> {
     pub fn handle_leased(&mut self, lease: u64, leased: LeasedBatches) {
         self.leasing = false;
         let Some(first_item) = leased.first_item else {
-            self.acks.push(lease);
+            self.acks.push(EndedLease { lease, body: None });
             return self.handle_nothing_leased();
         };
         let (token, held) = if self.backlog.recovered_items > 0 {
@@ -231,7 +242,7 @@ impl<T: Clone> Partition<T> {
 
     fn push_leased(&mut self, lease: u64, token: Option<T>, held_bytes: u64, pieces: Vec<Piece>) {
         if pieces.is_empty() {
-            self.acks.push(lease);
+            self.acks.push(EndedLease { lease, body: None });
         }
         let last = pieces.len().saturating_sub(1);
         let mut held_left = held_bytes;

@@ -68,8 +68,7 @@ impl Producer {
     /// # Errors
     /// [`SendError`]: nothing of the call was accepted.
     pub async fn send<C: Call>(&self, call: C) -> Result<Receipt, SendError> {
-        let (queue, taken) = self.take_in(&call, None, None).await?;
-        self.until_queued(&queue, taken).await
+        self.take_in(&call, None, None, Until::Queued).await
     }
 
     /// The same to a partition of the caller's choice.
@@ -81,8 +80,8 @@ impl Producer {
         partition: PartitionId,
         call: C,
     ) -> Result<Receipt, SendError> {
-        let (queue, taken) = self.take_in(&call, Some(partition), None).await?;
-        self.until_queued(&queue, taken).await
+        self.take_in(&call, Some(partition), None, Until::Queued)
+            .await
     }
 
     /// Hands over a call and waits for room only, not until it is queued: that comes soon after, in order.
@@ -90,7 +89,7 @@ impl Producer {
     /// # Errors
     /// [`SendError`]: nothing of the call was accepted.
     pub async fn cast<C: Call>(&self, call: C) -> Result<Receipt, SendError> {
-        Ok(self.take_in(&call, None, None).await?.1.receipt)
+        self.take_in(&call, None, None, Until::Accepted).await
     }
 
     /// The same to a partition of the caller's choice.
@@ -102,7 +101,8 @@ impl Producer {
         partition: PartitionId,
         call: C,
     ) -> Result<Receipt, SendError> {
-        Ok(self.take_in(&call, Some(partition), None).await?.1.receipt)
+        self.take_in(&call, Some(partition), None, Until::Accepted)
+            .await
     }
 
     /// Hands over a call without waiting for anything.
@@ -110,6 +110,9 @@ impl Producer {
     /// # Errors
     /// [`SendError::Full`] where there is no room; nothing of the call was accepted.
     pub fn try_send<C: Call>(&self, call: C) -> Result<Receipt, SendError> {
+        if let Some(accepted) = self.take_in_at_once(&call, None, &mut None, Until::Accepted) {
+            return Ok(accepted.receipt);
+        }
         loop {
             let queue = self.topic.route(&call, None).map_err(|error| match error {
                 RouteError::NotOpen(_) => SendError::Full,
@@ -133,8 +136,9 @@ impl Producer {
         C: Call,
         F: FnOnce(Delivery) + Send + 'static,
     {
-        let (queue, taken) = self.take_in(&call, None, Some(Box::new(callback))).await?;
-        self.until_queued(&queue, taken).await.map(drop)
+        self.take_in(&call, None, Some(Box::new(callback)), Until::Queued)
+            .await
+            .map(drop)
     }
 
     /// Hands over a call and waits for Kafka's acknowledgement.
@@ -184,12 +188,50 @@ impl Producer {
         self.topic.stats()
     }
 
+    /// Takes in a call where nothing stands in the way. `None`: something does, and is to be found out at leisure.
+    #[inline]
+    fn take_in_at_once<C: Call>(
+        &self,
+        call: &C,
+        partition: Option<PartitionId>,
+        callback: &mut Option<Callback>,
+        until: Until,
+    ) -> Option<Accepted> {
+        let taken = self.topic.routed(call, partition, |queue| {
+            let taken = queue.accept(call, callback).ok()?;
+            Some(Accepted::new(taken, queue, until))
+        });
+        taken.ok()?
+    }
+
+    #[inline]
     async fn take_in<C: Call>(
         &self,
         call: &C,
         partition: Option<PartitionId>,
         mut callback: Option<Callback>,
-    ) -> Result<(Arc<PartitionQueue>, Taken), SendError> {
+        until: Until,
+    ) -> Result<Receipt, SendError> {
+        let accepted = match self.take_in_at_once(call, partition, &mut callback, until) {
+            Some(accepted) => accepted,
+            None => {
+                self.take_in_waiting(call, partition, callback, until)
+                    .await?
+            }
+        };
+        match accepted.unqueued {
+            None => Ok(accepted.receipt),
+            Some((queue, call_no)) => until_queued(&queue, call_no, accepted.receipt).await,
+        }
+    }
+
+    async fn take_in_waiting<C: Call>(
+        &self,
+        call: &C,
+        partition: Option<PartitionId>,
+        mut callback: Option<Callback>,
+        until: Until,
+    ) -> Result<Accepted, SendError> {
         loop {
             let queue = match self.topic.route(call, partition) {
                 Err(RouteError::NotOpen(partition)) => self.topic.open_partition(partition).await?,
@@ -204,26 +246,50 @@ impl Producer {
                 // The queue of what is not routed was closed behind us: the partitions are known now.
                 Err(Refused::Stopping) if !self.topic.is_stopped() => {}
                 Err(refused) => return Err(refusal(refused)),
-                Ok(taken) => return Ok((queue, taken)),
+                Ok(taken) => return Ok(Accepted::new(taken, &queue, until)),
             }
         }
     }
+}
 
-    async fn until_queued(
-        &self,
-        queue: &PartitionQueue,
-        taken: Taken,
-    ) -> Result<Receipt, SendError> {
-        if queue.queues_at_once() {
-            return Ok(taken.receipt);
+/// What a caller waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// The call is accepted.
+    Accepted,
+    /// It is queued at the durability level.
+    Queued,
+}
+
+/// A call that was accepted.
+struct Accepted {
+    receipt: Receipt,
+    /// Where, and as which call, it is not queued yet as far as the caller wants it to be.
+    unqueued: Option<(Arc<PartitionQueue>, u64)>,
+}
+
+impl Accepted {
+    #[inline]
+    fn new(taken: Taken, queue: &Arc<PartitionQueue>, until: Until) -> Self {
+        let waits = until == Until::Queued && !queue.queues_at_once();
+        Self {
+            receipt: taken.receipt,
+            unqueued: waits.then(|| (queue.clone(), taken.call_no)),
         }
-        queue.wait_queued(taken.call_no).await;
-        match taken.receipt.try_delivery() {
-            Some(Err(DeliveryError::Failed(FailReason::QueueUnavailable(why)))) => {
-                Err(SendError::Queue(why))
-            }
-            _ => Ok(taken.receipt),
+    }
+}
+
+async fn until_queued(
+    queue: &Arc<PartitionQueue>,
+    call_no: u64,
+    receipt: Receipt,
+) -> Result<Receipt, SendError> {
+    queue.wait_queued(call_no).await;
+    match receipt.try_delivery() {
+        Some(Err(DeliveryError::Failed(FailReason::QueueUnavailable(why)))) => {
+            Err(SendError::Queue(why))
         }
+        _ => Ok(receipt),
     }
 }
 

@@ -102,19 +102,31 @@ impl Topic {
         call: &C,
         partition: Option<PartitionId>,
     ) -> Result<Arc<PartitionQueue>, RouteError> {
+        self.routed(call, partition, Arc::clone)
+    }
+
+    /// Hands the queue for a call to `take`.
+    #[inline]
+    pub(super) fn routed<C: Call + ?Sized, R>(
+        &self,
+        call: &C,
+        partition: Option<PartitionId>,
+        take: impl FnOnce(&Arc<PartitionQueue>) -> R,
+    ) -> Result<R, RouteError> {
         let routes = self.routes.load();
         let named = match self.partitioner.strategy() {
             Strategy::Fixed(fixed) => Some(PartitionId(*fixed)),
             _ => None,
         };
-        if let Some(partition) = partition.or(named) {
-            return routes.named(partition).cloned();
-        }
-        if let Some(unrouted) = &routes.unrouted {
-            return Ok(unrouted.clone());
-        }
-        let key = call.records(0).next().and_then(|record| record.key);
-        self.choose(&routes, key).cloned()
+        let queue = if let Some(partition) = partition.or(named) {
+            routes.named(partition)?
+        } else if let Some(unrouted) = &routes.unrouted {
+            unrouted
+        } else {
+            let key = call.records(0).next().and_then(|record| record.key);
+            self.choose(&routes, key)?
+        };
+        Ok(take(queue))
     }
 
     /// The partition for records that were accepted before there were any.

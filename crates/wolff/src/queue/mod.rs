@@ -9,6 +9,7 @@ mod encode;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -17,10 +18,11 @@ use tokio::sync::Notify;
 use wolff_codec::PartitionId;
 use wolff_codec::records::{Compression, CompressionLevel};
 use wolff_core::{
-    Action, Completion, FailReason, LeasedBatches, Outcome, Partition, QueueOperation, Refused,
-    Snapshot, starts_batch,
+    Action, Completion, EndedLease, FailReason, LeasedBatches, Outcome, Partition, QueueOperation,
+    Refused, Snapshot, starts_batch,
 };
 
+use crate::buffers::Buffers;
 use crate::clock::coarse_now_ms;
 use crate::completion::{BatchCompletion, Callback, Receipt};
 use crate::error::with_causes;
@@ -29,6 +31,9 @@ use crate::io::{IoPool, Job};
 use crate::record::Call;
 
 pub(crate) use worker::{Worker, WorkerConfig};
+
+/// A frame of this size is written at once: waiting would hardly make the next one cheaper for each of its bytes.
+const FULL_FRAME_BYTES: usize = 64 * 1024;
 
 /// A queue of one partition, or of a topic whose partitions are not known yet.
 pub(crate) struct PartitionQueue {
@@ -48,6 +53,8 @@ pub(crate) struct PartitionQueue {
     wake: Notify,
     /// Something moved: for callers that wait for room, for queueing, or for the end.
     progress: Notify,
+    /// How many callers wait for a move: there is none to be put off then.
+    waiting: AtomicUsize,
     /// Outcomes are told by one thread at a time, in order.
     telling: Mutex<()>,
     failures: Arc<Failures>,
@@ -55,8 +62,20 @@ pub(crate) struct PartitionQueue {
 
 struct State {
     machine: Partition<Arc<BatchCompletion>>,
-    /// The queue's job is scheduled or running.
-    job_is_scheduled: bool,
+    work: Work,
+}
+
+/// Where the queue's work on the I/O threads stands. It is in one hand at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// There is none.
+    Idle,
+    /// Records were accepted that nobody waits for: a frame is cut in a moment, of all that have come by then.
+    Later,
+    /// An I/O thread is about to do it.
+    Scheduled,
+    /// An I/O thread does it.
+    Running,
 }
 
 /// The local queue's leases by the numbers that the state machine knows them by, oldest first.
@@ -90,7 +109,7 @@ impl PartitionQueue {
             partition: parts.partition,
             state: Mutex::new(State {
                 machine: parts.machine,
-                job_is_scheduled: false,
+                work: Work::Idle,
             }),
             local: parts.local,
             leases: Mutex::default(),
@@ -101,12 +120,14 @@ impl PartitionQueue {
             lingers: parts.lingers,
             wake: Notify::new(),
             progress: Notify::new(),
+            waiting: AtomicUsize::new(0),
             telling: Mutex::new(()),
             failures: parts.failures,
         })
     }
 
     /// Takes in one call: encoded in place, in the caller's thread. The callback is taken only with it.
+    #[inline]
     pub(crate) fn accept<C: Call + ?Sized>(
         self: &Arc<Self>,
         call: &C,
@@ -114,17 +135,22 @@ impl PartitionQueue {
     ) -> Result<Taken, Refused> {
         let now_ms = coarse_now_ms();
         let mut state = self.state.lock();
-        let accepted = state.machine.accept(call.records(now_ms), || {
-            (BatchCompletion::new(self.partition), Instant::now())
-        })?;
+        let accepted = state.machine.accept(
+            call.records(now_ms),
+            || (BatchCompletion::new(self.partition), Instant::now()),
+            |bytes| Buffers::shared().take(bytes),
+        )?;
         if let Some(callback) = callback.take() {
             accepted.token.observe(accepted.first_record, callback);
         }
-        let schedule = self.uses_io_threads && !state.job_is_scheduled;
-        state.job_is_scheduled |= schedule;
+        let work = if self.uses_io_threads {
+            self.plan_work(&mut state, accepted.wake)
+        } else {
+            None
+        };
         drop(state);
-        if schedule {
-            IoPool::shared().schedule(self.clone());
+        if let Some(work) = work {
+            self.hand_over(work);
         }
         if accepted.wake && (!self.uses_io_threads || self.lingers) {
             self.wake.notify_one();
@@ -146,8 +172,8 @@ impl PartitionQueue {
         callback: &mut Option<Callback>,
     ) -> Result<Taken, Refused> {
         loop {
-            let mut moved = std::pin::pin!(self.progress.notified());
             // Listen before trying, or the room that is made between the two would be missed.
+            let mut moved = std::pin::pin!(self.progress.notified());
             moved.as_mut().enable();
             match self.accept(call, callback) {
                 Err(Refused::Full) => moved.await,
@@ -166,11 +192,12 @@ impl PartitionQueue {
         self.state.lock().machine.snapshot()
     }
 
-    /// Runs `look` until it gives a value, again after each move of the queue.
+    /// Runs `look` until it gives a value, again after each move of the queue. Nothing is put off meanwhile.
     pub(crate) async fn wait_for<R>(
-        &self,
+        self: &Arc<Self>,
         mut look: impl FnMut(&mut Partition<Arc<BatchCompletion>>) -> Option<R>,
     ) -> R {
+        let _waiting = Waiting::new(&self.waiting);
         loop {
             let mut moved = std::pin::pin!(self.progress.notified());
             // Listen before looking, or a move between the two would be missed.
@@ -178,12 +205,13 @@ impl PartitionQueue {
             if let Some(found) = look(&mut self.state.lock().machine) {
                 return found;
             }
+            self.hurry();
             moved.await;
         }
     }
 
     /// Waits until the call is queued at the durability level, or failed to be.
-    pub(crate) async fn wait_queued(&self, call_no: u64) {
+    pub(crate) async fn wait_queued(self: &Arc<Self>, call_no: u64) {
         self.wait_for(|machine| (machine.queued_calls() > call_no).then_some(()))
             .await;
     }
@@ -200,31 +228,76 @@ impl PartitionQueue {
         result
     }
 
-    /// Has the queue's work done: on an I/O thread, or here where it is no more than moving pointers.
-    pub(crate) fn work_on_queue(self: &Arc<Self>) {
-        if !self.uses_io_threads {
-            return self.run_queue_operations();
-        }
-        let schedule = {
-            let mut state = self.state.lock();
-            let schedule = !state.job_is_scheduled && state.machine.wants_queue(Instant::now());
-            state.job_is_scheduled |= schedule;
-            schedule
+    /// What a call that was accepted changes about the work to do. `wake`: a batch was opened or closed by it.
+    #[inline]
+    fn plan_work(&self, state: &mut State, wake: bool) -> Option<Work> {
+        let is_urgent = wake
+            || (self.on_disk
+                && (state.machine.uncut_bytes() >= FULL_FRAME_BYTES
+                    || self.waiting.load(Ordering::Relaxed) > 0));
+        let planned = match state.work {
+            Work::Idle | Work::Later if is_urgent => Work::Scheduled,
+            Work::Idle if self.on_disk => Work::Later,
+            _ => return None,
         };
-        if schedule {
-            IoPool::shared().schedule(self.clone());
+        state.work = planned;
+        Some(planned)
+    }
+
+    #[cold]
+    fn hand_over(self: &Arc<Self>, work: Work) {
+        match work {
+            Work::Later => IoPool::shared().schedule_later(self.clone()),
+            _ => IoPool::shared().schedule(self.clone()),
         }
     }
 
-    fn run_queue_operations(&self) {
+    /// What was put off is done now.
+    fn hurry(self: &Arc<Self>) {
+        let is_put_off = {
+            let mut state = self.state.lock();
+            let is_put_off = state.work == Work::Later;
+            if is_put_off {
+                state.work = Work::Scheduled;
+            }
+            is_put_off
+        };
+        if is_put_off {
+            self.hand_over(Work::Scheduled);
+        }
+    }
+
+    /// Has the queue's work done: on an I/O thread, or here where it is no more than moving pointers.
+    pub(crate) fn work_on_queue(self: &Arc<Self>) {
+        if !self.uses_io_threads {
+            self.run_queue_operations();
+            return;
+        }
+        let schedule = {
+            let mut state = self.state.lock();
+            let schedule = state.work == Work::Idle && state.machine.wants_queue(Instant::now());
+            if schedule {
+                state.work = Work::Scheduled;
+            }
+            schedule
+        };
+        if schedule {
+            self.hand_over(Work::Scheduled);
+        }
+    }
+
+    /// Does all there is to do. What is left for later is a small frame that nobody waits for.
+    fn run_queue_operations(&self) -> Work {
+        let mut cuts = true;
         loop {
             let operation = {
                 let mut state = self.state.lock();
-                match state.machine.poll_queue(Instant::now()) {
+                match state.machine.poll_queue(Instant::now(), cuts) {
                     Some(operation) => operation,
                     None => {
-                        state.job_is_scheduled = false;
-                        return;
+                        let is_left = self.on_disk && state.machine.uncut_bytes() > 0;
+                        state.work = if is_left { Work::Later } else { Work::Idle };
+                        return state.work;
                     }
                 }
             };
@@ -233,8 +306,10 @@ impl PartitionQueue {
                     self.append(frames.into_iter().map(|frame| frame.payload).collect())
                 }
                 QueueOperation::Lease { items } => self.lease(items),
-                QueueOperation::Ack(leases) => self.acknowledge(&leases),
+                QueueOperation::Ack(ended) => ended.into_iter().for_each(|ended| self.end(ended)),
             }
+            cuts = self.waiting.load(Ordering::Acquire) > 0
+                || self.state.lock().machine.uncut_bytes() >= FULL_FRAME_BYTES;
         }
     }
 
@@ -301,19 +376,24 @@ impl PartitionQueue {
         Ok((number, LeasedBatches::read(&items)))
     }
 
-    fn acknowledge(&self, numbers: &[u64]) {
-        for number in numbers {
-            let found = {
-                let mut leases = self.leases.lock();
-                let position = leases.open.iter().position(|(open, _)| open == number);
-                position.and_then(|position| leases.open.remove(position))
-            };
-            if let Some((_, lease)) = found
-                && let Err(error) = self.local.ack(lease)
-            {
-                // Kafka has them; they would be sent again only if the process died before a later ack covers this one.
-                tracing::warn!(partition = ?self.partition, %error, "an acknowledgement could not be stored");
-            }
+    /// Takes what is done out of the local queue, and keeps its memory for the next batch.
+    fn end(&self, ended: EndedLease) {
+        let found = {
+            let mut leases = self.leases.lock();
+            let position = leases
+                .open
+                .iter()
+                .position(|(open, _)| *open == ended.lease);
+            position.and_then(|position| leases.open.remove(position))
+        };
+        if let Some((_, lease)) = found
+            && let Err(error) = self.local.ack(lease)
+        {
+            // Kafka has them; they would be sent again only if the process died before a later ack covers this one.
+            tracing::warn!(partition = ?self.partition, %error, "an acknowledgement could not be stored");
+        }
+        if let Some(body) = ended.body.and_then(Arc::into_inner) {
+            Buffers::shared().give(body.frames);
         }
     }
 
@@ -397,6 +477,22 @@ impl PartitionQueue {
     }
 }
 
+/// Somebody who waits, for as long as this lives.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl PartitionQueue {
     /// Waits until no queue work is left or under way.
     async fn until_idle(&self) {
@@ -405,7 +501,7 @@ impl PartitionQueue {
             moved.as_mut().enable();
             let is_idle = {
                 let state = self.state.lock();
-                !state.job_is_scheduled && !state.machine.wants_queue(Instant::now())
+                state.work == Work::Idle && !state.machine.wants_queue(Instant::now())
             };
             if is_idle {
                 return;
@@ -417,7 +513,17 @@ impl PartitionQueue {
 
 impl Job for PartitionQueue {
     fn run(self: Arc<Self>) {
-        self.run_queue_operations();
+        {
+            let mut state = self.state.lock();
+            if matches!(state.work, Work::Idle | Work::Running) {
+                // It was hurried, and this is the appointment that it had before.
+                return;
+            }
+            state.work = Work::Running;
+        }
+        if self.run_queue_operations() == Work::Later {
+            self.hand_over(Work::Later);
+        }
         self.progress.notify_waiters();
         if self.state.lock().machine.wants_network(Instant::now()) {
             self.wake.notify_one();
@@ -432,3 +538,6 @@ impl fmt::Debug for PartitionQueue {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,11 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wolff_codec::{ErrorCode, Offset};
 
 use super::harness::{Harness, config};
-use crate::action::{Action, Refused};
+use crate::action::{Action, QueueOperation, Refused};
 use crate::config::{Config, Durability, Idempotence};
 use crate::outcome::{FailReason, Outcome};
 
@@ -61,6 +62,57 @@ fn frames_of_a_batch_that_had_to_wait_are_sent_as_one() {
     assert_eq!(transmit.body.record_count(), 3);
     harness.apply(&transmit);
     assert_eq!(harness.log(), [b"a", b"b", b"c"]);
+}
+
+#[test]
+fn a_batch_is_filled_to_the_last_byte() {
+    // A header of 61 bytes, and records of 16.
+    let mut harness = Harness::new(Config {
+        max_batch_bytes: 61 + 2 * 16,
+        ..config()
+    });
+    let first = harness.send(&[b"123456789"]).unwrap();
+    let second = harness.send(&[b"123456789"]).unwrap();
+    let third = harness.send(&[b"123456789"]).unwrap();
+    assert_eq!((second.token, second.first_record), (first.token, 1));
+    assert!(second.wake, "it is full");
+    assert_eq!((third.token, third.first_record), (first.token + 1, 0));
+}
+
+#[test]
+fn a_small_frame_can_wait_and_a_batch_that_is_closed_does_not() {
+    let mut harness = Harness::new(Config {
+        max_batch_bytes: 61 + 2 * 16,
+        ..config()
+    });
+    let now = harness.now;
+    harness.send(&[b"123456789"]).unwrap();
+    assert!(harness.machine.poll_queue(now, false).is_none());
+    assert_eq!(harness.machine.uncut_bytes(), 16);
+    harness.send(&[b"123456789"]).unwrap();
+    let operation = harness.machine.poll_queue(now, false);
+    assert!(matches!(operation, Some(QueueOperation::Append(frames)) if frames.len() == 1));
+}
+
+#[test]
+fn the_memory_of_a_batch_comes_back_with_its_lease() {
+    let mut harness = Harness::new(config());
+    harness.send(&[b"one"]).unwrap();
+    harness.connect();
+    let transmit = harness.next_send().unwrap();
+    let (batch, now) = (transmit.batch, harness.now);
+    drop(transmit);
+    harness
+        .machine
+        .handle_answer(batch, ErrorCode::NONE, Some(Offset(0)), now);
+    let Some(QueueOperation::Ack(ended)) = harness.machine.poll_queue(now, true) else {
+        panic!("the lease is to be acknowledged");
+    };
+    let bodies: Vec<_> = ended
+        .into_iter()
+        .filter_map(|ended| Arc::into_inner(ended.body?))
+        .collect();
+    assert_eq!(bodies.len(), 1, "nobody else has it");
 }
 
 #[test]

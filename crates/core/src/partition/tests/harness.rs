@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use wolff_codec::records::RecordRef;
 use wolff_codec::{ErrorCode, Offset, ProducerEpoch};
 
@@ -70,15 +70,17 @@ impl Harness {
             })
             .collect();
         let (next_token, now) = (&mut self.next_token, self.now);
-        self.machine.accept(records.iter().copied(), || {
+        let opening = || {
             *next_token += 1;
             (*next_token, now)
-        })
+        };
+        self.machine
+            .accept(records.iter().copied(), opening, |_| BytesMut::new())
     }
 
     /// Carries out one piece of queue work.
     pub(super) fn step_queue(&mut self) -> bool {
-        let Some(operation) = self.machine.poll_queue(self.now) else {
+        let Some(operation) = self.machine.poll_queue(self.now, true) else {
             return false;
         };
         match operation {
@@ -108,10 +110,10 @@ impl Harness {
                 self.leases.insert(lease, leased);
                 self.machine.handle_leased(lease, read);
             }
-            QueueOperation::Ack(leases) => {
-                for lease in leases {
+            QueueOperation::Ack(ended) => {
+                for ended in ended {
                     assert!(
-                        self.leases.remove(&lease).is_some(),
+                        self.leases.remove(&ended.lease).is_some(),
                         "every lease is acknowledged once"
                     );
                 }

@@ -1,0 +1,131 @@
+//! Memory of batches that are done, for the next ones.
+//!
+//! A batch is a piece of memory of a megabyte. Allocators give such pieces back to the kernel, which then has to clear fresh
+//! pages for the next batch: for records of a kilobyte that costs as much as sending them. So the last few are kept. They are
+//! warm in the cache as well, which is why the one that came last goes first.
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+
+/// What is kept at most, bytes: a few batches for each of a few busy partitions.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+/// What is not worth keeping, bytes: allocators are good at small pieces.
+const LEAST_BYTES: usize = 64 * 1024;
+
+/// How many times larger than asked for a piece may be: a small batch does not sit on the memory of a large one.
+const MOST_TIMES: usize = 4;
+
+/// Pieces of memory that nobody uses.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers(Mutex<Free>);
+
+#[derive(Debug, Default)]
+struct Free {
+    pieces: Vec<BytesMut>,
+    bytes: usize,
+}
+
+impl Buffers {
+    /// Those of this process.
+    pub(crate) fn shared() -> &'static Self {
+        static BUFFERS: Buffers = Buffers(Mutex::new(Free {
+            pieces: Vec::new(),
+            bytes: 0,
+        }));
+        &BUFFERS
+    }
+
+    /// A piece of about that size; an empty one where there is none.
+    pub(crate) fn take(&self, bytes: usize) -> BytesMut {
+        if bytes < LEAST_BYTES / MOST_TIMES {
+            return BytesMut::new();
+        }
+        let fits = bytes..=bytes.saturating_mul(MOST_TIMES);
+        let mut free = self.0.lock();
+        let found = free
+            .pieces
+            .iter()
+            .rposition(|piece| fits.contains(&piece.capacity()));
+        let Some(position) = found else {
+            return BytesMut::new();
+        };
+        let piece = free.pieces.remove(position);
+        free.bytes = free.bytes.saturating_sub(piece.capacity());
+        piece
+    }
+
+    /// Takes the memory of these, as far as nobody else looks at it any more. What is too much is freed.
+    pub(crate) fn give(&self, pieces: impl IntoIterator<Item = Bytes>) {
+        for piece in pieces {
+            let Ok(mut piece) = piece.try_into_mut() else {
+                continue;
+            };
+            piece.clear();
+            let capacity = piece.capacity();
+            let mut free = self.0.lock();
+            if capacity >= LEAST_BYTES && free.bytes.saturating_add(capacity) <= MOST_BYTES {
+                free.bytes = free.bytes.saturating_add(capacity);
+                free.pieces.push(piece);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(bytes: usize) -> (Bytes, *const u8) {
+        let mut piece = BytesMut::with_capacity(bytes);
+        piece.extend_from_slice(b"records");
+        let place = piece.as_ptr();
+        // As the builder of batches does it: a part of it is handed out.
+        (piece.split().freeze(), place)
+    }
+
+    #[test]
+    fn what_was_used_last_is_used_first() {
+        let buffers = Buffers::default();
+        let (first, _) = used(100_000);
+        let (second, place) = used(100_000);
+        buffers.give([first, second]);
+        let piece = buffers.take(90_000);
+        assert_eq!(piece.as_ptr(), place);
+        assert!(piece.is_empty() && piece.capacity() >= 90_000);
+    }
+
+    #[test]
+    fn what_somebody_still_reads_is_not_used_again() {
+        let buffers = Buffers::default();
+        let (piece, _) = used(100_000);
+        let reader = piece.clone();
+        buffers.give([piece]);
+        assert_eq!(buffers.take(90_000).capacity(), 0);
+        assert_eq!(&reader[..], b"records");
+    }
+
+    #[test]
+    fn pieces_that_do_not_fit_stay() {
+        let buffers = Buffers::default();
+        buffers.give([used(100_000).0]);
+        assert_eq!(buffers.take(200_000).capacity(), 0);
+        assert_eq!(buffers.take(20_000).capacity(), 0);
+        assert_eq!(buffers.take(16).capacity(), 0);
+        assert!(buffers.take(100_000).capacity() >= 100_000);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_is_allowed() {
+        let buffers = Buffers::default();
+        for _ in 0..100 {
+            buffers.give([used(1_000_000).0, used(1_000).0]);
+        }
+        let mut kept = 0;
+        while buffers.take(1_000_000).capacity() > 0 {
+            kept += 1;
+        }
+        assert_eq!(kept, MOST_BYTES / 1_000_000);
+        assert_eq!(buffers.0.lock().bytes, 0);
+    }
+}
