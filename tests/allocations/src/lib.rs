@@ -1,0 +1,1 @@
+//! Nothing but tests: what the producer allocates.
