@@ -91,8 +91,9 @@ pub fn compare(
             let topic = format!("bench-pipe-{}-{round}-{number}", std::process::id());
             topics.create(&topic, PARTITIONS)?;
             let measured = take_turn(program, settings, input, &topic, lines);
-            let count = topics.record_count(&topic, PARTITIONS)?;
+            let count = topics.record_count(&topic, PARTITIONS);
             topics.delete(&topic)?;
+            let count = count?;
             let measurement = measured.map_err(|error| format!("{name}: {error}"))?;
             if usize::try_from(count) != Ok(lines) {
                 return Err(format!(

@@ -1,6 +1,6 @@
 //! Topics to produce to on a real cluster, made and removed through librdkafka.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -11,6 +11,9 @@ use crate::Failure;
 
 /// How long the cluster may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Time between two looks at whether a topic is there.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Makes and removes topics.
 pub struct Topics {
@@ -60,6 +63,14 @@ impl Topics {
             .block_on(self.admin.create_topics([&topic], &options))?
         {
             created.map_err(|(topic, code)| format!("cannot create topic {topic}: {code}"))?;
+        }
+        // The controller answers before the brokers have heard of it.
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = self.record_count(name, partitions) {
+            if Instant::now() > deadline {
+                return Err(format!("topic {name} was created and is not there: {error}").into());
+            }
+            std::thread::sleep(LOOK_EVERY);
         }
         Ok(())
     }
