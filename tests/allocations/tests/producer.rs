@@ -1,7 +1,11 @@
 //! The producer allocates per batch, never per record: counted from the call to the acknowledgement, with all that runs in
 //! between on the producer's side.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
 
 use allocation_counter::{AllocationInfo, measure};
 use tempfile::tempdir;
