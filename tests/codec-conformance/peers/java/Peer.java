@@ -76,9 +76,9 @@ public final class Peer {
         properties.put("value.serializer", ByteArraySerializer.class.getName());
         properties.put("linger.ms", "1000");
         properties.put("batch.size", "1000000");
-        properties.put("max.block.ms", "8000");
-        properties.put("delivery.timeout.ms", "10000");
-        properties.put("request.timeout.ms", "5000");
+        properties.put("max.block.ms", "30000");
+        properties.put("delivery.timeout.ms", "30000");
+        properties.put("request.timeout.ms", "20000");
         return properties;
     }
 
