@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use wolff_codec::{Request, UnsupportedApi};
 
-use super::question::Pending;
+use super::answer::Pending;
+use super::gather::ProduceBatch;
+use super::produce::ProduceAnswer;
 use super::shared::{Lane, Shared};
 use crate::endpoint::Address;
 use crate::error::{ConnectionFailure, RequestCause, RequestError};
@@ -133,6 +135,23 @@ impl Connection {
     ) -> Result<Pending<()>, RequestError> {
         let version = self.pick(request)?;
         self.shared().tell(request, version)
+    }
+
+    /// Queues a batch of one partition. It shares a Produce request with batches of other partitions
+    /// that wait on this connection at the same time; batches of one partition keep their order.
+    ///
+    /// An answer that does not speak of exactly the partitions that were asked for ends the connection.
+    ///
+    /// # Errors
+    /// [`RequestError::NotSent`]: queue full or connection lost. What else can go wrong is told by the
+    /// answer's future, to each batch for itself.
+    pub fn start_produce(
+        &self,
+        batch: ProduceBatch,
+    ) -> Result<Pending<ProduceAnswer>, RequestError> {
+        let (teller, pending) = Pending::channel();
+        self.shared().submit_batch(batch, teller)?;
+        Ok(pending)
     }
 
     /// Resolves when there is room in the queue for a request, or the connection has ended.

@@ -20,10 +20,18 @@ mod question;
 
 mod shared;
 
+mod produce;
+
+mod answer;
+
+mod gather;
+mod outcome;
 mod pipeline;
 mod throttle;
 
+pub use self::answer::Pending;
 pub(crate) use self::establish::{Settings, establish};
+pub use self::gather::ProduceBatch;
 pub use self::handle::Connection;
 pub(crate) use self::handle::WeakConnection;
-pub use self::question::Pending;
+pub use self::produce::ProduceAnswer;

@@ -115,10 +115,21 @@ impl<W> Pipeline<W> {
 
     /// Whether a request of that many bytes can be submitted.
     pub(super) fn has_room_for(&self, frame_bytes: usize) -> bool {
-        let requests = self.waiting.len() + self.in_flight.len() + self.unanswered.len();
-        let bytes = self.waiting_bytes.saturating_add(frame_bytes);
-        requests < self.limits.requests
-            && (self.waiting.is_empty() || bytes <= self.limits.waiting_bytes)
+        self.has_room_beside(0, frame_bytes)
+    }
+
+    /// As [`Pipeline::has_room_for`], while so many requests with so many bytes wait beside it.
+    pub(super) fn has_room_beside(&self, requests: usize, bytes: usize) -> bool {
+        let waiting = self.waiting.len() + self.in_flight.len() + self.unanswered.len();
+        let total = self.waiting_bytes.saturating_add(bytes);
+        let is_alone = self.waiting.is_empty() && requests == 0;
+        waiting.saturating_add(requests) < self.limits.requests
+            && (is_alone || total <= self.limits.waiting_bytes)
+    }
+
+    /// Whether every ordinary request was offered to the stream.
+    pub(super) fn is_nothing_waiting(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// Whether nothing is left to do.

@@ -1,34 +1,11 @@
-//! A request and its answer, from a typed message to a frame and back.
+//! A request on its way: from a typed message to a frame.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use wolff_codec::{Request, encode_request};
 
-use tokio::sync::oneshot;
-use wolff_codec::{Request, decode_response, encode_request};
-
-use super::shared::{Effect, Lane, Outcome, Shared, Waiter};
-use super::throttle::throttle_time;
-use crate::error::{ConnectionFailure, ProtocolViolation, RequestCause, RequestError};
-
-/// The answer to a request, some time from now. Dropping it is safe.
-#[derive(Debug)]
-#[must_use = "the answer comes to whoever polls this"]
-pub struct Pending<T> {
-    receiver: oneshot::Receiver<Result<T, RequestError>>,
-}
-
-impl<T> Future for Pending<T> {
-    type Output = Result<T, RequestError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.receiver).poll(context).map(|outcome| {
-            // Nobody forgets a waiter, unless the process comes apart around it.
-            let gone = || RequestCause::Connection(ConnectionFailure::RuntimeEnded);
-            outcome.unwrap_or_else(|_| Err(RequestError::InDoubt(gone())))
-        })
-    }
-}
+use super::answer::{Pending, answered};
+use super::outcome::{Effect, Outcome, Waiter};
+use super::shared::{Lane, Shared};
+use crate::error::{RequestCause, RequestError};
 
 impl Shared {
     /// Queues a request that is answered; `check` says whether the answer belongs to it.
@@ -43,7 +20,7 @@ impl Shared {
         R: Request,
         R::Response: Send + 'static,
     {
-        let (teller, receiver) = oneshot::channel();
+        let (teller, pending) = Pending::channel();
         let waiter = move |outcome| {
             let (result, effect) = match outcome {
                 Outcome::Answered(frame) => answered::<R>(&frame, version, check),
@@ -55,7 +32,7 @@ impl Shared {
             effect
         };
         self.submit_message(lane, request, version, true, Box::new(waiter))?;
-        Ok(Pending { receiver })
+        Ok(pending)
     }
 
     /// Queues a request that nobody answers.
@@ -64,7 +41,7 @@ impl Shared {
         request: &R,
         version: i16,
     ) -> Result<Pending<()>, RequestError> {
-        let (teller, receiver) = oneshot::channel();
+        let (teller, pending) = Pending::channel();
         let waiter = move |outcome| {
             let result = match outcome {
                 Outcome::Sent | Outcome::Answered(_) => Ok(()),
@@ -74,7 +51,7 @@ impl Shared {
             Effect::NONE
         };
         self.submit_message(Lane::Ordinary, request, version, false, Box::new(waiter))?;
-        Ok(Pending { receiver })
+        Ok(pending)
     }
 
     fn submit_message<R: Request>(
@@ -90,45 +67,4 @@ impl Shared {
             .map_err(|error| RequestError::NotSent(RequestCause::Encode(error)))?;
         self.submit(lane, correlation_id, R::API_KEY, frame, is_answered, waiter)
     }
-}
-
-fn answered<R: Request>(
-    frame: &bytes::Bytes,
-    version: i16,
-    check: impl FnOnce(&R::Response) -> Result<(), String>,
-) -> (Result<R::Response, RequestError>, Effect)
-where
-    R::Response: 'static,
-{
-    match decode::<R>(frame, version, check) {
-        Ok(response) => {
-            let throttle = throttle_time(&response, version);
-            let effect = Effect {
-                throttle,
-                ..Effect::NONE
-            };
-            (Ok(response), effect)
-        }
-        Err(violation) => {
-            let failure = ConnectionFailure::Protocol(violation.clone());
-            let error = RequestError::InDoubt(RequestCause::Connection(failure));
-            let effect = Effect {
-                violation: Some(violation),
-                ..Effect::NONE
-            };
-            (Err(error), effect)
-        }
-    }
-}
-
-fn decode<R: Request>(
-    frame: &bytes::Bytes,
-    version: i16,
-    check: impl FnOnce(&R::Response) -> Result<(), String>,
-) -> Result<R::Response, ProtocolViolation> {
-    let api = R::API_KEY;
-    let (_, response) = decode_response::<R::Response>(frame, version)
-        .map_err(|source| ProtocolViolation::Malformed { api, source })?;
-    check(&response).map_err(|what| ProtocolViolation::Mismatch { api, what })?;
-    Ok(response)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -11,37 +11,12 @@ use wolff_codec::CorrelationId;
 use wolff_codec::wire::Chunks;
 use wolff_codec::{ApiKey, Str, VersionRanges};
 
+use super::gather::{Gathering, ProduceBatch};
+use super::outcome::{Outcome, Waiter};
 use super::pipeline::{Limits, Outgoing, Pipeline};
+use super::produce::{self, BatchTeller};
 use crate::endpoint::Address;
 use crate::error::{ConnectionFailure, ProtocolViolation, RequestCause, RequestError};
-
-/// How a request ends.
-pub(super) enum Outcome {
-    /// The frame of the answer, without its length prefix.
-    Answered(Bytes),
-    /// All bytes are with the kernel, and no answer is due.
-    Sent,
-    /// There will be no answer.
-    Failed(RequestError),
-}
-
-/// What an answer means for the connection.
-pub(super) struct Effect {
-    /// How long the broker will not read (KIP-219).
-    pub(super) throttle: Duration,
-    /// The answer was none.
-    pub(super) violation: Option<ProtocolViolation>,
-}
-
-impl Effect {
-    pub(super) const NONE: Self = Self {
-        throttle: Duration::ZERO,
-        violation: None,
-    };
-}
-
-/// Whoever waits for the end of a request. Runs outside of the lock, and only once.
-pub(super) type Waiter = Box<dyn FnOnce(Outcome) -> Effect + Send>;
 
 /// The state of a connection, and how to reach whoever waits for it to change.
 pub(super) struct Shared {
@@ -59,6 +34,8 @@ pub(super) struct Shared {
 
 struct State {
     pipeline: Pipeline<Waiter>,
+    /// Batches that will share a request as soon as the stream has taken what came before.
+    gathering: Gathering<BatchTeller>,
     /// Wakes the task, when that sleeps.
     task: Option<Waker>,
     /// Sticky: nothing is accepted any more, nobody waits any more.
@@ -101,6 +78,7 @@ impl Shared {
             next_correlation_id: AtomicI32::new(1),
             state: Mutex::new(State {
                 pipeline: Pipeline::new(limits),
+                gathering: Gathering::new(),
                 task: None,
                 failure: None,
                 ended_at: None,
@@ -141,12 +119,38 @@ impl Shared {
             waiter,
         };
         match lane {
-            Lane::Ordinary => state
-                .pipeline
-                .submit(request)
-                .map_err(|_refused| RequestError::NotSent(RequestCause::QueueFull))?,
+            Lane::Ordinary => {
+                let has_room = state.has_room_for(request.frame.len());
+                let full = || RequestError::NotSent(RequestCause::QueueFull);
+                let submitted = has_room && state.pipeline.submit(request).is_ok();
+                submitted.then_some(()).ok_or_else(full)?;
+            }
             Lane::Renewal => state.pipeline.submit_urgent(request),
         }
+        let task = state.task.take();
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+        Ok(())
+    }
+
+    /// Queues a batch; it shares its request with those of other partitions that wait as well.
+    pub(super) fn submit_batch(
+        &self,
+        batch: ProduceBatch,
+        teller: BatchTeller,
+    ) -> Result<(), RequestError> {
+        let mut state = self.state.lock();
+        if let Some(failure) = &state.failure {
+            return Err(RequestError::NotSent(RequestCause::Connection(
+                failure.clone(),
+            )));
+        }
+        if !state.has_room_for(batch.records.len()) {
+            return Err(RequestError::NotSent(RequestCause::QueueFull));
+        }
+        state.gathering.push(batch, teller);
         let task = state.task.take();
         drop(state);
         if let Some(task) = task {
@@ -180,7 +184,7 @@ impl Shared {
             room.as_mut().enable();
             {
                 let mut state = self.state.lock();
-                if state.failure.is_some() || state.pipeline.has_room_for(0) {
+                if state.failure.is_some() || state.has_room_for(0) {
                     return;
                 }
                 state.is_room_wanted = true;
@@ -218,14 +222,16 @@ impl Shared {
 
     /// Ends the connection and tells everybody. The first failure is the one that stays.
     pub(super) fn fail(&self, failure: ConnectionFailure) {
-        let (abandoned, task) = {
+        let (abandoned, gathered, task) = {
             let mut state = self.state.lock();
             if state.failure.is_some() {
                 return;
             }
             state.failure = Some(failure.clone());
             state.ended_at = Some(now());
-            (state.pipeline.handle_failure(), state.task.take())
+            let gathered: Vec<_> = state.gathering.drain().collect();
+            let abandoned = state.pipeline.handle_failure();
+            (abandoned, gathered, state.task.take())
         };
         let cause = RequestCause::Connection(failure);
         for waiter in abandoned.in_doubt {
@@ -233,6 +239,9 @@ impl Shared {
         }
         for waiter in abandoned.not_sent {
             waiter(Outcome::Failed(RequestError::NotSent(cause.clone())));
+        }
+        for teller in gathered {
+            let _ = teller.send(Err(RequestError::NotSent(cause.clone())));
         }
         self.failed.notify_waiters();
         self.room.notify_waiters();
@@ -265,9 +274,13 @@ impl Shared {
             return Turn::Stop;
         }
         if out.is_empty() {
+            let is_room_wanted = self.submit_gathered(&mut state);
             state.pipeline.poll_write(now, out);
+            if is_room_wanted {
+                self.room.notify_waiters();
+            }
         }
-        if out.is_empty() && state.is_released && state.pipeline.is_idle() {
+        if out.is_empty() && state.is_released && state.is_idle() {
             return Turn::Stop;
         }
         if !state
@@ -280,6 +293,38 @@ impl Shared {
         Turn::Go {
             wake_at: state.pipeline.poll_timeout(),
         }
+    }
+
+    /// Makes a request of what has gathered, unless something waits already. Gives whether somebody
+    /// waits for the room that has become free.
+    fn submit_gathered(&self, state: &mut State) -> bool {
+        if !state.pipeline.is_nothing_waiting() || !state.pipeline.has_room_for(0) {
+            return false;
+        }
+        let Some((request, asked)) = state.gathering.next_request() else {
+            return false;
+        };
+        let correlation_id = self.next_correlation_id();
+        let client_id = self.client_id.as_deref();
+        let encoded = produce::encode(&request, &self.versions, correlation_id, client_id);
+        match encoded {
+            Ok((version, frame)) => {
+                let request = Outgoing {
+                    correlation_id,
+                    api: ApiKey::PRODUCE,
+                    frame,
+                    is_answered: true,
+                    waiter: produce::waiter(version, asked),
+                };
+                // There is room: nothing else waits.
+                if let Err(refused) = state.pipeline.submit(request) {
+                    let full = RequestError::NotSent(RequestCause::QueueFull);
+                    (refused.waiter)(Outcome::Failed(full));
+                }
+            }
+            Err(cause) => produce::tell_all(asked, &RequestError::NotSent(cause)),
+        }
+        std::mem::take(&mut state.is_room_wanted)
     }
 
     /// The stream took `count` bytes.
@@ -331,6 +376,18 @@ impl Shared {
     /// The failure that follows from the time, if any.
     pub(super) fn handle_timeout(&self, now: Instant) -> Option<ConnectionFailure> {
         self.state.lock().pipeline.handle_timeout(now)
+    }
+}
+
+impl State {
+    fn has_room_for(&self, bytes: usize) -> bool {
+        let gathered = self.gathering.bytes().saturating_add(bytes);
+        self.pipeline
+            .has_room_beside(self.gathering.len(), gathered)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.pipeline.is_idle() && self.gathering.is_empty()
     }
 }
 

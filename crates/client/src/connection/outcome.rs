@@ -1,0 +1,35 @@
+//! How requests end, and who is told.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::{ProtocolViolation, RequestError};
+
+/// How a request ends.
+pub(super) enum Outcome {
+    /// The frame of the answer, without its length prefix.
+    Answered(Bytes),
+    /// All bytes are with the kernel, and no answer is due.
+    Sent,
+    /// There will be no answer.
+    Failed(RequestError),
+}
+
+/// What an answer means for the connection.
+pub(super) struct Effect {
+    /// How long the broker will not read (KIP-219).
+    pub(super) throttle: Duration,
+    /// The answer was none.
+    pub(super) violation: Option<ProtocolViolation>,
+}
+
+impl Effect {
+    pub(super) const NONE: Self = Self {
+        throttle: Duration::ZERO,
+        violation: None,
+    };
+}
+
+/// Whoever waits for the end of a request. Runs outside of the lock, and only once.
+pub(super) type Waiter = Box<dyn FnOnce(Outcome) -> Effect + Send>;

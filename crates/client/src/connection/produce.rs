@@ -1,0 +1,137 @@
+//! Batches of several partitions in one Produce request, and each partition's part of the answer.
+
+use std::collections::HashMap;
+
+use tokio::sync::oneshot;
+use wolff_codec::messages::{
+    NodeEndpoint, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+};
+use wolff_codec::wire::Chunks;
+use wolff_codec::{
+    ApiKey, CorrelationId, PartitionId, Str, TopicId, VersionRanges, encode_request,
+};
+
+use super::answer::answered;
+use super::gather::Asked;
+use super::outcome::{Effect, Outcome, Waiter};
+use crate::error::{ConnectionFailure, ProtocolViolation, RequestCause, RequestError};
+
+/// What the broker says about one batch.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ProduceAnswer {
+    /// The outcome for the partition.
+    pub partition: PartitionProduceResponse,
+    /// Where to reach leaders that the outcome hints at (KIP-951).
+    pub node_endpoints: Vec<NodeEndpoint>,
+}
+
+/// Tells the outcome of a batch.
+pub(super) type BatchTeller = oneshot::Sender<Result<ProduceAnswer, RequestError>>;
+
+/// The frame of a request, in the newest version that can carry it.
+pub(super) fn encode(
+    request: &ProduceRequest,
+    versions: &VersionRanges,
+    correlation_id: CorrelationId,
+    client_id: Option<&str>,
+) -> Result<(i16, Chunks), RequestCause> {
+    let version = versions
+        .pick_for(request)
+        .map_err(RequestCause::Unsupported)?;
+    let frame = encode_request(request, version, correlation_id, client_id);
+    Ok((version, frame.map_err(RequestCause::Encode)?))
+}
+
+/// Gives each their part of the answer.
+pub(super) fn waiter(version: i16, asked: Vec<Asked<BatchTeller>>) -> Waiter {
+    Box::new(move |outcome| match outcome {
+        Outcome::Answered(frame) => {
+            let (result, mut effect) = answered::<ProduceRequest>(&frame, version, |_| Ok(()));
+            let parts = result.and_then(|response| {
+                take_apart(response, version, &asked).map_err(|what| {
+                    let violation = ProtocolViolation::Mismatch {
+                        api: ApiKey::PRODUCE,
+                        what,
+                    };
+                    effect.violation = Some(violation.clone());
+                    in_doubt(violation)
+                })
+            });
+            match parts {
+                Ok(parts) => {
+                    for (asked, part) in asked.into_iter().zip(parts) {
+                        let _ = asked.waiter.send(Ok(part));
+                    }
+                }
+                Err(error) => tell_all(asked, &error),
+            }
+            effect
+        }
+        Outcome::Failed(error) => {
+            tell_all(asked, &error);
+            Effect::NONE
+        }
+        Outcome::Sent => Effect::NONE,
+    })
+}
+
+fn in_doubt(violation: ProtocolViolation) -> RequestError {
+    let failure = ConnectionFailure::Protocol(violation);
+    RequestError::InDoubt(RequestCause::Connection(failure))
+}
+
+/// Tells everybody the same.
+pub(super) fn tell_all(asked: Vec<Asked<BatchTeller>>, error: &RequestError) {
+    for asked in asked {
+        let _ = asked.waiter.send(Err(error.clone()));
+    }
+}
+
+/// How an answer names a topic: by its id since version 13, by its name before.
+#[derive(PartialEq, Eq, Hash)]
+enum TopicKey {
+    Name(Str),
+    Id(TopicId),
+}
+
+/// The parts of an answer in the order of the questions: each asked partition once, and no other.
+fn take_apart<W>(
+    response: ProduceResponse,
+    version: i16,
+    asked: &[Asked<W>],
+) -> Result<Vec<ProduceAnswer>, String> {
+    let key = |name: &Str, id: TopicId| match version {
+        13.. => TopicKey::Id(id),
+        _ => TopicKey::Name(name.clone()),
+    };
+    let mut parts: HashMap<(TopicKey, PartitionId), PartitionProduceResponse> = HashMap::new();
+    let mut count = 0_usize;
+    for topic in response.responses {
+        for partition in topic.partition_responses {
+            count += 1;
+            parts.insert(
+                (key(&topic.name, topic.topic_id), partition.index),
+                partition,
+            );
+        }
+    }
+    if count != asked.len() {
+        return Err(format!("{count} answers for {} partitions", asked.len()));
+    }
+    let part = |asked: &Asked<W>| {
+        let partition = parts
+            .remove(&(key(&asked.topic, asked.topic_id), asked.partition))
+            .ok_or_else(|| {
+                let Asked {
+                    topic, partition, ..
+                } = asked;
+                format!("no answer for topic {topic} partition {partition}")
+            })?;
+        Ok(ProduceAnswer {
+            partition,
+            node_endpoints: response.node_endpoints.clone(),
+        })
+    };
+    asked.iter().map(part).collect()
+}
