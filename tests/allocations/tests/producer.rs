@@ -7,6 +7,8 @@
     reason = "helpers of tests"
 )]
 
+use std::time::Duration;
+
 use allocation_counter::{AllocationInfo, measure};
 use tempfile::tempdir;
 use tokio::runtime::{Builder, Runtime};
@@ -19,6 +21,9 @@ const RECORDS: usize = 20_000;
 /// What a batch may cost: buffers, a request, an answer, and wakings. With 20,000 records of 116 bytes in two partitions there
 /// are some four batches; one allocation for each hundredth record would be twice what all of them may cost.
 const MOST_ALLOCATIONS: u64 = 1_000;
+
+/// So long that batches are as large as they may be, also where each call is waited for.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// A broker in threads of its own, which are not counted, and a producer in this one.
 struct Bench {
@@ -40,7 +45,10 @@ impl Bench {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let producer = runtime.block_on(async {
             let client = Client::builder([cluster.bootstrap()]).build().unwrap();
-            let producer = client.producer("events").partitioner(Strategy::MURMUR2);
+            let producer = client
+                .producer("events")
+                .partitioner(Strategy::MURMUR2)
+                .max_linger(LINGER);
             configure(producer).start().await.unwrap()
         });
         Self {
