@@ -68,7 +68,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         package: "wolff-cli",
-        may_use: &["wolff", "wolff-testbroker"],
+        may_use: &["replayq", "wolff", "wolff-testbroker"],
         must_not_use: &[],
     },
 ];

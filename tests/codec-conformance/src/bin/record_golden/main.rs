@@ -6,6 +6,7 @@
 
 mod conversation;
 mod peers;
+
 mod proxy;
 
 mod connection;
