@@ -132,12 +132,15 @@ fn naive_decode(data: &[u8], bits: u32) -> Result<(u64, usize), VarintError> {
 /// The bytes as a list of records and cuts: what the builder makes of them, the reader brings back, from the frames as from
 /// the whole batch.
 pub fn builder_reader(data: &[u8]) {
-    let mut input = Input(data);
+    let mut input = Input {
+        unread: data,
+        long_runs: MAX_LONG_RUNS,
+    };
     let base_timestamp_ms = input.number();
     let mut builder = RecordsBuilder::with_capacity(base_timestamp_ms, usize::from(input.byte()));
     let mut records = Vec::new();
     let mut frames = Vec::new();
-    while !input.0.is_empty() {
+    while !input.unread.is_empty() {
         match input.byte() {
             0 => frames.extend(builder.cut()),
             1 => frames.extend(builder.cut_with_trailer(|_, trailer| trailer.put_bytes(0xee, 300))),
@@ -199,13 +202,20 @@ fn assert_read_back(frames: &[Frame], records: &[Record]) {
     assert_eq!(from_frames.count(), expected.len());
 }
 
+/// How many long runs of one byte an input may ask for: enough to pass every buffer's end, and soon done.
+const MAX_LONG_RUNS: u32 = 4;
+
 /// Structure out of bytes; zeros when they are used up.
-struct Input<'a>(&'a [u8]);
+struct Input<'a> {
+    unread: &'a [u8],
+    /// How many more there may be.
+    long_runs: u32,
+}
 
 impl Input<'_> {
     fn byte(&mut self) -> u8 {
-        let (byte, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
+        let (byte, rest) = self.unread.split_first().unwrap_or((&0, &[]));
+        self.unread = rest;
         *byte
     }
 
@@ -223,11 +233,14 @@ impl Input<'_> {
     fn bytes(&mut self) -> Option<Bytes> {
         match self.byte() {
             0 => None,
-            255 => Some(Bytes::from(vec![self.byte(); 20_000])),
+            255 if self.long_runs > 0 => {
+                self.long_runs -= 1;
+                Some(Bytes::from(vec![self.byte(); 20_000]))
+            }
             len => {
-                let len = usize::from(len - 1).min(self.0.len());
-                let (bytes, rest) = self.0.split_at(len);
-                self.0 = rest;
+                let len = usize::from(len - 1).min(self.unread.len());
+                let (bytes, rest) = self.unread.split_at(len);
+                self.unread = rest;
                 Some(Bytes::copy_from_slice(bytes))
             }
         }
