@@ -77,6 +77,10 @@ fn encode(builder: &mut RecordsBuilder, records: &[RecordRef<'_>]) -> (Bytes, [u
     for record in records {
         builder.append(record).expect("the batch has room");
     }
+    finish(builder)
+}
+
+fn finish(builder: &mut RecordsBuilder) -> (Bytes, [u8; 61]) {
     let frame = builder.cut().expect("there are records");
     let totals = FrameTotals::of([&frame]).expect("one whole batch");
     let header = BatchHeader::for_totals(&totals).expect("few enough");
@@ -94,6 +98,20 @@ fn peer_encode(buffer: &mut BytesMut, records: &[peer::Record]) -> usize {
     };
     peer::RecordBatchEncoder::encode(buffer, records, &options).expect("ordinary records");
     buffer.len()
+}
+
+/// The same from the values that an application has: it appends each.
+fn encode_values(builder: &mut RecordsBuilder, sample: &Sample) -> (Bytes, [u8; 61]) {
+    builder.restart(START_MS);
+    for record in sample.records() {
+        builder.append(&record).expect("the batch has room");
+    }
+    finish(builder)
+}
+
+/// The same with the peer: it takes a list of records of its own, which must be made first.
+fn peer_encode_values(buffer: &mut BytesMut, sample: &Sample) -> usize {
+    peer_encode(buffer, &sample.peer_records())
 }
 
 /// Every record is read and dropped, the checksum verified: what the peer does too, before it returns anything.
@@ -171,13 +189,21 @@ fn compare_all() {
         let peer_records = sample.peer_records();
 
         let mut builder = RecordsBuilder::new(START_MS);
+        let mut value_builder = RecordsBuilder::new(START_MS);
         let mut target = vec![0; batch.len()];
         let mut buffer = BytesMut::new();
+        let mut value_buffer = BytesMut::new();
         let outcomes = compare(
             [
                 Contender::new("wolff-codec", || encode(&mut builder, &records)),
                 Contender::new("memcpy + CRC32C", || floor(&batch, &mut target)),
                 Contender::new("kafka-protocol", || peer_encode(&mut buffer, &peer_records)),
+                Contender::new("wolff-codec, from values", || {
+                    encode_values(&mut value_builder, &sample)
+                }),
+                Contender::new("kafka-protocol, from values", || {
+                    peer_encode_values(&mut value_buffer, &sample)
+                }),
             ],
             51,
         );
@@ -186,7 +212,7 @@ fn compare_all() {
             RECORDS,
             &outcomes,
         );
-        let [ours, floor, peer] = outcomes;
+        let [ours, floor, peer, ours_from_values, peer_from_values] = outcomes;
         print_ratio(
             &format!("codec_encode_{size}_vs_floor"),
             ours.speed_relative_to(&floor),
@@ -194,6 +220,15 @@ fn compare_all() {
         print_ratio(
             &format!("codec_encode_{size}_vs_kafka_protocol"),
             ours.speed_relative_to(&peer),
+        );
+        print_ratio(
+            &format!("codec_encode_{size}_from_values_vs_kafka_protocol"),
+            ours_from_values.speed_relative_to(&peer_from_values),
+        );
+        // How far anyone could get.
+        print_ratio(
+            &format!("floor_{size}_vs_kafka_protocol"),
+            floor.speed_relative_to(&peer),
         );
 
         let outcomes = compare(

@@ -1,12 +1,12 @@
 //! What the benchmarks share: timing contenders in turns, and saying what came of it.
 //!
 //! On a shared machine only ratios within one run mean something. Hence contenders take turns (A B A B …), in rounds that are
-//! short against the machine's moods, and a ratio is taken of the medians.
+//! short against the machine's moods, and a ratio is taken of the medians. What is measured is the time that the processor
+//! spent on this thread: others that want the processor too do not count.
 
-use std::{
-    hint::black_box,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, time::Duration};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// How long one turn of a contender lasts, about.
 const TURN: Duration = Duration::from_millis(4);
@@ -37,11 +37,11 @@ impl<'a> Contender<'a> {
     }
 
     fn run(&mut self, times: u32) -> Duration {
-        let start = Instant::now();
+        let start = processor_time();
         for _ in 0..times {
             (self.work)();
         }
-        start.elapsed()
+        processor_time().saturating_sub(start)
     }
 
     /// How many units fill a turn; warms up at the same time.
@@ -54,6 +54,16 @@ impl<'a> Contender<'a> {
             units *= 2;
         }
     }
+}
+
+/// How long this thread has been running.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    // Neither part of such a time is negative.
+    Duration::new(
+        time.tv_sec.try_into().unwrap_or_default(),
+        time.tv_nsec.try_into().unwrap_or_default(),
+    )
 }
 
 /// The time that one unit of work took a contender.
@@ -78,6 +88,8 @@ impl Outcome {
 }
 
 /// Lets the contenders take turns for some rounds; the outcomes are in their order. `rounds` is at least 3.
+///
+/// For work that this thread does alone: what it waits for, or leaves to others, is not measured.
 #[must_use]
 pub fn compare<const N: usize>(mut contenders: [Contender<'_>; N], rounds: usize) -> [Outcome; N] {
     let units = contenders.each_mut().map(Contender::units_per_turn);
