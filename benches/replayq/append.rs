@@ -6,7 +6,7 @@ use crate::raw::{RawSegments, SEGMENT_BYTES};
 use crate::{Settings, erlang, ours, peers, raw};
 
 pub(crate) fn run(settings: &Settings) {
-    let rounds = if settings.is_quick { 3 } else { 9 };
+    let rounds = if settings.is_quick { 3 } else { 7 };
     for (item_bytes, name) in [
         (16 << 10, "16kib"),
         (64 << 10, "64kib"),
@@ -72,7 +72,7 @@ fn small(settings: &Settings, rounds: usize) {
     const GROUP: usize = 100;
     let room = tempfile::tempdir_in(&settings.directory).expect("a directory");
     let payloads = Payloads::new(ITEM_BYTES, GROUP);
-    let groups = if settings.is_quick { 1000 } else { 4000 };
+    let groups = if settings.is_quick { 1000 } else { 3000 };
     let bytes = groups * GROUP * ITEM_BYTES;
     let spares = 2 * bytes / SEGMENT_BYTES + 2;
     let files = RawSegments::recycled(room.path(), bytes);

@@ -16,11 +16,7 @@ pub(crate) fn run(settings: &Settings) {
         let room = tempfile::tempdir_in(&settings.directory).expect("a directory");
         let files = RawSegments::recycled(room.path(), 116);
         let mut times: Vec<Duration> = (0..rounds)
-            .map(|_| {
-                let start = Instant::now();
-                let _timed_here = files.write(&payloads, 1);
-                start.elapsed()
-            })
+            .map(|_| files.write(&payloads, 1).wall())
             .collect();
         print("raw pwrite, recycled file", &mut times)
     };

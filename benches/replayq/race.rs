@@ -12,6 +12,12 @@ pub(crate) struct Lap {
     cpu: Option<Duration>,
 }
 
+impl Lap {
+    pub(crate) fn wall(self) -> Duration {
+        self.wall
+    }
+}
+
 impl From<Duration> for Lap {
     fn from(wall: Duration) -> Self {
         Self { wall, cpu: None }
@@ -27,16 +33,18 @@ pub(crate) struct Stopwatch {
 
 impl Stopwatch {
     pub(crate) fn start() -> Self {
+        // The wall's clock is the inner one: it costs less to read.
+        let cpu = thread_cpu();
         Self {
+            cpu,
             wall: Instant::now(),
-            cpu: thread_cpu(),
         }
     }
 
     pub(crate) fn stop(&self) -> Lap {
         Lap {
-            cpu: Some(thread_cpu().saturating_sub(self.cpu)),
             wall: self.wall.elapsed(),
+            cpu: Some(thread_cpu().saturating_sub(self.cpu)),
         }
     }
 }

@@ -26,6 +26,7 @@ mod taker;
 
 mod control;
 
+mod ahead;
 mod backlog;
 mod call;
 

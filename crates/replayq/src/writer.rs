@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::ahead;
 use crate::control::lease::LeaseRecord;
 use crate::error::{IoContext, IoFailure};
 use crate::field;
@@ -210,13 +211,14 @@ impl Writer {
         let lease_bytes = lease.map_or(0, |record| {
             entry::entry_bytes(24_u64.saturating_add(field::wide(record.tag.len())))
         });
+        let end = lease_position.saturating_add(lease_bytes);
+        active.file_bytes = ahead::fill(&*active.file, active.file_bytes, end, self.segment_bytes);
         let mut buffers = gather(payloads.map(|payload| -> &Bytes { payload }), &scratch);
         let result = vfs::write_all_at(&*active.file, &mut buffers, start);
         drop(buffers);
         scratch.clear();
         scratch.shrink_to(1 << 20);
         self.scratch = scratch;
-        let end = lease_position.saturating_add(lease_bytes);
         if let Err(error) = result {
             let cause = IoFailure::new("write to", &active.path, error);
             return Err(WriteFailure {

@@ -14,8 +14,9 @@ pub(crate) struct Buffers {
 impl Buffers {
     /// An empty buffer with that capacity at least.
     pub(crate) fn take(&mut self, bytes: usize) -> Vec<u8> {
-        if let Some(at) = self.spent.iter().position(Bytes::is_unique) {
-            let mut buffer = self.spent.swap_remove(at);
+        if let Some(at) = self.spent.iter().position(Bytes::is_unique)
+            && let Ok(mut buffer) = self.spent.swap_remove(at).try_into_mut()
+        {
             // Emptied first, so that making a vector of it moves nothing.
             buffer.clear();
             let buffer = Vec::from(buffer);
@@ -59,6 +60,7 @@ mod tests {
         let again = buffers.take(4096);
         assert_eq!(again.as_ptr(), address);
         assert!(again.is_empty() && again.capacity() >= 4096);
+        assert!(buffers.spent.is_empty());
     }
 
     #[test]
