@@ -78,17 +78,23 @@ fn newest_readable(api: ApiKey) -> Option<i16> {
 }
 
 fn edit<M: Message>(frame: &Bytes, version: i16, edit: impl FnOnce(&mut M)) -> Option<Bytes> {
-    // What cannot be read (a refusal in another version, nonsense) is for the client to judge.
-    let (correlation_id, mut response) = decode_response::<M>(frame, version).ok()?;
-    edit(&mut response);
+    // What cannot be read is for the client to judge.
+    let (correlation_id, response) = decode_response::<M>(frame, version).ok()?;
+    let mut edited = response.clone();
+    edit(&mut edited);
+    // What says nothing that must change keeps its bytes: a refusal of ApiVersions, for one, comes in another version.
+    if edited == response {
+        return None;
+    }
+    let response = edited;
     let edited = encode_response(&response, version, correlation_id).ok()?;
     Some(edited.to_bytes())
 }
 
 #[cfg(test)]
 mod tests {
-    use wolff_codec::CorrelationId;
     use wolff_codec::messages::{ApiVersion, MetadataResponseBroker, NodeEndpoint};
+    use wolff_codec::{CorrelationId, ErrorCode};
 
     use super::*;
 
@@ -165,6 +171,18 @@ mod tests {
         let offered = rewritten(&response, 3).unwrap().api_keys;
         let newest: Vec<i16> = offered.iter().map(|offer| offer.max_version).collect();
         assert_eq!(newest, [*MetadataResponse::VERSIONS.end(), 4, 99]);
+    }
+
+    #[test]
+    fn a_refusal_of_a_version_stays_in_the_version_that_every_client_reads() {
+        let refusal = ApiVersionsResponse {
+            error_code: ErrorCode::UNSUPPORTED_VERSION,
+            ..Default::default()
+        };
+        let frame = encode_response(&refusal, 0, CorrelationId(5)).unwrap();
+        let frame = frame.to_bytes().slice(4..);
+        let left_alone = rewrite(&frame, ApiKey::API_VERSIONS, 4, &ToPort(7));
+        assert_eq!(left_alone, None);
     }
 
     #[test]
