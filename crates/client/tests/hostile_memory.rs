@@ -35,7 +35,7 @@ const TIMES_INPUT: usize = 64;
 const BASE_BYTES: usize = 4096;
 
 /// Messages for each API and version.
-const SEEDS: u64 = 2;
+const SEEDS: u64 = 1;
 
 fn decode(api: ApiKey, version: i16, body: &Bytes) -> Result<AnyResponse, DecodeError> {
     AnyResponse::decode(api, version, body)
@@ -83,7 +83,7 @@ fn no_length_of_any_response_buys_more_memory_than_its_bytes_are_worth() {
             }
         }
     }
-    assert!(tried > 5_000, "{tried} spoiled responses");
+    assert!(tried > 2_000, "{tried} spoiled responses");
 }
 
 /// What a bomb claims to be, in bytes.

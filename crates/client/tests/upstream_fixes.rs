@@ -12,7 +12,7 @@ use wolff_client::codec::{ApiKey, ErrorCode, PartitionId};
 use wolff_client::{
     ConnectError, ConnectionFailure, ConnectionStrategy, HostReason, MetadataError,
 };
-use wolff_testbroker::{Cluster, Fault, Proxy, ProxyFault};
+use wolff_testbroker::{Cluster, Conditions, Direction, Fault, Proxy, ProxyFault};
 
 use impatience::{client_of, cluster, in_time, leader};
 
@@ -262,17 +262,13 @@ async fn slow_discovery_does_not_take_time_from_connecting() {
 /// kpro 4.0.2: the time to connect started again at every step of the handshake.
 #[tokio::test]
 async fn the_time_to_connect_is_one_for_all_steps() {
-    let cluster = cluster(1, 1).await;
+    // The broker refuses version 4 after most of the time, so that the client asks again.
+    let builder = Cluster::builder().versions(ApiKey::API_VERSIONS, 0..=2);
+    let cluster = builder.start().await.unwrap();
     let proxy = Proxy::builder(cluster.bootstrap()).start().await.unwrap();
     let limit = Duration::from_millis(300);
-    // The broker refuses version 4 after most of the time, so that the client asks again.
-    let slow = Fault::delay(limit.mul_f64(0.7)).api(ApiKey::API_VERSIONS);
-    cluster.inject(slow.always());
-    cluster.inject(
-        Fault::error(ErrorCode::UNSUPPORTED_VERSION)
-            .api(ApiKey::API_VERSIONS)
-            .always(),
-    );
+    let slow = Conditions::default().latency(limit.mul_f64(0.7));
+    proxy.set_conditions(Direction::ToClient, slow);
     let client = client_of(proxy.bootstrap())
         .connect_timeout(limit)
         .build()

@@ -15,7 +15,7 @@ use wolff_codec::{ErrorCode, Str};
 use super::connections::Connections;
 use crate::config::ClientConfig;
 use crate::connection::Connection;
-use crate::error::MetadataError;
+use crate::error::{MetadataError, RequestCause};
 use crate::random::Random;
 use crate::topology::{Lookup, Refresh, TopicEvent, TopicMetadata, Topology};
 
@@ -215,6 +215,12 @@ impl Questions {
                 }
                 Ok(Ok(answer)) => return Err(MetadataError::Refused(answer.error_code)),
                 Ok(Err(error)) if error.is_connection_lost() => {
+                    last = MetadataError::Request(error);
+                }
+                Ok(Err(error)) if matches!(error.cause(), RequestCause::Unsupported(_)) => {
+                    // Whether it has no such API or a bit of its answer was turned: kept, this connection would be asked
+                    // for ever.
+                    connection.close();
                     last = MetadataError::Request(error);
                 }
                 Ok(Err(error)) => return Err(MetadataError::Request(error)),
