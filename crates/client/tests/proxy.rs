@@ -5,12 +5,14 @@ mod impatience;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wolff_client::codec::messages::{InitProducerIdRequest, InitProducerIdResponse};
+use wolff_client::codec::messages::{
+    ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse,
+};
 use wolff_client::codec::{ApiKey, PartitionId};
 use wolff_client::{
     Client, ConnectionFailure, ConnectionStrategy, HostReason, RequestCause, RequestError,
 };
-use wolff_testbroker::{Cluster, Conditions, Direction, Proxy, ProxyFault};
+use wolff_testbroker::{Cluster, Conditions, Direction, Fault, Proxy, ProxyFault};
 
 use impatience::{client_of, cluster, in_time, leader};
 
@@ -126,8 +128,8 @@ async fn a_bit_that_is_turned_anywhere_ends_nothing_but_a_connection() {
     let cluster = cluster(1, 1).await;
     let proxy = in_front_of(&cluster).await;
     for direction in [ToBroker, ToClient] {
-        for position in 0..100 {
-            let bit = u8::try_from(position % 8).unwrap();
+        for position in (0..100).step_by(2) {
+            let bit = u8::try_from(position / 2 % 8).unwrap();
             let fault = proxy.inject(ProxyFault::flip_bit(direction, position, bit));
             // A length may be turned so that one side waits for more.
             let client = client_of(proxy.bootstrap())
@@ -151,6 +153,28 @@ async fn a_bit_that_is_turned_anywhere_ends_nothing_but_a_connection() {
             assert!(truth.is_ok(), "no way back from {direction:?} {position}");
         }
     }
+}
+
+/// Found by turning bits: the connection was kept, and asked for ever.
+#[tokio::test]
+async fn a_broker_that_seems_to_have_no_metadata_is_asked_again_on_another_connection() {
+    let cluster = cluster(1, 1).await;
+    let hide = |answer: &mut ApiVersionsResponse| {
+        answer
+            .api_keys
+            .retain(|api| api.api_key != ApiKey::METADATA);
+    };
+    // For good: it is told, and not tried for ever.
+    let hidden = cluster.inject(Fault::edit_answer(hide).always());
+    let client = client_of(cluster.bootstrap()).build().unwrap();
+    let error = in_time(client.topic("t")).await.unwrap_err();
+    assert!(error.to_string().contains("Metadata"), "{error}");
+    assert!(cluster.stats().connections_accepted() <= 3);
+    // Once.
+    cluster.remove_fault(hidden);
+    cluster.inject(Fault::edit_answer(hide));
+    let client = client_of(cluster.bootstrap()).build().unwrap();
+    in_time(client.topic("t")).await.unwrap();
 }
 
 #[tokio::test]
