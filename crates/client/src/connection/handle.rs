@@ -87,7 +87,7 @@ impl Connection {
     ///
     /// Correlation ids tie an answer to a request, but a broker that mixes up topics or partitions
     /// mixes up offsets as well. When `check` says what is wrong, the connection ends with
-    /// [`ProtocolViolation::Mismatch`].
+    /// [`ProtocolViolation::Mismatch`](crate::ProtocolViolation::Mismatch).
     ///
     /// # Errors
     /// As [`Connection::start`].
