@@ -180,6 +180,10 @@ impl Disk {
             if ledger.is_closed {
                 return run.iter().map(|_| Err(AppendError::Closed)).collect();
             }
+            let items = run.iter().map(|call| call.payloads.len()).sum();
+            if !ledger.has_ids(items) {
+                return run.iter().map(|_| Err(AppendError::NoMoreIds)).collect();
+            }
             match prepare_lease(&mut ledger, run) {
                 Ok(lease) => (ledger.next_id, lease),
                 Err(error) => {

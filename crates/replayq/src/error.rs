@@ -185,6 +185,9 @@ pub enum AppendError {
     /// Writing failed, and so did taking back what had been written: none of the items is in the queue now, but they may appear after a restart.
     #[error("the append failed and its items may reappear after a restart: {0}")]
     InDoubt(#[source] IoFailure),
+    /// The directory holds a segment with the highest id there can be: no sound queue comes to that, but a forged or damaged file name does. Nothing was appended.
+    #[error("the ids of this queue are used up: repair it, or use another directory")]
+    NoMoreIds,
     /// The lease asked for cannot be had. Nothing was appended.
     #[error(transparent)]
     Lease(#[from] LeaseError),

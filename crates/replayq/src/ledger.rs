@@ -292,6 +292,9 @@ impl Ledger {
         if self.is_closed {
             return Err(AppendError::Closed);
         }
+        if !self.has_ids(payloads.len()) {
+            return Err(AppendError::NoMoreIds);
+        }
         let start = lease.map(|(from, _)| self.lease_start(from)).transpose()?;
         let first = ItemId(self.next_id);
         for payload in payloads {
@@ -318,6 +321,13 @@ impl Ledger {
             )
         });
         Ok((items, lease))
+    }
+
+    /// Whether so many items can still be numbered.
+    pub(crate) fn has_ids(&self, items: usize) -> bool {
+        self.next_id
+            .checked_add(crate::field::wide(items))
+            .is_some()
     }
 
     /// Whether a file knows of any of the items of a lease.
@@ -386,6 +396,9 @@ impl Ledger {
 
     /// Ids that will never be handed out again.
     pub(crate) fn finish(&mut self, first: u64, last: u64) {
+        if first > last {
+            return;
+        }
         self.acks.insert(first, last);
         self.version = self.version.saturating_add(1);
         if !self.in_memory_only.is_empty() {

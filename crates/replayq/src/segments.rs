@@ -128,6 +128,9 @@ impl Segments {
 
     /// Looks for segments that became done by acks of ids from `first` to `last`.
     pub(crate) fn note_acked(&mut self, acks: &Acks, first: u64, last: u64) {
+        if first > last {
+            return;
+        }
         let start = SegmentKey {
             first_id: first,
             generation: u64::MAX,

@@ -10,6 +10,7 @@ use crate::ids::{ItemId, ItemRange};
 use crate::leases::Home;
 use crate::ledger::{Ledger, Place};
 use crate::ranges::RangeSet;
+use crate::segment::entry::ALIGNMENT;
 use crate::segment::head::Seal;
 use crate::segment::key::{QueueUuid, SegmentKey};
 use crate::segment::walk::Payloads;
@@ -124,9 +125,11 @@ impl Builder<'_> {
         }
         let seal =
             Seal::decode(&candidate.head, self.uuid, key).filter(|seal| seal.last_id < limit_id);
-        let missing = seal
-            .as_ref()
-            .map_or(0, |seal| seal.end.saturating_sub(candidate.file_bytes));
+        // Less than an entry's padding is missing where a write was cut short in there: nothing, that is.
+        let missing = seal.as_ref().map_or(0, |seal| {
+            let missing = seal.end.saturating_sub(candidate.file_bytes);
+            missing / ALIGNMENT * ALIGNMENT
+        });
         let seal = seal.filter(|_| missing == 0);
         let acks = &self.ledger.acks;
         if let Some(seal) = seal {

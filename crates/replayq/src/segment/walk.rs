@@ -185,7 +185,9 @@ impl Walk {
             }
         };
         self.last_id = self.last_id.max(header.id);
-        self.position = position.saturating_add(header.entry_bytes()).min(self.end);
+        // A write can be cut short in the padding: the next entry is aligned all the same.
+        let end = self.end.next_multiple_of(ALIGNMENT);
+        self.position = position.saturating_add(header.entry_bytes()).min(end);
         Found {
             header,
             position,

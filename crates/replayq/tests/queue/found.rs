@@ -1,5 +1,6 @@
 //! Bugs that were found, each as the shortest program that shows it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use replayq::vfs::sim::{Fate, SimVfs};
 use replayq::{AppendError, Item, ItemId, LeaseError, PopLimits, Queue};
 
-use crate::setup::{Mode, Setup, payload};
+use crate::setup::{DIRECTORY, Mode, Setup, payload};
 
 fn ids(items: &[Item]) -> Vec<u64> {
     items.iter().map(|item| item.id.0).collect()
@@ -150,4 +151,35 @@ fn acks_that_were_flushed_survive_a_kill_and_then_a_power_loss() {
     });
     let (queue, _) = setup.open(&lost).unwrap();
     assert!(!pop_ids(&queue, 9).contains(&1));
+}
+
+#[test]
+fn a_file_named_with_the_highest_id_is_no_panic_and_no_id_is_given_twice() {
+    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+    let name = format!("{DIRECTORY}/{0:020}-{0:020}.segment", u64::MAX);
+    vfs.write_file(Path::new(&name), b"forged".to_vec());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    let result = queue.append_one(payload(1, 20));
+    assert!(matches!(result, Err(AppendError::NoMoreIds)), "{result:?}");
+    queue.close().unwrap();
+    setup.open(&vfs).unwrap();
+}
+
+#[test]
+fn what_follows_an_item_whose_padding_was_cut_is_not_lost() {
+    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 1..=1, 73);
+    drop(queue);
+    let mut files = vfs.files().into_iter();
+    let segment = files.find(|file| file.extension().is_some()).unwrap();
+    let mut content = vfs.read_file(&segment).unwrap();
+    content.truncate(content.len() - 5);
+    vfs.write_file(&segment, content);
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 2..=3, 73);
+    drop(queue);
+    let (queue, recovery) = setup.open(&vfs).unwrap();
+    assert!(recovery.damage.is_empty(), "{recovery:?}");
+    assert_eq!(pop_ids(&queue, 9), [1, 2, 3]);
 }
