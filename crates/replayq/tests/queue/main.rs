@@ -15,6 +15,7 @@ mod found;
 mod golden;
 mod kill;
 mod model;
+mod order;
 mod promises;
 mod upstream;
 
