@@ -4,9 +4,11 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::missing_panics_doc,
     reason = "a panic is how a fuzz target speaks"
 )]
 
 pub mod messages;
+pub mod queue;
 pub mod records;

@@ -50,3 +50,23 @@ fn varint() {
 fn builder_reader() {
     run_over_corpus("builder_reader", wolff_fuzz::records::builder_reader);
 }
+
+#[test]
+fn queue_segment() {
+    run_over_corpus("queue_segment", wolff_fuzz::queue::segment);
+}
+
+#[test]
+fn queue_slots() {
+    run_over_corpus("queue_slots", wolff_fuzz::queue::slots);
+}
+
+#[test]
+fn queue_directory() {
+    run_over_corpus("queue_directory", wolff_fuzz::queue::directory);
+}
+
+#[test]
+fn queue_operations() {
+    run_over_corpus("queue_operations", wolff_fuzz::queue::operations);
+}
