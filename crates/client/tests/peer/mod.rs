@@ -106,6 +106,11 @@ impl Listener {
         Peer::over(stream)
     }
 
+    /// As [`Listener::accept`], or nothing when nobody can dial any more.
+    pub async fn accept_or_end(&mut self) -> Option<Peer> {
+        self.incoming.recv().await.map(Peer::over)
+    }
+
     /// Accepts, and leaves it to the test what the stream carries.
     pub async fn accept_stream(&mut self) -> DuplexStream {
         self.incoming.recv().await.expect("the network is there")
