@@ -5,10 +5,12 @@
 use std::time::Duration;
 
 use tempfile::tempdir;
+use wolff::client::ConnectionStrategy;
+use wolff::client::codec::ApiKey;
 use wolff::{
     Client, Compression, CompressionLevel, PartitionId, Produce, Producer, Record, Strategy,
 };
-use wolff_testbroker::Cluster;
+use wolff_testbroker::{Cluster, Fault};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -136,6 +138,40 @@ async fn records_of_one_key_stay_in_order_over_several_partitions() {
         total += found.len();
     }
     assert_eq!(total, 2_000);
+    producer.stop().await;
+}
+
+#[tokio::test]
+async fn partitions_of_one_broker_share_requests_and_keep_their_order() {
+    let cluster = cluster(16).await;
+    let client = Client::builder([cluster.bootstrap()])
+        .connection_strategy(ConnectionStrategy::PerBroker)
+        .build()
+        .unwrap();
+    let producer = client
+        .producer("events")
+        .partitioner(Strategy::RoundRobin)
+        .start()
+        .await
+        .unwrap();
+    // While the first answers are held, everything else comes together.
+    let hold = cluster.inject(Fault::hold().api(ApiKey::PRODUCE));
+    cast_numbers(&producer, 0..3_200).await;
+    cluster.remove_fault(hold);
+    producer.flush(SOON).await.unwrap();
+
+    let mut total = 0;
+    for partition in 0..16 {
+        let of_partition: Vec<_> = (0..3_200)
+            .filter(|number| number % 16 == partition)
+            .map(|number| format!("value-{number}"))
+            .collect();
+        assert_eq!(values(&cluster, partition), of_partition);
+        total += cluster.batches("events", partition).unwrap().len();
+    }
+    let requests = cluster.stats().requests(ApiKey::PRODUCE);
+    let total = u64::try_from(total).unwrap();
+    assert!(requests < total, "{requests} requests for {total} batches");
     producer.stop().await;
 }
 

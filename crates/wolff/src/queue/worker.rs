@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use wolff_client::{
-    Address, Client, ConnectError, Connection, LeaderConnection, Pending, RequestCause,
-    RequestError,
+    Address, Client, ConnectError, Connection, LeaderConnection, Pending, ProduceAnswer,
+    ProduceBatch, RequestCause, RequestError,
 };
 use wolff_codec::messages::{
-    InitProducerIdRequest, InitProducerIdResponse, PartitionProduceData, PartitionProduceResponse,
-    ProduceRequest, ProduceResponse, TopicProduceData,
+    InitProducerIdRequest, InitProducerIdResponse, PartitionProduceData, ProduceRequest,
+    TopicProduceData,
 };
 use wolff_codec::records::BatchTooLarge;
 use wolff_codec::{ErrorCode, Offset, PartitionId, Str, TopicId};
@@ -57,14 +57,14 @@ struct Link {
 
 /// The answer to come.
 enum Answering {
-    Response(Pending<ProduceResponse>),
+    Told(Pending<ProduceAnswer>),
     /// acks=none: that the bytes were handed over is all there is.
     HandedOver(Pending<()>),
 }
 
 /// What the worker was woken by.
 enum Event {
-    Answer(BatchNo, Result<Option<ProduceResponse>, RequestError>),
+    Answer(BatchNo, Result<Option<ProduceAnswer>, RequestError>),
     Connected(Result<LeaderConnection, ConnectError>),
     Identity(Result<InitProducerIdResponse, RequestError>),
     LinkClosed,
@@ -303,8 +303,8 @@ impl Worker {
         }
     }
 
-    fn handle_answer(&mut self, batch: BatchNo, response: Option<&ProduceResponse>, now: Instant) {
-        let Some(response) = response else {
+    fn handle_answer(&mut self, batch: BatchNo, answer: Option<&ProduceAnswer>, now: Instant) {
+        let Some(answer) = answer else {
             return self.queue.state.lock().machine.handle_answer(
                 batch,
                 ErrorCode::NONE,
@@ -312,16 +312,8 @@ impl Worker {
                 now,
             );
         };
-        // The connection was told to let no other answer pass.
-        let Some(answer) = response
-            .responses
-            .iter()
-            .flat_map(|topic| &topic.partition_responses)
-            .next()
-        else {
-            return;
-        };
-        self.use_leader_hint(response, answer);
+        self.use_leader_hint(answer);
+        let answer = &answer.partition;
         if answer.error_code != ErrorCode::NONE {
             tracing::debug!(partition = self.partition.0, error = %answer.error_code, "the broker refused a batch");
         }
@@ -334,12 +326,12 @@ impl Worker {
     }
 
     /// A broker that no longer leads the partition may say who does (KIP-951).
-    fn use_leader_hint(&self, response: &ProduceResponse, answer: &PartitionProduceResponse) {
-        let hint = &answer.current_leader;
+    fn use_leader_hint(&self, answer: &ProduceAnswer) {
+        let hint = &answer.partition.current_leader;
         if hint.leader_id.0 < 0 {
             return;
         }
-        let endpoint = response
+        let endpoint = answer
             .node_endpoints
             .iter()
             .find(|node| node.node_id == hint.leader_id);
@@ -367,32 +359,40 @@ impl Link {
         partition: PartitionId,
         transmit: &Transmit,
     ) -> Result<Answering, StartError> {
-        let records = encode::batch_chunks(transmit).map_err(StartError::TooLarge)?;
-        let request = ProduceRequest {
-            transactional_id: None,
+        let batch = ProduceBatch {
+            topic: config.topic.clone(),
+            topic_id: self.topic_id,
+            partition,
+            records: encode::batch_chunks(transmit).map_err(StartError::TooLarge)?,
             acks: config.acks.on_the_wire(),
             timeout_ms: i32::try_from(config.ack_timeout.as_millis()).unwrap_or(i32::MAX),
-            topic_data: vec![TopicProduceData {
-                name: config.topic.clone(),
-                topic_id: self.topic_id,
-                partition_data: vec![PartitionProduceData {
-                    index: partition,
-                    records: Some(records),
-                    ..Default::default()
-                }],
+        };
+        Ok(match config.acks {
+            // Nobody tells what became of it, so there is nothing to share.
+            RequiredAcks::None => {
+                Answering::HandedOver(self.connection.start_unacknowledged(&alone(batch))?)
+            }
+            _ => Answering::Told(self.connection.start_produce(batch)?),
+        })
+    }
+}
+
+/// A request for this batch and nothing else.
+fn alone(batch: ProduceBatch) -> ProduceRequest {
+    ProduceRequest {
+        acks: batch.acks,
+        timeout_ms: batch.timeout_ms,
+        topic_data: vec![TopicProduceData {
+            name: batch.topic,
+            topic_id: batch.topic_id,
+            partition_data: vec![PartitionProduceData {
+                index: batch.partition,
+                records: Some(batch.records),
                 ..Default::default()
             }],
             ..Default::default()
-        };
-        if config.acks == RequiredAcks::None {
-            return Ok(Answering::HandedOver(
-                self.connection.start_unacknowledged(&request)?,
-            ));
-        }
-        let check = move |response: &ProduceResponse| answers_exactly(response, partition);
-        Ok(Answering::Response(
-            self.connection.start_checked(&request, check)?,
-        ))
+        }],
+        ..Default::default()
     }
 }
 
@@ -405,23 +405,6 @@ enum StartError {
 impl From<RequestError> for StartError {
     fn from(error: RequestError) -> Self {
         Self::Request(error)
-    }
-}
-
-/// A produce answer must have the partition that was asked for, once, and nothing else.
-fn answers_exactly(response: &ProduceResponse, partition: PartitionId) -> Result<(), String> {
-    let mut answers = response
-        .responses
-        .iter()
-        .flat_map(|topic| &topic.partition_responses);
-    match (answers.next(), answers.next()) {
-        (Some(answer), None) if answer.index == partition => Ok(()),
-        (Some(answer), None) => Err(format!(
-            "asked for partition {partition}, answered for {}",
-            answer.index
-        )),
-        (None, _) => Err(format!("no answer for partition {partition}")),
-        (Some(_), Some(_)) => Err(format!("more answers than for partition {partition}")),
     }
 }
 
@@ -438,7 +421,7 @@ fn is_refusal(code: ErrorCode) -> bool {
 /// The oldest request's answer; for ever where nothing is on its way.
 async fn next_answer(
     link: &mut Option<Link>,
-) -> (BatchNo, Result<Option<ProduceResponse>, RequestError>) {
+) -> (BatchNo, Result<Option<ProduceAnswer>, RequestError>) {
     std::future::poll_fn(|context| {
         let Some((batch, answering)) = link.as_mut().and_then(|link| link.pending.front_mut())
         else {
@@ -446,7 +429,7 @@ async fn next_answer(
         };
         let batch = *batch;
         let result = match answering {
-            Answering::Response(pending) => Pin::new(pending)
+            Answering::Told(pending) => Pin::new(pending)
                 .poll(context)
                 .map(|result| result.map(Some)),
             Answering::HandedOver(handed_over) => Pin::new(handed_over)
