@@ -1,4 +1,23 @@
-//! The connection manager of a Kafka client: dialling, versions, pipelining, metadata, back-off.
+//! The connection manager of a Kafka client: dialling, TLS, SASL, versions, pipelining, metadata,
+//! back-off.
+//!
+//! ```no_run
+//! use wolff_client::codec::PartitionId;
+//! use wolff_client::{Client, Credentials, Sasl};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::builder(["SASL_SSL://localhost:9093"])
+//!     .sasl(Sasl::scram_sha_512(Credentials::new("alice", "alices-password")))
+//!     .build()?;
+//! let leader = client.leader_connection("orders", PartitionId(0)).await?;
+//! println!("partition 0 is led by broker {}", leader.broker);
+//! # Ok(())
+//! # }
+//! ```
+
+#[cfg(all(doctest, feature = "tls"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod registry;
 
