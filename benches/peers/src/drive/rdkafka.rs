@@ -22,6 +22,9 @@ use crate::payload::payloads;
 /// Records between two looks at the delivery callbacks.
 const POLL_EVERY: usize = 1000;
 
+/// How long the producing thread rests when there is nothing for it to do.
+const REST: Duration = Duration::from_micros(200);
+
 /// Counts callbacks.
 #[derive(Default)]
 struct Deliveries {
@@ -190,6 +193,13 @@ impl Run {
         })
     }
 
+    /// Takes what has been called back, and lets librdkafka's own threads work. A poll with a time would not rest: it looks at
+    /// the clock without a pause for what is left of it below a millisecond.
+    fn rest(&self) {
+        self.producer.poll(Duration::ZERO);
+        std::thread::sleep(REST);
+    }
+
     /// Waits until each record has been called back.
     ///
     /// # Errors
@@ -197,7 +207,7 @@ impl Run {
     pub fn wait(&mut self) -> Result<(), Failure> {
         let deadline = Instant::now() + PATIENCE;
         while self.deliveries.acked.load(Ordering::Relaxed) < self.handed_over {
-            self.producer.poll(Duration::from_millis(1));
+            self.rest();
             let failed = self.deliveries.failed.load(Ordering::Relaxed);
             if failed > 0 {
                 return Err(format!("{failed} records failed").into());
@@ -226,7 +236,7 @@ impl Run {
             match self.producer.send(record) {
                 Ok(()) => break,
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
-                    self.producer.poll(Duration::from_millis(1));
+                    self.rest();
                 }
                 Err((error, _)) => return Err(error.into()),
             }
