@@ -10,11 +10,11 @@ use tokio::time::timeout;
 use wolff_client::codec::messages::{
     ApiVersionsResponse, CreateTopicsResponse, DeleteTopicsResponse, InitProducerIdRequest,
     InitProducerIdResponse, MetadataResponse, PartitionProduceData, ProduceRequest,
-    ProduceResponse, TopicProduceData,
+    ProduceResponse, SaslAuthenticateResponse, SaslHandshakeResponse, TopicProduceData,
 };
 use wolff_client::codec::{Message, PartitionId, decode_response};
-use wolff_client::{Client, NewTopic};
-use wolff_testbroker::{Cluster, Fault};
+use wolff_client::{Client, ClientBuilder, Credentials, NewTopic, Sasl, SecurityProtocol};
+use wolff_testbroker::{Cluster, Fault, Sasl as Users, SaslMechanism};
 
 use crate::lengths::lengths_of;
 use crate::line::{PATIENCE, client_of};
@@ -86,6 +86,16 @@ async fn survives_all<M: Message + 'static>(
     fill: impl Fn(&mut M) + Copy + Send + Sync + 'static,
     ask: impl AsyncFn(&Client),
 ) {
+    survives_all_as::<M>(cluster, |builder| builder, fill, ask).await;
+}
+
+/// The same with a client that is set up like this.
+async fn survives_all_as<M: Message + 'static>(
+    cluster: &Cluster,
+    set_up: impl Fn(ClientBuilder) -> ClientBuilder,
+    fill: impl Fn(&mut M) + Copy + Send + Sync + 'static,
+    ask: impl AsyncFn(&Client),
+) {
     let spoiler = Spoiler::new();
     loop {
         let sender = Arc::clone(&spoiler);
@@ -93,7 +103,7 @@ async fn survives_all<M: Message + 'static>(
         let fault = cluster
             .inject(Fault::mangle_answer(move |whole| sender.spoil::<M>(&whole)).api(M::API_KEY));
         let (client, line) = client_of(cluster.bootstrap());
-        let client = client.build().unwrap();
+        let client = set_up(client).build().unwrap();
         let lie = timeout(PATIENCE, ask(&client)).await;
         let sent = spoiler.sent.lock().clone();
         assert!(lie.is_ok(), "{}: stuck after {sent:?}", M::API_KEY);
@@ -222,4 +232,26 @@ async fn lengths_in_produce_with_errors_and_hints() {
         let _ = leader.connection.request(&request).await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn lengths_in_authentication() {
+    let users = Users::new([SaslMechanism::Plain]).user("alice", "secret");
+    let builder = Cluster::builder().topic("t", 1).sasl(users);
+    let cluster = builder.start().await.unwrap();
+    let alice = |builder: ClientBuilder| {
+        let plain = Sasl::plain(Credentials::new("alice", "secret"));
+        builder
+            .security_protocol(SecurityProtocol::SaslPlaintext)
+            .sasl(plain.allow_unencrypted_secrets())
+    };
+    let check = async |client: &Client| {
+        let _ = client.check_connectivity().await;
+    };
+    let handshake = |_: &mut SaslHandshakeResponse| {};
+    survives_all_as(&cluster, alice, handshake, check).await;
+    let authenticate = |answer: &mut SaslAuthenticateResponse| {
+        answer.error_message = Some("message".into());
+    };
+    survives_all_as(&cluster, alice, authenticate, check).await;
 }
