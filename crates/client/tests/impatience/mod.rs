@@ -1,5 +1,10 @@
 //! Clients that do not wait long, for tests whose subject is not how long a pause is.
-#![allow(unreachable_pub, clippy::unwrap_used, reason = "a helper of tests")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "a helper of tests, of which each test file uses a part"
+)]
 
 use std::future::Future;
 use std::time::Duration;
