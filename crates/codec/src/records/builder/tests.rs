@@ -147,9 +147,9 @@ fn a_trailer_lies_behind_the_records_in_the_same_memory() {
 fn memory_is_asked_for_where_it_is_needed_and_used_again() {
     let mut builder = RecordsBuilder::new(0);
     builder.append(&value(&[7; 10_000])).unwrap();
-    let frame = builder.cut().unwrap();
-    let place = frame.records.as_ptr();
-    let memory = frame.records.try_into_mut();
+    let frame = builder.cut().unwrap().records;
+    let place = frame.as_ptr();
+    let memory = frame.try_into_mut();
     // Somebody may still read the frame: the builder holds the memory behind it.
     let frame = memory.unwrap_err();
     let mut asked = 0;
