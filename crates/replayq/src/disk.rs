@@ -103,10 +103,11 @@ impl Disk {
             }
             match reader.fill(ledger) {
                 Ok(()) => {}
-                Err(_) if taker.last().is_some() => {
-                    return Ok(ledger.lock().lease_taken(taker.into_items()));
+                Err(failure) => {
+                    // All or nothing: to the caller a part would look as if the rest were lost.
+                    ledger.lock().backlog.put_back(taker.into_items());
+                    return Err(failure.into());
                 }
-                Err(failure) => return Err(failure.into()),
             }
         }
     }

@@ -179,7 +179,7 @@ impl Queue {
     /// Takes items from the front, the oldest first, until they are acked or released; none if nothing is waiting. At least one item is taken, whatever the limits say.
     ///
     /// # Errors
-    /// Reading from disk failed and nothing was in memory: the items stay, another call tries again.
+    /// Reading from disk failed: nothing was taken, another call tries again.
     pub fn pop(&self, limits: PopLimits<'_>) -> Result<Option<Lease>, ReadError> {
         let mut taker = Taker::new(limits);
         let mut ledger = self.ledger.lock();

@@ -1,7 +1,9 @@
 //! Every call to the file system fails, once and for ever: nothing that was answered is lost, nothing comes back, and the queue recovers by itself.
 
+use std::sync::Arc;
+
 use replayq::vfs::sim::{Change, Fault, FaultKind, SimVfs};
-use replayq::{FlushError, PopLimits};
+use replayq::{Config, FlushError, PopLimits, Queue};
 
 use crate::driver::Driver;
 use crate::program::Op;
@@ -207,4 +209,41 @@ fn a_queue_goes_on_by_itself_when_there_is_space_again() {
         assert_eq!(driver.failures, failures, "the acked segments made room");
         driver.drain();
     }
+}
+
+/// A part of what was asked for would look to the caller as if the rest were lost.
+#[test]
+fn a_read_that_fails_in_the_middle_of_a_pop_takes_nothing() {
+    const ITEMS: usize = 40;
+    let vfs = SimVfs::new();
+    let config = Config::disk("/queue")
+        .segment_bytes(4096)
+        .read_bytes(4096)
+        .resident_bytes(0)
+        .vfs(Arc::new(vfs.clone()));
+    let (queue, _) = Queue::open(config).unwrap();
+    let items: Vec<_> = (0..ITEMS).map(|serial| payload(serial as u64, 1000)).collect();
+    for item in &items {
+        queue.append_one(item.clone()).unwrap();
+    }
+    let mut failures = 0;
+    let lease = loop {
+        assert!(failures < 1_000, "it never succeeds");
+        // Each round gets one call further.
+        vfs.inject(Fault {
+            call: vfs.calls() + failures,
+            for_ever: true,
+            kind: FaultKind::Error(EIO),
+        });
+        let popped = queue.pop(PopLimits::items(ITEMS));
+        vfs.heal();
+        match popped {
+            Ok(lease) => break lease.unwrap(),
+            Err(_) => assert_eq!(queue.count(), ITEMS as u64),
+        }
+        failures += 1;
+    };
+    assert!(failures > 2, "{failures}");
+    let payloads: Vec<_> = lease.items.into_iter().map(|item| item.payload).collect();
+    assert_eq!(payloads, items);
 }
