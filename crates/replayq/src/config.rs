@@ -19,13 +19,24 @@ pub enum Storage {
     Memory,
     /// In files of this directory, which is made where missing. Its parent must be there or creatable.
     Disk(PathBuf),
-    /// In memory until more than [`Config::segment_bytes`] are waiting, then on disk until the reader has caught up. A clean close writes everything down, a crash loses what was in memory.
+    /// In memory until more than [`Config::segment_bytes`] are waiting or leased, then on disk until the reader has caught up. A clean close writes everything down, a crash loses what was in memory.
     Offload(PathBuf),
     /// As offload, but nothing is kept beyond the life of the queue: what is in the directory at open is removed.
     OffloadVolatile(PathBuf),
 }
 
 /// What an answered append survives.
+///
+/// | answered | at level `Os` survives | at level `Fsync` survives |
+/// |---|---|---|
+/// | `append`, `append_leased`: items, lease and tag | the end of the process | a power loss |
+/// | `tag`, `release` | the end of the process | a power loss |
+/// | `ack`, `set_commit_tag` | the end of the process | the end of the process; after a power loss the items acked in the last moments may come back |
+/// | `flush`: all of the above, acks too | a power loss | a power loss |
+/// | `close` | the end of the process | a power loss |
+///
+/// In memory nothing survives. [`Storage::Offload`] keeps what `close` was answered for, and of an unclean end only that nothing acked comes back;
+/// [`Storage::OffloadVolatile`] keeps nothing.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Durability {

@@ -229,7 +229,7 @@ pub enum LeaseError {
     /// A lease that starts before the new items must start at the oldest item that is not leased.
     #[error("a lease must start at the oldest item that is not leased")]
     NotAtFront,
-    /// Writing the tag failed: it is not durable, the lease goes on without a tag.
+    /// Writing the tag failed: the lease is as before, and after a restart it may have the new tag all the same.
     #[error(transparent)]
     Io(#[from] IoFailure),
     /// The queue was closed.
@@ -244,7 +244,7 @@ pub enum AckError {
     /// There is no such lease, or not any more.
     #[error("there is no lease {0}: it was acked or released")]
     UnknownLease(LeaseId),
-    /// Some of the items do not belong to the lease, or were acked before. Nothing was acked.
+    /// Some of the items do not belong to the lease, or all of them were acked before. Nothing was acked.
     #[error("items {items} are not all open in lease {lease}")]
     NotInLease {
         /// The items of the call.
