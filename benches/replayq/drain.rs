@@ -1,5 +1,7 @@
 //! Pop and ack: P5, first half.
 
+use std::time::Duration;
+
 use crate::payloads::Payloads;
 use crate::race::{Runner, print, print_ratio, race};
 use crate::{Settings, erlang, ours, peers};
@@ -76,11 +78,21 @@ pub(crate) fn run(settings: &Settings) {
         items * ITEM_BYTES,
         &outcomes,
     );
-    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let rate = items as f64 / outcomes[0].wall.median.as_secs_f64();
-    println!("  {:.1} M items/s from disk", rate / 1e6);
-    // Above 1 the goal is met.
-    wolff_benches::print_ratio("replayq_pop_ack_vs_6m_items_per_second", rate / GOAL);
+    let rate = |time: Duration| {
+        #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+        let items = items as f64;
+        items / time.as_secs_f64()
+    };
+    println!(
+        "  {:.1} M items/s from disk",
+        rate(outcomes[0].wall.median) / 1e6
+    );
+    // Above 1 the goal is met: on the wall, and as if the machine had nothing else to do.
+    let name = "replayq_pop_ack_vs_6m_items_per_second";
+    wolff_benches::print_ratio(name, rate(outcomes[0].wall.median) / GOAL);
+    if let Some(cpu) = &outcomes[0].cpu {
+        wolff_benches::print_ratio(&format!("{name}_cpu"), rate(cpu.median) / GOAL);
+    }
     print_ratio("replayq_pop_ack_vs_yaque", &outcomes[0], &outcomes[3]);
     print_ratio("replayq_pop_ack_vs_queue_file", &outcomes[0], &outcomes[4]);
     match outcomes.get(5) {

@@ -20,7 +20,7 @@ pub(crate) struct Erlang {
 impl Erlang {
     /// Starts it; none where it is not at hand.
     pub(crate) fn start(directory: &Path, item_bytes: usize, group: usize) -> Option<Self> {
-        let source = std::env::var_os("ERLANG_REPLAYQ")?;
+        let source = std::env::var_os("ERLANG_REPLAYQ").filter(|path| !path.is_empty())?;
         std::fs::create_dir_all(directory).expect("a directory");
         let script = directory.join("driver.escript");
         std::fs::write(&script, DRIVER).expect("a file");

@@ -64,7 +64,7 @@ pub(crate) type Runner<'a> = (&'static str, Box<dyn FnMut() -> Lap + 'a>);
 #[derive(Debug)]
 pub(crate) struct Result {
     pub(crate) wall: Outcome,
-    cpu: Option<Outcome>,
+    pub(crate) cpu: Option<Outcome>,
 }
 
 /// Lets all take turns, once to warm up and then for some rounds; the results are in their order.
