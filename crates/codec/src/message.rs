@@ -50,6 +50,16 @@ pub trait Message: Field + Clone + Debug + PartialEq {
     fn decode(body: &Bytes, version: i16) -> Result<Self, DecodeError> {
         decode_exactly(body, version)
     }
+
+    /// Reads a body as Apache Kafka's brokers read requests: what stands behind the message does not matter. Returns also how
+    /// many bytes that is. (librdkafka 2.12 leaves three zeros behind its Metadata request for all topics, version 13.)
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), bytes behind the message excepted.
+    fn decode_front(body: &Bytes, version: i16) -> Result<(Self, usize), DecodeError> {
+        let (message, rest) = take_front(body, version)?;
+        Ok((message, rest.remaining_bytes()))
+    }
 }
 
 /// A message that a client sends, and that a broker answers.
@@ -65,8 +75,15 @@ pub trait Request: Message {
     }
 }
 
-/// Reads a body of that very version.
+/// Reads a body of that very version, which ends where the message does.
 pub(crate) fn decode_exactly<M: Message>(body: &Bytes, version: i16) -> Result<M, DecodeError> {
+    let (message, rest) = take_front(body, version)?;
+    rest.finish()?;
+    Ok(message)
+}
+
+/// Reads a message of that very version, and what is left.
+fn take_front<M: Message>(body: &Bytes, version: i16) -> Result<(M, Decoder<'_>), DecodeError> {
     if !M::VERSIONS.contains(&version) {
         let (api, supported) = (M::API_KEY, M::VERSIONS);
         return Err(DecodeError::UnsupportedVersion {
@@ -77,6 +94,5 @@ pub(crate) fn decode_exactly<M: Message>(body: &Bytes, version: i16) -> Result<M
     }
     let mut decoder = Decoder::new(body, version, M::is_flexible(version));
     let message = M::take(&mut decoder)?;
-    decoder.finish()?;
-    Ok(message)
+    Ok((message, decoder))
 }

@@ -222,7 +222,9 @@ fn a_read_that_fails_in_the_middle_of_a_pop_takes_nothing() {
         .resident_bytes(0)
         .vfs(Arc::new(vfs.clone()));
     let (queue, _) = Queue::open(config).unwrap();
-    let items: Vec<_> = (0..ITEMS).map(|serial| payload(serial as u64, 1000)).collect();
+    let items: Vec<_> = (0..ITEMS)
+        .map(|serial| payload(serial as u64, 1000))
+        .collect();
     for item in &items {
         queue.append_one(item.clone()).unwrap();
     }

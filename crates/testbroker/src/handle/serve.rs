@@ -93,8 +93,12 @@ pub(super) async fn run<R: Serve>(
 where
     R::Response: 'static,
 {
-    let request = match R::decode(body, header.api_version) {
-        Ok(request) => request,
+    let request = match R::decode_front(body, header.api_version) {
+        Ok((request, 0)) => request,
+        Ok((request, left_over)) => {
+            tracing::debug!(%broker, api = %header.api_key, left_over, "more bytes than the request");
+            request
+        }
         Err(error) => {
             tracing::debug!(%broker, api = %header.api_key, %error, "malformed request");
             return Reply::hangup();

@@ -367,3 +367,23 @@ async fn requests_in_one_packet_are_answered_in_order() {
         assert_eq!(answered, CorrelationId(id));
     }
 }
+
+/// librdkafka 2.12 leaves three zeros behind its question for all topics, and Kafka does not mind.
+#[tokio::test]
+async fn bytes_behind_a_request_do_not_matter() {
+    let cluster = Cluster::builder().topic("orders", 2).start().await.unwrap();
+    let mut client = Client::connect(&cluster, 1).await;
+    let request = MetadataRequest {
+        topics: None,
+        ..Default::default()
+    };
+    let frame = encode_request(&request, 13, CorrelationId(1), Some("librdkafka")).unwrap();
+    let mut bytes = frame.to_bytes().to_vec();
+    bytes.extend([0; 3]);
+    let length = u32::try_from(bytes.len() - 4).unwrap();
+    bytes[..4].copy_from_slice(&length.to_be_bytes());
+    client.send_raw(&bytes).await;
+    let answer = client.receive().await.unwrap();
+    let (_, response) = decode_response::<MetadataResponse>(&answer, 13).unwrap();
+    assert_eq!(response.topics.len(), 1);
+}

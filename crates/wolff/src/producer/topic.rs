@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -25,6 +26,9 @@ use crate::stats::ProducerStats;
 
 /// Memory that a queue on disk may keep beside the file, for records that are sent soon.
 const RESIDENT_BYTES: u64 = 2 * 1024 * 1024;
+
+/// How long a queue may take to close that a producer of this process had and that was dropped without a stop.
+const CLOSING: Duration = Duration::from_millis(500);
 
 /// The topic's side of a producer.
 pub(super) struct Topic {
@@ -249,7 +253,7 @@ impl Topic {
                 .resident_bytes(RESIDENT_BYTES),
             None => replayq::Config::memory(),
         };
-        let opened = tokio::task::spawn_blocking(move || replayq::Queue::open(config)).await;
+        let opened = tokio::task::spawn_blocking(move || open_local(&config)).await;
         let shown = path.clone().unwrap_or_default();
         let (local, recovery) = match opened {
             Ok(Ok(opened)) => opened,
@@ -383,5 +387,23 @@ impl Topic {
             .saturating_sub(stats.failed);
         stats.failures = self.failures.counts();
         stats
+    }
+}
+
+/// Opens a local queue. One that this process has just dropped is waited for: an I/O thread may still be at it.
+fn open_local(
+    config: &replayq::Config,
+) -> Result<(replayq::Queue, replayq::Recovery), replayq::OpenError> {
+    let deadline = Instant::now() + CLOSING;
+    loop {
+        match replayq::Queue::open(config.clone()) {
+            Err(replayq::OpenError::Locked {
+                holder: Some(holder),
+                ..
+            }) if holder == std::process::id() && Instant::now() < deadline => {
+                std::thread::sleep(CLOSING / 100);
+            }
+            outcome => return outcome,
+        }
     }
 }
