@@ -59,6 +59,12 @@ const BENCHMARKS: &[Benchmark] = &[
         needs_kafka: false,
     },
     Benchmark {
+        set: "latency",
+        folder: "benches/peers",
+        target: Target::Program("latency"),
+        needs_kafka: false,
+    },
+    Benchmark {
         set: "pipe",
         folder: "benches/peers",
         target: Target::Program("pipe"),
@@ -74,10 +80,11 @@ Sets:
   replayq   append, pop, ack, reopen, in memory and on disk
   client    requests over a connection, metadata
   produce   the library's hot path on a null broker, beside other clients
+  latency   from a call to its acknowledgement at a steady rate, beside other clients
   pipe      lines from a pipe into a real Kafka, beside other clients
   all       all of these")]
 pub(crate) struct BenchArguments {
-    /// codec, replayq, client, produce, pipe, or all.
+    /// codec, replayq, client, produce, latency, pipe, or all.
     #[arg(value_name = "SET")]
     set: String,
     /// Passed on to each program.

@@ -54,4 +54,11 @@ impl ProducerStats {
         self.connected_partitions += usize::from(partition.is_connected);
         self.partitions += 1;
     }
+
+    /// The same for a queue that is another partition's only for a while.
+    pub(crate) fn add_transit(&mut self, transit: &Snapshot) {
+        let partitions = self.partitions;
+        self.add(transit);
+        self.partitions = partitions;
+    }
 }

@@ -10,8 +10,8 @@ use serde_json::Value;
 use wolff::client::codec::BrokerId;
 
 use crate::support::{
-    Running, TOPIC, accepted, assert_numbered, assert_reported, cluster, directory, numbered,
-    produce, run, tell_skipped, values, wait_for_accepted, wolff,
+    Running, TOPIC, accepted, all_values, assert_numbered, assert_reported, cluster, directory,
+    number, numbered, produce, run, tell_skipped, values, wait_for_accepted, wolff,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +111,7 @@ exec 3<&0 </dev/null
 exec 3<&-
 wait $!
 code=$?
-mount -o remount,size=100m "$QUEUE" || exit 99
+mount -o remount,size=$SIZE_AGAIN "$QUEUE" || exit 99
 "$@" </dev/null >"$AGAIN"
 echo $? >>"$AGAIN"
 exit $code
@@ -121,13 +121,15 @@ exit $code
 struct SmallDisk {
     directory: tempfile::TempDir,
     size: &'static str,
+    size_again: &'static str,
 }
 
 impl SmallDisk {
-    fn new(size: &'static str) -> Self {
+    fn new(size: &'static str, size_again: &'static str) -> Self {
         let disk = Self {
             directory: directory(),
             size,
+            size_again,
         };
         fs::create_dir(disk.queue()).unwrap();
         disk
@@ -161,6 +163,7 @@ impl SmallDisk {
         ]);
         command.arg(produce.get_program()).args(produce.get_args());
         command.env("SIZE", self.size).env("QUEUE", self.queue());
+        command.env("SIZE_AGAIN", self.size_again);
         command.env("AGAIN", self.directory.path().join("again"));
         command.env_remove("WOLFF_LOG").env("RUST_BACKTRACE", "1");
         command
@@ -186,7 +189,7 @@ async fn a_disk_that_is_full_at_the_start_is_told() {
         return;
     }
     let cluster = cluster(1).await;
-    let disk = SmallDisk::new("8k");
+    let disk = SmallDisk::new("8k", "100m");
     let ended = run(&mut disk.command(&cluster.bootstrap(), "40"), "x\n");
     ended.code(1).says([
         disk.queue().to_str().unwrap(),
@@ -204,7 +207,7 @@ async fn a_disk_that_fills_in_the_middle_ends_the_input_and_what_was_accepted_is
         return;
     }
     let cluster = cluster(1).await;
-    let disk = SmallDisk::new("1m");
+    let disk = SmallDisk::new("1m", "100m");
     let mut running = Running::start(&mut disk.command(&cluster.bootstrap(), "40"));
     let mut input = running.input();
     input.write_all(b"line 0\n").unwrap();
@@ -236,13 +239,22 @@ async fn a_disk_that_fills_in_the_middle_ends_the_input_and_what_was_accepted_is
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_full_disk_has_when_no_broker_ever_came_is_delivered_when_there_is_room() {
-    if !can_mount("what_a_full_disk_has_when_no_broker_ever_came_is_delivered_when_there_is_room") {
-        return;
+    if can_mount("what_a_full_disk_has_when_no_broker_ever_came_is_delivered_when_there_is_room") {
+        is_delivered_again(SmallDisk::new("1m", "100m"), 1).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_disk_has_when_no_broker_ever_came_is_delivered_without_more_room() {
+    if can_mount("what_a_full_disk_has_when_no_broker_ever_came_is_delivered_without_more_room") {
+        is_delivered_again(SmallDisk::new("1m", "1m"), 6).await;
+    }
+}
+
+async fn is_delivered_again(disk: SmallDisk, partitions: i32) {
     // Only the second run finds the broker: its port is known, but nobody listens before.
-    let cluster = cluster(1).await;
+    let cluster = cluster(partitions).await;
     cluster.kill(BrokerId(1)).await.unwrap();
-    let disk = SmallDisk::new("1m");
     let running = Running::start(&mut disk.command(&cluster.bootstrap(), "5"));
     let mut running = running;
     let mut input = running.input();
@@ -261,5 +273,11 @@ async fn what_a_full_disk_has_when_no_broker_ever_came_is_delivered_when_there_i
     let (again, code) = disk.again();
     assert_eq!((code, again["replayed"].as_u64()), (0, Some(queued)));
     let reported = accepted(&disk.log()).last().copied().unwrap();
-    assert_reported(&values(&cluster, 0), reported);
+    for partition in 0..partitions {
+        // In order.
+        assert_reported(&values(&cluster, partition), 0);
+    }
+    let mut all = all_values(&cluster);
+    all.sort_by_key(|value| number(value));
+    assert_reported(&all, reported);
 }

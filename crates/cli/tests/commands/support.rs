@@ -295,7 +295,7 @@ pub(crate) fn assert_reported(values: &[Vec<u8>], reported: u64) -> usize {
 }
 
 /// The number of a numbered line.
-fn number(value: &[u8]) -> u64 {
+pub(crate) fn number(value: &[u8]) -> u64 {
     let text = std::str::from_utf8(value).unwrap();
     text.strip_prefix("line ").unwrap().parse().unwrap()
 }

@@ -11,7 +11,8 @@ use wolff_core::Idempotence;
 use wolff_partitioner::Strategy;
 
 use super::routes::Routes;
-use super::{Producer, refresh, router, topic::Topic};
+use super::topic::{Place, Topic};
+use super::{Producer, refresh, router};
 use crate::config::{Overflow, ProducerConfig, RequiredAcks};
 use crate::error::StartError;
 
@@ -141,19 +142,19 @@ impl ProducerBuilder {
                 None
             }
         };
-        if let Some(count) = count {
-            topic.open_partitions(count).await?;
-        }
         let left_unrouted = topic
             .directory()
             .is_some_and(|directory| directory.unrouted().exists());
-        if count.is_none() || left_unrouted {
-            let unrouted = topic.open_queue(None).await?;
-            topic.change_routes(|routes| Routes {
-                unrouted: Some(unrouted.clone()),
-                ..routes
-            });
-            topic.spawn(router::run(topic.clone(), unrouted));
+        match count {
+            Some(count) if !left_unrouted => topic.open_partitions(count).await?,
+            _ => {
+                let unrouted = topic.open_queue(Place::Unrouted).await?;
+                topic.change_routes(|routes| Routes {
+                    unrouted: Some(unrouted.clone()),
+                    ..routes
+                });
+                topic.spawn(router::run(topic.clone(), unrouted));
+            }
         }
         if !topic.config().partition_count_refresh_interval.is_zero() {
             topic.spawn(refresh::run(Arc::downgrade(topic)));

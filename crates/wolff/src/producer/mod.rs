@@ -8,6 +8,7 @@ mod router;
 mod topic;
 
 mod moved;
+mod pending;
 mod routes;
 
 use std::fmt;

@@ -1,33 +1,48 @@
-//! Moving what was accepted before the topic's partitions were known to where it belongs.
+//! Sending what was accepted before the topic's partitions were known.
 //!
-//! Records that cannot be routed yet go to a queue of their own, on disk as well. When the partition count comes, they are
-//! moved in order, call by call, each to the partition that its key has; a batch is acknowledged there only when its calls are
-//! queued at their new place. Only then do new calls go to the partitions directly, so that the order per key is kept. A crash
-//! in between moves the batch again.
+//! Records that cannot be routed yet go to a queue of their own, on disk as well. When the partition count is known they are
+//! sent from there, in order, call by call, each to the partition that its key has, by way of queues in memory. A batch is
+//! acknowledged in the queue of the unrouted only when Kafka has all of it: so nothing depends on room for a second copy, and a
+//! full disk can be emptied. Only then do new calls go to the partitions' own queues, so that the order per key is kept. After
+//! a crash in between the batch is sent again.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use wolff_codec::records::{Record, RecordRef};
-use wolff_codec::{ErrorCode, Offset};
-use wolff_core::{Action, Outcome, Partition, Transmit};
+use wolff_codec::{ErrorCode, Offset, PartitionId};
+use wolff_core::{Action, FailReason, Outcome, Partition, Transmit};
 
-use super::routes::{RouteError, Routes};
+use super::moved::Moved;
+use super::pending::Pending;
+use super::routes::Routes;
 use super::topic::Topic;
 use crate::completion::{BatchCompletion, Callback, Delivery};
-use crate::error::DeliveryError;
-use crate::queue::{PartitionQueue, Taken};
+use crate::error::{DeliveryError, with_causes};
+use crate::queue::PartitionQueue;
 
-/// How often the partition count is asked for while no broker answers.
+/// How often what cannot be done now is tried again: asking for the partition count while no broker answers, opening queues on
+/// a full disk.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 
-/// Finds out the partition count, moves what is not routed, and then lets calls go to the partitions directly.
+/// Finds out the partition count, sends what is not routed, and then lets calls go to the partitions directly.
 pub(super) async fn run(topic: Arc<Topic>, unrouted: Arc<PartitionQueue>) {
     let mut stop = topic.stop_signal();
     let work = async {
-        learn_partitions(&topic).await;
-        move_all(&topic, &unrouted).await;
+        let count = learn_partition_count(&topic).await;
+        // What an earlier life had routed is older.
+        topic.flush_recovered().await;
+        let mut router = Router {
+            topic: topic.clone(),
+            unrouted: unrouted.clone(),
+            count,
+            transits: HashMap::new(),
+            stop: watch::Sender::new(false),
+        };
+        router.send_all().await;
     };
     tokio::select! {
         biased;
@@ -37,129 +52,167 @@ pub(super) async fn run(topic: Arc<Topic>, unrouted: Arc<PartitionQueue>) {
     unrouted.close_and_purge().await;
 }
 
-async fn learn_partitions(topic: &Arc<Topic>) {
-    while topic.partition_count().is_none() {
+async fn learn_partition_count(topic: &Topic) -> u32 {
+    loop {
         match topic.client().topic(topic.name()).await {
-            Ok(metadata) => {
-                let count = u32::try_from(metadata.partitions.len()).unwrap_or(u32::MAX);
-                if count > 0
-                    && let Err(error) = topic.open_partitions(count).await
-                {
-                    tracing::error!(%error, "cannot open the queues of the topic's partitions; trying again");
-                }
+            Ok(metadata) if !metadata.partitions.is_empty() => {
+                return u32::try_from(metadata.partitions.len()).unwrap_or(u32::MAX);
             }
+            Ok(_) => {}
             Err(error) => tracing::debug!(%error, "the topic's partitions are still unknown"),
         }
-        if topic.partition_count().is_none() {
-            topic.client().mark_stale(topic.name());
+        topic.client().mark_stale(topic.name());
+        tokio::time::sleep(RETRY_EVERY).await;
+    }
+}
+
+/// Plays the leader for the queue of the unrouted: what that sends goes on to the partitions' leaders.
+struct Router {
+    topic: Arc<Topic>,
+    unrouted: Arc<PartitionQueue>,
+    count: u32,
+    transits: HashMap<PartitionId, Arc<PartitionQueue>>,
+    /// Dropped with the router, which ends the workers of the transits.
+    stop: watch::Sender<bool>,
+}
+
+impl Router {
+    async fn send_all(&mut self) {
+        loop {
+            let action = self.unrouted.poll_action(Instant::now());
+            match action {
+                Some(Action::Connect { .. }) => self.unrouted.change(Partition::handle_connected),
+                Some(Action::Send(transmit)) => {
+                    self.send_batch(&transmit).await;
+                    self.unrouted.change(|machine| {
+                        machine.handle_answer(
+                            transmit.batch,
+                            ErrorCode::NONE,
+                            None::<Offset>,
+                            Instant::now(),
+                        );
+                    });
+                }
+                Some(_) => {}
+                None if !self.unrouted.change(|machine| machine.is_drained()) => {
+                    self.unrouted.woken().await;
+                }
+                None => {
+                    if let Err(error) = self.topic.open_partitions(self.count).await {
+                        tracing::error!(
+                            error = %with_causes(&error),
+                            "cannot open the queues of the topic's partitions; trying again"
+                        );
+                        tokio::time::sleep(RETRY_EVERY).await;
+                    } else if self.close() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets calls go to the partitions directly, if nothing has come in meanwhile.
+    fn close(&self) -> bool {
+        let is_closed = self.unrouted.change(|machine| {
+            let is_drained = machine.is_drained();
+            if is_drained {
+                machine.stop_accepting();
+            }
+            is_drained
+        });
+        if is_closed {
+            let accepted = self.unrouted.snapshot().accepted_records;
+            let moved = &self.topic.moved;
+            moved.accepted_before.fetch_add(accepted, Ordering::AcqRel);
+            self.topic.change_routes(|routes| Routes {
+                unrouted: None,
+                ..routes
+            });
+        }
+        is_closed
+    }
+
+    /// Sends a batch's calls, and waits until each has come to its end.
+    async fn send_batch(&mut self, transmit: &Transmit) {
+        let (token, mut first_record) = self
+            .unrouted
+            .change(|machine| machine.batch_token(transmit.batch))
+            .unwrap_or((None, 0));
+        let pending = Pending::new();
+        for call in transmit.body.calls() {
+            let count = u32::try_from(call.len()).unwrap_or(u32::MAX);
+            let source = Source {
+                moved: self.topic.moved.clone(),
+                token: token.clone(),
+                first_record,
+                count,
+            };
+            self.send_call(&call, source, &pending).await;
+            first_record = first_record.saturating_add(count);
+        }
+        pending.ended().await;
+    }
+
+    async fn send_call(&mut self, call: &[Record], source: Source, pending: &Arc<Pending>) {
+        let records: Vec<RecordRef<'_>> = call.iter().map(Record::as_record_ref).collect();
+        let key = records.first().and_then(|record| record.key);
+        let partition = match self.topic.partition_by_key(key, self.count) {
+            Ok(partition) => partition,
+            Err(error) => {
+                // Only a partitioner of the user's that names a partition which does not exist comes here.
+                tracing::error!(%error, "records cannot be routed");
+                let reason = FailReason::QueueUnavailable(error.to_string());
+                source.end(Err(DeliveryError::Failed(reason)));
+                return;
+            }
+        };
+        let queue = self.transit(partition).await;
+        source.count_as_moved();
+        pending.begin();
+        let ended = pending.clone();
+        let mut callback: Option<Callback> = Some(Box::new(move |delivery| {
+            // Stopped is no end: the call is still in the queue that it came from.
+            if !matches!(delivery, Err(DeliveryError::Failed(FailReason::Stopped))) {
+                source.end(delivery);
+                ended.end();
+            }
+        }));
+        let accepted = queue
+            .accept_waiting(records.as_slice(), &mut callback)
+            .await;
+        if let Err(error) = accepted {
+            // It was accepted once before, so what it is refused for is the end of the producer.
+            tracing::debug!(%error, "the producer stops while records are being routed");
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The queue in memory by which records go to a partition.
+    async fn transit(&mut self, partition: PartitionId) -> Arc<PartitionQueue> {
+        if let Some(queue) = self.transits.get(&partition) {
+            return queue.clone();
+        }
+        loop {
+            match self
+                .topic
+                .open_transit(partition, self.stop.subscribe())
+                .await
+            {
+                Ok(queue) => {
+                    self.transits.insert(partition, queue.clone());
+                    return queue;
+                }
+                Err(error) => tracing::error!(%error, %partition, "records cannot be routed yet"),
+            }
             tokio::time::sleep(RETRY_EVERY).await;
         }
     }
 }
 
-/// Plays the leader for the queue: what it sends is accepted by the partitions.
-async fn move_all(topic: &Arc<Topic>, unrouted: &Arc<PartitionQueue>) {
-    loop {
-        let action = unrouted.poll_action(Instant::now());
-        match action {
-            Some(Action::Connect { .. }) => unrouted.change(Partition::handle_connected),
-            Some(Action::Send(transmit)) => {
-                move_batch(topic, unrouted, &transmit).await;
-                unrouted.change(|machine| {
-                    machine.handle_answer(
-                        transmit.batch,
-                        ErrorCode::NONE,
-                        None::<Offset>,
-                        Instant::now(),
-                    );
-                });
-            }
-            Some(_) => {}
-            None => {
-                let closed = unrouted.change(|machine| {
-                    let drained = machine.is_drained();
-                    if drained {
-                        machine.stop_accepting();
-                    }
-                    drained
-                });
-                if closed {
-                    let accepted = unrouted.snapshot().accepted_records;
-                    topic
-                        .moved
-                        .accepted_before
-                        .fetch_add(accepted, Ordering::AcqRel);
-                    topic.change_routes(|routes| Routes {
-                        unrouted: None,
-                        ..routes
-                    });
-                    return;
-                }
-                unrouted.woken().await;
-            }
-        }
-    }
-}
-
-async fn move_batch(topic: &Arc<Topic>, unrouted: &Arc<PartitionQueue>, transmit: &Transmit) {
-    let (token, mut first_record) = unrouted
-        .change(|machine| machine.batch_token(transmit.batch))
-        .unwrap_or((None, 0));
-    let mut queued = Vec::new();
-    for call in transmit.body.calls() {
-        let count = u32::try_from(call.len()).unwrap_or(u32::MAX);
-        let source = Source {
-            topic: topic.clone(),
-            token: token.clone(),
-            first_record,
-            count,
-        };
-        if let Some(taken) = move_call(topic, &call, source).await {
-            queued.push(taken);
-        }
-        first_record = first_record.saturating_add(count);
-    }
-    for (queue, taken) in queued {
-        queue.wait_queued(taken.call_no).await;
-    }
-}
-
-async fn move_call(
-    topic: &Arc<Topic>,
-    call: &[Record],
-    source: Source,
-) -> Option<(Arc<PartitionQueue>, Taken)> {
-    let records: Vec<RecordRef<'_>> = call.iter().map(Record::as_record_ref).collect();
-    let key = records.first().and_then(|record| record.key);
-    let queue = match topic.route_by_key(key) {
-        Ok(queue) => queue,
-        Err(RouteError::NotOpen(partition)) => topic.open_partition(partition).await.ok()?,
-        Err(RouteError::Refused(error)) => {
-            // Only a partitioner of the user's that names a partition which does not exist comes here.
-            tracing::error!(%error, "records cannot be routed");
-            source.end(Err(DeliveryError::Failed(
-                wolff_core::FailReason::QueueUnavailable(error.to_string()),
-            )));
-            return None;
-        }
-    };
-    source.count_as_moved();
-    let mut callback: Option<Callback> = Some(Box::new(move |delivery| source.end(delivery)));
-    match queue
-        .accept_waiting(records.as_slice(), &mut callback)
-        .await
-    {
-        Ok(taken) => Some((queue, taken)),
-        Err(error) => {
-            tracing::debug!(%error, "the producer stops while records are being routed");
-            None
-        }
-    }
-}
-
-/// Where a moved call came from: its end is told there.
+/// Where a call came from: its end is told there.
 struct Source {
-    topic: Arc<Topic>,
+    moved: Arc<Moved>,
     /// None: an earlier life's.
     token: Option<Arc<BatchCompletion>>,
     first_record: u32,
@@ -168,11 +221,10 @@ struct Source {
 
 impl Source {
     fn count_as_moved(&self) {
-        let moved = &self.topic.moved;
         let counter = if self.token.is_some() {
-            &moved.live
+            &self.moved.live
         } else {
-            &moved.recovered
+            &self.moved.recovered
         };
         counter.fetch_add(u64::from(self.count), Ordering::AcqRel);
     }
@@ -191,17 +243,12 @@ impl Source {
         match &self.token {
             Some(token) => token.complete_in(partition, self.first_record, self.count, &outcome),
             None => {
-                let moved = &self.topic.moved;
-                let records = u64::from(self.count);
-                match outcome {
-                    Outcome::Acked { .. } => {
-                        moved.recovered_acked.fetch_add(records, Ordering::AcqRel)
-                    }
-                    Outcome::Failed(_) => {
-                        moved.recovered_failed.fetch_add(records, Ordering::AcqRel)
-                    }
-                    _ => 0,
+                let counter = match outcome {
+                    Outcome::Acked { .. } => &self.moved.recovered_acked,
+                    Outcome::Failed(_) => &self.moved.recovered_failed,
+                    _ => return,
                 };
+                counter.fetch_add(u64::from(self.count), Ordering::AcqRel);
             }
         }
     }

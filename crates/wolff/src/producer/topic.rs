@@ -30,6 +30,27 @@ const RESIDENT_BYTES: u64 = 2 * 1024 * 1024;
 /// How long a queue may take to close that a producer of this process had and that was dropped without a stop.
 const CLOSING: Duration = Duration::from_millis(500);
 
+/// What a queue is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// What has no partition yet.
+    Unrouted,
+    /// A partition's calls.
+    Partition(PartitionId),
+    /// Records on their way from the unrouted to a partition's leader. They stand in the queue of the unrouted until Kafka has
+    /// them, so this one is in memory.
+    Transit(PartitionId),
+}
+
+impl Place {
+    fn partition(self) -> Option<PartitionId> {
+        match self {
+            Self::Unrouted => None,
+            Self::Partition(partition) | Self::Transit(partition) => Some(partition),
+        }
+    }
+}
+
 /// The topic's side of a producer.
 pub(super) struct Topic {
     name: Str,
@@ -44,7 +65,9 @@ pub(super) struct Topic {
     is_stopped: AtomicBool,
     tasks: Mutex<JoinSet<()>>,
     failures: Arc<Failures>,
-    pub(super) moved: Moved,
+    /// For their counts, which outlive them.
+    transits: Mutex<Vec<Arc<PartitionQueue>>>,
+    pub(super) moved: Arc<Moved>,
 }
 
 impl Topic {
@@ -65,7 +88,8 @@ impl Topic {
             is_stopped: AtomicBool::new(false),
             tasks: Mutex::new(JoinSet::new()),
             failures: Arc::new(Failures::default()),
-            moved: Moved::default(),
+            transits: Mutex::default(),
+            moved: Arc::default(),
         })
     }
 
@@ -133,12 +157,18 @@ impl Topic {
         Ok(take(queue))
     }
 
-    /// The partition for records that were accepted before there were any.
-    pub(super) fn route_by_key(
+    /// The partition for records that were accepted before it was known that there are `count`.
+    pub(super) fn partition_by_key(
         &self,
         key: Option<&[u8]>,
-    ) -> Result<Arc<PartitionQueue>, RouteError> {
-        self.choose(&self.routes.load(), key).cloned()
+        count: u32,
+    ) -> Result<PartitionId, SendError> {
+        let refused = |error: &dyn std::fmt::Display| SendError::Partition(error.to_string());
+        let chosen = self.partitioner.choose(key, count, next_random());
+        let chosen = chosen.map_err(|error| refused(&error))?;
+        i32::try_from(chosen)
+            .map(PartitionId)
+            .map_err(|error| refused(&error))
     }
 
     fn choose<'a>(
@@ -146,16 +176,10 @@ impl Topic {
         routes: &'a Routes,
         key: Option<&[u8]>,
     ) -> Result<&'a Arc<PartitionQueue>, RouteError> {
-        let refused = |error: &dyn std::fmt::Display| {
-            RouteError::Refused(SendError::Partition(error.to_string()))
-        };
         let chosen = self
-            .partitioner
-            .choose(key, routes.count.unwrap_or(0), next_random());
-        let chosen = chosen.map_err(|error| refused(&error))?;
-        routes.named(PartitionId(
-            i32::try_from(chosen).map_err(|error| refused(&error))?,
-        ))
+            .partition_by_key(key, routes.count.unwrap_or(0))
+            .map_err(RouteError::Refused)?;
+        routes.named(chosen)
     }
 
     /// Opens the queue of one partition, if it is not open, and starts its worker.
@@ -171,7 +195,7 @@ impl Topic {
             return Err(SendError::Stopped);
         }
         let queue = self
-            .open_queue(Some(partition))
+            .open_queue(Place::Partition(partition))
             .await
             .map_err(|error| SendError::Queue(with_causes(&error)))?;
         self.add_partition(partition, queue.clone());
@@ -184,7 +208,7 @@ impl Topic {
         for number in 0..count {
             let partition = PartitionId(i32::try_from(number).unwrap_or(i32::MAX));
             if self.routes.load().partition(partition).is_none() {
-                let queue = self.open_queue(Some(partition)).await?;
+                let queue = self.open_queue(Place::Partition(partition)).await?;
                 self.add_partition(partition, queue);
             }
         }
@@ -207,27 +231,42 @@ impl Topic {
         })?;
         let _one_at_a_time = self.opening.lock().await;
         for partition in found {
-            let queue = self.open_queue(Some(partition)).await?;
+            let queue = self.open_queue(Place::Partition(partition)).await?;
             self.add_partition(partition, queue);
         }
         Ok(())
     }
 
     fn add_partition(self: &Arc<Self>, partition: PartitionId, queue: Arc<PartitionQueue>) {
+        self.start_worker(partition, queue.clone(), self.stop_signal());
+        self.change_routes(|routes| routes.with_partition(partition, queue.clone()));
+    }
+
+    /// Opens a queue for records on their way to a partition, and starts its worker, which ends with `stop`.
+    pub(super) async fn open_transit(
+        &self,
+        partition: PartitionId,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Arc<PartitionQueue>, StartError> {
+        let queue = self.open_queue(Place::Transit(partition)).await?;
+        self.start_worker(partition, queue.clone(), stop);
+        self.transits.lock().push(queue.clone());
+        Ok(queue)
+    }
+
+    fn start_worker(
+        &self,
+        partition: PartitionId,
+        queue: Arc<PartitionQueue>,
+        stop: watch::Receiver<bool>,
+    ) {
         let config = WorkerConfig {
             topic: self.name.clone(),
             acks: self.config.required_acks,
             ack_timeout: self.config.ack_timeout,
         };
-        let worker = Worker::new(
-            queue.clone(),
-            partition,
-            self.client.clone(),
-            config,
-            self.stop_signal(),
-        );
+        let worker = Worker::new(queue, partition, self.client.clone(), config, stop);
         self.spawn(worker.run());
-        self.change_routes(|routes| routes.with_partition(partition, queue.clone()));
     }
 
     pub(super) fn change_routes(&self, change: impl Fn(Routes) -> Routes) {
@@ -238,14 +277,14 @@ impl Topic {
         self.tasks.lock().spawn(task);
     }
 
-    /// Opens one queue: of a partition, or of what is not routed.
-    pub(super) async fn open_queue(
-        &self,
-        partition: Option<PartitionId>,
-    ) -> Result<Arc<PartitionQueue>, StartError> {
-        let path = self.directory.as_ref().map(|directory| match partition {
-            Some(partition) => directory.partition(partition),
-            None => directory.unrouted(),
+    /// Opens one queue.
+    pub(super) async fn open_queue(&self, place: Place) -> Result<Arc<PartitionQueue>, StartError> {
+        let partition = place.partition();
+        let directory = self.directory.as_ref();
+        let path = directory.and_then(|directory| match place {
+            Place::Unrouted => Some(directory.unrouted()),
+            Place::Partition(partition) => Some(directory.partition(partition)),
+            Place::Transit(_) => None,
         });
         let config = match &path {
             Some(path) => replayq::Config::disk(path.clone())
@@ -270,10 +309,10 @@ impl Topic {
             }
         };
         if recovery.items > 0 || !recovery.damage.is_empty() {
-            tracing::info!(?partition, ?recovery, "a queue on disk was opened");
+            tracing::info!(?place, ?recovery, "a queue on disk was opened");
         }
         let machine = Partition::new(
-            self.machine_config(partition),
+            self.machine_config(place, path.is_some()),
             recovery.items,
             recovery.bytes,
         );
@@ -282,7 +321,7 @@ impl Topic {
             machine,
             local,
             on_disk: path.is_some(),
-            lingers: !self.config.max_linger.is_zero(),
+            lingers: self.linger(place) > Duration::ZERO,
             // What is not routed is encoded again on its way to a partition.
             compression: if partition.is_some() {
                 self.config.compression
@@ -294,15 +333,19 @@ impl Topic {
         }))
     }
 
-    fn machine_config(&self, partition: Option<PartitionId>) -> Config {
-        let routed = partition.is_some();
+    /// Only what goes to a partition by itself lingers: what was not routed has waited long enough.
+    fn linger(&self, place: Place) -> Duration {
+        match place {
+            Place::Partition(_) => self.config.max_linger,
+            Place::Unrouted | Place::Transit(_) => Duration::ZERO,
+        }
+    }
+
+    fn machine_config(&self, place: Place, on_disk: bool) -> Config {
+        let routed = place.partition().is_some();
         Config {
             max_batch_bytes: self.config.max_batch_bytes,
-            linger: if routed {
-                self.config.max_linger
-            } else {
-                Default::default()
-            },
+            linger: self.linger(place),
             max_in_flight: if routed {
                 self.config.max_in_flight()
             } else {
@@ -313,7 +356,7 @@ impl Topic {
             } else {
                 Idempotence::Off
             },
-            durability: if self.directory.is_some() {
+            durability: if on_disk {
                 Durability::Queue
             } else {
                 Durability::Memory
@@ -331,6 +374,16 @@ impl Topic {
             let accepted = queue.snapshot().accepted_calls;
             queue
                 .wait_for(|machine| (machine.queued_calls() >= accepted).then_some(()))
+                .await;
+        }
+    }
+
+    /// Waits until what an earlier life left in the partitions' queues has come to its end.
+    pub(super) async fn flush_recovered(&self) {
+        let queues: Vec<_> = self.routes.load().partitions().cloned().collect();
+        for queue in queues {
+            queue
+                .wait_for(|machine| machine.is_flushed(0).then_some(()))
                 .await;
         }
     }
@@ -379,6 +432,9 @@ impl Topic {
         routes
             .partitions()
             .for_each(|queue| stats.add(&queue.snapshot()));
+        for queue in self.transits.lock().iter() {
+            stats.add_transit(&queue.snapshot());
+        }
         let unrouted = routes.unrouted.as_ref().map(|queue| queue.snapshot());
         self.moved.correct(&mut stats, unrouted.as_ref());
         stats.queued = stats
