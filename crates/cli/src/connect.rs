@@ -10,6 +10,11 @@ use crate::exit::Failure;
 /// How long the first look may take.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 
+/// A broker that is going down closes connections at the first question, as one that wants to be authenticated to does: only
+/// one that does it again and again is taken at its word.
+const LOOKS: u32 = 4;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(600);
+
 /// What the first look has shown.
 pub(crate) enum Reached {
     /// Some broker answers.
@@ -21,7 +26,7 @@ pub(crate) enum Reached {
 /// Whether some broker answers. A host that does answer, but is certainly no Kafka broker or does not let this side in, is
 /// an error: waiting will not change that.
 pub(crate) async fn look(client: &Client) -> Result<Reached, Failure> {
-    match tokio::time::timeout(FIRST_LOOK, client.check_connectivity()).await {
+    match tokio::time::timeout(FIRST_LOOK, check(client)).await {
         Ok(Ok(())) => Ok(Reached::Yes),
         Ok(Err(hosts)) if is_hopeless(&hosts) => Err(Failure::usage(list(&hosts)).advice(
             "check --brokers, --security-protocol and what goes with it; `wolff metadata --check` tries each host",
@@ -33,6 +38,20 @@ pub(crate) async fn look(client: &Client) -> Result<Reached, Failure> {
             Ok(Reached::NotYet(reason))
         }
     }
+}
+
+async fn check(client: &Client) -> Result<(), Vec<HostError>> {
+    for _ in 1..LOOKS {
+        match client.check_connectivity().await {
+            Err(hosts)
+                if hosts
+                    .iter()
+                    .any(|host| matches!(host.reason, HostReason::ClosedAtFirstQuestion)) => {}
+            outcome => return outcome,
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    client.check_connectivity().await
 }
 
 /// For commands that have nothing to do without a broker.

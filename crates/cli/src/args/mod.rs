@@ -6,6 +6,7 @@ mod produce;
 
 mod connection;
 
+mod again;
 mod security;
 mod values;
 
@@ -13,6 +14,7 @@ use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use again::flags_to_go_on;
 pub(crate) use connection::ConnectionArgs;
 pub(crate) use produce::{Format, InputArgs, ProduceArgs, SendingArgs};
 pub(crate) use queue::{DumpArgs, LookArgs, QueueCommand, RepairArgs, ReplayArgs};

@@ -8,6 +8,7 @@ use wolff::{Client, Producer};
 use super::summary::{Drained, EndOfInput};
 use crate::args::SendingArgs;
 use crate::console;
+use crate::exit::Exit;
 use crate::stop::Stop;
 
 /// How long to wait when nobody watches.
@@ -87,26 +88,44 @@ pub(super) async fn waits_for(producer: &Producer, client: &Client, drained: Dra
     }
 }
 
+/// Stopped before anything was read: what counts is what earlier runs have left.
+pub(super) async fn stopped_at_once(args: &SendingArgs) -> Exit {
+    match left_on_disk(args).await {
+        Some(records) if records > 0 => {
+            console::warn(format_args!(
+                "stopped before anything was read; {records} records of earlier runs are in the queue"
+            ));
+            Exit::LeftInQueue
+        }
+        _ => {
+            console::warn("stopped before anything was read");
+            Exit::Done
+        }
+    }
+}
+
 /// How many records are left in the queue on disk: of this run, which the producer knows, and of earlier ones, which only the
 /// disk knows. The producer has stopped.
 pub(super) async fn records_left(args: &SendingArgs, drained: Drained, producer: &Producer) -> u64 {
     let queued = producer.stats().queued;
-    let Some(directory) = args.queue_dir.clone() else {
-        return queued;
-    };
     if matches!(drained, Drained::All) {
         return queued;
     }
+    left_on_disk(args).await.unwrap_or(queued)
+}
+
+/// None: there is no queue on disk, or it cannot be read.
+async fn left_on_disk(args: &SendingArgs) -> Option<u64> {
+    let directory = args.queue_dir.clone()?;
     let (client_id, topic) = (args.connection.client_id.clone(), args.topic.clone());
     let counting = move || wolff::records_left(&directory, &client_id, &topic);
-    match tokio::task::spawn_blocking(counting).await {
-        Ok(Ok(records)) => records,
-        Ok(Err(error)) => {
+    match tokio::task::spawn_blocking(counting).await.ok()? {
+        Ok(records) => Some(records),
+        Err(error) => {
             console::warn(format_args!(
                 "the records left in the queue cannot be counted: {error}"
             ));
-            queued
+            None
         }
-        Err(_) => queued,
     }
 }

@@ -53,7 +53,11 @@ pub(crate) async fn send(
         .map(accepted_log::open)
         .transpose()?;
     let client = args.connection.client()?;
-    let producer = start::start(args, &client).await?;
+    let producer = tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(drain::stopped_at_once(args).await),
+        started = start::start(args, &client) => started?,
+    };
 
     let taken = Arc::new(Taken::default());
     let log = log_file.map(|file| AcceptedLog::start(file, producer.clone(), taken.clone()));

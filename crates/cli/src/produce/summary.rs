@@ -7,7 +7,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 use wolff::{FailReason, ProducerStats};
 
-use crate::args::{ConnectionArgs, SendingArgs};
+use crate::args::{ConnectionArgs, SendingArgs, flags_to_go_on};
 use crate::console;
 use crate::exit::Exit;
 use crate::input::Source;
@@ -231,10 +231,11 @@ impl<'a> Summary<'a> {
         if connection.client_id != ConnectionArgs::CLIENT_ID {
             command.push_str(&format!(" --client-id {}", quoted(&connection.client_id)));
         }
-        command.push_str(&format!(
-            " --queue-dir {} </dev/null",
-            quoted(&self.queue_dir())
-        ));
+        command.push_str(&format!(" --queue-dir {}", quoted(&self.queue_dir())));
+        for word in flags_to_go_on(std::env::args()) {
+            command.push_str(&format!(" {}", quoted(&word)));
+        }
+        command.push_str(" </dev/null");
         command
     }
 }
