@@ -1,5 +1,6 @@
 //! The handle of a queue.
 
+use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use parking_lot::Mutex;
 use crate::backlog::Item;
 use crate::call::LeaseAsk;
 use crate::config::{Config, MAX_ITEM_BYTES, Overflow, Storage};
+use crate::control::FILE_NAME;
 use crate::control::commit::MAX_COMMIT_TAG_BYTES;
 use crate::control::lease::{LeaseRecord, MAX_LEASE_TAG_BYTES};
 use crate::damage::{Damage, Recovery};
@@ -19,6 +21,7 @@ use crate::leases::Home;
 use crate::ledger::{Lease, Ledger, Released};
 use crate::limits::PopLimits;
 use crate::recovery;
+use crate::segment::key::SegmentKey;
 use crate::shared::{Held, Share};
 use crate::stats::Stats;
 use crate::taker::Taker;
@@ -43,6 +46,25 @@ pub struct Queue {
 }
 
 impl Queue {
+    /// Whether a queue was made in the directory: what a first open that failed has left there is none. No lock is taken.
+    ///
+    /// # Errors
+    /// The directory cannot be read; that it is not there is no error.
+    pub fn is_in(directory: &Path) -> io::Result<bool> {
+        let entries = match std::fs::read_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            entries => entries?,
+        };
+        for entry in entries {
+            let name = entry?.file_name();
+            let is_its_own = |name: &str| name == FILE_NAME || SegmentKey::parse(name).is_some();
+            if name.to_str().is_some_and(is_its_own) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Opens a queue, making it where there is none, and says what was found.
     ///
     /// # Errors

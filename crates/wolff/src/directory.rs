@@ -34,7 +34,7 @@ impl TopicDirectory {
         &self.0
     }
 
-    /// Partitions that have a directory.
+    /// Partitions that have a queue. A directory alone is none: on a full disk its queue could not be made.
     pub(crate) fn partitions(&self) -> io::Result<Vec<PartitionId>> {
         let mut found = Vec::new();
         let entries = match std::fs::read_dir(&self.0) {
@@ -48,6 +48,7 @@ impl TopicDirectory {
             // Only names that this program writes: "007" is somebody else's.
             if let Some(number) =
                 number.filter(|number| *number >= 0 && number.to_string().as_str() == name)
+                && replayq::Queue::is_in(&self.0.join(name))?
             {
                 found.push(PartitionId(number));
             }
@@ -88,13 +89,15 @@ mod tests {
     }
 
     #[test]
-    fn only_partition_directories_count() {
+    fn only_queues_of_partitions_count() {
         let base = tempfile::tempdir().unwrap();
         let directory = TopicDirectory::new(base.path(), "c", "t");
         assert!(directory.partitions().unwrap().is_empty());
         for name in ["10", "2", "007", "unrouted", "-1", "x"] {
-            std::fs::create_dir_all(directory.path().join(name)).unwrap();
+            let path = directory.path().join(name);
+            replayq::Queue::open(replayq::Config::disk(path)).unwrap();
         }
+        std::fs::create_dir_all(directory.path().join("3")).unwrap();
         assert_eq!(
             directory.partitions().unwrap(),
             vec![PartitionId(2), PartitionId(10)]

@@ -33,6 +33,10 @@ pub(super) async fn run(topic: Arc<Topic>, unrouted: Arc<PartitionQueue>) {
     let mut stop = topic.stop_signal();
     let work = async {
         let count = learn_partition_count(&topic).await;
+        topic.change_routes(|routes| Routes {
+            count: Some(count),
+            ..routes
+        });
         // What an earlier life had routed is older.
         topic.flush_recovered().await;
         let mut router = Router {
@@ -78,6 +82,7 @@ struct Router {
 
 impl Router {
     async fn send_all(&mut self) {
+        let mut failures = 0_u32;
         loop {
             let action = self.unrouted.poll_action(Instant::now());
             match action {
@@ -99,10 +104,13 @@ impl Router {
                 }
                 None => {
                     if let Err(error) = self.topic.open_partitions(self.count).await {
-                        tracing::error!(
-                            error = %with_causes(&error),
-                            "cannot open the queues of the topic's partitions; trying again"
-                        );
+                        failures = failures.saturating_add(1);
+                        if failures.is_power_of_two() {
+                            tracing::error!(
+                                error = %with_causes(&error), failures,
+                                "cannot open the queues of the topic's partitions; trying again"
+                            );
+                        }
                         tokio::time::sleep(RETRY_EVERY).await;
                     } else if self.close() {
                         return;
