@@ -1,5 +1,6 @@
 //! What the clones of a producer share: the queues of one topic, their workers, and the tasks that keep them up.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -26,6 +27,10 @@ use crate::stats::ProducerStats;
 
 /// Memory that a queue on disk may keep beside the file, for records that are sent soon.
 const RESIDENT_BYTES: u64 = 2 * 1024 * 1024;
+
+/// Within which bounds two batches are what a caller may be ahead of the disk, per partition: memory that is held whatever the
+/// disk does.
+const UNQUEUED_BYTES: Range<usize> = 1024 * 1024..4 * 1024 * 1024;
 
 /// How long a queue may take to close that a producer of this process had and that was dropped without a stop.
 const CLOSING: Duration = Duration::from_millis(500);
@@ -362,6 +367,11 @@ impl Topic {
                 Durability::Memory
             },
             max_queue_bytes: self.config.replayq_max_total_bytes,
+            max_unqueued_bytes: self
+                .config
+                .max_batch_bytes
+                .saturating_mul(2)
+                .clamp(UNQUEUED_BYTES.start, UNQUEUED_BYTES.end),
             retry_delay: self.config.retry_delay,
             seed: next_random(),
             ..Config::default()
