@@ -333,3 +333,34 @@ async fn a_topic_that_grows_gets_calls_in_its_new_partitions() {
     assert_eq!(counts, [20, 10, 10]);
     producer.stop().await;
 }
+
+#[tokio::test]
+async fn a_record_for_a_partition_that_is_not_there_holds_up_nobody_else() {
+    let cluster = cluster(1).await;
+    cluster.kill(1).await.unwrap();
+    let directory = tempdir().unwrap();
+    let start = async || {
+        let mut config = wolff::ProducerConfig::default();
+        config.start_timeout = Duration::from_millis(100);
+        config.replayq_dir = Some(directory.path().to_owned());
+        let client = client(&cluster.bootstrap());
+        client
+            .producer("events")
+            .config(config)
+            .start()
+            .await
+            .unwrap()
+    };
+    let producer = start().await;
+    let nowhere = Record::new().value("nowhere");
+    drop(producer.send_to(PartitionId(9), nowhere).await.unwrap());
+    cast_numbers(&producer, 0..10).await;
+    producer.stop().await;
+
+    cluster.revive(1).await.unwrap();
+    let producer = start().await;
+    let arrived = cluster.wait_for(|stats| stats.records() == 10);
+    tokio::time::timeout(SOON, arrived).await.unwrap();
+    assert_eq!(values(&cluster, 0), numbers(0..10));
+    producer.stop().await;
+}

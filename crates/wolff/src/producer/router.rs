@@ -38,7 +38,7 @@ pub(super) async fn run(topic: Arc<Topic>, unrouted: Arc<PartitionQueue>) {
             ..routes
         });
         // What an earlier life had routed is older.
-        topic.flush_recovered().await;
+        topic.flush_recovered(count).await;
         let mut router = Router {
             topic: topic.clone(),
             unrouted: unrouted.clone(),

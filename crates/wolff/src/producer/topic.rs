@@ -388,9 +388,12 @@ impl Topic {
         }
     }
 
-    /// Waits until what an earlier life left in the partitions' queues has come to its end.
-    pub(super) async fn flush_recovered(&self) {
-        let queues: Vec<_> = self.routes.load().partitions().cloned().collect();
+    /// Waits until what an earlier life left in the queues of the first `count` partitions has come to its end. Behind those
+    /// there is no leader to send to.
+    pub(super) async fn flush_recovered(&self, count: u32) {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let routes = self.routes.load_full();
+        let queues = routes.partitions.iter().take(count).flatten();
         for queue in queues {
             queue
                 .wait_for(|machine| machine.is_flushed(0).then_some(()))
