@@ -5,10 +5,11 @@ use thiserror::Error;
 
 use super::{
     checksum,
-    encoding::{LargeRecord, SLACK_BYTES, SmallRecord, encoded_size},
+    encoding::{LargeRecord, encoded_size},
     frame::{Frame, FrameMetadata},
     header::{BATCH_HEADER_BYTES, COUNTED_HEADER_BYTES},
     record::RecordRef,
+    small::{SLACK_BYTES, Shape},
 };
 
 /// The most bytes that the records of one batch can have: what the 31-bit length field leaves beside the header.
@@ -63,6 +64,8 @@ pub struct RecordsBuilder {
     /// How many bytes of the buffer the running checksum covers.
     summed_len: usize,
     running_crc32c: u32,
+    /// Of the last small record.
+    shape: Shape,
     /// How large batches have been lately.
     expected_bytes: usize,
 }
@@ -88,6 +91,7 @@ impl RecordsBuilder {
             checkpoint: 0,
             summed_len: 0,
             running_crc32c: 0,
+            shape: Shape::default(),
             expected_bytes: expected_bytes.min(MAX_RECORDS_BYTES),
         }
     }
@@ -110,7 +114,9 @@ impl RecordsBuilder {
         self.summed_len = 0;
         self.running_crc32c = 0;
         if self.buffer.capacity() < self.expected_bytes + SLACK_BYTES {
-            // Not enough for another such batch: an idle one does not hold on to the memory of the last.
+            // Not enough for another such batch: an idle one does not hold on to the memory of the last. What is left of it
+            // goes first, so that a frame in the same memory has no other owner when it is asked for.
+            self.buffer = BytesMut::new();
             self.buffer = memory(self.expected_bytes + SLACK_BYTES);
             self.buffer.clear();
         }
@@ -188,29 +194,42 @@ impl RecordsBuilder {
     ///
     /// # Errors
     /// When the batch would exceed [`MAX_RECORDS_BYTES`]; it is then unchanged.
-    #[inline]
+    #[inline(always)]
     pub fn append(&mut self, record: &RecordRef<'_>) -> Result<usize, RecordTooLarge> {
         let timestamp_delta = self.timestamp_delta(record);
-        let small = SmallRecord::new(record, timestamp_delta, self.record_count);
-        let record_bytes = if let Some(small) = small {
-            let record_bytes = self.make_room(small.record_bytes())?;
-            small.write(record, &mut self.buffer);
-            record_bytes
-        } else {
-            self.append_large(record, timestamp_delta)?
+        let record_bytes = match self
+            .shape
+            .encode(record, timestamp_delta, self.record_count)
+        {
+            Some(small) if self.has_room(small.record_bytes()) => {
+                small.write(record, &mut self.buffer);
+                small.record_bytes()
+            }
+            _ => self.append_unlike(record, timestamp_delta)?,
         };
         self.record_count += 1;
         self.uncut_max_timestamp_ms = self.uncut_max_timestamp_ms.max(record.timestamp_ms);
         Ok(record_bytes)
     }
 
+    /// Appends a record that is unlike the one before, or for which there is no room yet.
+    #[cold]
     #[inline(never)]
-    fn append_large(
+    fn append_unlike(
         &mut self,
         record: &RecordRef<'_>,
         timestamp_delta: i64,
     ) -> Result<usize, RecordTooLarge> {
-        let large = LargeRecord::new(record, timestamp_delta, self.record_count);
+        let offset_delta = self.record_count;
+        if let Some(shape) = Shape::of(record, timestamp_delta, offset_delta)
+            && let Some(small) = shape.encode(record, timestamp_delta, offset_delta)
+        {
+            self.shape = shape;
+            let record_bytes = self.make_room(small.record_bytes() as u64)?;
+            small.write(record, &mut self.buffer);
+            return Ok(record_bytes);
+        }
+        let large = LargeRecord::new(record, timestamp_delta, offset_delta);
         let record_bytes = self.make_room(large.record_bytes())?;
         large.write(record, &mut self.buffer);
         Ok(record_bytes)
@@ -265,18 +284,13 @@ impl RecordsBuilder {
         Some(metadata)
     }
 
-    /// The record's length, when the batch can take it; there is room for it then.
-    #[inline]
-    fn make_room(&mut self, record_bytes: u64) -> Result<usize, RecordTooLarge> {
-        match usize::try_from(record_bytes) {
-            Ok(needed) if needed <= self.checkpoint.saturating_sub(self.buffer.len()) => Ok(needed),
-            _ => self.pass_checkpoint(record_bytes),
-        }
+    #[inline(always)]
+    fn has_room(&self, record_bytes: usize) -> bool {
+        self.buffer.len() + record_bytes <= self.checkpoint
     }
 
-    #[cold]
-    #[inline(never)]
-    fn pass_checkpoint(&mut self, record_bytes: u64) -> Result<usize, RecordTooLarge> {
+    /// The record's length, when the batch can take it; there is room for it and the slack then.
+    fn make_room(&mut self, record_bytes: u64) -> Result<usize, RecordTooLarge> {
         let batch_bytes = self.byte_len();
         let needed = match usize::try_from(record_bytes) {
             // The shortest record has seven bytes, so the count cannot overflow before the bytes do.

@@ -11,6 +11,7 @@ mod builder;
 
 mod encoding;
 mod reader;
+mod small;
 
 mod header;
 

@@ -126,39 +126,6 @@ pub const fn encode_long(value: u64) -> Encoded {
     }
 }
 
-/// An encoded integer of up to four bytes; see [`encode_short`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct EncodedShort {
-    /// The bytes, first one lowest; those behind the encoding are zero.
-    pub word: u64,
-    /// The length of the encoding in bits: 8, 16, 24 or 32.
-    pub bits: u32,
-}
-
-/// Encodes an unsigned value that must be below 2^28, at a fraction of the cost of [`encode`].
-///
-/// The one branch tells values of up to two bytes, nearly all there are, from the others.
-#[inline]
-#[must_use]
-pub const fn encode_short(value: u32) -> EncodedShort {
-    debug_assert!(value < 1 << 28, "four bytes hold 28 bits");
-    if value < 1 << 14 {
-        let has_two = (value > 0x7f) as u32;
-        let lanes = (value & 0x7f) | ((value & 0x3f80) << 1);
-        return EncodedShort {
-            word: (lanes | (has_two << 7)) as u64,
-            bits: 8 + 8 * has_two,
-        };
-    }
-    let x = (value & 0x3fff) | ((value & 0x0fff_c000) << 2);
-    let lanes = (x & 0x007f_007f) | ((x & 0x3f80_3f80) << 1);
-    let has_four = (value >= 1 << 21) as u32;
-    EncodedShort {
-        word: (lanes | 0x8080 | (has_four << 23)) as u64,
-        bits: 24 + 8 * has_four,
-    }
-}
-
 /// Reads an unsigned 32-bit value from the front of `input`; returns it with the number of bytes it took.
 ///
 /// # Errors
@@ -297,9 +264,6 @@ mod tests {
             assert_eq!(decode_long(&input), Ok((value, expected.len())));
             match u32::try_from(value) {
                 Ok(narrow) => {
-                    if narrow < 1 << 28 {
-                        assert_short_agrees(narrow);
-                    }
                     assert_eq!(bytes_of(encode(narrow)), expected);
                     assert_eq!(decode(&input), Ok((narrow, expected.len())));
                 }
@@ -309,12 +273,6 @@ mod tests {
         for len in 0..expected.len() {
             assert_eq!(decode_long(&expected[..len]), Err(VarintError::Truncated));
         }
-    }
-
-    fn assert_short_agrees(value: u32) {
-        let (short, encoded) = (encode_short(value), encode(value));
-        assert_eq!(u128::from(short.word), encoded.word);
-        assert_eq!(short.bits as usize, 8 * encoded.len);
     }
 
     #[test]

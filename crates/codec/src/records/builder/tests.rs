@@ -125,6 +125,66 @@ proptest! {
     }
 }
 
+/// Lengths on both sides of where they, or the record's own, take another byte.
+const EDGES: [usize; 14] = [0, 1, 51, 52, 53, 54, 55, 56, 57, 58, 63, 64, 8180, 8192];
+
+#[test]
+fn records_of_every_width_follow_each_other() {
+    let bytes = vec![0xa5; 8192];
+    let of = |length: Option<usize>| length.map(|length| &bytes[..length]);
+    let lengths: Vec<Option<usize>> = EDGES.into_iter().map(Some).chain([None]).collect();
+    let deltas = [0, 63, 64, -64, -65, 8191, 8192, -8192, -8193];
+    let mut builder = RecordsBuilder::new(1_000_000);
+    let mut expected = Vec::new();
+    for &key in &lengths {
+        for &value in &lengths {
+            for delta in deltas {
+                let record = RecordRef {
+                    timestamp_ms: 1_000_000 + delta,
+                    key: of(key),
+                    value: of(value),
+                    headers: &[],
+                };
+                let bytes = naive(&record, 1_000_000, builder.record_count());
+                assert_eq!(builder.append(&record), Ok(bytes.len()));
+                expected.extend_from_slice(&bytes);
+            }
+        }
+    }
+    assert!(builder.cut().unwrap().records == expected);
+}
+
+#[test]
+fn values_of_every_length_take_as_many_bytes_as_they_should() {
+    let bytes = vec![0x5a; 9000];
+    let mut builder = RecordsBuilder::new(0);
+    for length in (0..9000).chain((0..9000).rev()) {
+        let record = value(&bytes[..length]);
+        let expected = naive(&record, 0, builder.record_count());
+        builder.append(&record).unwrap();
+        assert!(
+            builder.buffer.ends_with(&expected),
+            "value of {length} bytes"
+        );
+    }
+}
+
+#[test]
+fn offset_deltas_grow_through_every_width() {
+    let mut builder = RecordsBuilder::new(0);
+    for count in 0..(1 << 20) + 100 {
+        let record = value(b"");
+        builder.append(&record).unwrap();
+        // At 64, 8,192 and 1,048,576 another byte is taken.
+        if count < 100 || (8100..8300).contains(&count) || count > (1 << 20) - 100 {
+            assert!(
+                builder.buffer.ends_with(&naive(&record, 0, count)),
+                "{count}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_trailer_lies_behind_the_records_in_the_same_memory() {
     let mut builder = RecordsBuilder::new(0);
