@@ -76,7 +76,7 @@ pub trait Field: Sized {
     /// [`DecodeError::Malformed`] when the bytes are not such a field.
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError>;
 
-    /// Takes the elements of an array, one after the other. Numbers come all at once instead.
+    /// Takes the elements of an array, one after the other. Numbers come all at once instead, and strings are measured first.
     ///
     /// # Errors
     /// As [`take`](Self::take).

@@ -16,6 +16,12 @@ pub struct TaggedField {
 pub struct TaggedFields(Box<[TaggedField]>);
 
 impl TaggedFields {
+    /// Fields that ascend by number already.
+    pub(super) fn ascending(fields: Vec<TaggedField>) -> Self {
+        debug_assert!(fields.is_sorted_by(|left, right| left.tag < right.tag));
+        Self(fields.into_boxed_slice())
+    }
+
     /// No tagged fields; allocates nothing.
     #[must_use]
     pub fn new() -> Self {

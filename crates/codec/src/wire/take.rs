@@ -11,8 +11,9 @@ use crate::error::{DecodeError, Defect, Step, Wanted};
 use crate::text::Str;
 
 /// How many bytes may be allocated for the elements of an array per byte that is left of the message, before the first
-/// element has been seen. Real messages stay far below; a lie does not get more than this.
-const RESERVED_BYTES_PER_BYTE: usize = 16;
+/// element has been seen. The lists of real messages seldom need more; a lie does not get more than this, and where lists
+/// are nested it gets this for each of them.
+const RESERVED_BYTES_PER_BYTE: usize = 8;
 
 /// Takes the fields of a message, one after the other, from its body. Large values share the body's bytes.
 ///
@@ -168,33 +169,47 @@ impl<'a> Decoder<'a> {
         count: u32,
         mut known: impl FnMut(u32, &mut Decoder<'_>) -> Result<bool, DecodeError>,
     ) -> Result<TaggedFields, DecodeError> {
-        let mut unknown = Vec::new();
+        // Once over all of them, so that nothing is allocated for those that are only claimed.
+        let mut ahead = Decoder { ..*self };
         let mut previous = None;
         for _ in 0..count {
-            let at_tag = self.rest;
-            let tag = self.parsed(parse::uvarint(Wanted::Tag))?;
+            let at_tag = ahead.rest;
+            let (tag, _) = ahead.tag()?;
             if previous.is_some_and(|previous| previous >= tag) {
                 return Err(self.error_at(at_tag, Defect::TagOutOfOrder { tag }));
             }
             previous = Some(tag);
-            let value = self.parsed(|input| {
-                let (rest, size) = parse::uvarint(Wanted::TagSize)(input)?;
-                parse::bytes(usize::try_from(size).unwrap_or(usize::MAX))(rest)
-            })?;
+        }
+        let mut unknown = Vec::new();
+        for left in (1..=count).rev() {
+            let (tag, value) = self.tag()?;
             let mut inner = Decoder {
                 rest: value,
                 ..*self
             };
             if known(tag, &mut inner)? {
                 inner.finish()?;
-            } else {
-                unknown.push(TaggedField {
-                    tag,
-                    value: self.body.slice_ref(value),
-                });
+                continue;
             }
+            if unknown.is_empty() {
+                unknown.reserve_exact(usize::try_from(left).unwrap_or_default());
+            }
+            unknown.push(TaggedField {
+                tag,
+                value: self.body.slice_ref(value),
+            });
         }
-        Ok(TaggedFields::from_iter(unknown))
+        Ok(TaggedFields::ascending(unknown))
+    }
+
+    /// A tagged field: its number and the bytes of its value.
+    fn tag(&mut self) -> Result<(u32, &'a [u8]), DecodeError> {
+        let tag = self.parsed(parse::uvarint(Wanted::Tag))?;
+        let value = self.parsed(|input| {
+            let (rest, size) = parse::uvarint(Wanted::TagSize)(input)?;
+            parse::bytes(usize::try_from(size).unwrap_or(usize::MAX))(rest)
+        })?;
+        Ok((tag, value))
     }
 
     /// Takes the value of a tagged field to where it belongs; always true.
@@ -251,6 +266,22 @@ impl<'a> Decoder<'a> {
         text.map(|text| self.text(start, text)).transpose()
     }
 
+    /// Strings are tiny on the wire: what they take is found out first.
+    #[inline]
+    pub(super) fn strings(&mut self, count: usize) -> Result<Vec<Str>, DecodeError> {
+        let mut ahead = Decoder { ..*self };
+        for index in 0..count {
+            ahead
+                .parsed(parse::required(parse::string(self.is_flexible)))
+                .map_err(|error| error.inside(Step::Index(index)))?;
+        }
+        let mut strings = Vec::with_capacity(count);
+        for index in 0..count {
+            strings.push(self.element(index)?);
+        }
+        Ok(strings)
+    }
+
     #[inline]
     fn text(&self, start: &[u8], text: &[u8]) -> Result<Str, DecodeError> {
         Str::try_from(self.body.slice_ref(text)).map_err(|_| self.error_at(start, Defect::NotUtf8))
@@ -297,25 +328,29 @@ impl<'a> Decoder<'a> {
 
     #[inline]
     pub(super) fn elements<T: Field>(&mut self, count: usize) -> Result<Vec<T>, DecodeError> {
-        let start_bytes = self.rest.len();
-        let allowed = start_bytes.saturating_mul(RESERVED_BYTES_PER_BYTE);
+        let allowed = self.rest.len().saturating_mul(RESERVED_BYTES_PER_BYTE);
         let mut elements = Vec::with_capacity(count.min(allowed / size_of::<T>().max(1)));
         for index in 0..count {
             if index == elements.capacity() {
-                let expected = self.expected_elements(index, start_bytes);
-                elements.reserve_exact(expected.min(count - index));
+                self.look_ahead::<T>(index, count)?;
+                elements.reserve_exact(count - index);
             }
-            elements.push(T::take(self).map_err(|error| error.inside(Step::Index(index)))?);
+            elements.push(self.element(index)?);
         }
         Ok(elements)
     }
 
-    /// How many elements what is left may hold, one at least, if they are as large as those that have been taken. Only
-    /// elements that are tiny on the wire come here; doubling would give them more than they are worth.
+    #[inline]
+    fn element<T: Field>(&mut self, index: usize) -> Result<T, DecodeError> {
+        T::take(self).map_err(|error| error.inside(Step::Index(index)))
+    }
+
+    /// Whether the elements from `index` on are all there. Only those that are tiny on the wire come here: reading them twice
+    /// is the price for allocating nothing that a count only claims.
     #[cold]
-    fn expected_elements(&self, taken: usize, start_bytes: usize) -> usize {
-        let taken_bytes = start_bytes.saturating_sub(self.rest.len()).max(1);
-        taken.saturating_mul(self.rest.len()) / taken_bytes + 1
+    fn look_ahead<T: Field>(&self, index: usize, count: usize) -> Result<(), DecodeError> {
+        let mut ahead = Decoder { ..*self };
+        (index..count).try_for_each(|index| ahead.element::<T>(index).map(drop))
     }
 
     #[cold]

@@ -111,6 +111,10 @@ impl Field for Str {
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         from.string()
     }
+
+    fn take_elements(from: &mut Decoder<'_>, count: usize) -> Result<Vec<Self>, DecodeError> {
+        from.strings(count)
+    }
 }
 
 impl Field for Option<Str> {

@@ -8,7 +8,7 @@ use wolff_codec::messages::{PartitionProduceResponse, TopicProduceResponse};
 use wolff_codec::records::BatchHeader;
 use wolff_codec::records::{Batches, FrameTotals, RecordRef, RecordsBuilder};
 use wolff_codec::wire::Writer;
-use wolff_codec::{BrokerId, Message, PartitionId, Str};
+use wolff_codec::{ApiKey, BrokerId, Message, PartitionId, Str};
 
 use crate::every_message::{AnyMessage, Kind};
 use crate::grown::Random;
@@ -74,6 +74,87 @@ fn a_count_that_lies_is_given_nothing() {
             allocated.bytes_max < ERROR_BYTES as u64,
             "{kind:?}: {allocated:?}"
         );
+    }
+}
+
+fn unsigned(mut value: u32, out: &mut BytesMut) {
+    while let Some(low) = (value >= 0x80).then_some(value & 0x7f) {
+        out.extend_from_slice(&[u8::try_from(low).unwrap() | 0x80]);
+        value >>= 7;
+    }
+    out.extend_from_slice(&[u8::try_from(value).unwrap()]);
+}
+
+fn assert_response_is_bounded(api_key: ApiKey, version: i16, body: BytesMut) {
+    let body = body.freeze();
+    let limit = body.len() * ALLOCATED_PER_BYTE + ERROR_BYTES;
+    let allocated = measure(|| {
+        let _ = std::hint::black_box(AnyResponse::decode(api_key, version, &body));
+    });
+    // All that was ever allocated, not only what was at a time.
+    assert!(
+        allocated.bytes_total <= limit as u64,
+        "{api_key} {version}: {allocated:?} of {limit}"
+    );
+}
+
+#[test]
+fn lies_inside_of_lies_do_not_add_up() {
+    // In front of each count: the fixed part of the first element that the count before it claims.
+    let nested: [(ApiKey, i16, [&[u8]; 4]); 3] = [
+        (
+            ApiKey::DESCRIBE_CONFIGS,
+            4,
+            [&[0; 4], &[0, 0, 0, 0, 1], &[1, 0, 0, 0, 0], &[1, 0, 0]],
+        ),
+        (
+            ApiKey::PRODUCE,
+            13,
+            [&[], &[0; 16], &[0; 30], &[0, 0, 0, 0, 0]],
+        ),
+        (
+            ApiKey::DESCRIBE_PRODUCERS,
+            0,
+            [&[0; 4], &[1], &[0; 7], &[0; 36]],
+        ),
+    ];
+    for (api_key, version, fixed) in nested {
+        for tag_count in [20, 65, 129, 1025, 4097] {
+            let mut body = BytesMut::new();
+            // Each tag takes three bytes at most.
+            let [first, inner @ ..] = fixed;
+            body.extend_from_slice(first);
+            for fixed in inner {
+                unsigned(2 * tag_count, &mut body);
+                body.extend_from_slice(fixed);
+            }
+            unsigned(tag_count, &mut body);
+            for tag in 0..tag_count {
+                unsigned(tag, &mut body);
+                body.extend_from_slice(&[0]);
+            }
+            assert_response_is_bounded(api_key, version, body);
+        }
+    }
+}
+
+#[test]
+fn elements_that_are_tiny_on_the_wire_are_paid_for_once() {
+    for count in [100, 1000, 10_000] {
+        let mut topics = BytesMut::new();
+        unsigned(count + 1, &mut topics);
+        (0..count).for_each(|_| topics.extend_from_slice(&[1, 1, 0]));
+        topics.extend_from_slice(&[0; 5]);
+        assert!(AnyResponse::decode(ApiKey::PRODUCE, 12, &topics.clone().freeze()).is_ok());
+        assert_response_is_bounded(ApiKey::PRODUCE, 12, topics);
+
+        // A large one first, by which no other can be judged.
+        let mut names = BytesMut::from(&[0; 39][..]);
+        unsigned(count + 1, &mut names);
+        unsigned(count / 2 + 1, &mut names);
+        (0..count / 2).for_each(|_| names.extend_from_slice(b"x"));
+        (0..count).for_each(|_| names.extend_from_slice(&[1]));
+        assert_response_is_bounded(ApiKey::GET_TELEMETRY_SUBSCRIPTIONS, 0, names);
     }
 }
 
