@@ -40,7 +40,8 @@ impl Batches {
 
     fn parse_next(&mut self) -> Result<Option<Batch>, HeaderError> {
         let Some(header) = self.rest.first_chunk::<BATCH_HEADER_BYTES>() else {
-            return Ok(None);
+            // The start of an old message, or of no batch at all, does not pass for an incomplete one.
+            return BatchHeader::check_start(&self.rest).map(|()| None);
         };
         let (header, part) = BatchHeader::decode(header)?;
         // No overflow: the part's length comes from a positive 32-bit number that counts most of the header.

@@ -24,6 +24,12 @@ pub(super) const COUNTED_HEADER_BYTES: usize = BATCH_HEADER_BYTES - UNCOUNTED_BY
 /// The only batch format that is still in use (Kafka 0.11, KIP-98).
 const MAGIC: i8 = 2;
 
+/// Where the length field begins.
+const LENGTH_AT: usize = 8;
+
+/// Where the format version is, in this format and in all before it.
+const MAGIC_AT: usize = 16;
+
 /// Where the part that the checksum covers begins: with the attributes.
 pub(super) const CHECKED_FROM: usize = 21;
 
@@ -171,6 +177,17 @@ impl BatchHeader {
             | flag(self.has_delete_horizon, DELETE_HORIZON)
     }
 
+    /// Whether bytes that are too few for a header may be the start of one, as far as they go.
+    pub(super) fn check_start(bytes: &[u8]) -> Result<(), HeaderError> {
+        if let Some(&magic) = bytes.get(MAGIC_AT) {
+            check_magic(magic.cast_signed())?;
+        }
+        if let Some(batch_len) = bytes.get(LENGTH_AT..).and_then(<[u8]>::first_chunk) {
+            records_len(i32::from_be_bytes(*batch_len))?;
+        }
+        Ok(())
+    }
+
     /// Decodes a header; also returns what it says of the records that follow.
     ///
     /// # Errors
@@ -181,14 +198,8 @@ impl BatchHeader {
         let base_offset = Offset(i64::from_be_bytes(fields.take()));
         let batch_len = i32::from_be_bytes(fields.take());
         let partition_leader_epoch = LeaderEpoch(i32::from_be_bytes(fields.take()));
-        let magic = i8::from_be_bytes(fields.take());
-        if magic != MAGIC {
-            return Err(HeaderError::Magic { magic });
-        }
-        let records_len = usize::try_from(batch_len)
-            .ok()
-            .and_then(|len| len.checked_sub(COUNTED_HEADER_BYTES))
-            .ok_or(HeaderError::Length { batch_len })?;
+        check_magic(i8::from_be_bytes(fields.take()))?;
+        let records_len = records_len(batch_len)?;
         let crc32c = u32::from_be_bytes(fields.take());
         let attributes = i16::from_be_bytes(fields.take());
         let header = Self {
@@ -225,6 +236,22 @@ impl BatchHeader {
             },
         ))
     }
+}
+
+fn check_magic(magic: i8) -> Result<(), HeaderError> {
+    if magic == MAGIC {
+        Ok(())
+    } else {
+        Err(HeaderError::Magic { magic })
+    }
+}
+
+/// The length of the records in a batch whose length field says `batch_len`.
+fn records_len(batch_len: i32) -> Result<usize, HeaderError> {
+    usize::try_from(batch_len)
+        .ok()
+        .and_then(|len| len.checked_sub(COUNTED_HEADER_BYTES))
+        .ok_or(HeaderError::Length { batch_len })
 }
 
 /// What a decoded header says of the records behind it.

@@ -3,7 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use proptest::{collection::vec, prelude::*};
 use wolff_codec::records::{
-    BATCH_HEADER_BYTES, BatchHeader, Batches, Compression, Field, RecordDefect, RecordError, crc32c,
+    BATCH_HEADER_BYTES, BatchHeader, Batches, Compression, Field, HeaderError, RecordDefect,
+    RecordError, crc32c,
 };
 
 use crate::samples::{
@@ -107,6 +108,37 @@ fn a_batch_cut_off_at_any_byte_is_a_partial_one() {
             let mut batches = Batches::new(whole.slice(..len));
             assert!(batches.next().is_none());
             assert_eq!(batches.rest().len(), len);
+        }
+    }
+}
+
+#[test]
+fn messages_of_old_formats_are_refused_by_name_however_short() {
+    for magic in [0, 1, 3, -1i8] {
+        // Offset, length, checksum, format, attributes, and lengths of a key and a value that are null.
+        let mut message = BytesMut::zeroed(26);
+        message[11] = 14;
+        message[16] = magic.to_be_bytes()[0];
+        let message = message.freeze();
+        for len in 17..message.len() {
+            let mut batches = Batches::new(message.slice(..len));
+            assert_eq!(batches.next(), Some(Err(HeaderError::Magic { magic })));
+            assert_eq!(batches.rest().len(), len);
+            assert!(batches.next().is_none());
+        }
+    }
+}
+
+#[test]
+fn a_length_that_does_not_cover_the_header_is_refused_as_soon_as_it_is_there() {
+    for batch_len in [48, 0, -1, i32::MIN] {
+        let mut header = BytesMut::from(&ordinary_batch(3, Compression::None)[..]);
+        header[8..12].copy_from_slice(&batch_len.to_be_bytes());
+        let header = header.freeze();
+        assert!(Batches::new(header.slice(..11)).next().is_none());
+        for len in 12..header.len() {
+            let first = Batches::new(header.slice(..len)).next();
+            assert_eq!(first, Some(Err(HeaderError::Length { batch_len })));
         }
     }
 }
