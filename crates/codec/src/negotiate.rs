@@ -70,8 +70,9 @@ impl VersionRanges {
         self.pick_within::<R>(R::VERSIONS)
     }
 
-    /// The newest version that both sides speak and that can carry this request: Produce stays below 13 while the id of
-    /// a topic is not known, for example.
+    /// The newest version that both sides speak and that is not too new for this request: Produce stays below 13 while the
+    /// id of a topic is not known, for example. Whether it is new enough, the encoding tells: it names the field that the
+    /// version lacks.
     ///
     /// # Errors
     /// [`UnsupportedApi`] when there is none.

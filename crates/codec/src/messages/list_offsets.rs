@@ -36,6 +36,16 @@ impl Message for ListOffsetsRequest {
 
 impl Request for ListOffsetsRequest {
     type Response = ListOffsetsResponse;
+
+    /// Only version 0 returns several offsets.
+    fn newest_version(&self) -> i16 {
+        let mut partitions = self.topics.iter().flat_map(|topic| &topic.partitions);
+        if partitions.any(|partition| partition.max_num_offsets != 1) {
+            0
+        } else {
+            10
+        }
+    }
 }
 
 impl Field for ListOffsetsRequest {

@@ -48,6 +48,15 @@ impl Message for MetadataRequest {
 
 impl Request for MetadataRequest {
     type Response = MetadataResponse;
+
+    /// Since version 11 a broker tells what may be done with the cluster in another response: `DescribeClusterResponse`.
+    fn newest_version(&self) -> i16 {
+        if self.include_cluster_authorized_operations {
+            10
+        } else {
+            13
+        }
+    }
 }
 
 impl Field for MetadataRequest {

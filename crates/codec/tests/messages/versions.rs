@@ -1,19 +1,15 @@
 //! What a version cannot say is an error value; what it can do without is left out.
 
 use bytes::Bytes;
-use wolff_codec::messages::{
-    AddPartitionsToTxnRequest, AddPartitionsToTxnTransaction, AnyRequest, AnyResponse, ApiVersion,
-    ApiVersionsResponse, CreateTopicsRequest, DeleteTopicsRequest, FindCoordinatorRequest,
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, PartitionProduceData, ProduceRequest,
-    TopicProduceData,
-};
+use wolff_codec::messages::*;
 use wolff_codec::wire::{Chunks, Writer};
 use wolff_codec::{
     ApiKey, DecodeError, EncodeError, ErrorCode, Message, PartitionId, Request, Str, TopicId,
+    VersionRanges,
 };
 
 use crate::every_message::Kind;
-use crate::grown::Random;
+use crate::grown::{Random, grow};
 
 fn encoded<M: Message>(message: &M, version: i16) -> Result<Bytes, EncodeError> {
     let mut writer = Writer::new();
@@ -220,6 +216,56 @@ fn the_shape_of_a_request_bounds_its_version() {
     };
     assert_eq!(add.newest_version(), 5);
     assert_eq!(AddPartitionsToTxnRequest::default().newest_version(), 3);
+}
+
+/// Random requests of every version can be encoded in the newest version that they admit to.
+fn assert_newest_version_carries<R: Request>() {
+    for version in R::VERSIONS {
+        for seed in 0..40 {
+            let mut random = Random::new(seed);
+            let (_, request) = grow(&mut random, R::is_flexible(version), |body| {
+                R::decode(body, version)
+            });
+            let newest = request.newest_version();
+            assert!(R::VERSIONS.contains(&newest));
+            let carried = encoded(&request, newest);
+            assert!(carried.is_ok(), "{version}: {carried:?} of {request:?}");
+        }
+    }
+}
+
+#[test]
+fn every_request_is_carried_by_the_newest_version_that_it_admits_to() {
+    macro_rules! assert_all {
+        ($($request:ident)*) => {$( assert_newest_version_carries::<$request>(); )*};
+    }
+    assert_all! {
+        ProduceRequest FetchRequest ListOffsetsRequest MetadataRequest FindCoordinatorRequest SaslHandshakeRequest
+        ApiVersionsRequest CreateTopicsRequest DeleteTopicsRequest InitProducerIdRequest AddPartitionsToTxnRequest
+        AddOffsetsToTxnRequest EndTxnRequest TxnOffsetCommitRequest DescribeConfigsRequest SaslAuthenticateRequest
+        CreatePartitionsRequest IncrementalAlterConfigsRequest DescribeClusterRequest DescribeProducersRequest
+        GetTelemetrySubscriptionsRequest PushTelemetryRequest
+    }
+}
+
+#[test]
+fn a_request_that_only_old_versions_carry_is_not_sent_in_a_new_one() {
+    let request = MetadataRequest {
+        include_cluster_authorized_operations: true,
+        ..Default::default()
+    };
+    let broker = ApiVersion {
+        api_key: ApiKey::METADATA,
+        max_version: 13,
+        ..Default::default()
+    };
+    let ranges = VersionRanges::from(&ApiVersionsResponse {
+        api_keys: vec![broker],
+        ..Default::default()
+    });
+    assert_eq!(ranges.pick_for(&request), Ok(10));
+    assert!(encoded(&request, 10).is_ok());
+    assert_eq!(ranges.pick_for(&MetadataRequest::default()), Ok(13));
 }
 
 #[test]
