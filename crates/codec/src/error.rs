@@ -235,7 +235,8 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// The way to a field, from the message inwards: `topics[2].name`.
+/// The way to a field, from the message inwards: `topics[2].name`. What is wrong with tagged fields themselves is in
+/// `tagged_fields[1]`, say, counted from 0 as they come.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct FieldPath {
     /// Innermost first: an error finds its way out of the message.

@@ -15,6 +15,15 @@ use crate::text::Str;
 /// are nested it gets this for each of them.
 const RESERVED_BYTES_PER_BYTE: usize = 8;
 
+/// What errors call tagged fields, before it is known which one it is.
+const TAGGED_FIELDS: Step = Step::Name("tagged_fields");
+
+/// Which of the tagged fields an error is in, counted from 0.
+fn in_tagged_field(index: u32) -> impl Fn(DecodeError) -> DecodeError {
+    let index = usize::try_from(index).unwrap_or(usize::MAX);
+    move |error| error.inside(Step::Index(index)).inside(TAGGED_FIELDS)
+}
+
 /// Takes the fields of a message, one after the other, from its body. Large values share the body's bytes.
 ///
 /// The fields' names serve errors only.
@@ -158,7 +167,10 @@ impl<'a> Decoder<'a> {
         if !self.is_flexible {
             return Ok(TaggedFields::new());
         }
-        match self.parsed(parse::uvarint(Wanted::TagCount))? {
+        let count = self
+            .parsed(parse::uvarint(Wanted::TagCount))
+            .map_err(|error| error.inside(TAGGED_FIELDS))?;
+        match count {
             0 => Ok(TaggedFields::new()),
             count => self.counted_tags(count, known),
         }
@@ -172,27 +184,28 @@ impl<'a> Decoder<'a> {
         // Once over all of them, so that nothing is allocated for those that are only claimed.
         let mut ahead = Decoder { ..*self };
         let mut previous = None;
-        for _ in 0..count {
+        for index in 0..count {
             let at_tag = ahead.rest;
-            let (tag, _) = ahead.tag()?;
+            let (tag, _) = ahead.tag().map_err(in_tagged_field(index))?;
             if previous.is_some_and(|previous| previous >= tag) {
-                return Err(self.error_at(at_tag, Defect::TagOutOfOrder { tag }));
+                let error = self.error_at(at_tag, Defect::TagOutOfOrder { tag });
+                return Err(in_tagged_field(index)(error));
             }
             previous = Some(tag);
         }
         let mut unknown = Vec::new();
-        for left in (1..=count).rev() {
+        for index in 0..count {
             let (tag, value) = self.tag()?;
             let mut inner = Decoder {
                 rest: value,
                 ..*self
             };
             if known(tag, &mut inner)? {
-                inner.finish()?;
+                inner.finish().map_err(in_tagged_field(index))?;
                 continue;
             }
             if unknown.is_empty() {
-                unknown.reserve_exact(usize::try_from(left).unwrap_or_default());
+                unknown.reserve_exact(usize::try_from(count - index).unwrap_or_default());
             }
             unknown.push(TaggedField {
                 tag,

@@ -217,3 +217,34 @@ fn tagged_fields_must_ascend_and_fit_their_size() {
         Defect::Truncated { .. }
     ));
 }
+
+#[test]
+fn an_error_in_tagged_fields_says_in_which_one() {
+    let error = |body: &[u8]| {
+        ProduceResponse::decode(&Bytes::copy_from_slice(body), 10)
+            .unwrap_err()
+            .to_string()
+    };
+    let body = |tagged_fields: &[u8]| [&[1, 0, 0, 0, 0][..], tagged_fields].concat();
+    assert_eq!(
+        error(&body(&[])),
+        "tagged_fields at byte 5: the number of tagged fields needs 1 bytes, 0 remain"
+    );
+    assert_eq!(
+        error(&body(&[2, 5, 0, 4, 0])),
+        "tagged_fields[1] at byte 8: tag 4 is out of order"
+    );
+    assert_eq!(
+        error(&body(&[1, 0, 2, 1, 9])),
+        "tagged_fields[0] at byte 9: 1 bytes are left over"
+    );
+    assert_eq!(
+        error(&body(&[1, 0, 2, 2, 0])),
+        "node_endpoints[0].node_id at byte 9: a number needs 4 bytes, 1 remain"
+    );
+    // A topic without a name and partitions, whose tagged field is cut short.
+    assert_eq!(
+        error(&[2, 1, 1, 1, 7, 4, 0]),
+        "responses[0].tagged_fields[0] at byte 6: the content needs 4 bytes, 1 remain"
+    );
+}
