@@ -5,6 +5,9 @@ use std::fmt;
 /// The error code of a response. Codes that have no name here are valid, kept as they are, and treated as errors that
 /// do not go away by themselves.
 ///
+/// Each constant says what a client should do; which codes are retriable, and which after new metadata, is as in Apache
+/// Kafka's own client.
+///
 /// ```
 /// use wolff_codec::ErrorCode;
 ///
@@ -33,10 +36,17 @@ enum Kind {
 
 /// Declares the constants, names and kinds from one table.
 macro_rules! error_codes {
+    (@advice Ok) => { "Success." };
+    (@advice Retriable) => { "Retriable: the same request may succeed later." };
+    (@advice Stale) => { "Retriable, after the client has asked for metadata again." };
+    (@advice Final) => { "Final: this request fails, others may succeed." };
+    (@advice Fatal) => {
+        "Fatal: nothing of this kind succeeds with this identity, configuration or these permissions."
+    };
     ($($code:literal $name:ident $kind:ident,)*) => {
         impl ErrorCode {
             $(
-                #[doc = concat!("Code ", $code, ".")]
+                #[doc = concat!("Code ", $code, ". ", error_codes!(@advice $kind))]
                 pub const $name: Self = Self($code);
             )*
 

@@ -42,6 +42,9 @@ pub struct Encoded {
 
 impl Encoded {
     /// This encoding and the next one behind it, at most 16 bytes in all.
+    ///
+    /// # Panics
+    /// In debug builds, when there are more; in others the result is of no use.
     #[inline]
     #[must_use]
     pub const fn followed_by(self, next: Self) -> Self {
