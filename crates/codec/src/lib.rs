@@ -91,3 +91,8 @@ pub use negotiate::{UnsupportedApi, VersionRanges};
 pub use request::{decode_request_header, encode_request};
 pub use response::{decode_response, encode_response, response_correlation_id};
 pub use text::Str;
+
+/// Runs what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

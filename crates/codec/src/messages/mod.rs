@@ -3,6 +3,31 @@
 //! Structs and fields have the names of Kafka's own message definitions. One struct serves all versions: where a version
 //! lacks a field, encoding leaves it out, or fails if that would change what the message means, and decoding sets the
 //! default. All structs implement `Default`, so that callers name only what they set; what may be null is none then.
+//!
+//! | API | key | versions | flexible since |
+//! |---|---|---|---|
+//! | [Produce](produce) | 0 | 3–13 | 9 |
+//! | [Fetch](fetch) | 1 | 4–12 | 12 |
+//! | [ListOffsets](list_offsets) | 2 | 0–10 | 6 |
+//! | [Metadata](metadata) | 3 | 4–13 | 9 |
+//! | [FindCoordinator](find_coordinator) | 10 | 0–6 | 3 |
+//! | [SaslHandshake](sasl_handshake) | 17 | 0–1 | never |
+//! | [ApiVersions](api_versions) | 18 | 0–4 | 3 |
+//! | [CreateTopics](create_topics) | 19 | 0–7 | 5 |
+//! | [DeleteTopics](delete_topics) | 20 | 0–6 | 4 |
+//! | [InitProducerId](init_producer_id) | 22 | 0–5 | 2 |
+//! | [AddPartitionsToTxn](add_partitions_to_txn) | 24 | 0–5 | 3 |
+//! | [AddOffsetsToTxn](add_offsets_to_txn) | 25 | 0–4 | 3 |
+//! | [EndTxn](end_txn) | 26 | 0–5 | 3 |
+//! | [TxnOffsetCommit](txn_offset_commit) | 28 | 0–4 | 3 |
+//! | [DescribeConfigs](describe_configs) | 32 | 0–4 | 4 |
+//! | [SaslAuthenticate](sasl_authenticate) | 36 | 0–2 | 2 |
+//! | [CreatePartitions](create_partitions) | 37 | 0–3 | 2 |
+//! | [IncrementalAlterConfigs](incremental_alter_configs) | 44 | 0–1 | 1 |
+//! | [DescribeCluster](describe_cluster) | 60 | 0–1 | 0 |
+//! | [DescribeProducers](describe_producers) | 61 | 0 | 0 |
+//! | [GetTelemetrySubscriptions](get_telemetry_subscriptions) | 71 | 0 | 0 |
+//! | [PushTelemetry](push_telemetry) | 72 | 0 | 0 |
 
 mod any;
 

@@ -301,3 +301,32 @@ fn a_refused_api_versions_request_is_answered_with_version_0() {
     let body = encoded(&ApiVersionsResponse::default(), 0).unwrap();
     assert!(ApiVersionsResponse::decode(&body, 4).is_err());
 }
+
+/// A row of the tables of messages: key, versions, first flexible version.
+fn row(api_key: ApiKey) -> Option<String> {
+    let versions = AnyRequest::versions(api_key)?;
+    let versions = match (versions.start(), versions.end()) {
+        (oldest, newest) if oldest == newest => oldest.to_string(),
+        (oldest, newest) => format!("{oldest}–{newest}"),
+    };
+    let flexible = api_key
+        .first_flexible_version()
+        .map_or(String::from("never"), |first| first.to_string());
+    Some(format!("| {} | {versions} | {flexible} |", api_key.0))
+}
+
+#[test]
+fn the_tables_of_messages_are_true() {
+    let readme = include_str!("../../README.md");
+    let module = include_str!("../../src/messages/mod.rs");
+    for &api_key in ApiKey::NAMED {
+        let Some(row) = row(api_key) else { continue };
+        assert!(
+            readme.contains(&format!("\n| {api_key} {row}\n")),
+            "{api_key} {row}"
+        );
+        let in_module =
+            |line: &str| line.starts_with(&format!("//! | [{api_key}](")) && line.ends_with(&row);
+        assert!(module.lines().any(in_module), "{api_key} {row}");
+    }
+}
