@@ -192,7 +192,7 @@ fn assert_read_back(frames: &[Frame], records: &[Record]) {
     });
     let expected: Vec<_> = expected.map(Ok).collect();
     assert_eq!(from_batch.collect::<Vec<_>>(), expected);
-    assert_eq!(from_frames.count(), expected.len());
+    assert_eq!(from_frames.collect::<Vec<_>>(), expected);
 }
 
 /// How many long runs of one byte an input may ask for: enough to pass every buffer's end, and soon done.
