@@ -16,6 +16,32 @@ use super::{
 ///
 /// A broker cuts a Fetch response at a number of bytes, so its last batch may be incomplete: the iterator ends before that
 /// one, and [`rest`](Self::rest) then has its bytes. After an error the iterator ends too.
+///
+/// ```
+/// use bytes::Bytes;
+/// use wolff_codec::records::{BatchHeader, Batches, FrameTotals, RecordRef, RecordsBuilder};
+///
+/// let mut builder = RecordsBuilder::new(1_700_000_000_000);
+/// builder.append(&RecordRef { timestamp_ms: 1_700_000_000_000, key: Some(b"wolf"), ..RecordRef::default() })?;
+/// let frame = builder.cut().expect("a record was appended");
+/// let totals = FrameTotals::of([&frame])?;
+/// let header = BatchHeader::for_totals(&totals)?.encode(totals.records_len, totals.records_crc32c)?;
+/// let batch = [&header[..], &frame.records].concat();
+///
+/// // What a broker returns: a batch, and as much of the next one as there was room for.
+/// let mut batches = Batches::new(Bytes::from([&batch[..], &batch[..30]].concat()));
+/// for batch in batches.by_ref() {
+///     let batch = batch?;
+///     batch.verify()?;
+///     for record in batch.records(1 << 20)? {
+///         let record = record?;
+///         assert_eq!(record.key.as_deref(), Some(&b"wolf"[..]));
+///         assert_eq!(record.value, None);
+///     }
+/// }
+/// assert_eq!(batches.rest().len(), 30);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Batches {
     rest: Bytes,
