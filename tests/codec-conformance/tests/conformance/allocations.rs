@@ -6,7 +6,7 @@ use wolff_codec::messages::{AnyRequest, AnyResponse, MetadataResponse, ProduceRe
 use wolff_codec::messages::{MetadataResponsePartition, MetadataResponseTopic};
 use wolff_codec::messages::{PartitionProduceResponse, TopicProduceResponse};
 use wolff_codec::records::BatchHeader;
-use wolff_codec::records::{Batches, FrameTotals, RecordRef, RecordsBuilder};
+use wolff_codec::records::{Batches, FrameTotals, Header, RecordRef, RecordsBuilder};
 use wolff_codec::wire::Writer;
 use wolff_codec::{ApiKey, BrokerId, Message, PartitionId, Str};
 
@@ -245,4 +245,23 @@ fn records_are_appended_and_read_without_an_allocation_for_each() {
         assert_eq!(records.map(Result::unwrap).count(), RECORDS as usize);
     });
     assert!(reading.count_total < 10, "{reading:?}");
+}
+
+#[test]
+fn records_with_headers_are_appended_without_an_allocation_for_each() {
+    let headers = [
+        Header::new("trace", "id-1"),
+        Header::new("trace", Bytes::new()),
+    ];
+    let with_headers = RecordRef {
+        headers: &headers,
+        ..record(b"value")
+    };
+    let mut builder = RecordsBuilder::with_capacity(5, 100_000);
+    let appending = measure(|| {
+        for _ in 0..1000 {
+            builder.append(&with_headers).unwrap();
+        }
+    });
+    assert!(appending.count_total < 10, "{appending:?}");
 }
