@@ -5,11 +5,11 @@ use thiserror::Error;
 
 use super::{
     checksum,
-    encoding::{LargeRecord, encoded_size},
+    encoding::{LargeRecord, SLACK_BYTES, encoded_size},
     frame::{Frame, FrameMetadata},
     header::{BATCH_HEADER_BYTES, COUNTED_HEADER_BYTES},
     record::RecordRef,
-    small::{SLACK_BYTES, Shape},
+    small::Shape,
 };
 
 /// The most bytes that the records of one batch can have: what the 31-bit length field leaves beside the header.

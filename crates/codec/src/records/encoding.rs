@@ -7,8 +7,11 @@ use bytes::BytesMut;
 use super::record::{Header, RecordRef};
 use crate::wire::varint::{self, Encoded};
 
+/// Integers are stored as whole words and then cut to their length: this much room must be behind a record.
+pub(super) const SLACK_BYTES: usize = 16;
+
 /// Zigzag of -1: the length of what is null.
-const NULL: u64 = 1;
+pub(super) const NULL: u64 = 1;
 
 /// How many bytes a record takes, its own length included.
 #[inline]
@@ -128,14 +131,15 @@ fn byte_count(bytes: Option<&[u8]>) -> u64 {
     bytes.map_or(0, |bytes| bytes.len() as u64)
 }
 
-/// Zigzag of a length or count. What 31 bits cannot say is never written: the record is refused for its size before.
+/// Zigzag of a length or count of what is in memory, which has less than 2^63 of anything. What 31 bits cannot say is never
+/// written: the record is refused for its size before.
 #[inline]
 fn length(count: usize) -> u64 {
-    (count as u64).saturating_mul(2)
+    (count as u64) << 1
 }
 
 /// Zigzag of the length of what may be null.
-#[inline]
-fn nullable_length(bytes: Option<&[u8]>) -> u64 {
+#[inline(always)]
+pub(super) fn nullable_length(bytes: Option<&[u8]>) -> u64 {
     bytes.map_or(NULL, |bytes| length(bytes.len()))
 }

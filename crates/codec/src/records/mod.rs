@@ -9,10 +9,10 @@
 mod batch;
 mod builder;
 
-mod encoding;
 mod reader;
 mod small;
 
+mod encoding;
 mod header;
 
 mod compression;

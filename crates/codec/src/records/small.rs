@@ -6,14 +6,11 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::record::RecordRef;
+use super::{
+    encoding::{NULL, nullable_length},
+    record::RecordRef,
+};
 use crate::wire::varint;
-
-/// What must be free behind a record, in bytes: its integers are stored as whole words and then cut to their length.
-pub(super) const SLACK_BYTES: usize = 16;
-
-/// Zigzag of -1: the length of what is null.
-const NULL: u64 = 1;
 
 /// Zigzag of 0: how many headers a record has.
 const NO_HEADERS: u8 = 0;
@@ -157,8 +154,8 @@ impl Shape {
         }
         let timestamp_delta = Width::short(varint::zigzag_long(timestamp_delta))?;
         let offset_delta = Width::medium(u64::from(offset_delta) << 1)?;
-        let key_length = Width::short(length(record.key))?;
-        let value_length = Width::short(length(record.value))?;
+        let key_length = Width::short(nullable_length(record.key))?;
+        let value_length = Width::short(nullable_length(record.value))?;
         let body_bytes = FIXED_BYTES
             + timestamp_delta.bytes()
             + offset_delta.bytes()
@@ -210,7 +207,7 @@ impl Shape {
     ) -> Option<SmallRecord> {
         let timestamp_delta = varint::zigzag_long(timestamp_delta);
         let offset_delta = u64::from(offset_delta) << 1;
-        let value_length = length(record.value);
+        let value_length = nullable_length(record.value);
         let payload_bytes = byte_count(record.key) + byte_count(record.value);
         let record_length = ((self.body_bytes + payload_bytes) as u64) << 1;
         let fits = self.timestamp_delta.has(timestamp_delta)
@@ -223,7 +220,7 @@ impl Shape {
 
         let value_length = self.value_length.short_lanes(value_length);
         let lengths = if record.key.is_some() {
-            let key_length = length(record.key);
+            let key_length = nullable_length(record.key);
             let fits =
                 self.has_key && self.key_length.has(key_length) && self.length.has(record_length);
             if !fits {
@@ -285,12 +282,6 @@ fn put_word<const N: usize>(buffer: &mut BytesMut, word: &[u8; N], bytes: usize)
     let end = buffer.len() + bytes;
     buffer.extend_from_slice(word);
     buffer.truncate(end);
-}
-
-/// Zigzag of the length of what may be null.
-#[inline(always)]
-fn length(bytes: Option<&[u8]>) -> u64 {
-    bytes.map_or(NULL, |bytes| (bytes.len() as u64) << 1)
 }
 
 #[inline(always)]
