@@ -1,4 +1,4 @@
-//! The disk side of a queue: the writer, the reader and the control file, each under a lock of its own, taken in the order writer, control, reader, ledger.
+//! The disk side of a queue: the writer, the reader and the control file, each under a lock of its own, taken in the order writer, control, departures, reader, ledger.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub(crate) struct Disk {
     pub(crate) turns: Turns<Call, Appended>,
     pub(crate) writer: Mutex<Writer>,
     pub(crate) control: Mutex<ControlState>,
+    /// Held while segments are let go of, which is done without the control file: the directory is given up only then.
+    pub(crate) departures: Mutex<()>,
     pub(crate) reader: Mutex<Reader>,
     pub(crate) lock: Mutex<Option<Box<dyn VfsLock>>>,
 }
@@ -163,31 +165,28 @@ impl Disk {
         version: u64,
         covered: &[Home],
     ) -> Result<(), AckError> {
-        let leaving = {
-            let mut control = self.control.lock();
-            let mut result = Ok(());
-            if control.is_closed {
-                return if control.written_version < version {
-                    Err(AckError::Closed)
-                } else {
-                    Ok(())
-                };
-            }
-            if control.written_version < version {
-                result = self.write_commit(&mut control, ledger, self.settings.reserve());
-            }
-            if result.is_ok() {
-                for home in covered {
-                    if let Home::Slot(slot) = home {
-                        control.file.cover_lease(*slot);
-                    }
-                }
-                self.settle(&mut control, ledger)
+        let mut control = self.control.lock();
+        if control.is_closed {
+            return if control.written_version < version {
+                Err(AckError::Closed)
             } else {
-                return result;
+                Ok(())
+            };
+        }
+        if control.written_version < version {
+            self.write_commit(&mut control, ledger, self.settings.reserve())?;
+        }
+        for home in covered {
+            if let Home::Slot(slot) = home {
+                control.file.cover_lease(*slot);
             }
-        };
-        self.let_go(ledger, leaving);
+        }
+        let leaving = self.settle(&mut control, ledger);
+        if !leaving.is_empty() {
+            let _departing = self.departures.lock();
+            drop(control);
+            self.let_go(ledger, leaving);
+        }
         Ok(())
     }
 
@@ -254,6 +253,11 @@ impl Disk {
             self.settings.spare_segments,
             self.settings.segment_bytes,
         )
+    }
+
+    /// Waits for those who let go of segments, with the control file closed to others who would: a name that they are about to remove may be a new queue's soon.
+    fn await_departures(&self) {
+        drop(self.departures.lock());
     }
 
     fn let_go(&self, ledger: &Mutex<Ledger>, leaving: Vec<Retired>) {
@@ -326,11 +330,11 @@ impl Disk {
             });
         }
         if self.settings.is_synced {
-            self.control
-                .lock()
-                .file
-                .sync()
-                .map_err(AckError::NotDurable)?;
+            let mut control = self.control.lock();
+            if control.is_closed {
+                return Err(AckError::Closed);
+            }
+            control.file.sync().map_err(AckError::NotDurable)?;
         }
         Ok(())
     }
@@ -422,6 +426,7 @@ impl Disk {
         };
         let mut control = self.control.lock();
         control.is_closed = true;
+        self.await_departures();
         let committed = self
             .write_commit(&mut control, ledger, 0)
             .and_then(|()| control.file.repeat_commit().map_err(AckError::NotDurable))
@@ -440,6 +445,7 @@ impl Disk {
     pub(crate) fn purge(&self) -> Result<(), IoFailure> {
         let _writer = self.writer.lock();
         self.control.lock().is_closed = true;
+        self.await_departures();
         let Some(lock) = self.lock.lock().take() else {
             return Ok(());
         };

@@ -283,6 +283,7 @@ fn finish(
             written_version: 0,
             is_closed: false,
         }),
+        departures: Mutex::new(()),
         reader: Mutex::new(reader),
         lock: Mutex::new(Some(lock)),
     };

@@ -1,12 +1,15 @@
 //! Bugs that were found, each as the shortest program that shows it.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
-use replayq::vfs::sim::{Fate, SimVfs};
-use replayq::{AppendError, Item, ItemId, LeaseError, PopLimits, Queue};
+use replayq::vfs::sim::{Fate, Fault, FaultKind, SimVfs};
+use replayq::{
+    AckError, AppendError, FlushError, Item, ItemId, LeaseError, PopLimits, Queue, ReadError,
+};
 
 use crate::setup::{DIRECTORY, Mode, Setup, payload};
 
@@ -17,6 +20,12 @@ fn ids(items: &[Item]) -> Vec<u64> {
 fn pop_ids(queue: &Queue, items: usize) -> Vec<u64> {
     let lease = queue.pop(PopLimits::items(items)).unwrap();
     lease.map_or_else(Vec::new, |lease| ids(&lease.items))
+}
+
+/// The only segment there is.
+fn segment(vfs: &SimVfs) -> PathBuf {
+    let mut files = vfs.files().into_iter();
+    files.find(|file| file.extension().is_some()).unwrap()
 }
 
 fn append(queue: &Queue, serials: std::ops::RangeInclusive<u64>, bytes: usize) {
@@ -171,8 +180,7 @@ fn what_follows_an_item_whose_padding_was_cut_is_not_lost() {
     let (queue, _) = setup.open(&vfs).unwrap();
     append(&queue, 1..=1, 73);
     drop(queue);
-    let mut files = vfs.files().into_iter();
-    let segment = files.find(|file| file.extension().is_some()).unwrap();
+    let segment = segment(&vfs);
     let mut content = vfs.read_file(&segment).unwrap();
     content.truncate(content.len() - 5);
     vfs.write_file(&segment, content);
@@ -182,4 +190,189 @@ fn what_follows_an_item_whose_padding_was_cut_is_not_lost() {
     let (queue, recovery) = setup.open(&vfs).unwrap();
     assert!(recovery.damage.is_empty(), "{recovery:?}");
     assert_eq!(pop_ids(&queue, 9), [1, 2, 3]);
+}
+
+/// The call with that number, the first being 0, fails from now on.
+fn fail_from(vfs: &SimVfs, call: u64) {
+    vfs.inject(Fault {
+        call: vfs.calls() + call,
+        for_ever: true,
+        kind: FaultKind::Error(5),
+    });
+}
+
+/// The reader waited for items of which it knew that they had been written, and which could not be made out any more.
+#[test]
+fn damage_at_the_end_of_the_segment_being_filled_is_passed_and_not_waited_for() {
+    const FIRST_ENTRY: usize = 4096;
+    let setup = Setup {
+        resident_bytes: 0,
+        ..Setup::small(Mode::Os)
+    };
+    let vfs = SimVfs::new();
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 1..=3, 104);
+    let segment = segment(&vfs);
+    let mut content = vfs.read_file(&segment).unwrap();
+    content[FIRST_ENTRY + 2 * (24 + 104)] ^= 1;
+    vfs.write_file(&segment, content);
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let popped = (pop_ids(&queue, 9), pop_ids(&queue, 9));
+        sender.send((popped, queue.count(), queue.damage().len()))
+    });
+    // Only a reader that hangs takes so long.
+    let answer = receiver.recv_timeout(Duration::from_secs(60));
+    assert_eq!(answer, Ok(((vec![1, 2], vec![]), 0, 1)));
+}
+
+/// A control file with a damaged header is written anew, and the leases in it were left out.
+#[test]
+fn leases_in_slots_survive_damage_in_the_header_of_the_control_file() {
+    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 1..=3, 100);
+    let lease = queue.pop(PopLimits::items(2)).unwrap().unwrap();
+    queue.tag(lease.id, Bytes::from_static(b"stamp")).unwrap();
+    drop(queue);
+    let control = Path::new(DIRECTORY).join("control");
+    let mut content = vfs.read_file(&control).unwrap();
+    content[13] ^= 1;
+    vfs.write_file(&control, content);
+    for life in ["that finds the damage", "after it"] {
+        let (queue, recovery) = setup.open(&vfs).unwrap();
+        let leases: Vec<_> = recovery.leases.iter().collect();
+        assert_eq!(leases.len(), 1, "in the life {life}");
+        let (items, tag) = (leases[0].items, &leases[0].tag[..]);
+        assert_eq!((items.first.0, items.last.0, tag), (1, 2, &b"stamp"[..]));
+        assert_eq!(pop_ids(&queue, 9), [3]);
+    }
+}
+
+/// After a failed sync the control file is written anew. Where the sync of its name failed too, what followed went into the file that had lost its name.
+#[test]
+fn acks_after_a_failed_sync_of_the_directory_go_to_the_file_that_has_the_name() {
+    let mut failed = 0;
+    for call in 0.. {
+        let (setup, vfs) = (Setup::small(Mode::Fsync), SimVfs::new());
+        let (queue, _) = setup.open(&vfs).unwrap();
+        append(&queue, 1..=3, 100);
+        let lease = queue.pop(PopLimits::items(2)).unwrap().unwrap();
+        queue.set_commit_tag(Bytes::from_static(b"any")).unwrap();
+        // The first call of a flush of which all segments are synced.
+        fail_from(&vfs, 0);
+        queue.flush().unwrap_err();
+        vfs.heal();
+        fail_from(&vfs, call);
+        let flushed = queue.flush();
+        vfs.heal();
+        queue.ack(lease.id).unwrap();
+        let (queue, _) = setup.open(&vfs.after_kill()).unwrap();
+        assert_eq!(pop_ids(&queue, 9), [3], "call {call} of the flush failed");
+        if flushed.is_ok() {
+            break;
+        }
+        failed += 1;
+    }
+    assert!(failed >= 5, "{failed} calls make a new control file");
+}
+
+/// A release that had emptied a slot and failed then believed the slot its own still, when it was another's.
+#[test]
+fn a_release_that_failed_half_way_and_is_tried_again_leaves_the_slot_to_its_new_lease() {
+    let (setup, vfs) = (Setup::small(Mode::Fsync), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 1..=4, 100);
+    let first = queue.pop(PopLimits::items(2)).unwrap().unwrap();
+    let second = queue.pop(PopLimits::items(2)).unwrap().unwrap();
+    queue.tag(first.id, Bytes::from_static(b"first")).unwrap();
+    // The calls of a release: write zeros over the slot, sync.
+    fail_from(&vfs, 1);
+    let released = queue.release(first.id);
+    assert!(
+        matches!(released, Err(AckError::NotDurable(_))),
+        "{released:?}"
+    );
+    vfs.heal();
+    queue.tag(second.id, Bytes::from_static(b"second")).unwrap();
+    queue.release(first.id).unwrap();
+    let (queue, recovery) = setup.open(&vfs.after_kill()).unwrap();
+    let tags: Vec<_> = recovery.leases.iter().map(|lease| &lease.tag[..]).collect();
+    assert_eq!(tags, [b"second"]);
+    assert_eq!(pop_ids(&queue, 9), [1, 2]);
+}
+
+#[test]
+fn a_closed_queue_answers_so_and_leaves_the_files_to_their_next_owner() {
+    for mode in Mode::DURABLE {
+        let (setup, vfs) = (Setup::small(mode), SimVfs::new());
+        let (queue, _) = setup.open(&vfs).unwrap();
+        append(&queue, 1..=5, 1200);
+        let lease = || queue.pop(PopLimits::items(1)).unwrap().unwrap().id;
+        let [acked, tagged, released] = [lease(), lease(), lease()];
+        queue.tag(released, Bytes::from_static(b"tag")).unwrap();
+        queue.close().unwrap();
+        let changes = vfs.changes();
+        let tag = || Bytes::from_static(b"late");
+        let late = [payload(9, 100)];
+        assert!(matches!(queue.append(&late), Err(AppendError::Closed)));
+        let appended = queue.append_leased(&late, None, tag());
+        assert!(matches!(appended, Err(AppendError::Closed)));
+        assert!(matches!(
+            queue.pop(PopLimits::default()),
+            Err(ReadError::Closed)
+        ));
+        assert!(matches!(queue.ack(acked), Err(AckError::Closed)));
+        assert!(matches!(
+            queue.ack_with_tag(acked, tag()),
+            Err(AckError::Closed)
+        ));
+        assert!(matches!(queue.tag(tagged, tag()), Err(LeaseError::Closed)));
+        assert!(matches!(queue.release(released), Err(AckError::Closed)));
+        assert!(matches!(queue.set_commit_tag(tag()), Err(AckError::Closed)));
+        assert!(matches!(queue.flush(), Err(FlushError::Closed)));
+        queue.close().unwrap();
+        queue.close_and_purge().unwrap();
+        drop(queue);
+        assert_eq!(vfs.changes(), changes, "in mode {mode:?}");
+        let (_, recovery) = setup.open(&vfs).unwrap();
+        assert_eq!(recovery.items, 5, "in mode {mode:?}");
+    }
+}
+
+/// Calls that were under way when another thread closed the queue wrote into files that were somebody else's by then.
+#[test]
+fn calls_that_meet_a_close_write_before_it_or_not_at_all() {
+    const THREADS: usize = 4;
+    for (round, mode) in Mode::DURABLE.into_iter().cycle().take(150).enumerate() {
+        let (setup, vfs) = (Setup::small(mode), SimVfs::new());
+        let (queue, _) = setup.open(&vfs).unwrap();
+        let begun = Barrier::new(THREADS + 1);
+        let mut changes = 0;
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (queue, begun) = (&queue, &begun);
+                scope.spawn(move || {
+                    begun.wait();
+                    while queue.append_one(payload(thread as u64, 1500)).is_ok() {
+                        let Ok(Some(lease)) = queue.pop(PopLimits::items(2)) else {
+                            continue;
+                        };
+                        let _closed = queue.tag(lease.id, Bytes::from_static(b"tag"));
+                        let _closed = match thread % 2 {
+                            0 => queue.ack(lease.id),
+                            _ => queue.release(lease.id),
+                        };
+                    }
+                });
+            }
+            begun.wait();
+            for _ in 0..round {
+                thread::yield_now();
+            }
+            queue.close().unwrap();
+            changes = vfs.changes();
+        });
+        assert_eq!(vfs.changes(), changes, "round {round}, mode {mode:?}");
+    }
 }
