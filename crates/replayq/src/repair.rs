@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::control::{FILE_NAME, Found};
+use crate::control::Found;
 use crate::damage::{Damage, Recovery};
 use crate::disk::{LOCK_NAME, aside};
 use crate::error::{FlushError, IoContext, IoFailure, OpenError};
@@ -81,7 +81,6 @@ pub fn repair_in(vfs: Arc<dyn Vfs>, directory: &Path) -> Result<Repair, RepairEr
             holder: None,
         })?;
     let before = inspector.inspect(directory, Depth::EveryByte)?;
-    clear_damaged_slots(&*vfs, &before)?;
     let mut rewritten = Vec::new();
     let mut generation = next_generation(&*vfs, &before)?;
     for segment in &before.segments {
@@ -115,16 +114,6 @@ fn has_damage_inside(inspection: &Inspection, name: &str) -> bool {
         }
         _ => false,
     })
-}
-
-/// Commit and lease slots of which nothing can be made out are emptied; the others say all that is known.
-fn clear_damaged_slots(vfs: &dyn Vfs, before: &Inspection) -> Result<(), IoFailure> {
-    let Some(found) = Found::read(vfs, &before.directory, OpenMode::Write)? else {
-        return Ok(());
-    };
-    found
-        .clear_damaged()
-        .context("write to", &before.directory.join(FILE_NAME))
 }
 
 fn next_generation(vfs: &dyn Vfs, before: &Inspection) -> Result<u64, IoFailure> {

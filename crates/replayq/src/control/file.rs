@@ -11,8 +11,8 @@ use crate::segment::key::QueueUuid;
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
 use super::commit::{self, Commit};
-use super::header::{BLOCK_BYTES, COMMIT_SLOTS, ControlHeader, Geometry, HeaderState};
-use super::lease::{EMPTY_SLOT, LeaseRecord, SlotState};
+use super::header::{self, BLOCK_BYTES, COMMIT_SLOTS, ControlHeader, Geometry, HeaderState};
+use super::lease::{self, LeaseRecord, SlotState, ZERO_SLOT};
 use super::slots::{LeaseSlot, Slots};
 
 pub(crate) const FILE_NAME: &str = "control";
@@ -26,7 +26,7 @@ pub(crate) struct Found {
     pub(crate) commits: Vec<Option<(QueueUuid, Commit)>>,
     /// The file ends before its last slot.
     pub(crate) is_cut: bool,
-    /// Commit slots that hold something that does not validate.
+    /// Commit slots without a record, where there should be one.
     pub(crate) damaged_commits: usize,
     file: Arc<dyn VfsFile>,
     content: Vec<u8>,
@@ -50,10 +50,7 @@ impl Found {
         let mut content = Vec::with_capacity(bytes);
         vfs::read_full_at(&*file, &mut content, bytes, 0).context("read", &path)?;
         let header = ControlHeader::decode(&content);
-        let geometry = match header {
-            HeaderState::Valid(header) => header.geometry,
-            _ => Geometry::default(),
-        };
+        let (geometry, may_be_zeros) = layout(header);
         let mut commits = Vec::new();
         let mut damaged_commits = 0_usize;
         for slot in 0..COMMIT_SLOTS {
@@ -63,7 +60,8 @@ impl Found {
                 u64::from(geometry.commit_slot_bytes),
             );
             let commit = Commit::decode_any(bytes);
-            if commit.is_none() && bytes.iter().take(16).any(|byte| *byte != 0) {
+            let is_written = !may_be_zeros || bytes.iter().take(16).any(|byte| *byte != 0);
+            if commit.is_none() && is_written {
                 damaged_commits = damaged_commits.saturating_add(1);
             }
             commits.push(commit);
@@ -90,45 +88,62 @@ impl Found {
 
     /// What the lease slots hold.
     pub(crate) fn leases(&self, uuid: QueueUuid) -> Vec<SlotState> {
-        let geometry = match self.header {
-            HeaderState::Valid(header) => header.geometry,
-            _ => Geometry::default(),
-        };
+        let (geometry, may_be_zeros) = layout(self.header);
         let slots = usize::try_from(geometry.lease_slots).unwrap_or(0);
         (0..slots)
             .map(|slot| {
-                LeaseRecord::decode_slot(
-                    part(&self.content, geometry.lease_position(slot), BLOCK_BYTES),
-                    uuid,
-                )
+                let bytes = part(&self.content, geometry.lease_position(slot), BLOCK_BYTES);
+                match LeaseRecord::decode_slot(bytes, uuid) {
+                    // What is behind the end of a file that was cut is reported as such.
+                    SlotState::Zeros if may_be_zeros || bytes.is_empty() => SlotState::Empty,
+                    SlotState::Zeros => SlotState::Damaged,
+                    state => state,
+                }
             })
             .collect()
     }
 }
 
 impl Found {
-    /// Empties the slots that hold something of which nothing can be made out.
-    pub(crate) fn clear_damaged(&self) -> std::io::Result<()> {
-        let HeaderState::Valid(header) = self.header else {
-            // Opening the queue writes the whole file anew.
-            return Ok(());
-        };
-        let commits = self
-            .commits
-            .iter()
-            .enumerate()
-            .filter(|(_, commit)| commit.is_none())
-            .map(|(slot, _)| header.geometry.commit_position(slot));
-        let leases = self
-            .leases(header.uuid)
-            .into_iter()
-            .enumerate()
-            .filter(|(_, state)| *state == SlotState::Damaged)
-            .map(|(slot, _)| header.geometry.lease_position(slot));
-        for position in commits.chain(leases) {
-            write(&*self.file, &EMPTY_SLOT, position)?;
+    /// Writes over the slots of which nothing can be made out: what was in them is lost, and was reported.
+    pub(crate) fn heal(&self, header: &ControlHeader) -> std::io::Result<()> {
+        let mut newest = Vec::new();
+        if let Some(commit) = self.newest(header.uuid) {
+            commit.encode(header.uuid, &mut newest);
         }
-        self.file.sync()
+        let (geometry, may_be_zeros) = layout(self.header);
+        let commits = self.commits.iter().enumerate();
+        for (slot, _) in commits.filter(|(_, commit)| commit.is_none()) {
+            let position = geometry.commit_position(slot);
+            let is_unused = part(&self.content, position, 16) == [0; 16];
+            if !(may_be_zeros && is_unused) {
+                write(&*self.file, &newest, position)?;
+            }
+        }
+        for (slot, state) in self.leases(header.uuid).into_iter().enumerate() {
+            if state == SlotState::Damaged {
+                let position = geometry.lease_position(slot);
+                write(&*self.file, &empty_slot(header), position)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where things lie, and whether slots of zeros are empty ones.
+fn layout(header: HeaderState) -> (Geometry, bool) {
+    match header {
+        HeaderState::Valid(header) => (header.geometry, header.has_zeros_for_empty()),
+        _ => (Geometry::default(), true),
+    }
+}
+
+/// How a lease slot is emptied.
+fn empty_slot(header: &ControlHeader) -> Vec<u8> {
+    if header.has_zeros_for_empty() {
+        ZERO_SLOT.to_vec()
+    } else {
+        lease::empty_slot(header.uuid)
     }
 }
 
@@ -318,10 +333,14 @@ impl Control {
     /// Makes everything written durable. After a failure the next try writes a new file: the old one's state is unknown for ever.
     pub(crate) fn sync(&mut self) -> Result<(), IoFailure> {
         if self.is_suspect {
+            let header = ControlHeader {
+                version: header::VERSION,
+                ..self.header
+            };
             let file = write_beside(
                 &*self.vfs,
                 &self.directory,
-                &self.header,
+                &header,
                 &self.newest,
                 &self.slots,
                 true,
@@ -329,6 +348,7 @@ impl Control {
             put_in_place(&*self.vfs, &self.directory)?;
             // The old file has no name any more: whatever else fails, this one is the queue's now.
             self.file = file;
+            self.header = header;
             self.newest_slot = 0;
             self.vfs
                 .sync_directory(&self.directory)
@@ -381,7 +401,7 @@ impl Control {
     pub(crate) fn empty_lease(&mut self, slot: LeaseSlot) -> Result<(), IoFailure> {
         write(
             &*self.file,
-            &EMPTY_SLOT,
+            &empty_slot(&self.header),
             self.header.geometry.lease_position(slot.0),
         )
         .context("empty a lease in", &self.path)?;
@@ -433,12 +453,13 @@ fn write_beside(
     }
     let mut content = header.encode();
     content.resize(field::narrow(header.geometry.file_bytes()), 0);
-    let commits = [(header.geometry.commit_position(0), newest)];
-    for (position, bytes) in commits.into_iter().chain(
-        slots
-            .contents()
-            .map(|(slot, bytes)| (header.geometry.lease_position(slot), bytes)),
-    ) {
+    let empty = empty_slot(header);
+    let commits = (0..COMMIT_SLOTS).map(|slot| (header.geometry.commit_position(slot), newest));
+    let leases = slots.contents().map(|(slot, bytes)| {
+        let bytes = bytes.unwrap_or(&empty);
+        (header.geometry.lease_position(slot), bytes)
+    });
+    for (position, bytes) in commits.chain(leases) {
         let from = field::narrow(position);
         if let Some(place) = content.get_mut(from..from.saturating_add(bytes.len())) {
             place.copy_from_slice(bytes);

@@ -4,7 +4,9 @@ use crate::field::{self, take_bytes, take_u16, take_u32};
 use crate::segment::key::QueueUuid;
 
 /// The format version that this crate writes; older ones are read for ever.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
+/// From this version on a slot says so when it is empty. Before, zeros did, and a block that a disk had lost was one of them.
+const FIRST_WITH_EMPTY_SLOTS: u16 = 2;
 /// The unit of the file: nothing shares a block of this size with anything else.
 pub(crate) const BLOCK_BYTES: u64 = 4096;
 /// One commit slot holds the newest record that was synced and is left alone, the two others take turns.
@@ -58,6 +60,8 @@ impl Geometry {
 /// What is said once about a queue.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) struct ControlHeader {
+    /// Of the format that the rest of the file is in.
+    pub(crate) version: u16,
     pub(crate) uuid: QueueUuid,
     pub(crate) geometry: Geometry,
 }
@@ -71,10 +75,15 @@ pub(crate) enum HeaderState {
 }
 
 impl ControlHeader {
+    /// Whether a slot of zeros is an empty one, and not damaged.
+    pub(crate) fn has_zeros_for_empty(&self) -> bool {
+        self.version < FIRST_WITH_EMPTY_SLOTS
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(field::narrow(BLOCK_BYTES));
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&self.version.to_le_bytes());
         out.extend_from_slice(&[0; 2]);
         out.extend_from_slice(&self.uuid.0);
         out.extend_from_slice(&self.geometry.commit_slot_bytes.to_le_bytes());
@@ -109,9 +118,11 @@ impl ControlHeader {
             commit_slot_bytes: take_u32(&mut rest)?,
             lease_slots: take_u32(&mut rest)?,
         };
-        geometry
-            .is_sound()
-            .then_some(HeaderState::Valid(Self { uuid, geometry }))
+        geometry.is_sound().then_some(HeaderState::Valid(Self {
+            version,
+            uuid,
+            geometry,
+        }))
     }
 }
 
@@ -122,6 +133,7 @@ mod tests {
     #[test]
     fn headers_come_back_and_no_flipped_bit_validates() {
         let header = ControlHeader {
+            version: VERSION,
             uuid: QueueUuid([3; 16]),
             geometry: Geometry::default(),
         };

@@ -13,6 +13,7 @@ pub const MAX_LEASE_TAG_BYTES: usize = 2048;
 
 const MAGIC: [u8; 4] = *b"RQLS";
 const VERSION: u16 = 1;
+const EMPTY: u16 = 0;
 const LIVE: u16 = 1;
 
 /// A lease as it is written down.
@@ -46,32 +47,23 @@ impl LeaseRecord {
 
     /// The content of a lease slot.
     pub(crate) fn encode_slot(&self, uuid: QueueUuid) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64_usize.saturating_add(self.tag.len()));
-        out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&LIVE.to_le_bytes());
-        out.extend_from_slice(&uuid.0);
-        self.encode(&mut out);
-        let mut slot = Vec::with_capacity(out.len().saturating_add(12));
-        slot.extend_from_slice(&MAGIC);
-        slot.extend_from_slice(&u32::try_from(out.len()).unwrap_or(u32::MAX).to_le_bytes());
-        slot.extend_from_slice(
-            &crc32c::crc32c_append(u32::try_from(out.len()).unwrap_or(u32::MAX), &out)
-                .to_le_bytes(),
-        );
-        slot.extend_from_slice(&out);
-        slot
+        let mut fields = Vec::with_capacity(24_usize.saturating_add(self.tag.len()));
+        self.encode(&mut fields);
+        encode(uuid, LIVE, &fields)
     }
 
     /// The record in a lease slot, and whether the slot is neither that nor empty.
     pub(crate) fn decode_slot(slot: &[u8], uuid: QueueUuid) -> SlotState {
-        match Self::parse_slot(slot, uuid) {
-            Some(record) => SlotState::Live(record),
-            None if slot.get(..4).is_none_or(|magic| magic == [0; 4]) => SlotState::Empty,
-            None => SlotState::Damaged,
-        }
+        Self::parse_slot(slot, uuid).unwrap_or_else(|| {
+            if slot.get(..4).is_none_or(|magic| magic == [0; 4]) {
+                SlotState::Zeros
+            } else {
+                SlotState::Damaged
+            }
+        })
     }
 
-    fn parse_slot(slot: &[u8], uuid: QueueUuid) -> Option<Self> {
+    fn parse_slot(slot: &[u8], uuid: QueueUuid) -> Option<SlotState> {
         let mut rest = slot;
         if take_bytes(&mut rest)? != MAGIC {
             return None;
@@ -83,14 +75,36 @@ impl LeaseRecord {
             return None;
         }
         let mut rest = body;
-        if take_u16(&mut rest)? != VERSION
-            || take_u16(&mut rest)? != LIVE
-            || QueueUuid(take_bytes(&mut rest)?) != uuid
-        {
+        let (version, state) = (take_u16(&mut rest)?, take_u16(&mut rest)?);
+        if version != VERSION || QueueUuid(take_bytes(&mut rest)?) != uuid {
             return None;
         }
-        Self::decode(&Bytes::copy_from_slice(rest))
+        match state {
+            EMPTY => Some(SlotState::Empty),
+            LIVE => Self::decode(&Bytes::copy_from_slice(rest)).map(SlotState::Live),
+            _ => None,
+        }
     }
+}
+
+/// What is written over a slot to empty it, within one sector.
+pub(crate) fn empty_slot(uuid: QueueUuid) -> Vec<u8> {
+    encode(uuid, EMPTY, &[])
+}
+
+fn encode(uuid: QueueUuid, state: u16, fields: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(20_usize.saturating_add(fields.len()));
+    body.extend_from_slice(&VERSION.to_le_bytes());
+    body.extend_from_slice(&state.to_le_bytes());
+    body.extend_from_slice(&uuid.0);
+    body.extend_from_slice(fields);
+    let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    let mut slot = Vec::with_capacity(body.len().saturating_add(12));
+    slot.extend_from_slice(&MAGIC);
+    slot.extend_from_slice(&length.to_le_bytes());
+    slot.extend_from_slice(&crc32c::crc32c_append(length, &body).to_le_bytes());
+    slot.extend_from_slice(&body);
+    slot
 }
 
 /// What a lease slot holds.
@@ -98,11 +112,13 @@ impl LeaseRecord {
 pub(crate) enum SlotState {
     Live(LeaseRecord),
     Empty,
+    /// Empty in files of version 1; damaged, or behind the end of the file, in later ones.
+    Zeros,
     Damaged,
 }
 
-/// What is written over a slot to empty it: zeros over the magic number and what follows, within one sector.
-pub(crate) const EMPTY_SLOT: [u8; 64] = [0; 64];
+/// What an empty slot begins with in files of version 1.
+pub(crate) const ZERO_SLOT: [u8; 64] = [0; 64];
 
 #[expect(
     clippy::cast_possible_truncation,
@@ -135,15 +151,19 @@ mod tests {
             LeaseRecord::decode_slot(&slot, QueueUuid([6; 16])),
             SlotState::Damaged
         );
-        for bit in 0..slot.len() * 8 {
-            let mut flipped = slot.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(
-                LeaseRecord::decode_slot(&flipped, UUID),
-                SlotState::Damaged,
-                "bit {bit}"
-            );
+        let empty = empty_slot(UUID);
+        assert_eq!(LeaseRecord::decode_slot(&empty, UUID), SlotState::Empty);
+        for slot in [slot, empty] {
+            for bit in 0..slot.len() * 8 {
+                let mut flipped = slot.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(
+                    LeaseRecord::decode_slot(&flipped, UUID),
+                    SlotState::Damaged,
+                    "bit {bit}"
+                );
+            }
         }
-        assert_eq!(LeaseRecord::decode_slot(&[0; 4096], UUID), SlotState::Empty);
+        assert_eq!(LeaseRecord::decode_slot(&[0; 4096], UUID), SlotState::Zeros);
     }
 }

@@ -69,16 +69,16 @@ impl Slots {
         }
     }
 
-    /// What the slots hold that must not be lost.
-    pub(crate) fn contents(&self) -> impl Iterator<Item = (usize, &[u8])> {
+    /// What each slot holds that must not be lost; none: it is free.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = (usize, Option<&[u8]>)> {
         self.states
             .iter()
             .enumerate()
-            .filter_map(|(slot, state)| match state {
+            .map(|(slot, state)| match state {
                 State::Held(content) | State::Covered { content, .. } => {
-                    Some((slot, content.as_slice()))
+                    (slot, Some(content.as_slice()))
                 }
-                State::Free => None,
+                State::Free => (slot, None),
             })
     }
 

@@ -37,7 +37,7 @@ impl Draft {
                     draft.add_lease(record, crate::control::FILE_NAME.to_owned())
                 }
                 SlotState::Damaged => draft.damage.push(Damage::Lease),
-                SlotState::Empty => {}
+                SlotState::Empty | SlotState::Zeros => {}
             }
         }
         draft

@@ -56,7 +56,10 @@ pub(super) fn look(
     }
     let mut inspection = Inspection {
         uuid: format!("{uuid:?}"),
-        format_version: header::VERSION,
+        format_version: match found.as_ref().map(|found| found.header) {
+            Some(HeaderState::Valid(header)) => header.version,
+            _ => header::VERSION,
+        },
         owner: owner(&**vfs, &directory),
         commit: found.as_ref().and_then(|found| {
             let commit = found.newest(uuid)?;

@@ -107,7 +107,7 @@ pub struct Inspection {
     pub directory: PathBuf,
     /// The queue's identity, as hexadecimal digits.
     pub uuid: String,
-    /// The version of its format.
+    /// The version of its format; of one whose control file does not say, the newest.
     pub format_version: u16,
     /// Who has it open.
     pub owner: Owner,

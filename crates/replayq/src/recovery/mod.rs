@@ -177,7 +177,7 @@ fn find_leases(
         match state {
             SlotState::Live(record) => records.push((record, Home::Slot(LeaseSlot(slot)))),
             SlotState::Damaged => builder.recovery.damage.push(Damage::Lease),
-            SlotState::Empty => {}
+            SlotState::Empty | SlotState::Zeros => {}
         }
     }
     restore_leases(
@@ -204,9 +204,15 @@ fn open_control(
         && let HeaderState::Valid(header) = found.header
         && header.uuid == builder.uuid
     {
-        if found.is_cut {
+        if found.is_cut || commit.is_none() {
+            let header = ControlHeader {
+                version: header::VERSION,
+                ..header
+            };
             return create_control(builder, directory, boot_id, commit, restored, header);
         }
+        // Where this fails, the next open comes by here again.
+        let _ = found.heal(&header);
         let mut control = Control::resume(vfs, directory, found, header, boot_id, &restored.kept);
         // What was read may not be durable yet, and from here on things are built on it: which slot a power loss spares is known only now.
         match control.sync() {
@@ -215,6 +221,7 @@ fn open_control(
         }
     }
     let header = ControlHeader {
+        version: header::VERSION,
         uuid: builder.uuid,
         geometry: Geometry::default(),
     };

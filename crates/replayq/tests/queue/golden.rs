@@ -1,13 +1,16 @@
 //! Directories as each version of the format was written: they open for ever, and the newest is what is written today.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use replayq::vfs::sim::SimVfs;
-use replayq::{Config, ItemId, PopLimits, Queue};
+use replayq::{Config, Depth, Inspector, ItemId, PopLimits, Queue};
 
 use crate::damage::Sample;
 use crate::setup::payload;
+
+/// The version that is written today.
+const NEWEST: u16 = 2;
 
 fn golden(version: u16) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/queue/golden/{version}"))
@@ -17,7 +20,7 @@ fn golden(version: u16) -> PathBuf {
 #[test]
 fn the_golden_directory_of_the_newest_version_is_what_is_written_today() {
     let sample = Sample::new();
-    let directory = golden(1);
+    let directory = golden(NEWEST);
     for file in sample.queue_files() {
         let content = sample.vfs.read_file(&file).unwrap();
         let path = directory.join(file.file_name().unwrap());
@@ -34,14 +37,25 @@ fn the_golden_directory_of_the_newest_version_is_what_is_written_today() {
     }
 }
 
-#[test]
-fn the_golden_directory_of_version_1_opens_with_all_that_is_in_it() {
+/// A copy that may be changed.
+fn copy(version: u16) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(golden(1)).unwrap() {
+    for entry in std::fs::read_dir(golden(version)).unwrap() {
         let path = entry.unwrap().path();
         std::fs::copy(&path, directory.path().join(path.file_name().unwrap())).unwrap();
     }
-    let (queue, recovery) = Queue::open(Config::disk(directory.path())).unwrap();
+    directory
+}
+
+#[test]
+fn the_golden_directory_of_every_version_opens_with_all_that_is_in_it() {
+    for version in 1..=NEWEST {
+        opens_with_all_that_is_in_it(copy(version).path());
+    }
+}
+
+fn opens_with_all_that_is_in_it(directory: &Path) {
+    let (queue, recovery) = Queue::open(Config::disk(directory)).unwrap();
     assert!(recovery.damage.is_empty(), "{recovery:?}");
     assert_eq!(recovery.commit_tag, Bytes::from_static(b"commit"));
     let leases: Vec<(u64, u64, &[u8])> = recovery
@@ -58,6 +72,31 @@ fn the_golden_directory_of_version_1_opens_with_all_that_is_in_it() {
         [ItemId(10), ItemId(11), ItemId(12)]
     );
     assert_eq!(waiting[2].payload, payload(12, 80));
+}
+
+/// It was written by a program that knows of no slots but zeros for empty ones, and stays readable to it.
+#[test]
+fn a_directory_of_version_1_stays_one_while_leases_come_and_go_in_it() {
+    let directory = copy(1);
+    for _ in 0..3 {
+        let (queue, recovery) = Queue::open(Config::disk(directory.path())).unwrap();
+        assert!(recovery.damage.is_empty(), "{recovery:?}");
+        let first = recovery.leases[0].id;
+        queue.release(first).unwrap();
+        let again = queue.pop(PopLimits::items(2)).unwrap().unwrap();
+        queue
+            .tag(again.id, Bytes::from_static(b"in a slot"))
+            .unwrap();
+        queue.close().unwrap();
+        let inspection = Inspector::new()
+            .inspect(directory.path(), Depth::EveryByte)
+            .unwrap();
+        assert_eq!(
+            (inspection.format_version, inspection.is_clean()),
+            (1, true)
+        );
+    }
+    opens_with_all_that_is_in_it(directory.path());
 }
 
 #[test]
