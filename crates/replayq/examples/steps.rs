@@ -2,7 +2,8 @@
 //! program ends.
 //!
 //! `steps DIRECTORY run ROUNDS` does a bit of everything in one thread; `steps DIRECTORY load ROUNDS` appends in two threads and acks in a third; `steps DIRECTORY hold`
-//! keeps the queue open until its input ends; `steps DIRECTORY backlog MEGABYTES` appends that much, opens the directory again and reads it, and says what memory that took.
+//! keeps the queue open until its input ends; `steps DIRECTORY backlog MEGABYTES` appends that much, opens the directory again and reads it, and says what memory that took;
+//! `steps DIRECTORY many COUNT` uses so many queues at once, and says what threads and file descriptors that takes.
 
 use std::error::Error;
 use std::io::{self, Read};
@@ -24,7 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         [directory, "load", rounds] => load(&open(directory)?, rounds.parse()?),
         [directory, "hold"] => hold(&open(directory)?),
         [directory, "backlog", megabytes] => backlog(Path::new(directory), megabytes.parse()?),
-        _ => Err("usage: steps DIRECTORY run|load ROUNDS | hold | backlog MEGABYTES".into()),
+        [directory, "many", count] => many(Path::new(directory), count.parse()?),
+        _ => Err(
+            "usage: steps DIRECTORY run|load ROUNDS | hold | backlog MEGABYTES | many COUNT".into(),
+        ),
     }
 }
 
@@ -133,6 +137,29 @@ fn backlog(directory: &Path, megabytes: u64) -> Result<(), Box<dyn Error>> {
     }
     println!("read {items}");
     println!("{}", peak_memory()?);
+    Ok(())
+}
+
+fn many(directory: &Path, count: usize) -> Result<(), Box<dyn Error>> {
+    let mut queues = Vec::with_capacity(count);
+    for number in 0..count {
+        // Nothing stays in memory: what is popped is read from disk.
+        let config = Config::disk(directory.join(number.to_string())).resident_bytes(0);
+        queues.push(Queue::open(config)?.0);
+    }
+    for queue in &queues {
+        queue.append(&[payload("first"), payload("second")])?;
+        let lease = queue.pop(PopLimits::items(1))?.ok_or("nothing to pop")?;
+        queue.tag(lease.id, Bytes::from_static(b"tag"))?;
+        queue.ack(lease.id)?;
+        queue.append_one(payload("third"))?;
+    }
+    println!("queues {}", queues.len());
+    println!("threads {}", std::fs::read_dir("/proc/self/task")?.count());
+    println!(
+        "descriptors {}",
+        std::fs::read_dir("/proc/self/fd")?.count()
+    );
     Ok(())
 }
 

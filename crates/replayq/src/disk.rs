@@ -451,7 +451,11 @@ impl Disk {
         };
         remove_files(&*self.vfs, &self.directory)?;
         let path = self.directory.join(LOCK_NAME);
-        self.vfs.remove(&path).context("remove", &path)?;
+        match self.vfs.remove(&path) {
+            // Somebody else did.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            other => other.context("remove", &path)?,
+        }
         drop(lock);
         match self.vfs.remove_directory(&self.directory) {
             Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),

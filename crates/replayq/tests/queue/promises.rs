@@ -1,294 +1,439 @@
-//! What the system must grant: locks between processes, permissions, links, full and read-only disks, limits; and what the queue may cost.
+//! The seven promises, by their numbers: of each the plainest case that shows it. The other modules ask the same of every operation, crash, fault and damaged bit; which
+//! of them asks what is said at each.
 
-use std::io::{BufRead, BufReader};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::collections::BTreeMap;
+use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use replayq::vfs::sim::SimVfs;
-use replayq::{AppendError, Config, OpenError, PopLimits, Queue};
+use replayq::vfs::sim::{Change, Fate, Fault, FaultKind, SimVfs};
+use replayq::{
+    AckError, AppendError, Config, Damage, Depth, Inspector, ItemId, ItemRange, OpenError,
+    PopLimits, Queue, Recovery,
+};
 
-use crate::setup::{Mode, Setup, payload};
-use crate::steps::{limited, listen, skip, steps};
+use crate::setup::{DIRECTORY, End, Mode, Setup, payload};
+use crate::steps::{limited, listen};
 
-fn mode(path: &Path) -> u32 {
-    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
-}
-
-#[test]
-fn only_one_process_has_a_directory_open() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut child = steps(directory.path(), &["hold"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    assert_eq!(line, "open 0\n");
-    let result = Queue::open(Config::disk(directory.path()));
-    let Err(OpenError::Locked { holder, .. }) = result else {
-        panic!("{result:?}");
-    };
-    assert_eq!(holder, Some(child.id()));
-    drop(child.stdin.take());
-    assert!(child.wait().unwrap().success());
-    Queue::open(Config::disk(directory.path())).unwrap();
-}
-
-#[test]
-fn nobody_else_may_look_into_the_directory_and_its_files() {
-    let parent = tempfile::tempdir().unwrap();
-    let directory = parent.path().join("a").join("b");
-    let (queue, _) = Queue::open(Config::disk(&directory)).unwrap();
-    queue.append_one(payload(1, 100)).unwrap();
-    assert_eq!(
-        (mode(&directory), mode(directory.parent().unwrap())),
-        (0o700, 0o700)
-    );
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(&directory).unwrap() {
-        let path = entry.unwrap().path();
-        assert_eq!(mode(&path), 0o600, "{}", path.display());
-        names.push(path);
+/// All that is in a queue: what waits, in order, and before that what the leases of its earlier life hold. Nothing is there twice.
+fn drain(queue: &Queue, recovery: &Recovery) -> BTreeMap<u64, Bytes> {
+    let mut found = BTreeMap::new();
+    for lease in &recovery.leases {
+        for item in queue.read_lease(lease.id).unwrap().items {
+            assert_eq!(found.insert(item.id.0, item.payload), None, "{}", item.id);
+        }
     }
-    assert_eq!(names.len(), 3, "lock, control and a segment");
-}
-
-#[test]
-fn no_symbolic_link_is_followed() {
-    let parent = tempfile::tempdir().unwrap();
-    let real = parent.path().join("real");
-    let (queue, _) = Queue::open(Config::disk(&real)).unwrap();
-    queue.append_one(payload(1, 100)).unwrap();
-    queue.close().unwrap();
-    let link = parent.path().join("link");
-    symlink(&real, &link).unwrap();
-    assert!(matches!(
-        Queue::open(Config::disk(&link)),
-        Err(OpenError::Io(_))
-    ));
-    for name in ["control", "LOCK"] {
-        let moved = parent.path().join(name);
-        std::fs::rename(real.join(name), &moved).unwrap();
-        symlink(&moved, real.join(name)).unwrap();
-        let result = Queue::open(Config::disk(&real));
-        assert!(
-            matches!(&result, Err(OpenError::Io(failure)) if failure.path().ends_with(name)),
-            "{result:?}"
-        );
-        std::fs::remove_file(real.join(name)).unwrap();
-        std::fs::rename(&moved, real.join(name)).unwrap();
+    let mut last = ItemId(0);
+    while let Some(lease) = queue.pop(PopLimits::items(3)).unwrap() {
+        for item in lease.items {
+            assert!(item.id > last, "{} after {last}", item.id);
+            last = item.id;
+            assert_eq!(found.insert(item.id.0, item.payload), None, "{}", item.id);
+        }
     }
-    let (queue, _) = Queue::open(Config::disk(&real)).unwrap();
-    assert_eq!(queue.count(), 1);
+    found
 }
 
+fn end(queue: Queue, vfs: &SimVfs, end: End) -> SimVfs {
+    match end {
+        End::Close => queue.close().unwrap(),
+        End::Kill => return vfs.after_kill(),
+        End::PowerLoss => {
+            // Acks are as durable as everything else behind a flush only.
+            queue.flush().unwrap();
+            return vfs.after_power_loss(0, |_, _| Fate::Lost);
+        }
+    }
+    vfs.clone()
+}
+
+/// Also by `model` (any sequence of operations against a plain list), `crash` (every prefix of every short program, thousands of long ones) and `upstream`.
 #[test]
-fn opening_looks_at_segments_and_not_at_items() {
-    let calls = |items: usize| {
-        let setup = Setup {
-            segment_bytes: 100_000,
-            ..Setup::small(Mode::Os)
-        };
-        let vfs = SimVfs::new();
+fn promise_1_what_was_appended_and_not_acked_is_recovered_once_in_order_and_unaltered() {
+    let ends = [
+        (Mode::Os, End::Close),
+        (Mode::Os, End::Kill),
+        (Mode::Fsync, End::Kill),
+        (Mode::Fsync, End::PowerLoss),
+        (Mode::Offload, End::Close),
+    ];
+    for (mode, how) in ends {
+        let (setup, vfs) = (Setup::small(mode), SimVfs::new());
         let (queue, _) = setup.open(&vfs).unwrap();
-        for first in (0..items).step_by(100) {
-            let some: Vec<Bytes> = (first..first + 100)
-                .map(|serial| payload(serial as u64, 50))
+        let mut open = BTreeMap::new();
+        for first in (1..=30).step_by(3) {
+            let group: Vec<Bytes> = (first..first + 3)
+                .map(|serial| payload(serial, 8 + 30 * usize::try_from(serial).unwrap()))
                 .collect();
-            queue.append(&some).unwrap();
+            let items = queue.append(&group).unwrap();
+            open.extend((items.first.0..).zip(group));
         }
-        let segments = queue.stats().segments;
-        drop(queue);
-        let before = vfs.calls();
-        let (queue, recovery) = setup.open(&vfs).unwrap();
+        let pop = |items| queue.pop(PopLimits::items(items)).unwrap().unwrap();
+        let [partly, tagged, released, dropped] = [pop(5), pop(5), pop(2), pop(3)];
+        queue.ack(dropped.id).unwrap();
+        queue.tag(tagged.id, Bytes::from_static(b"tag")).unwrap();
+        let second = ItemRange::one(partly.items[1].id);
+        queue.ack_items(partly.id, second).unwrap();
+        queue.release(released.id).unwrap();
+        for id in dropped.items.iter().map(|item| item.id.0).chain([2]) {
+            open.remove(&id).unwrap();
+        }
+        let left = end(queue, &vfs, how);
+        let (queue, recovery) = setup.open(&left).unwrap();
+        assert_eq!(recovery.items, 26, "{mode:?}, {how:?}");
+        let leases: Vec<_> = recovery.leases.iter().collect();
+        assert_eq!(leases.len(), 1, "{mode:?}, {how:?}");
         assert_eq!(
-            (recovery.items, queue.stats().memory_bytes),
-            (items as u64, 0)
+            (leases[0].items.first, leases[0].items.last),
+            (ItemId(6), ItemId(10))
         );
-        (segments, vfs.calls() - before)
-    };
-    let (few, few_calls) = calls(5_000);
-    let (many, many_calls) = calls(50_000);
-    assert!(many > few * 8, "{few} and {many} segments");
-    let per_segment = (many_calls - few_calls).div_ceil(many - few);
-    assert!(per_segment <= 4, "{per_segment} calls for a segment");
+        assert_eq!(drain(&queue, &recovery), open, "{mode:?}, {how:?}");
+        let next = queue.append_one(payload(31, 100)).unwrap();
+        assert!(next > ItemId(30), "{next} was given to another item");
+    }
 }
 
-/// The size of the backlog, in MiB.
-fn backlog() -> String {
-    std::env::var("REPLAYQ_TEST_BACKLOG_MIB").unwrap_or_else(|_| "48".to_owned())
-}
-
-#[test]
-fn a_backlog_on_disk_takes_less_than_16_mib_of_memory() {
-    let directory = tempfile::tempdir().unwrap();
-    let (said, status) = listen(&mut steps(directory.path(), &["backlog", &backlog()]), None);
-    assert!(status.success());
-    let items: u64 = backlog().parse::<u64>().unwrap() * 16;
-    assert_eq!(
-        said.lines[..2],
-        [format!("open {items}"), format!("read {items}")]
-    );
-    let kib: u64 = said.lines[2]
-        .split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
-    println!("{} MiB of items took {kib} KiB of memory", backlog());
-    assert!(kib < 16 << 10, "{kib} KiB");
-}
-
-/// A file system of its own, taken down in the end.
-struct Mount(tempfile::TempDir);
-
-impl Mount {
-    fn new(name: &str, options: &str) -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(directory.path())
-            .output();
-        if mounted.is_ok_and(|output| output.status.success()) {
-            return Some(Self(directory));
+/// All orders of these numbers.
+fn orders(numbers: &[usize]) -> Vec<Vec<usize>> {
+    if numbers.is_empty() {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for (at, first) in numbers.iter().enumerate() {
+        let mut rest = numbers.to_vec();
+        rest.remove(at);
+        for mut order in orders(&rest) {
+            order.insert(0, *first);
+            all.push(order);
         }
-        skip(name, "no file system can be mounted");
-        None
     }
-
-    fn remount(&self, options: &str) {
-        let status = Command::new("mount")
-            .args(["-o", options])
-            .arg(self.0.path())
-            .status();
-        assert!(status.unwrap().success());
-    }
+    all
 }
 
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
+/// Also by `model` and `crash`.
 #[test]
-fn a_file_system_of_1_mib_is_filled_and_emptied_and_filled() {
-    let Some(mount) = Mount::new(
-        "a_file_system_of_1_mib_is_filled_and_emptied_and_filled",
-        "size=1m",
-    ) else {
-        return;
+fn promise_2_the_commit_point_moves_forward_only_and_never_past_an_open_item() {
+    const LEASES: usize = 4;
+    for order in orders(&[0, 1, 2, 3]) {
+        for mode in [Mode::Os, Mode::Fsync] {
+            let (setup, vfs) = (Setup::small(mode), SimVfs::new());
+            let (queue, _) = setup.open(&vfs).unwrap();
+            let payloads: Vec<Bytes> = (1..=8).map(|serial| payload(serial, 900)).collect();
+            queue.append(&payloads[..5]).unwrap();
+            queue.append(&payloads[5..]).unwrap();
+            let leases: Vec<_> = (0..LEASES)
+                .map(|_| queue.pop(PopLimits::items(2)).unwrap().unwrap().id)
+                .collect();
+            let mut open: BTreeMap<u64, Bytes> = (1..).zip(payloads).collect();
+            let mut through = 0;
+            for lease in &order {
+                queue.ack(leases[*lease]).unwrap();
+                let first = u64::try_from(lease * 2 + 1).unwrap();
+                open.retain(|id, _| !(first..first + 2).contains(id));
+                let disk = vfs.after_kill();
+                let inspection = Inspector::with_vfs(Arc::new(disk.clone()))
+                    .inspect(Path::new(DIRECTORY), Depth::EveryByte)
+                    .unwrap();
+                let lowest = open.keys().next().copied().unwrap_or(9);
+                assert!(through <= inspection.done_through.0, "{order:?}");
+                through = inspection.done_through.0;
+                assert_eq!(through, lowest - 1, "{order:?}");
+                let (queue, recovery) = setup.open(&disk).unwrap();
+                assert_eq!(drain(&queue, &recovery), open, "{order:?}");
+            }
+        }
+    }
+}
+
+/// Also by `system` (a real file system of 1 MiB) and `order` (what is durable before a segment goes).
+#[test]
+fn promise_3_leasing_acking_and_deleting_work_on_a_full_disk_in_fixed_slots() {
+    let setup = Setup {
+        segment_bytes: 8192,
+        ..Setup::small(Mode::Fsync)
     };
-    let config = || {
-        Config::disk(mount.0.path().join("queue"))
-            .segment_bytes(64 << 10)
-            .resident_bytes(0)
-    };
-    let (queue, _) = Queue::open(config()).unwrap();
-    let mut serial = 0;
-    let mut waiting = std::collections::VecDeque::new();
-    for _ in 0..4 {
-        loop {
-            match queue.append_one(payload(serial, 3000)) {
-                Ok(_) => waiting.push_back(serial),
-                Err(AppendError::NotAppended(failure)) => {
-                    assert_eq!(failure.kind(), std::io::ErrorKind::StorageFull);
-                    break;
+    let vfs = SimVfs::new();
+    let (queue, _) = setup.open(&vfs).unwrap();
+    vfs.set_capacity(Some(vfs.used_bytes() + 60_000));
+    let mut appended = 0;
+    while queue.append_one(payload(appended, 700)).is_ok() {
+        appended += 1;
+    }
+    assert!(appended > 20);
+    vfs.set_capacity(Some(vfs.used_bytes()));
+    let (before, used) = (vfs.history().len(), vfs.used_bytes());
+    let mut acked = 0;
+    while acked + 10 < appended {
+        let lease = queue.pop(PopLimits::items(2)).unwrap().unwrap();
+        queue.tag(lease.id, Bytes::from_static(b"stamp")).unwrap();
+        queue.ack(lease.id).unwrap();
+        acked += 2;
+    }
+    assert!(vfs.used_bytes() < used, "segments were deleted");
+
+    let (mut written, mut durable) = (0, None);
+    for change in &vfs.history()[before..] {
+        match change {
+            Change::Write(path, position, bytes) => {
+                assert!(path.file_stem().unwrap() == "control", "{change:?}");
+                assert!(position % 4096 == 0 && *bytes <= 4096, "{change:?}");
+                if [4096, 12_288, 20_480].contains(position) {
+                    assert_ne!(Some(*position), durable, "the durable commit is spared");
+                    written = *position;
                 }
-                Err(error) => panic!("{error}"),
             }
-            serial += 1;
+            Change::Sync(_) if written > 0 => durable = Some(written),
+            Change::Sync(_) | Change::SyncDirectory(_) | Change::Remove(_) => {}
+            Change::Create(_) | Change::Rename(..) | Change::SetLength(..) => {
+                panic!("{change:?} takes space, or a name")
+            }
         }
-        assert!(waiting.len() > 250, "{} items of 3 kB", waiting.len());
-        // Most of them: leasing with a tag, acking and deleting work on the full disk.
-        while waiting.len() > 20 {
-            let lease = queue.pop(PopLimits::items(10)).unwrap().unwrap();
-            queue.tag(lease.id, Bytes::from_static(b"tag")).unwrap();
-            for item in &lease.items {
-                assert_eq!(item.payload, payload(waiting.pop_front().unwrap(), 3000));
-            }
+    }
+
+    let (queue, recovery) = setup.open(&vfs.after_kill()).unwrap();
+    let found: Vec<u64> = drain(&queue, &recovery).into_keys().collect();
+    assert_eq!(found, (acked + 1..=appended).collect::<Vec<_>>());
+    // Power loss: at most the acks of the last moments are forgotten.
+    let lost = vfs.after_power_loss(vfs.pending_names(), |_, _| Fate::Lost);
+    let (queue, recovery) = setup.open(&lost).unwrap();
+    let found: Vec<u64> = drain(&queue, &recovery).into_keys().collect();
+    assert!(found.ends_with(&(acked + 1..=appended).collect::<Vec<_>>()));
+}
+
+/// Where the entry of an item begins whose neighbours are as large as it.
+fn entry(number: usize, bytes: usize) -> usize {
+    4096 + number * (24 + bytes)
+}
+
+/// Also by `damage` (every bit, every truncation, every sector of zeros) and the fuzz targets.
+#[test]
+fn promise_4_a_damaged_byte_costs_the_item_it_is_in_and_is_reported_and_kept_aside() {
+    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    let payloads: Vec<Bytes> = (1..=9).map(|serial| payload(serial, 104)).collect();
+    queue.append(&payloads).unwrap();
+    queue.append_one(payload(10, 4000)).unwrap();
+    queue.close().unwrap();
+    let segment = Path::new(DIRECTORY).join(format!("{0:020}-{0:020}.segment", 1));
+    let mut content = vfs.read_file(&segment).unwrap();
+    content[entry(2, 104) + 24 + 50] ^= 4; // in the payload of item 3
+    content[entry(4, 104) + 9] ^= 4; // in the header of item 5
+    vfs.write_file(&segment, content.clone());
+
+    let (queue, recovery) = setup.open(&vfs).unwrap();
+    let found: Vec<u64> = drain(&queue, &recovery).into_keys().collect();
+    assert_eq!(found, [1, 2, 4, 6, 7, 8, 9, 10]);
+    let file = segment.file_name().unwrap().to_str().unwrap().to_owned();
+    let item_3 = Damage::Item {
+        file: file.clone(),
+        position: entry(2, 104) as u64,
+        id: ItemId(3),
+    };
+    let item_5 = Damage::Bytes {
+        file,
+        position: entry(4, 104) as u64,
+        bytes: 24 + 104,
+        ids: Some(ItemRange::one(ItemId(5))),
+    };
+    assert_eq!(queue.damage(), [item_3, item_5]);
+    assert_eq!(queue.stats().damage, 2);
+    drop(queue);
+
+    let (queue, _) = setup.open(&vfs).unwrap();
+    while let Some(lease) = queue.pop(PopLimits::items(9)).unwrap() {
+        queue.ack(lease.id).unwrap();
+    }
+    let aside = segment.with_extension("segment.damaged");
+    assert_eq!(vfs.read_file(&aside), Some(content));
+}
+
+/// The other half of promise 4.
+#[test]
+fn promise_4_what_is_left_of_earlier_uses_and_lives_never_validates() {
+    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    for round in 0..4 {
+        let payloads: Vec<Bytes> = (1..=9)
+            .map(|serial| payload(round * 9 + serial, 104))
+            .collect();
+        queue.append(&payloads).unwrap();
+        queue.append_one(payload(0, 3000)).unwrap();
+        while let Some(lease) = queue.pop(PopLimits::items(99)).unwrap() {
             queue.ack(lease.id).unwrap();
         }
     }
+    // Into a file in which whole entries of the same size stand.
+    queue.append_one(payload(100, 4000)).unwrap();
+    let new = queue.append_one(payload(101, 104)).unwrap();
+    let renamed = vfs.history().into_iter().filter(|change| {
+        matches!(change, Change::Rename(from, _) if from.extension().is_some_and(|name| name == "segment"))
+    });
+    assert!(renamed.count() >= 3, "segments are used again");
+    let control = Path::new(DIRECTORY).join("control");
+    let old_control = vfs.read_file(&control).unwrap();
+    drop(queue);
+    let (queue, recovery) = setup.open(&vfs.after_kill()).unwrap();
+    assert_eq!(recovery.damage, []);
+    let found = drain(&queue, &recovery);
+    assert_eq!(found.keys().next_back(), Some(&new.0));
+    assert_eq!(found.len(), 2);
+    drop(queue);
+
+    // The commits of that life say that forty items and more are done; another queue does not believe them.
+    let (queue, _) = setup.open(&vfs).unwrap();
+    queue.close_and_purge().unwrap();
+    drop(queue);
+    let (queue, _) = setup.open(&vfs).unwrap();
+    queue.append(&[payload(1, 20), payload(2, 20)]).unwrap();
+    drop(queue);
+    for slot in [4096, 12_288, 20_480, 28_672] {
+        let vfs = vfs.after_kill();
+        let mut content = vfs.read_file(&control).unwrap();
+        content[slot..slot + 4096].copy_from_slice(&old_control[slot..slot + 4096]);
+        vfs.write_file(&control, content);
+        let (queue, recovery) = setup.open(&vfs).unwrap();
+        let found: Vec<u64> = drain(&queue, &recovery).into_keys().collect();
+        assert_eq!(found, [1, 2]);
+    }
+}
+
+/// Also by `faults` (every call fails, in every way, once and for ever; failed syncs) and `system` (descriptors, file sizes, a disk that cannot be written).
+#[test]
+fn promise_5_errors_are_values_and_the_queue_recovers_by_itself_when_space_returns() {
+    for mode in Mode::DURABLE {
+        let (mut setup, vfs) = (Setup::small(mode), SimVfs::new());
+        setup.resident_bytes = 0;
+        let (queue, _) = setup.open(&vfs).unwrap();
+        queue.append_one(payload(1, 3000)).unwrap();
+        queue.append_one(payload(2, 3000)).unwrap();
+        vfs.set_capacity(Some(vfs.used_bytes()));
+        let refused = queue.append_one(payload(3, 3000)).unwrap_err();
+        let AppendError::NotAppended(failure) = &refused else {
+            panic!("{refused}");
+        };
+        assert_eq!(failure.kind(), std::io::ErrorKind::StorageFull);
+        assert!(failure.path().starts_with(DIRECTORY), "{failure}");
+        for words in [failure.operation(), DIRECTORY, "free some space"] {
+            assert!(refused.to_string().contains(words), "{words} in {refused}");
+        }
+        assert_eq!((queue.count(), queue.bytes()), (2, 6000), "what it holds");
+
+        // Somebody else made room: nothing has to be called, opened or waited for.
+        vfs.set_capacity(None);
+        queue.append_one(payload(3, 3000)).unwrap();
+        let first = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+
+        // An ack that could not be written counts, and the next one makes it durable.
+        vfs.inject(Fault {
+            call: vfs.calls(),
+            for_ever: true,
+            kind: FaultKind::Error(5),
+        });
+        let acked = queue.ack(first.id);
+        vfs.heal();
+        if mode != Mode::Offload {
+            let Err(AckError::NotDurable(failure)) = acked else {
+                panic!("{acked:?}");
+            };
+            assert!(failure.path().ends_with("control"), "{failure}");
+        }
+        let second = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+        queue.ack(second.id).unwrap();
+        queue.close().unwrap();
+        drop(queue);
+        let (queue, recovery) = setup.open(&vfs).unwrap();
+        let found = drain(&queue, &recovery);
+        assert_eq!(found, BTreeMap::from([(3, payload(3, 3000))]), "{mode:?}");
+    }
+}
+
+/// Also by `system`: between processes, the modes of directories and files, links inside the directory.
+#[test]
+fn promise_6_a_directory_is_open_once_by_whatever_path_it_is_reached() {
+    let room = tempfile::tempdir().unwrap();
+    let real = room.path().join("parent").join("queue");
+    let (queue, _) = Queue::open(Config::disk(&real)).unwrap();
+    symlink(room.path().join("parent"), room.path().join("link")).unwrap();
+    let paths = [
+        real.clone(),
+        real.join("../queue/."),
+        room.path().join("link").join("queue"),
+    ];
+    for path in &paths {
+        let again = Queue::open(Config::disk(path));
+        assert!(
+            matches!(again, Err(OpenError::Locked { .. })),
+            "{}: {again:?}",
+            path.display()
+        );
+    }
+    queue.append_one(payload(1, 10)).unwrap();
+    queue.close().unwrap();
+    for path in paths {
+        let (queue, _) = Queue::open(Config::disk(path)).unwrap();
+        assert_eq!(queue.count(), 1);
+        queue.close().unwrap();
+    }
+}
+
+/// Also by `system`: a backlog beside the memory of a whole process, and what opening reads.
+#[test]
+fn promise_7_memory_is_what_the_configuration_allows_whatever_waits_on_disk() {
+    const RESIDENT_BYTES: u64 = 64 << 10;
+    const READ_BYTES: u32 = 16 << 10;
+    const ITEMS: u64 = 8_000;
+    let vfs = SimVfs::new();
+    let config = || {
+        Config::disk(DIRECTORY)
+            .segment_bytes(1 << 20)
+            .resident_bytes(RESIDENT_BYTES)
+            .read_bytes(usize::try_from(READ_BYTES).unwrap())
+            .vfs(Arc::new(vfs.clone()))
+    };
+    let (queue, _) = Queue::open(config()).unwrap();
+    for serial in 0..ITEMS {
+        queue.append_one(payload(serial, 1000)).unwrap();
+        assert!(queue.stats().memory_bytes <= RESIDENT_BYTES);
+    }
     drop(queue);
     let (queue, recovery) = Queue::open(config()).unwrap();
-    assert_eq!(
-        (recovery.items, recovery.damage.len()),
-        (waiting.len() as u64, 0)
-    );
-    let left = queue.pop(PopLimits::items(99)).unwrap().unwrap();
-    assert!(
-        left.items
-            .iter()
-            .zip(waiting)
-            .all(|(item, serial)| item.payload == payload(serial, 3000))
-    );
+    assert_eq!(recovery.items, ITEMS);
+    let mut drained = 0;
+    while let Some(lease) = queue.pop(PopLimits::at_most_bytes(20_000)).unwrap() {
+        // What was read ahead, and what the caller has.
+        let most = RESIDENT_BYTES + 2 * u64::from(READ_BYTES) + 20_000;
+        assert!(queue.stats().memory_bytes <= most, "{:?}", queue.stats());
+        drained += lease.items.len() as u64;
+        queue.ack(lease.id).unwrap();
+    }
+    assert_eq!(drained, ITEMS);
 }
 
+/// Two thousand are open and in use at once.
+#[cfg(target_os = "linux")]
 #[test]
-fn a_read_only_file_system_is_an_error_with_advice() {
-    let Some(mount) = Mount::new("a_read_only_file_system_is_an_error_with_advice", "size=1m")
-    else {
-        return;
+fn promise_7_thousands_of_queues_take_no_thread_and_four_descriptors_each_at_most() {
+    const QUEUES: usize = 2000;
+    let room = tempfile::tempdir().unwrap();
+    let limits = "ulimit -n 8192 || exit 99";
+    let (said, status) = listen(
+        &mut limited(limits, room.path(), &["many", &QUEUES.to_string()]),
+        None,
+    );
+    if status.code() == Some(99) {
+        return crate::steps::skip(
+            "promise_7_thousands_of_queues_take_no_thread_and_four_descriptors_each_at_most",
+            "so many files may not be open",
+        );
+    }
+    assert!(status.success(), "{status:?}");
+    let number = |name: &str| -> usize {
+        let line = said.lines.iter().find_map(|line| line.strip_prefix(name));
+        line.unwrap().trim().parse().unwrap()
     };
-    let directory = mount.0.path().join("queue");
-    let (queue, _) = Queue::open(Config::disk(&directory)).unwrap();
-    queue.append_one(payload(1, 100)).unwrap();
-    queue.close().unwrap();
-    drop(queue);
-    mount.remount("remount,ro");
-    let error = Queue::open(Config::disk(&directory)).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("remount the file system writable"),
-        "{error}"
-    );
-    mount.remount("remount,rw");
-    let (queue, _) = Queue::open(Config::disk(&directory)).unwrap();
-    assert_eq!(queue.count(), 1);
-}
-
-#[test]
-fn a_process_without_file_descriptors_loses_nothing_it_answered() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut worked = 0;
-    for limit in 3..14 {
-        let path = directory.path().join(limit.to_string());
-        let (said, status) = listen(
-            limited(&format!("ulimit -n {limit}"), &path, &["run", "10"]).stderr(Stdio::null()),
-            None,
-        );
-        assert!(
-            matches!(status.code(), Some(0 | 1 | 126 | 127)),
-            "{limit} descriptors: {status:?}"
-        );
-        worked += usize::from(status.success());
-        said.check(&path);
-    }
-    assert!(worked > 3, "a few descriptors are enough");
-}
-
-#[test]
-fn a_process_with_a_limit_of_file_sizes_loses_nothing_it_answered() {
-    let directory = tempfile::tempdir().unwrap();
-    for blocks in [8, 64, 121, 128] {
-        let path = directory.path().join(blocks.to_string());
-        // Without the handler the signal would end the process, as it would any.
-        let limits = format!("trap '' XFSZ; ulimit -f {blocks}");
-        let (said, status) = listen(
-            limited(&limits, &path, &["run", "10"]).stderr(Stdio::null()),
-            None,
-        );
-        assert!(
-            matches!(status.code(), Some(0 | 1)),
-            "{blocks} blocks: {status:?}"
-        );
-        said.check(&path);
-    }
+    assert_eq!((number("queues"), number("threads")), (QUEUES, 1));
+    let descriptors = number("descriptors");
+    // The lock, the control file, the segment being filled, and the one being read, which is one of its own here.
+    assert!(descriptors <= 4 * QUEUES + 10, "{descriptors} descriptors");
 }
