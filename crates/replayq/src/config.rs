@@ -61,6 +61,26 @@ pub enum Overflow {
 }
 
 /// The configuration of one queue. Start with [`Config::memory`] or [`Config::disk`].
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use replayq::{AppendError, Config, Durability, Overflow, Queue};
+///
+/// let room = tempfile::tempdir()?;
+/// let config = Config::disk(room.path().join("queue"))
+///     .durability(Durability::Fsync { max_delay: Duration::from_millis(2) })
+///     .segment_bytes(1 << 20)
+///     .max_total_bytes(1000)
+///     .overflow(Overflow::Reject);
+/// let (queue, _) = Queue::open(config)?;
+/// queue.append_one(vec![0; 900].into())?;
+/// let refused = queue.append_one(vec![0; 200].into());
+/// assert!(matches!(refused, Err(AppendError::Full { bytes: 1100, limit: 1000 })));
+/// assert_eq!(queue.overflow_bytes(), -100);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {

@@ -17,6 +17,37 @@ use crate::segments::{Segments, Span};
 use crate::taker::Taker;
 
 /// Items taken out of the queue until they are acked or released.
+///
+/// With a tag it outlives the process, for callers who must do a thing once: the tag is durable before they begin, and who comes after them finds the same items with
+/// it.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use replayq::{Config, ItemRange, PopLimits, Queue};
+///
+/// let room = tempfile::tempdir()?;
+/// let config = || Config::disk(room.path().join("queue"));
+/// let (queue, _) = Queue::open(config())?;
+/// queue.append(&["one".into(), "two".into(), "three".into()])?;
+/// let lease = queue.pop(PopLimits::items(2))?.ok_or("nothing waits")?;
+/// queue.tag(lease.id, "batch 7".into())?;
+///
+/// // The process dies in the middle of batch 7.
+/// drop(queue);
+/// let (queue, recovery) = Queue::open(config())?;
+/// let found = &recovery.leases[0];
+/// assert_eq!(&found.tag[..], b"batch 7");
+/// let lease = queue.read_lease(found.id)?;
+/// assert_eq!(&lease.items[1].payload[..], b"two");
+///
+/// // A part of it is done. The rest is given up, and waits before all others.
+/// queue.ack_items(lease.id, ItemRange::one(lease.items[0].id))?;
+/// queue.release(lease.id)?;
+/// let again = queue.pop(PopLimits::default())?.ok_or("nothing waits")?;
+/// assert_eq!(&again.items[0].payload[..], b"two");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Lease {
     /// Its name.

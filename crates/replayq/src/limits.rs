@@ -26,6 +26,25 @@ pub struct ItemRef<'a> {
 pub type StopBefore<'a> = dyn FnMut(&ItemRef<'_>) -> bool + 'a;
 
 /// How much a pop takes: at least one item where there is one, whatever the limits say.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use replayq::{Config, PopLimits, Queue};
+///
+/// let (queue, _) = Queue::open(Config::memory())?;
+/// queue.append(&["aa".into(), "bb".into(), "cc".into(), "|".into(), "dd".into()])?;
+/// let mut pop = |limits: PopLimits<'_>| {
+///     let lease = queue.pop(limits)?;
+///     Ok::<_, replayq::ReadError>(lease.map_or(0, |lease| lease.items.len()))
+/// };
+/// assert_eq!(pop(PopLimits::at_most_bytes(1))?, 1); // one in any case
+/// let mut is_bar = |item: &replayq::ItemRef<'_>| item.payload == b"|";
+/// assert_eq!(pop(PopLimits::default().stop_before(&mut is_bar))?, 2);
+/// assert_eq!(pop(PopLimits::at_least_bytes(2))?, 2);
+/// assert_eq!(pop(PopLimits::default())?, 0);
+/// # Ok(())
+/// # }
+/// ```
 pub struct PopLimits<'a> {
     /// Payload bytes. Default: at most 2,000,000.
     pub bytes: BytesLimit,

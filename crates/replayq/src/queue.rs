@@ -36,6 +36,30 @@ pub struct Leased {
 }
 
 /// A durable FIFO queue. All methods may be called from any thread; those that touch files block.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use replayq::{Config, PopLimits, Queue};
+///
+/// let room = tempfile::tempdir()?;
+/// let config = || Config::disk(room.path().join("queue"));
+/// let (queue, _) = Queue::open(config())?;
+/// let items = queue.append(&["one".into(), "two".into(), "three".into()])?;
+/// assert_eq!((items.first.0, items.last.0), (1, 3));
+///
+/// let lease = queue.pop(PopLimits::items(1))?.ok_or("nothing waits")?;
+/// queue.ack(lease.id)?;
+///
+/// // The process dies here. What was not acked is found again, with its ids.
+/// drop(queue);
+/// let (queue, recovery) = Queue::open(config())?;
+/// assert_eq!(recovery.items, 2);
+/// let waiting = queue.peek(PopLimits::default())?;
+/// assert_eq!((waiting[0].id.0, &waiting[0].payload[..]), (2, &b"two"[..]));
+/// queue.close()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Queue {
     ledger: Mutex<Ledger>,

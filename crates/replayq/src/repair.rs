@@ -58,6 +58,30 @@ pub struct Repair {
 /// Repairs a queue that nobody has open. Items keep their ids, leases their boundaries and tags. What is damaged is kept beside the queue, for
 /// somebody who wants to look at it. A directory that is sound is opened and closed, and stays as it is.
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use replayq::{Config, Queue};
+///
+/// let room = tempfile::tempdir()?;
+/// let directory = room.path().join("queue");
+/// let (queue, _) = Queue::open(Config::disk(&directory))?;
+/// queue.append(&["one".into(), "two".into()])?;
+/// queue.close()?;
+/// drop(queue);
+///
+/// // A disk forgets a bit of the first item's payload.
+/// let segment = directory.join("00000000000000000001-00000000000000000001.segment");
+/// let mut bytes = std::fs::read(&segment)?;
+/// bytes[4096 + 24] ^= 1;
+/// std::fs::write(&segment, bytes)?;
+///
+/// let repaired = replayq::repair(&directory)?;
+/// assert_eq!(repaired.before.damage.len(), 1);
+/// assert!(repaired.after.is_clean());
+/// assert_eq!(repaired.after.open_items, 1);
+/// # Ok(())
+/// # }
+/// ```
 /// # Errors
 /// Somebody has the queue open, there is none, or a file operation failed; then it can be tried again.
 pub fn repair(directory: &Path) -> Result<Repair, RepairError> {

@@ -27,6 +27,26 @@ pub use fault::{Fault, FaultKind};
 pub use world::Change;
 
 /// A simulated file system. Clones are handles of the same one.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use replayq::vfs::sim::{Fate, SimVfs};
+/// use replayq::{Config, Queue};
+///
+/// let disk = SimVfs::new();
+/// let (queue, _) = Queue::open(Config::disk("/queue").vfs(Arc::new(disk.clone())))?;
+/// queue.append_one("one".into())?;
+/// queue.flush()?;
+/// queue.append_one("two".into())?;
+///
+/// // What was not synced is gone: the first item was.
+/// let after = disk.after_power_loss(0, |_, _| Fate::Lost);
+/// let (_, recovery) = Queue::open(Config::disk("/queue").vfs(Arc::new(after)))?;
+/// assert_eq!(recovery.items, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct SimVfs {
     world: Arc<Mutex<World>>,
