@@ -1,6 +1,7 @@
 //! The items of a queue on disk as JSON lines: its records where they are wolff's, else values.
 
 use std::io::{self, BufWriter, PipeReader, Read, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::thread::JoinHandle;
 
@@ -108,8 +109,12 @@ pub(crate) fn write(
 ) -> io::Result<Inspection> {
     let mut written = Ok(());
     let inspection = Inspector::new().visit(directory, |item| {
-        if written.is_ok() && (selection.all || item.state != ItemState::Done) {
+        if selection.all || item.state != ItemState::Done {
             written = write_item(&item, selection, out);
+        }
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         }
     });
     written?;

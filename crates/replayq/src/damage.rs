@@ -85,11 +85,10 @@ impl fmt::Display for Damage {
             ),
             Self::Foreign { file } => write!(
                 formatter,
-                "{file} belongs to another queue and was put aside"
+                "{file} belongs to another queue, opening puts it aside"
             ),
-            Self::Control => {
-                formatter.write_str("the control file is damaged or missing and was written anew")
-            }
+            Self::Control => formatter
+                .write_str("the control file is damaged or missing, opening writes it anew"),
             Self::Commit => {
                 formatter.write_str("a commit record is damaged, acked items may come back")
             }

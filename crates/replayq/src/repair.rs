@@ -10,7 +10,7 @@ use crate::damage::{Damage, Recovery};
 use crate::disk::{LOCK_NAME, aside};
 use crate::error::{FlushError, IoContext, IoFailure, OpenError};
 use crate::field;
-use crate::inspect::{Depth, InspectError, Inspection, Inspector, SegmentState};
+use crate::inspect::{Depth, InspectError, Inspection, Inspector, Owner, SegmentState};
 use crate::queue::Queue;
 use crate::segment::entry::{self, Header, Kind};
 use crate::segment::head::{
@@ -102,7 +102,10 @@ pub fn repair_in(vfs: Arc<dyn Vfs>, directory: &Path) -> Result<Repair, RepairEr
         .context("lock", &lock_path)?
         .ok_or_else(|| OpenError::Locked {
             path: before.directory.clone(),
-            holder: None,
+            holder: match before.owner {
+                Owner::Process(process) => process,
+                _ => None,
+            },
         })?;
     let before = inspector.inspect(directory, Depth::EveryByte)?;
     let mut rewritten = Vec::new();

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -84,6 +85,7 @@ fn open_items(directory: &Path) -> Vec<(u64, Bytes)> {
             if item.state != ItemState::Done {
                 items.push((item.id.0, item.payload));
             }
+            ControlFlow::Continue(())
         })
         .unwrap();
     items
@@ -140,6 +142,26 @@ fn an_inspection_says_what_is_waiting_leased_and_done_and_changes_nothing() {
 }
 
 #[test]
+fn a_visit_ends_where_its_caller_has_enough() {
+    let room = tempfile::tempdir().unwrap();
+    let directory = room.path().join("queue");
+    example(&directory);
+    let mut ids = Vec::new();
+    let inspection = Inspector::new().visit(&directory, |item| {
+        ids.push(item.id.0);
+        if ids.len() < 9 {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    });
+    assert_eq!(ids, (1..=9).collect::<Vec<_>>());
+    let inspection = inspection.unwrap();
+    assert_eq!(inspection.segments.len(), 2, "of four");
+    assert!(inspection.is_clean(), "{:?}", inspection.damage);
+}
+
+#[test]
 fn a_queue_in_use_can_be_looked_at_and_its_owner_is_named() {
     let room = tempfile::tempdir().unwrap();
     let directory = room.path().join("queue");
@@ -156,7 +178,13 @@ fn a_queue_in_use_can_be_looked_at_and_its_owner_is_named() {
     ));
     // It still takes items, and cannot be repaired meanwhile.
     append(&queue, 21..=22);
-    assert!(matches!(repair(&directory), Err(RepairError::Open(_))));
+    let error = repair(&directory).unwrap_err();
+    assert!(matches!(error, RepairError::Open(_)), "{error}");
+    #[cfg(target_os = "linux")]
+    {
+        let process = std::process::id().to_string();
+        assert!(error.to_string().contains(&process), "{error}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! One look: the segments first, then the control file, so that what leaves the queue meanwhile is known to be done.
 
+use std::cell::Cell;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,7 +28,7 @@ pub(super) fn look(
     vfs: &Arc<dyn Vfs>,
     path: &Path,
     depth: Depth,
-    each: &mut dyn FnMut(StoredItem),
+    each: &mut dyn FnMut(StoredItem) -> ControlFlow<()>,
 ) -> Result<Inspection, InspectError> {
     let directory = vfs.canonical_directory(path).context("open", path)?;
     let entries = vfs.list(&directory).context("list", &directory)?;
@@ -50,8 +52,8 @@ pub(super) fn look(
     let mut draft = Draft::new(found.as_ref(), uuid);
     let is_control_sound = found
         .as_ref()
-        .is_some_and(|found| matches!(found.header, HeaderState::Valid(_)));
-    if !is_control_sound && !segments.is_empty() {
+        .is_some_and(|found| !found.is_cut && matches!(found.header, HeaderState::Valid(_)));
+    if !is_control_sound {
         draft.damage.push(Damage::Control);
     }
     let mut inspection = Inspection {
@@ -95,6 +97,12 @@ pub(super) fn look(
         .collect::<Result<_, IoFailure>>()?;
     let mut previous_last = None;
     let count = segments.len();
+    let is_over = Cell::new(false);
+    let mut each = |item: StoredItem| {
+        let flow = each(item);
+        is_over.set(flow.is_break());
+        flow
+    };
     for (index, (segment, quick)) in segments.iter().zip(quick).enumerate() {
         let is_last = index.saturating_add(1) == count;
         let view = look_at(
@@ -106,12 +114,15 @@ pub(super) fn look(
             quick,
             &mut draft,
             &mut previous_last,
-            each,
+            &mut each,
         )
         .context("read", &inspection.directory.join(segment.key.file_name()))?;
         inspection.open_items = inspection.open_items.saturating_add(view.open_items);
         inspection.open_bytes = inspection.open_bytes.saturating_add(view.open_bytes);
         inspection.segments.push(view);
+        if is_over.get() {
+            break;
+        }
     }
     inspection.leases = draft.leases();
     inspection.damage = draft.damage;
@@ -249,7 +260,9 @@ fn find_leases(
             leases: segment.sealed_leases(vfs, uuid, seal)?,
             ..Reading::default()
         },
-        None => segment.read(vfs, uuid, Payloads::Verify, &mut |_, _, _, _| {})?,
+        None => segment.read(vfs, uuid, Payloads::Verify, &mut |_, _, _, _| {
+            ControlFlow::Continue(())
+        })?,
     };
     for lease in &reading.leases {
         draft.add_lease(lease.clone(), segment.key.file_name());
@@ -270,7 +283,7 @@ fn look_at(
     quick: Reading,
     draft: &mut Draft,
     previous_last: &mut Option<u64>,
-    each: &mut dyn FnMut(StoredItem),
+    each: &mut dyn FnMut(StoredItem) -> ControlFlow<()>,
 ) -> io::Result<SegmentView> {
     let key = segment.key;
     let file: Arc<str> = key.file_name().into();
@@ -308,7 +321,7 @@ fn look_at(
                 Payloads::Skip,
                 draft,
                 &file,
-                &mut |_| {},
+                &mut |_| ControlFlow::Continue(()),
             )?;
             (quick, open)
         }
@@ -360,7 +373,7 @@ fn read(
     payloads: Payloads,
     draft: &Draft,
     file: &Arc<str>,
-    each: &mut dyn FnMut(StoredItem),
+    each: &mut dyn FnMut(StoredItem) -> ControlFlow<()>,
 ) -> io::Result<(Reading, (u64, u64))> {
     let (mut items, mut bytes) = (0_u64, 0_u64);
     let reading = segment.read(
@@ -379,7 +392,7 @@ fn read(
                 state,
                 file: Arc::clone(file),
                 position,
-            });
+            })
         },
     )?;
     Ok((reading, (items, bytes)))

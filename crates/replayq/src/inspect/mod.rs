@@ -7,6 +7,7 @@ mod segment;
 
 mod view;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -130,25 +131,29 @@ impl Inspector {
     /// # Errors
     /// There is no queue, a newer program wrote it, or a file operation failed. Damage is no error, see [`Inspection::damage`].
     pub fn inspect(&self, directory: &Path, depth: Depth) -> Result<Inspection, InspectError> {
-        let mut inspection = look::look(&self.vfs, directory, depth, &mut |_| {})?;
+        let look = || {
+            let mut each = |_: StoredItem| ControlFlow::Continue(());
+            look::look(&self.vfs, directory, depth, &mut each)
+        };
+        let mut inspection = look()?;
         for _ in 1..LOOKS {
             if inspection.is_clean() || !matches!(inspection.owner, Owner::Process(_)) {
                 break;
             }
-            inspection = look::look(&self.vfs, directory, depth, &mut |_| {})?;
+            inspection = look()?;
         }
         Ok(inspection)
     }
 
     /// Goes through all sound items in order, those done included, and says what was found on the way. Of a queue that is in use, what is
-    /// appended meanwhile may be left out.
+    /// appended meanwhile may be left out. A break ends the visit; segments behind it are not looked at then.
     ///
     /// # Errors
     /// As [`Self::inspect`].
     pub fn visit(
         &self,
         directory: &Path,
-        mut each: impl FnMut(StoredItem),
+        mut each: impl FnMut(StoredItem) -> ControlFlow<()>,
     ) -> Result<Inspection, InspectError> {
         look::look(&self.vfs, directory, Depth::EveryByte, &mut each)
     }

@@ -1,6 +1,7 @@
 //! One segment, read and judged.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,8 +32,8 @@ pub(super) struct Candidate {
     pub(super) limit_id: u64,
 }
 
-/// An item that was come across: id, payload's bytes, payload, position.
-pub(super) type EachItem<'a> = dyn FnMut(u64, u64, Bytes, u64) + 'a;
+/// An item that was come across: id, payload's bytes, payload, position. A break ends the reading.
+pub(super) type EachItem<'a> = dyn FnMut(u64, u64, Bytes, u64) -> ControlFlow<()> + 'a;
 
 /// What reading brought.
 #[derive(Debug, Default)]
@@ -117,12 +118,15 @@ impl Candidate {
                         Kind::Item => {
                             reading.items = reading.items.saturating_add(1);
                             reading.last_id = Some(found.header.id);
-                            each(
+                            let flow = each(
                                 found.header.id,
                                 u64::from(found.header.payload_bytes),
                                 found.payload,
                                 found.position,
                             );
+                            if flow.is_break() {
+                                return Ok(reading);
+                            }
                         }
                         Kind::Lease => reading.leases.extend(LeaseRecord::decode(&found.payload)),
                         Kind::Void => {}

@@ -347,6 +347,12 @@ fn calls_that_meet_a_close_write_before_it_or_not_at_all() {
     for (round, mode) in Mode::DURABLE.into_iter().cycle().take(150).enumerate() {
         let (setup, vfs) = (Setup::small(mode), SimVfs::new());
         let (queue, _) = setup.open(&vfs).unwrap();
+        // With all slots taken, leases are entries of segments.
+        for serial in 0..[0, 8][round % 2] {
+            append(&queue, serial..=serial, 10);
+            let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+            queue.tag(lease.id, Bytes::from_static(b"tag")).unwrap();
+        }
         let begun = Barrier::new(THREADS + 1);
         let mut changes = 0;
         thread::scope(|scope| {
