@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use again::flags_to_go_on;
 pub(crate) use connection::ConnectionArgs;
 pub(crate) use produce::{Format, InputArgs, ProduceArgs, SendingArgs};
-pub(crate) use queue::{DumpArgs, LookArgs, QueueCommand, RepairArgs, ReplayArgs};
+pub(crate) use queue::{DumpArgs, InspectArgs, LookArgs, QueueCommand, RepairArgs, ReplayArgs};
 pub(crate) use values::{PartitionerName, TopicSpec};
 
 /// A Kafka producer that does not lose what it has accepted.

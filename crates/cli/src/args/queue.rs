@@ -13,16 +13,16 @@ Nothing is changed and no lock is taken: it can be run while the queue is in use
 Exit codes:
   0  Clean.
   1  Wrong usage: DIR is not there, or there is no queue in it.
-  2  It could not be read, or a newer program wrote it.
+  2  It could not be read, a newer program wrote it, or the output could not be written.
   4  Damaged.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum QueueCommand {
     /// Show what is in queues on disk: segments, items waiting, leased and done, damage.
     ///
-    /// What full segments say about themselves is believed; `verify` reads everything.
+    /// Every byte is read, unless --quick is given.
     #[command(after_help = LOOK_CODES)]
-    Inspect(LookArgs),
+    Inspect(InspectArgs),
     /// Read every byte of queues on disk, and say what is damaged.
     #[command(after_help = LOOK_CODES)]
     Verify(LookArgs),
@@ -57,6 +57,15 @@ const REPLAY_CODES: &str = "\
 DIR is the directory of one queue, or one above it, as produce's --queue-dir: then all queues below are meant.
 
 Exit codes: as produce; 4 when all that is sound is acknowledged and something in the queues is damaged.";
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Believe what full segments say about themselves, as opening the queue does: fast, and blind to damage in them.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct LookArgs {

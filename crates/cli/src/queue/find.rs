@@ -9,33 +9,34 @@ use crate::exit::Failure;
 /// Queues lie a few levels below a base directory; no link is followed.
 const DEEPEST: usize = 8;
 
+const WHAT_TO_GIVE: &str =
+    "give the directory of a queue, or the one that was produce's --queue-dir";
+
 /// The directories of all queues, in order of their names.
 pub(super) fn queues(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let cannot =
-        |error: io::Error| Failure::usage(format!("cannot read {}: {error}", directory.display()));
     let mut found = Vec::new();
-    search(directory, DEEPEST, &mut found).map_err(cannot)?;
+    search(directory, DEEPEST, &mut found)?;
     if found.is_empty() {
         return Err(
             Failure::usage(format!("there is no queue in {}", directory.display()))
-                .advice("give the directory of a queue, or the one that was produce's --queue-dir"),
+                .advice(WHAT_TO_GIVE),
         );
     }
     found.sort_by_key(|path| key(path));
     Ok(found)
 }
 
-fn search(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
+fn search(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let mut below = Vec::new();
     let mut is_queue = false;
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
+    for entry in fs::read_dir(directory).map_err(|error| unreadable(directory, &error))? {
+        let entry = entry.map_err(|error| unreadable(directory, &error))?;
         let name = entry.file_name();
         is_queue |= name == "control"
             || Path::new(&name)
                 .extension()
                 .is_some_and(|extension| extension == "segment");
-        if entry.file_type()?.is_dir() {
+        if entry.file_type().is_ok_and(|file_type| file_type.is_dir()) {
             below.push(entry.path());
         }
     }
@@ -47,6 +48,19 @@ fn search(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Resul
         }
     }
     Ok(())
+}
+
+/// What is not there, or no directory, is a mistake in the command; what is there and cannot be read is not.
+fn unreadable(directory: &Path, error: &io::Error) -> Failure {
+    let what = format!("cannot read {}: {error}", directory.display());
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            Failure::usage(what).advice(WHAT_TO_GIVE)
+        }
+        io::ErrorKind::PermissionDenied => Failure::failed(what)
+            .advice("run this as the user that the queue belongs to: nobody else may look into it"),
+        _ => Failure::failed(what).advice("check the disk and the kernel's log"),
+    }
 }
 
 /// Partition 2 stands before 10.

@@ -8,6 +8,7 @@ mod replay;
 mod picture;
 
 mod find;
+mod out;
 mod report;
 
 use crate::args::QueueCommand;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use indicatif::{HumanBytes, HumanCount};
-use replayq::{Damage, Inspection, ItemId, ItemRange, Owner, SegmentView};
+use replayq::{Damage, Depth, Inspection, ItemId, ItemRange, Owner, SegmentView};
 
 use super::report::state;
 
@@ -14,12 +14,23 @@ const MOST_SEGMENTS: usize = 40;
 /// More damaged places than this are only counted.
 const MOST_DAMAGE: usize = 20;
 
+/// How many places are damaged.
+pub(super) fn places(count: usize) -> String {
+    match count {
+        1 => "damaged in 1 place".to_owned(),
+        count => format!("damaged in {count} places"),
+    }
+}
+
 /// The whole picture.
-pub(super) struct Picture<'a>(pub(super) &'a Inspection);
+pub(super) struct Picture<'a> {
+    pub(super) inspection: &'a Inspection,
+    pub(super) depth: Depth,
+}
 
 impl fmt::Display for Picture<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let queue = self.0;
+        let queue = self.inspection;
         writeln!(f, "queue {}", queue.directory.display())?;
         let owner = match queue.owner {
             Owner::Nobody => "not in use".to_owned(),
@@ -78,9 +89,13 @@ impl fmt::Display for Picture<'_> {
             }
         }
         match queue.damage.len() {
+            0 if self.depth == Depth::Summaries => write!(
+                f,
+                "\n  no damage seen; what is in full segments was not read"
+            ),
             0 => write!(f, "\n  clean"),
             count => {
-                write!(f, "\n  {count} damaged places:")?;
+                write!(f, "\n  {}:", places(count))?;
                 for damage in queue.damage.iter().take(MOST_DAMAGE) {
                     write!(f, "\n    {damage}")?;
                 }

@@ -3,7 +3,8 @@
 use replayq::{Repair, RepairError};
 use serde_json::json;
 
-use super::{find, report};
+use super::picture::places;
+use super::{find, out, report};
 use crate::args::RepairArgs;
 use crate::console;
 use crate::exit::{Exit, Failure};
@@ -14,15 +15,15 @@ pub(super) fn run(args: &RepairArgs) -> Result<Exit, Failure> {
         match replayq::repair(&directory) {
             Ok(repaired) => {
                 if args.json {
-                    console::print_json(&json!({
+                    out::print_json(&json!({
                         "directory": repaired.after.directory,
                         "clean": repaired.after.is_clean(),
                         "rewritten": repaired.rewritten,
                         "before": report::json(&repaired.before),
                         "after": report::json(&repaired.after),
-                    }));
+                    }))?;
                 } else {
-                    tell(&repaired);
+                    tell(&repaired)?;
                 }
                 if !repaired.after.is_clean() && exit == Exit::Done {
                     exit = Exit::Damaged;
@@ -42,28 +43,28 @@ pub(super) fn run(args: &RepairArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn tell(repaired: &Repair) {
+fn tell(repaired: &Repair) -> Result<(), Failure> {
     let directory = repaired.after.directory.display();
     if repaired.before.is_clean() {
-        console::print(format_args!("{directory}: was clean"));
-        return;
+        return out::print(format_args!("{directory}: was clean"));
     }
     let outcome = if repaired.after.is_clean() {
-        "repaired"
+        "repaired".to_owned()
     } else {
-        "still damaged"
+        format!("still {}", places(repaired.after.damage.len()))
     };
-    console::print(format_args!(
+    out::print(format_args!(
         "{directory}: {outcome}, {} items wait",
         repaired.after.open_items
-    ));
+    ))?;
     for damage in &repaired.before.damage {
-        console::print(format_args!("  was: {damage}"));
+        out::print(format_args!("  was: {damage}"))?;
     }
     for file in &repaired.rewritten {
-        console::print(format_args!("  kept aside: {file}.damaged"));
+        out::print(format_args!("  kept aside: {file}.damaged"))?;
     }
     for damage in &repaired.after.damage {
-        console::print(format_args!("  is: {damage}"));
+        out::print(format_args!("  is: {damage}"))?;
     }
+    Ok(())
 }

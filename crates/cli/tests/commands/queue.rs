@@ -1,7 +1,11 @@
 //! Looking into queues on disk: of anybody, in use, damaged.
 
-use std::fs;
+use std::fs::{self, File, Permissions};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 
 use bytes::Bytes;
 use replayq::{Config, PopLimits, Queue};
@@ -9,7 +13,8 @@ use serde_json::Value;
 use wolff_testbroker::Cluster;
 
 use crate::support::{
-    Ended, TOPIC, all_values, assert_numbered, cluster, directory, numbered, run, values, wolff,
+    Ended, Running, TOPIC, all_values, assert_numbered, cluster, directory, numbered, run,
+    tell_skipped, values, wolff,
 };
 
 fn queue(what: &str, directory: &Path) -> Ended {
@@ -118,6 +123,12 @@ fn a_damaged_queue_is_told_from_a_clean_one_and_repaired_with_all_that_is_whole(
     example(&path).close().unwrap();
     queue("verify", &path).code(0);
     damage(&segments(&path)[1]);
+    let shown = queue("inspect", &path).code(4);
+    for what in ["!", "damaged in 1 place:", "is damaged and lost"] {
+        assert!(shown.stdout.contains(what), "{what:?} in {}", shown.stdout);
+    }
+    let quick = queue_with("inspect", "--quick", &path).code(0);
+    assert!(quick.stdout.contains("was not read"), "{}", quick.stdout);
     let verified = queue("verify", &path).code(4);
     assert!(
         verified.stdout.contains("is damaged and lost"),
@@ -169,12 +180,146 @@ fn what_is_no_queue_is_wrong_usage_and_stays_as_it_is() {
         queue(what, room.path())
             .code(1)
             .says(["there is no queue in"]);
-        queue(what, &room.path().join("missing"))
-            .code(1)
-            .says(["cannot read"]);
+        for path in ["missing", "notes.txt"] {
+            queue(what, &room.path().join(path)).code(1).says([
+                "cannot read",
+                path,
+                "give the directory of a queue",
+            ]);
+        }
         run(&mut wolff(["queue", what]), "").code(1);
     }
     assert_eq!(fs::read_dir(room.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_dump_ends_without_a_word_when_its_reader_has_enough() {
+    let room = directory();
+    let path = room.path().join("queue");
+    let (own, _) = Queue::open(Config::disk(&path)).unwrap();
+    for _ in 0..200 {
+        // More than any pipe holds.
+        own.append_one(Bytes::from(vec![b'x'; 50_000])).unwrap();
+    }
+    let mut dump = Running::start(&mut wolff(["queue", "dump", path.to_str().unwrap()]));
+    let mut line = String::new();
+    let mut reader = BufReader::new(dump.child().stdout.take().unwrap());
+    reader.read_line(&mut line).unwrap();
+    assert!(line.len() > 50_000);
+    drop(reader);
+    let ended = dump.ended().code(0);
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn the_exit_code_tells_clean_from_damaged_also_when_nobody_reads() {
+    let room = directory();
+    let path = room.path().join("queue");
+    example(&path).close().unwrap();
+    for (code, is_damaged) in [(0, false), (4, true)] {
+        if is_damaged {
+            damage(&segments(&path)[1]);
+        }
+        for what in ["inspect", "verify", "dump"] {
+            for flag in [None, Some("--json")] {
+                let (reader, writer) = std::io::pipe().unwrap();
+                drop(reader);
+                let mut command = wolff(["queue", what]);
+                command.args(flag).arg(&path).stdout(writer);
+                let Output { status, stderr, .. } = command.output().unwrap();
+                let stderr = String::from_utf8(stderr).unwrap();
+                // A dump whose reader has gone does not look at the rest.
+                if what != "dump" {
+                    assert_eq!(status.code(), Some(code), "{what} {flag:?}: {stderr}");
+                }
+                assert!(!stderr.contains("error"), "{what} {flag:?}: {stderr}");
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let room = directory();
+    let path = room.path().join("queue");
+    example(&path).close().unwrap();
+    for what in ["inspect", "verify", "dump", "repair"] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut command = wolff(["queue", what]);
+        let ended = command.arg(&path).stdout(Stdio::from(full)).output();
+        let Output { status, stderr, .. } = ended.unwrap();
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(2), "{what}: {stderr}");
+        assert!(stderr.contains("No space left"), "{what}: {stderr}");
+    }
+}
+
+#[test]
+fn a_queue_of_a_newer_program_is_refused_and_left_alone() {
+    let room = directory();
+    let path = room.path().join("queue");
+    example(&path).close().unwrap();
+    let control = path.join("control");
+    let mut content = fs::read(&control).unwrap();
+    content[8] = 99;
+    let checksum = crc32c(&content[..36]).to_le_bytes();
+    content[36..40].copy_from_slice(&checksum);
+    fs::write(&control, &content).unwrap();
+    for what in ["inspect", "verify", "dump", "repair"] {
+        queue(what, &path).code(2).says([
+            control.to_str().unwrap(),
+            "format version 99",
+            "use a newer one",
+        ]);
+    }
+    assert_eq!(fs::read(&control).unwrap(), content);
+}
+
+/// CRC-32C, bit by bit.
+fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ if crc & 1 == 1 { 0x82f6_3b78 } else { 0 }
+        })
+    })
+}
+
+#[test]
+fn a_queue_that_may_not_be_read_is_told_with_what_to_do() {
+    const NOBODY: u32 = 65_534;
+    let room = directory();
+    let path = room.path().join("queue");
+    example(&path).close().unwrap();
+    fs::set_permissions(room.path(), Permissions::from_mode(0o755)).unwrap();
+    // Those who may read everything become somebody who may not; the program has to be where that one may run it.
+    let program = room.path().join("wolff");
+    fs::copy(env!("CARGO_BIN_EXE_wolff"), &program).unwrap();
+    let read_by = |what: &str| {
+        let mut command = std::process::Command::new(&program);
+        command.args(["queue", what]).arg(&path);
+        command.env_remove("WOLFF_LOG").current_dir("/");
+        if fs::read_dir(&path).is_ok() {
+            command.uid(NOBODY);
+        }
+        command
+    };
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
+    if let Err(error) = read_by("verify").output() {
+        return tell_skipped(
+            "queue::a_queue_that_may_not_be_read_is_told_with_what_to_do",
+            &error.to_string(),
+        );
+    }
+    for what in ["inspect", "verify", "dump", "repair"] {
+        run(&mut read_by(what), "").code(2).says([
+            path.to_str().unwrap(),
+            "Permission denied",
+            "run this as the user",
+        ]);
+    }
+    fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+    queue("verify", &path).code(0);
 }
 
 #[test]
