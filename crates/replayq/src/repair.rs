@@ -17,6 +17,7 @@ use crate::segment::head::{
     HEAD_BYTES, HeadState, SEAL_POSITION, Seal, SegmentHeader, VERSION as SEGMENT_VERSION,
 };
 use crate::segment::key::{QueueUuid, SegmentKey};
+use crate::segment::sums::HeaderSums;
 use crate::segment::walk::{Found as Entry, Payloads, Step, Walk};
 use crate::vfs::{self, OpenMode, OsVfs, Vfs, VfsFile};
 
@@ -203,6 +204,7 @@ struct Copy {
     walk: Walk,
     uuid: QueueUuid,
     key: SegmentKey,
+    sums: HeaderSums,
     previous_id: u64,
     buffer: Vec<u8>,
     seal: Seal,
@@ -252,6 +254,7 @@ impl Copy {
             ),
             uuid,
             key,
+            sums: HeaderSums::new(key.seed(uuid)),
             previous_id,
             buffer: Vec::new(),
             seal: Seal {
@@ -312,7 +315,7 @@ impl Copy {
             ..found.header
         };
         self.buffer
-            .extend_from_slice(&header.encode(self.key.seed(self.uuid)));
+            .extend_from_slice(&header.encode(&mut self.sums));
         self.buffer.extend_from_slice(&found.payload);
         self.buffer
             .extend_from_slice(entry::padding(found.payload.len()));

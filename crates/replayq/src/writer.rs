@@ -12,7 +12,8 @@ use crate::error::{IoContext, IoFailure};
 use crate::field;
 use crate::segment::entry::{self, Header, Kind};
 use crate::segment::head::{self, HEAD_BYTES, SEAL_POSITION, Seal, SegmentHeader};
-use crate::segment::key::{QueueUuid, Seed, SegmentKey};
+use crate::segment::key::{QueueUuid, SegmentKey};
+use crate::segment::sums::HeaderSums;
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
 /// Payloads up to this size are copied together with their headers: cheaper than a buffer of its own in the vectored write.
@@ -24,7 +25,7 @@ struct Active {
     key: SegmentKey,
     path: PathBuf,
     file: Arc<dyn VfsFile>,
-    seed: Seed,
+    sums: HeaderSums,
     /// Where the next entry goes.
     end: u64,
     file_bytes: u64,
@@ -106,7 +107,7 @@ impl Writer {
             key,
             path: self.directory.join(key.file_name()),
             file,
-            seed: key.seed(self.uuid),
+            sums: HeaderSums::new(key.seed(self.uuid)),
             end,
             file_bytes,
             is_unnamed: false,
@@ -178,7 +179,7 @@ impl Writer {
             key,
             path,
             file,
-            seed: key.seed(self.uuid),
+            sums: HeaderSums::new(key.seed(self.uuid)),
             end: HEAD_BYTES,
             file_bytes,
             is_unnamed: true,
@@ -203,10 +204,10 @@ impl Writer {
         let start = active.end;
         let mut scratch = std::mem::take(&mut self.scratch);
         let (last_id, items_bytes) =
-            encode_items(payloads.clone(), first_id, active.seed, &mut scratch);
+            encode_items(payloads.clone(), first_id, &mut active.sums, &mut scratch);
         let lease_position = start.saturating_add(items_bytes);
         if let Some(record) = lease {
-            encode_lease(record, last_id, active.seed, &mut scratch);
+            encode_lease(record, last_id, &mut active.sums, &mut scratch);
         }
         let lease_bytes = lease.map_or(0, |record| {
             entry::entry_bytes(24_u64.saturating_add(field::wide(record.tag.len())))
@@ -307,7 +308,7 @@ impl Writer {
             id,
             payload_crc: 0,
         }
-        .encode(segment.seed(self.uuid));
+        .encode(&mut HeaderSums::new(segment.seed(self.uuid)));
         let file =
             vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Write)).context("open", &path)?;
         vfs::write_all_at(&*file, &mut [IoSlice::new(&header)], position)
@@ -323,7 +324,7 @@ impl Writer {
 fn encode_items<'a>(
     payloads: impl Iterator<Item = &'a Bytes>,
     first_id: u64,
-    seed: Seed,
+    sums: &mut HeaderSums,
     out: &mut Vec<u8>,
 ) -> (u64, u64) {
     out.clear();
@@ -336,7 +337,7 @@ fn encode_items<'a>(
             id,
             payload_crc: crc32c::crc32c(payload),
         };
-        out.extend_from_slice(&header.encode(seed));
+        out.extend_from_slice(&header.encode(sums));
         if payload.len() <= COPIED_BYTES {
             out.extend_from_slice(payload);
         }
@@ -347,7 +348,7 @@ fn encode_items<'a>(
     (id.saturating_sub(1), bytes)
 }
 
-fn encode_lease(record: &LeaseRecord, last_id: u64, seed: Seed, out: &mut Vec<u8>) {
+fn encode_lease(record: &LeaseRecord, last_id: u64, sums: &mut HeaderSums, out: &mut Vec<u8>) {
     let mut payload = Vec::with_capacity(record.tag.len().saturating_add(24));
     record.encode(&mut payload);
     let header = Header {
@@ -356,7 +357,7 @@ fn encode_lease(record: &LeaseRecord, last_id: u64, seed: Seed, out: &mut Vec<u8
         id: last_id,
         payload_crc: crc32c::crc32c(&payload),
     };
-    out.extend_from_slice(&header.encode(seed));
+    out.extend_from_slice(&header.encode(sums));
     out.extend_from_slice(&payload);
     out.extend_from_slice(entry::padding(payload.len()));
 }

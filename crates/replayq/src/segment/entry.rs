@@ -1,8 +1,8 @@
 //! An entry of a segment: a header of 24 bytes, a payload, and zeros up to the next multiple of eight. See FORMAT.md.
 
-use crate::field::{self, take_bytes, take_u32, take_u64};
+use crate::field::{self, take_u32, take_u64};
 
-use super::key::Seed;
+use super::sums::HeaderSums;
 
 /// Bytes of a header.
 pub(crate) const HEADER_BYTES: usize = 24;
@@ -52,43 +52,38 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    pub(crate) fn encode(&self, seed: Seed) -> [u8; HEADER_BYTES] {
+    pub(crate) fn encode(&self, sums: &mut HeaderSums) -> [u8; HEADER_BYTES] {
+        let code = u32::from(self.kind.code());
+        let crc = sums.of(code, self.payload_bytes, self.id, self.payload_crc);
+        let start = u64::from(self.payload_bytes) << 32 | u64::from(code);
+        let end = u64::from(crc) << 32 | u64::from(self.payload_crc);
         let mut out = [0; HEADER_BYTES];
-        let mut body = [0; 20];
-        let (kind, rest) = body.split_at_mut(4);
-        kind.copy_from_slice(&u32::from(self.kind.code()).to_le_bytes());
-        let (length, rest) = rest.split_at_mut(4);
-        length.copy_from_slice(&self.payload_bytes.to_le_bytes());
-        let (id, payload_crc) = rest.split_at_mut(8);
-        id.copy_from_slice(&self.id.to_le_bytes());
-        payload_crc.copy_from_slice(&self.payload_crc.to_le_bytes());
-        let (start, crc) = out.split_at_mut(20);
-        start.copy_from_slice(&body);
-        crc.copy_from_slice(&crc32c::crc32c_append(seed.0, &body).to_le_bytes());
+        let (words, _) = out.as_chunks_mut();
+        for (place, word) in words.iter_mut().zip([start, self.id, end]) {
+            *place = word.to_le_bytes();
+        }
         out
     }
 
     /// The header at the start of the bytes; none if there is none that validates.
     #[inline]
-    pub(crate) fn decode(bytes: &[u8], seed: Seed) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8], sums: &mut HeaderSums) -> Option<Self> {
         let (header, _) = bytes.split_first_chunk::<HEADER_BYTES>()?;
         // The cheap look first: a search comes by here for every eight bytes.
         let [code, 0, 0, 0, ..] = header else {
             return None;
         };
         let kind = Kind::of(*code)?;
-        let (body, crc) = header.split_last_chunk::<4>()?;
-        if u32::from_le_bytes(*crc) != crc32c::crc32c_append(seed.0, body) {
-            return None;
-        }
-        let mut rest = body;
-        let _ = take_bytes::<4>(&mut rest)?;
-        Some(Self {
+        let mut rest = header.as_slice();
+        let code = take_u32(&mut rest)?;
+        let header = Self {
             kind,
             payload_bytes: take_u32(&mut rest)?,
             id: take_u64(&mut rest)?,
             payload_crc: take_u32(&mut rest)?,
-        })
+        };
+        let crc = sums.of(code, header.payload_bytes, header.id, header.payload_crc);
+        (take_u32(&mut rest)? == crc).then_some(header)
     }
 
     /// Bytes of the whole entry with its padding.
@@ -113,9 +108,12 @@ pub(crate) fn padding(payload_bytes: usize) -> &'static [u8] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::key::Seed;
     use super::*;
 
-    const SEED: Seed = Seed(42);
+    fn sums(seed: u32) -> HeaderSums {
+        HeaderSums::new(Seed(seed))
+    }
 
     #[test]
     fn headers_come_back() {
@@ -125,7 +123,8 @@ mod tests {
             id: 1 << 40,
             payload_crc: 0xdead_beef,
         };
-        assert_eq!(Header::decode(&header.encode(SEED), SEED), Some(header));
+        let bytes = header.encode(&mut sums(42));
+        assert_eq!(Header::decode(&bytes, &mut sums(42)), Some(header));
     }
 
     #[test]
@@ -136,12 +135,13 @@ mod tests {
             id: 9,
             payload_crc: 3,
         };
-        let bytes = header.encode(SEED);
-        assert_eq!(Header::decode(&bytes, Seed(43)), None);
+        let bytes = header.encode(&mut sums(42));
+        assert_eq!(Header::decode(&bytes, &mut sums(43)), None);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes;
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Header::decode(&flipped, SEED), None, "bit {bit}");
+            let decoded = Header::decode(&flipped, &mut sums(42));
+            assert_eq!(decoded, None, "bit {bit}");
         }
     }
 

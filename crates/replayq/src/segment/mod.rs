@@ -7,4 +7,6 @@ pub(crate) mod head;
 mod buffers;
 pub(crate) mod entry;
 
+pub(crate) mod sums;
+
 pub(crate) mod key;

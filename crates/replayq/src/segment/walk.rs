@@ -12,6 +12,7 @@ use super::buffers::Buffers;
 use super::entry::{ALIGNMENT, HEADER_BYTES, Header, Kind};
 use super::head::HEAD_BYTES;
 use super::key::Seed;
+use super::sums::HeaderSums;
 
 /// How closely a walk looks at payloads.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -53,7 +54,7 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Walk {
     file: Arc<dyn VfsFile>,
-    seed: Seed,
+    sums: HeaderSums,
     payloads: Payloads,
     /// Where the next entry is looked for.
     position: u64,
@@ -88,7 +89,7 @@ impl Walk {
     ) -> Self {
         Self {
             file,
-            seed,
+            sums: HeaderSums::new(seed),
             payloads,
             position: HEAD_BYTES,
             end,
@@ -197,7 +198,7 @@ impl Walk {
     }
 
     #[inline]
-    fn parse(&self) -> Parsed {
+    fn parse(&mut self) -> Parsed {
         let room = self.end.saturating_sub(self.position);
         if room < field::wide(HEADER_BYTES) {
             return Parsed::Nothing;
@@ -212,7 +213,7 @@ impl Walk {
         if bytes.len() < HEADER_BYTES {
             return Parsed::Incomplete;
         }
-        let Some(header) = Header::decode(bytes, self.seed) else {
+        let Some(header) = Header::decode(bytes, &mut self.sums) else {
             return Parsed::Nothing;
         };
         let in_order = match header.kind {
@@ -247,7 +248,7 @@ impl Walk {
         let needed = match self
             .window
             .get(offset..)
-            .and_then(|bytes| Header::decode(bytes, self.seed))
+            .and_then(|bytes| Header::decode(bytes, &mut self.sums))
         {
             Some(header) => field::narrow(header.entry_bytes()),
             None => HEADER_BYTES,
