@@ -61,7 +61,7 @@ pub use inspect::{
 };
 pub use ledger::Lease;
 pub use limits::{BytesLimit, ItemRef, PopLimits, StopBefore};
-pub use pool::IoPool;
+pub use pool::{IoPool, Job};
 pub use queue::{Leased, Queue};
 pub use repair::{Repair, RepairError, repair, repair_in};
 pub use shared::SharedLimits;

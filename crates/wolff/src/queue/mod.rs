@@ -8,12 +8,14 @@ mod encode;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use replayq::Job;
 use tokio::sync::Notify;
 use wolff_codec::PartitionId;
 use wolff_codec::records::{Compression, CompressionLevel};
@@ -27,7 +29,7 @@ use crate::clock::coarse_now_ms;
 use crate::completion::{BatchCompletion, Callback, Receipt};
 use crate::error::with_causes;
 use crate::failures::Failures;
-use crate::io::{IoPool, Job};
+use crate::io;
 use crate::record::Call;
 
 pub(crate) use worker::{Worker, WorkerConfig};
@@ -247,8 +249,8 @@ impl PartitionQueue {
     #[cold]
     fn hand_over(self: &Arc<Self>, work: Work) {
         match work {
-            Work::Later => IoPool::shared().schedule_later(self.clone()),
-            _ => IoPool::shared().schedule(self.clone()),
+            Work::Later => io::schedule_later(self.clone()),
+            _ => io::schedule(self.clone()),
         }
     }
 
@@ -513,6 +515,15 @@ impl PartitionQueue {
 
 impl Job for PartitionQueue {
     fn run(self: Arc<Self>) {
+        if catch_unwind(AssertUnwindSafe(|| self.do_its_work())).is_err() {
+            tracing::error!(partition = ?self.partition, "an I/O job panicked; its queue stands still");
+        }
+    }
+}
+
+impl PartitionQueue {
+    /// What its job is, on an I/O thread.
+    fn do_its_work(self: &Arc<Self>) {
         {
             let mut state = self.state.lock();
             if matches!(state.work, Work::Idle | Work::Running) {
