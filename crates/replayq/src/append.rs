@@ -234,9 +234,8 @@ impl Disk {
     ) -> Result<Written, AppendError> {
         const TRIES: usize = 2;
         let payloads = || run.iter().flat_map(|call| call.payloads);
-        let last_id = first_id
-            .saturating_add(payloads().map(|_| 1_u64).sum())
-            .saturating_sub(1);
+        let items = run.iter().map(|call| field::wide(call.payloads.len()));
+        let last_id = first_id.saturating_add(items.sum()).saturating_sub(1);
         let mut failure = None;
         for _ in 0..TRIES {
             if writer.segment().is_none()

@@ -314,8 +314,7 @@ impl Copy {
             payload_crc: crc32c::crc32c(&found.payload),
             ..found.header
         };
-        self.buffer
-            .extend_from_slice(&header.encode(&mut self.sums));
+        header.put(&mut self.sums, &mut self.buffer);
         self.buffer.extend_from_slice(&found.payload);
         self.buffer
             .extend_from_slice(entry::padding(found.payload.len()));

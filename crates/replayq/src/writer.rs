@@ -302,13 +302,14 @@ impl Writer {
         id: u64,
     ) -> Result<(), IoFailure> {
         let path = self.directory.join(segment.file_name());
-        let header = Header {
+        let mut header = Vec::with_capacity(entry::HEADER_BYTES);
+        Header {
             kind: Kind::Void,
             payload_bytes,
             id,
             payload_crc: 0,
         }
-        .encode(&mut HeaderSums::new(segment.seed(self.uuid)));
+        .put(&mut HeaderSums::new(segment.seed(self.uuid)), &mut header);
         let file =
             vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Write)).context("open", &path)?;
         vfs::write_all_at(&*file, &mut [IoSlice::new(&header)], position)
@@ -337,7 +338,7 @@ fn encode_items<'a>(
             id,
             payload_crc: crc32c::crc32c(payload),
         };
-        out.extend_from_slice(&header.encode(sums));
+        header.put(sums, out);
         if payload.len() <= COPIED_BYTES {
             out.extend_from_slice(payload);
         }
@@ -357,7 +358,7 @@ fn encode_lease(record: &LeaseRecord, last_id: u64, sums: &mut HeaderSums, out: 
         id: last_id,
         payload_crc: crc32c::crc32c(&payload),
     };
-    out.extend_from_slice(&header.encode(sums));
+    header.put(sums, out);
     out.extend_from_slice(&payload);
     out.extend_from_slice(entry::padding(payload.len()));
 }

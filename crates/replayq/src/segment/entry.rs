@@ -52,17 +52,17 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    pub(crate) fn encode(&self, sums: &mut HeaderSums) -> [u8; HEADER_BYTES] {
+    /// Appends the header to the bytes.
+    #[inline]
+    pub(crate) fn put(&self, sums: &mut HeaderSums, out: &mut Vec<u8>) {
         let code = u32::from(self.kind.code());
         let crc = sums.of(code, self.payload_bytes, self.id, self.payload_crc);
         let start = u64::from(self.payload_bytes) << 32 | u64::from(code);
         let end = u64::from(crc) << 32 | u64::from(self.payload_crc);
-        let mut out = [0; HEADER_BYTES];
-        let (words, _) = out.as_chunks_mut();
-        for (place, word) in words.iter_mut().zip([start, self.id, end]) {
-            *place = word.to_le_bytes();
+        // Word by word: a processor waits for small stores that it has to read as a larger one.
+        for word in [start, self.id, end] {
+            out.extend_from_slice(&word.to_le_bytes());
         }
-        out
     }
 
     /// The header at the start of the bytes; none if there is none that validates.
@@ -115,6 +115,12 @@ mod tests {
         HeaderSums::new(Seed(seed))
     }
 
+    fn encode(header: &Header) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        header.put(&mut sums(42), &mut bytes);
+        bytes
+    }
+
     #[test]
     fn headers_come_back() {
         let header = Header {
@@ -123,7 +129,7 @@ mod tests {
             id: 1 << 40,
             payload_crc: 0xdead_beef,
         };
-        let bytes = header.encode(&mut sums(42));
+        let bytes = encode(&header);
         assert_eq!(Header::decode(&bytes, &mut sums(42)), Some(header));
     }
 
@@ -135,10 +141,10 @@ mod tests {
             id: 9,
             payload_crc: 3,
         };
-        let bytes = header.encode(&mut sums(42));
+        let bytes = encode(&header);
         assert_eq!(Header::decode(&bytes, &mut sums(43)), None);
         for bit in 0..bytes.len() * 8 {
-            let mut flipped = bytes;
+            let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             let decoded = Header::decode(&flipped, &mut sums(42));
             assert_eq!(decoded, None, "bit {bit}");
