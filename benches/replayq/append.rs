@@ -155,6 +155,12 @@ fn small(settings: &Settings, rounds: usize) {
         &outcomes[5],
         &outcomes[6],
     );
+    // yaque has no other files than new ones.
+    print_ratio(
+        "replayq_append_116b_growing_vs_yaque",
+        &outcomes[5],
+        &outcomes[3],
+    );
     match outcomes.get(7) {
         Some(erlang) => print_ratio("replayq_append_116b_vs_erlang", &outcomes[0], erlang),
         None => println!("  {}", erlang::ABSENT),

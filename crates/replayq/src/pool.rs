@@ -321,6 +321,7 @@ mod tests {
         const SOON: Duration = Duration::from_millis(5);
         let (sender, runs) = channel();
         let pool = IoPool::new(2).unwrap();
+        assert_eq!(pool.threads(), 2);
         let start = Instant::now();
         let tell = |name| Arc::new(Tell(name, sender.clone()));
         pool.schedule_after(Duration::from_secs(3600), tell("not today"));
