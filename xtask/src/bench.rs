@@ -108,7 +108,7 @@ pub(crate) fn run(wanted: &BenchArguments) -> Result<(), Failure> {
     let kafka = chosen
         .iter()
         .any(|benchmark| benchmark.needs_kafka)
-        .then(RealKafka::provide);
+        .then(|| RealKafka::provide(1));
     if let Some(RealKafka::Absent { reason, .. }) = &kafka {
         return Err(Failure::new(format!(
             "`{}` needs a real Kafka: {reason}",

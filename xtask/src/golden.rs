@@ -39,7 +39,7 @@ fn record(version: &str) -> Result<(), Failure> {
         name.as_ref(),
     ];
     let guard = Guard::over(&stop.map(OsString::from))?;
-    let environment = kafka::start_for_tests(&name, version)?;
+    let environment = kafka::start_for_tests(&name, version, 1)?;
     let outcome = program::run(
         workspace::cargo()
             .args([

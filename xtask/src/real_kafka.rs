@@ -47,8 +47,9 @@ impl RealKafka {
         }
     }
 
-    /// The cluster that WOLFF_KAFKA names; else a fresh one by Java and Maven; else one by Docker; else none.
-    pub(crate) fn provide() -> Self {
+    /// The cluster that WOLFF_KAFKA names; else a fresh one of so many nodes by Java and Maven; else one node by Docker; else
+    /// none.
+    pub(crate) fn provide(nodes: u16) -> Self {
         if let Ok(addresses) = std::env::var("WOLFF_KAFKA")
             && !addresses.is_empty()
         {
@@ -60,7 +61,7 @@ impl RealKafka {
         }
         let missing = kafka::missing_programs();
         let (outcome, is_defect) = if missing.is_empty() {
-            (Self::by_maven(), true)
+            (Self::by_maven(nodes), true)
         } else if has_docker() {
             (Self::by_docker(), false)
         } else {
@@ -74,7 +75,7 @@ impl RealKafka {
         })
     }
 
-    fn by_maven() -> Result<Self, Failure> {
+    fn by_maven(nodes: u16) -> Result<Self, Failure> {
         let name = format!("test-{}", std::process::id());
         let this_program =
             std::env::current_exe().map_err(|error| Failure::new(error.to_string()))?;
@@ -86,9 +87,16 @@ impl RealKafka {
             name.as_ref(),
         ];
         let guard = Guard::over(&stop.map(OsString::from))?;
-        let environment = kafka::start_for_tests(&name, kafka::DEFAULT_VERSION)?;
+        let environment = kafka::start_for_tests(&name, kafka::DEFAULT_VERSION, nodes)?;
+        let count = match nodes {
+            1 => "one node".to_owned(),
+            more => format!("{more} nodes"),
+        };
         Ok(Self::Ready {
-            origin: format!("Apache Kafka {}, started here", kafka::DEFAULT_VERSION),
+            origin: format!(
+                "Apache Kafka {}, {count}, started here",
+                kafka::DEFAULT_VERSION
+            ),
             environment,
             guard: Some(guard),
         })

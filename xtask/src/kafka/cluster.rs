@@ -1,6 +1,7 @@
 //! A cluster from its start to its stop.
 
 use super::certificates::Certificates;
+use super::changes::Changes;
 use super::install;
 use super::java;
 use super::layout::Layout;
@@ -50,11 +51,13 @@ impl Cluster {
     /// Starts it and waits until every node is ready. A cluster of the wanted kind that runs already is left as it is.
     pub(crate) fn start(&self, wanted: &Wanted) -> Result<(), Failure> {
         let _lock = self.lock()?;
-        if let Some(settings) = self.settings()? {
-            if self.is_as_wanted(&settings, wanted)? {
+        let folders = node::folders(&self.directory())?;
+        if folders.iter().any(|folder| node::lives_in(folder)) {
+            if self.is_as_wanted(&self.settings_or_failure()?, wanted)? {
                 eprintln!("cluster `{}` runs already", self.name);
                 return Ok(());
             }
+        } else if self.directory().exists() {
             eprintln!("removing what a dead cluster `{}` left behind", self.name);
         }
         self.remove()?;
@@ -79,7 +82,11 @@ impl Cluster {
         settings.save(&self.settings_file())?;
 
         let running = format_all(&nodes, &settings, &libs, &certificates)
-            .and_then(|()| nodes.iter().try_for_each(|node| node.spawn(&libs)))
+            .and_then(|()| {
+                nodes
+                    .iter()
+                    .try_for_each(|node| node.spawn(&libs, &Changes::default()))
+            })
             .and_then(|()| wait_until_ready(&nodes, &nodes));
         if let Err(failure) = running {
             self.remove()?;
@@ -146,6 +153,11 @@ impl Cluster {
             addresses.join(",")
         };
         let certificates = Certificates::in_directory(self.layout.certificates())?;
+        let logs: Vec<String> = self
+            .nodes_of(&settings)
+            .iter()
+            .map(|node| node.log_file().display().to_string())
+            .collect();
         let mut text = String::new();
         for (name, value) in [
             ("WOLFF_KAFKA", addresses(|ports| ports.plaintext)),
@@ -173,6 +185,7 @@ impl Cluster {
             ("WOLFF_KAFKA_PASSWORD", node::PASSWORD.to_owned()),
             ("WOLFF_KAFKA_CLUSTER", self.name.clone()),
             ("WOLFF_KAFKA_VERSION", settings.version.clone()),
+            ("WOLFF_KAFKA_LOGS", logs.join(",")),
         ] {
             let _infallible = writeln!(text, "{name}={value}");
         }
@@ -199,13 +212,18 @@ impl Cluster {
     }
 
     /// Starts nodes again with the data they had, after a clean shutdown if they still run, and waits until they are ready.
-    pub(crate) fn restart(&self, numbers: &[u16]) -> Result<(), Failure> {
+    /// Until their next restart they do what `changes` says.
+    pub(crate) fn restart(&self, numbers: &[u16], changes: &Changes) -> Result<(), Failure> {
         let _lock = self.lock()?;
         let settings = self.settings_or_failure()?;
         let libs = install::broker(&self.layout, &settings.version)?;
+        let certificates = Certificates::in_directory(self.layout.certificates())?;
         let chosen = self.chosen(numbers)?;
         chosen.iter().try_for_each(Node::shut_down)?;
-        chosen.iter().try_for_each(|node| node.spawn(&libs))?;
+        for node in &chosen {
+            node.configure(&settings, &certificates, changes)?;
+            node.spawn(&libs, changes)?;
+        }
         // Without a majority of the controllers no node can become ready, and that is what the caller asked for.
         let all = self.nodes_of(&settings);
         let running = all
@@ -257,11 +275,12 @@ impl Cluster {
         Ok(true)
     }
 
-    /// Kills what lives and removes the folder.
+    /// Kills what lives and removes the folder. The description is not needed for it: another version of this program
+    /// may have written it.
     fn remove(&self) -> Result<(), Failure> {
         let directory = self.directory();
-        if let Some(settings) = self.settings()? {
-            self.nodes_of(&settings).iter().try_for_each(Node::kill)?;
+        for folder in node::folders(&directory)? {
+            node::kill_in(&folder)?;
         }
         if directory.exists() {
             fs::remove_dir_all(&directory).context(directory.display())?;
@@ -277,12 +296,8 @@ impl Cluster {
         self.directory().join("cluster.properties")
     }
 
-    fn settings(&self) -> Result<Option<Settings>, Failure> {
-        Settings::load(&self.settings_file())
-    }
-
     fn settings_or_failure(&self) -> Result<Settings, Failure> {
-        self.settings()?.ok_or_else(|| {
+        Settings::load(&self.settings_file())?.ok_or_else(|| {
             Failure::new(format!("there is no cluster `{}`", self.name))
                 .advise("`cargo xtask kafka start` starts one.")
         })
@@ -395,6 +410,38 @@ fn counted(nodes: &[Node]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn what_another_version_of_this_program_left_is_named_and_stopped() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::in_directory(directory.path().to_owned());
+        let cluster = Cluster::named(layout, "old").unwrap();
+        let node = cluster.directory().join("node-1");
+        fs::create_dir_all(&node).unwrap();
+        let settings = "version=4.0.0\ncluster_id=x\nports=1,2,3\nnews=1\n";
+        fs::write(cluster.settings_file(), settings).unwrap();
+        // Its command line has what a node's has.
+        let properties = node.join("server.properties");
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 3600; true"]).arg(&properties);
+        let mark = properties.display().to_string();
+        let daemon = super::super::process::Daemon::new(node.join("kafka.pid"), mark);
+        daemon.spawn(&mut command, &node.join("log")).unwrap();
+
+        let wanted = Wanted {
+            version: "4.0.0".into(),
+            nodes: 1,
+            first_port: None,
+        };
+        let said = cluster.start(&wanted).unwrap_err().to_string();
+        assert!(said.contains("another version"), "{said}");
+        assert!(said.contains("cargo xtask kafka stop"), "{said}");
+        assert!(daemon.pid().is_some(), "it is not killed unasked");
+        cluster.stop().unwrap();
+        assert!(daemon.pid().is_none());
+        assert!(!cluster.directory().exists());
+    }
 
     #[test]
     fn cluster_ids_have_the_form_that_kafka_wants_and_differ() {

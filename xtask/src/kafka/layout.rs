@@ -18,6 +18,12 @@ impl Layout {
         })
     }
 
+    /// This folder, for tests.
+    #[cfg(test)]
+    pub(crate) fn in_directory(root: PathBuf) -> Self {
+        Self { root }
+    }
+
     /// The folder itself.
     pub(crate) fn root(&self) -> &Path {
         &self.root

@@ -19,6 +19,7 @@ mod cluster;
 mod node;
 
 mod certificates;
+mod changes;
 mod install;
 
 mod java;
@@ -31,6 +32,7 @@ mod settings;
 pub(crate) use install::missing_programs;
 
 use crate::failure::Failure;
+use changes::{Changes, Pair};
 use clap::{Args, Subcommand};
 use cluster::Cluster;
 use layout::Layout;
@@ -49,6 +51,8 @@ Examples:
       sets WOLFF_KAFKA=127.0.0.1:PORT,… and the other listeners
   cargo xtask kafka kill 1
       kill -9 of node 1; `restart 1` brings it back with its data
+  cargo xtask kafka restart 3 --config connections.max.idle.ms=2000
+      node 3 hangs up on whoever is silent for two seconds, until its next restart
   cargo xtask kafka tool org.apache.kafka.tools.TopicCommand \\
       --bootstrap-server $WOLFF_KAFKA --list
 
@@ -69,7 +73,7 @@ pub(crate) enum KafkaCommand {
     /// Lets frozen nodes go on (SIGCONT).
     Resume(NodesArguments),
     /// Starts nodes again with the data they had, after a clean shutdown if they still run.
-    Restart(NodesArguments),
+    Restart(RestartArguments),
     /// Runs one of Kafka's own command-line tools by its class name.
     Tool(ToolArguments),
 }
@@ -106,6 +110,19 @@ pub(crate) struct NodesArguments {
     /// Numbers of the nodes, from 1.
     #[arg(required = true, value_name = "N")]
     nodes: Vec<u16>,
+}
+
+/// Which nodes to start again, and what they shall do otherwise.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct RestartArguments {
+    #[command(flatten)]
+    which: NodesArguments,
+    /// A setting of the broker that differs until the next restart, for example connections.max.idle.ms=2000.
+    #[arg(long, value_name = "NAME=VALUE")]
+    config: Vec<Pair>,
+    /// How much one of Kafka's loggers tells until the next restart, for example kafka.request.logger=debug.
+    #[arg(long, value_name = "LOGGER=LEVEL")]
+    log: Vec<Pair>,
 }
 
 /// Which tool to run.
@@ -155,7 +172,14 @@ pub(crate) fn run(command: KafkaCommand) -> Result<(), Failure> {
         KafkaCommand::Kill(arguments) => arguments.cluster.open()?.kill(&arguments.nodes),
         KafkaCommand::Pause(arguments) => arguments.cluster.open()?.pause(&arguments.nodes),
         KafkaCommand::Resume(arguments) => arguments.cluster.open()?.resume(&arguments.nodes),
-        KafkaCommand::Restart(arguments) => arguments.cluster.open()?.restart(&arguments.nodes),
+        KafkaCommand::Restart(arguments) => {
+            let changes = Changes {
+                config: arguments.config,
+                log_levels: arguments.log,
+            };
+            let which = arguments.which;
+            which.cluster.open()?.restart(&which.nodes, &changes)
+        }
         KafkaCommand::Tool(arguments) => install::run_tool(
             &Layout::of_workspace()?,
             &arguments.class,
@@ -169,12 +193,16 @@ pub(crate) fn broker_libs(version: &str) -> Result<PathBuf, Failure> {
     install::broker(&Layout::of_workspace()?, version)
 }
 
-/// Starts a cluster of one node under this name and returns the environment that the tests need.
-pub(crate) fn start_for_tests(name: &str, version: &str) -> Result<Vec<(String, String)>, Failure> {
+/// Starts a cluster of so many nodes under this name and returns the environment that the tests need.
+pub(crate) fn start_for_tests(
+    name: &str,
+    version: &str,
+    nodes: u16,
+) -> Result<Vec<(String, String)>, Failure> {
     let cluster = Cluster::named(Layout::of_workspace()?, name)?;
     cluster.start(&Wanted {
         version: version.to_owned(),
-        nodes: 1,
+        nodes,
         first_port: None,
     })?;
     let text = cluster.environment()?;

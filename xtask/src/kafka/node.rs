@@ -1,6 +1,7 @@
 //! One node of a cluster: its folder, its configuration, its process.
 
 use super::certificates::Certificates;
+use super::changes::Changes;
 use super::java;
 use super::probe;
 use super::process::{Activity, Daemon};
@@ -8,6 +9,7 @@ use super::settings::{NodePorts, Settings};
 use crate::failure::{Context as _, Failure};
 use crate::program;
 use rustix::process::Signal;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,14 +47,28 @@ impl Node {
     /// The node of this number, with its folder below the cluster's.
     pub(crate) fn new(number: u16, ports: NodePorts, cluster_directory: &Path) -> Self {
         let directory = cluster_directory.join(format!("node-{number}"));
-        let mark = directory.join("server.properties").display().to_string();
-        let daemon = Daemon::new(directory.join("kafka.pid"), mark);
+        let daemon = daemon_in(&directory);
         Self {
             number,
             ports,
             directory,
             daemon,
         }
+    }
+
+    /// Writes the configuration: the usual one, and behind it, so that it wins, what differs.
+    pub(crate) fn configure(
+        &self,
+        settings: &Settings,
+        certificates: &Certificates,
+        changes: &Changes,
+    ) -> Result<(), Failure> {
+        let mut text = self.properties(settings, certificates);
+        for change in &changes.config {
+            let _infallible = writeln!(text, "{change}");
+        }
+        let path = self.properties_file();
+        fs::write(&path, text).context(path.display())
     }
 
     /// Writes the configuration and formats the storage.
@@ -63,9 +79,7 @@ impl Node {
         certificates: &Certificates,
     ) -> Result<(), Failure> {
         fs::create_dir_all(&self.directory).context(self.directory.display())?;
-        let properties = self.properties_file();
-        fs::write(&properties, self.properties(settings, certificates))
-            .context(properties.display())?;
+        self.configure(settings, certificates, &Changes::default())?;
         let mut command = java::with_libs(libs);
         command.args([
             "-Xmx128m",
@@ -80,7 +94,7 @@ impl Node {
             &settings.cluster_id,
             "--config",
         ]);
-        command.arg(&properties);
+        command.arg(self.properties_file());
         for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
             command.args([
                 "--add-scram",
@@ -90,8 +104,8 @@ impl Node {
         program::output_of(&mut command).map(drop)
     }
 
-    /// Starts its process, without waiting for it to be ready.
-    pub(crate) fn spawn(&self, libs: &Path) -> Result<(), Failure> {
+    /// Starts its process, without waiting for it to be ready. Of `changes` the log levels count here.
+    pub(crate) fn spawn(&self, libs: &Path, changes: &Changes) -> Result<(), Failure> {
         let mut command = java::with_libs(libs);
         command
             .current_dir(&self.directory)
@@ -107,6 +121,12 @@ impl Node {
                 "-Dorg.slf4j.simpleLogger.showDateTime=true",
             ])
             .arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS")
+            .args(
+                changes
+                    .log_levels
+                    .iter()
+                    .map(|level| format!("-Dorg.slf4j.simpleLogger.log.{level}")),
+            )
             .arg("kafka.Kafka")
             .arg(self.properties_file());
         self.daemon.spawn(&mut command, &self.log_file())
@@ -142,15 +162,7 @@ impl Node {
 
     /// Kills it as `kill -9` does and waits until it is gone; fine when it is dead already.
     pub(crate) fn kill(&self) -> Result<(), Failure> {
-        self.daemon.signal(Signal::KILL);
-        if self.daemon.wait_until_dead(KILL_PATIENCE) {
-            Ok(())
-        } else {
-            Err(Failure::new(format!(
-                "node {} cannot be killed",
-                self.number
-            )))
-        }
+        kill(&self.daemon, &self.directory)
     }
 
     /// Shuts it down in order, or kills it when that takes too long or it is paused; fine when it is dead already.
@@ -277,5 +289,47 @@ impl Node {
             keystore = certificates.server_keystore().display(),
             truststore = certificates.authority().display(),
         )
+    }
+}
+
+/// The folders of all nodes of a cluster, whatever its description says, and even without one.
+pub(crate) fn folders(cluster_directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut folders = Vec::new();
+    if cluster_directory.exists() {
+        for entry in fs::read_dir(cluster_directory).context(cluster_directory.display())? {
+            let entry = entry.context(cluster_directory.display())?;
+            if entry.file_name().to_string_lossy().starts_with("node-") {
+                folders.push(entry.path());
+            }
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// Whether the node of this folder lives.
+pub(crate) fn lives_in(folder: &Path) -> bool {
+    daemon_in(folder).pid().is_some()
+}
+
+/// Kills the node of this folder, and waits until it is gone; fine when it is dead already.
+pub(crate) fn kill_in(folder: &Path) -> Result<(), Failure> {
+    kill(&daemon_in(folder), folder)
+}
+
+fn daemon_in(folder: &Path) -> Daemon {
+    let mark = folder.join("server.properties").display().to_string();
+    Daemon::new(folder.join("kafka.pid"), mark)
+}
+
+fn kill(daemon: &Daemon, folder: &Path) -> Result<(), Failure> {
+    daemon.signal(Signal::KILL);
+    if daemon.wait_until_dead(KILL_PATIENCE) {
+        Ok(())
+    } else {
+        let folder = folder.display();
+        Err(Failure::new(format!(
+            "the node in {folder} cannot be killed"
+        )))
     }
 }

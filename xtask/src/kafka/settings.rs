@@ -102,10 +102,12 @@ impl Settings {
         let text = fs::read_to_string(path).context(path.display())?;
         let broken = || {
             Failure::new(format!(
-                "{} is not a description of a cluster",
+                "{} describes no cluster: another version of this program has written it, or it is damaged",
                 path.display()
             ))
-            .advise("Stop its Kafka by hand if one still runs, then remove the folder.")
+            .advise(
+                "`cargo xtask kafka stop`, with the same --cluster, kills its nodes and removes it.",
+            )
         };
         Self::parse(&text).map(Some).ok_or_else(broken)
     }

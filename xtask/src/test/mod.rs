@@ -1,5 +1,5 @@
 //! All tests of the workspace in one run: unit, property and documentation tests, end to end on the test broker, and end to
-//! end on a real Kafka.
+//! end on a real Kafka. What kills, pauses and restarts the nodes of a cluster comes last, on a cluster of three.
 //!
 //! # What tests are told
 //! The environment of the tests has, when there is a real Kafka, `WOLFF_KAFKA` (plaintext, `host:port,…`) and the further
@@ -25,6 +25,10 @@ use tally::Tally;
 /// Packages that measure rather than test, and compile half a dozen other clients for it.
 const LEFT_OUT: [&str; 1] = ["wolff-peers"];
 
+/// The package, and its one target, that wants a cluster of three nodes. All others do with one node, which leaves the machine
+/// to the tests.
+const FOR_THREE_NODES: (&str, &str) = ("wolff-real-cluster", "real_cluster");
+
 /// Runs everything and prints the tally as the very last line. Any failed test makes the exit code a failure, and so does
 /// a CI machine with Java and Maven that gets no Kafka to run.
 pub(crate) fn run() -> ExitCode {
@@ -42,66 +46,98 @@ pub(crate) fn run() -> ExitCode {
 
 /// How the tests went, and what else the reader must know.
 fn run_all() -> Result<(Tally, Vec<String>), Failure> {
+    let (package, target) = FOR_THREE_NODES;
+    let most = all_packages_but(&[&LEFT_OUT[..], &[package]].concat())?;
+    // Chosen by its target and not by its package: so Cargo chooses the same features as before, and compiles nothing again.
+    let mut last = all_packages_but(&LEFT_OUT)?;
+    last.extend(["--test".to_owned(), target.to_owned()]);
     eprintln!("building all tests …");
-    program::run(cargo_test()?.args(["--no-run", "--quiet"]))?;
-
-    let mut tally = Tally::default();
-    let mut remarks = Vec::new();
-    let skips = Skips::new(&workspace::target_directory()?.join("xtask"))?;
-    let mut tests = cargo_test()?;
-    tests.env("WOLFF_SKIPS", skips.file());
-    tests.env(
-        "WOLFF_XTASK",
-        std::env::current_exe().context("cannot find this program")?,
-    );
-
-    let kafka = RealKafka::provide();
-    match &kafka {
-        RealKafka::Ready {
-            origin,
-            environment,
-            ..
-        } => {
-            eprintln!("real Kafka: {origin}");
-            remarks.push(format!("real Kafka: {origin}"));
-            tests.envs(environment.iter().map(|(name, value)| (name, value)));
-        }
-        RealKafka::Absent { reason, is_defect } => {
-            let is_failure = *is_defect && is_ci();
-            let verdict = if is_failure { "FAILED" } else { "skipped" };
-            eprintln!("no real Kafka: {reason}");
-            remarks.push(format!("real Kafka: {verdict}: {reason}"));
-            tally.failed = usize::from(is_failure);
-        }
+    for packages in [&most, &last] {
+        program::run(cargo_test(packages).args(["--no-run", "--quiet"]))?;
     }
-
-    let status = program::stream(&mut tests, |line| {
-        tally.read(line);
-        if tally::is_worth_showing(line) {
-            println!("{line}");
-        }
-    })?;
-    kafka.stop();
-
-    tally.count_skips(&skips.read()?);
-    if !status.success() && tally.failed == 0 {
-        remarks.push(format!(
-            "`cargo test` failed ({status}) without naming a test"
-        ));
-        tally.failed = 1;
-    }
-    Ok((tally, remarks))
+    let mut run = Run {
+        tally: Tally::default(),
+        remarks: Vec::new(),
+        skips: Skips::new(&workspace::target_directory()?.join("xtask"))?,
+    };
+    run.test(&most, 1)?;
+    run.test(&last, 3)?;
+    run.tally.count_skips(&run.skips.read()?);
+    Ok((run.tally, run.remarks))
 }
 
-fn cargo_test() -> Result<Command, Failure> {
+/// What is known so far.
+struct Run {
+    tally: Tally,
+    remarks: Vec<String>,
+    skips: Skips,
+}
+
+impl Run {
+    /// Runs the tests of some packages beside a Kafka of so many nodes, or without one.
+    fn test(&mut self, packages: &[String], nodes: u16) -> Result<(), Failure> {
+        let mut tests = cargo_test(packages);
+        tests.env("WOLFF_SKIPS", self.skips.file());
+        tests.env(
+            "WOLFF_XTASK",
+            std::env::current_exe().context("cannot find this program")?,
+        );
+        let kafka = RealKafka::provide(nodes);
+        let remark = match &kafka {
+            RealKafka::Ready {
+                origin,
+                environment,
+                ..
+            } => {
+                tests.envs(environment.iter().map(|(name, value)| (name, value)));
+                format!("real Kafka: {origin}")
+            }
+            RealKafka::Absent { reason, is_defect } => {
+                let is_failure = *is_defect && is_ci();
+                let verdict = if is_failure { "FAILED" } else { "skipped" };
+                let failures = self.tally.failed.saturating_add(usize::from(is_failure));
+                self.tally.failed = failures;
+                format!("real Kafka: {verdict}: {reason}")
+            }
+        };
+        eprintln!("{remark}");
+        if !self.remarks.contains(&remark) {
+            self.remarks.push(remark);
+        }
+        let failed_before = self.tally.failed;
+        let status = program::stream(&mut tests, |line| {
+            self.tally.read(line);
+            if tally::is_worth_showing(line) {
+                println!("{line}");
+            }
+        })?;
+        kafka.stop();
+        if !status.success() && self.tally.failed == failed_before {
+            self.remarks.push(format!(
+                "`cargo test` failed ({status}) without naming a test"
+            ));
+            self.tally.failed = self.tally.failed.saturating_add(1);
+        }
+        Ok(())
+    }
+}
+
+/// `cargo test` of the packages that these arguments choose.
+fn cargo_test(packages: &[String]) -> Command {
     let mut command = workspace::cargo();
-    command.args(["test", "--workspace", "--no-fail-fast"]);
+    command.args(["test", "--no-fail-fast"]).args(packages);
+    command
+}
+
+/// Arguments that choose all packages but these.
+fn all_packages_but(left_out: &[&str]) -> Result<Vec<String>, Failure> {
+    let mut arguments = vec!["--workspace".to_owned()];
     for package in workspace::package_names()? {
-        if LEFT_OUT.contains(&package.as_str()) {
-            command.args(["--exclude", &package]);
+        if left_out.contains(&package.as_str()) {
+            arguments.extend(["--exclude".to_owned(), package]);
         }
     }
-    Ok(command)
+    Ok(arguments)
 }
 
 fn is_ci() -> bool {
