@@ -4,6 +4,7 @@
 
 mod peer;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,10 +15,10 @@ use wolff_client::codec::messages::{
     ApiVersionsResponse, InitProducerIdRequest, MetadataRequest, SaslAuthenticateRequest,
     SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
 };
-use wolff_client::codec::{ApiKey, ErrorCode};
+use wolff_client::codec::{ApiKey, ErrorCode, RequestHeader, decode_request_header};
 use wolff_client::{
     Address, Client, ClientBuilder, ConnectStage, Connection, ConnectionFailure, Credentials,
-    CredentialsFile, Exchange, HostReason, Mechanism, OAuthToken, Reply, RequestCause,
+    CredentialsFile, Exchange, HostReason, Mechanism, OAuthToken, Pending, Reply, RequestCause,
     RequestError, Sasl, SaslFailure, SaslFuture,
 };
 
@@ -95,6 +96,12 @@ impl Authenticator for Peer {
         self.choose("PLAIN").await;
         self.accept(b"", session_lifetime_ms).await
     }
+}
+
+/// The next request, whatever it is.
+async fn header(peer: &mut Peer) -> RequestHeader {
+    let frame = peer.frame().await.unwrap();
+    decode_request_header(&frame).unwrap().0
 }
 
 /// What the client says when the peer does that.
@@ -394,6 +401,7 @@ async fn a_session_is_renewed_in_time_and_nothing_is_lost_or_reordered() {
     for _ in 0..3 {
         let begin = Instant::now();
         // In flight when the time comes.
+        tokio::time::sleep(Duration::from_millis(6_800)).await;
         let before: Vec<_> = (0..3)
             .map(|_| connection.start(&question()).unwrap())
             .collect();
@@ -424,6 +432,87 @@ async fn a_session_is_renewed_in_time_and_nothing_is_lost_or_reordered() {
             assert_eq!(pending.await.unwrap().producer_id.0, number);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_slower_the_broker_the_earlier_a_session_is_renewed() {
+    const IN_FLIGHT: usize = 8;
+    let session = Duration::from_secs(10);
+    let (_client, connection, mut peer) = connected(plain(), 10_000).await;
+    let begin = Instant::now();
+    let load = tokio::spawn(async move {
+        let mut in_flight = VecDeque::new();
+        for _ in 0..60 {
+            if in_flight.len() == IN_FLIGHT {
+                let oldest: Pending<_> = in_flight.pop_front().unwrap();
+                oldest.await.unwrap();
+            }
+            in_flight.push_back(connection.start(&question()).unwrap());
+        }
+    });
+    let mut asked = 0;
+    let handshake = loop {
+        let asking = header(&mut peer).await;
+        // Brokers look at the time when they read a request, and read one after the other.
+        assert!(begin.elapsed() < session, "after {asked} requests");
+        if asking.api_key == ApiKey::SASL_HANDSHAKE {
+            break asking;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let answer = peer::numbered(asked);
+        peer.answer(asking.correlation_id, asking.api_version, &answer)
+            .await;
+        asked += 1;
+    };
+    let answer = SaslHandshakeResponse::default();
+    peer.answer(handshake.correlation_id, handshake.api_version, &answer)
+        .await;
+    peer.accept(b"", 0).await;
+    while asked < 60 {
+        peer.answer_number(asked).await;
+        asked += 1;
+    }
+    load.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_flight_is_read_before_the_end_however_long_credentials_take() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let provider = move || {
+        let is_first = calls.fetch_add(1, Ordering::Relaxed) == 0;
+        async move {
+            if !is_first {
+                tokio::time::sleep(Duration::from_millis(4_400)).await;
+            }
+            Ok(alice())
+        }
+    };
+    let sasl = Sasl::plain(provider).allow_unencrypted_secrets();
+    let (_client, connection, mut peer) = connected(sasl, 30_000).await;
+    let begin = Instant::now();
+    let mut before = 0;
+    // One request takes two seconds.
+    let handshake = loop {
+        let pending = connection.start(&question()).unwrap();
+        let asking = header(&mut peer).await;
+        if asking.api_key == ApiKey::SASL_HANDSHAKE {
+            let answer = SaslHandshakeResponse::default();
+            peer.answer(asking.correlation_id, asking.api_version, &answer)
+                .await;
+            peer.accept(b"", 0).await;
+            peer.answer_number(before).await;
+            break pending;
+        }
+        let elapsed = begin.elapsed();
+        assert!(elapsed < Duration::from_secs(29), "{elapsed:?}");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let answer = peer::numbered(before);
+        peer.answer(asking.correlation_id, asking.api_version, &answer)
+            .await;
+        assert_eq!(pending.await.unwrap().producer_id.0, before);
+        before += 1;
+    };
+    assert_eq!(handshake.await.unwrap().producer_id.0, before);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use wolff_codec::messages::{SaslAuthenticateRequest, SaslHandshakeRequest};
 use wolff_codec::{ErrorCode, Request, VersionRanges};
 
@@ -33,6 +34,8 @@ pub(super) trait Line {
 /// What an exchange has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Session {
+    /// When the last message went out. The broker's clock for the session starts later, when it has read it.
+    pub(super) since: Instant,
     /// How long the broker lets it be without another exchange; `None` for always.
     pub(super) lifetime: Option<Duration>,
 }
@@ -68,16 +71,19 @@ pub(super) async fn authenticate(
 
     let mut challenge = None;
     let mut lifetime_ms = 0;
+    let mut since = Instant::now();
     for _ in 0..MOST_STEPS {
         let reply = exchange.step(challenge.as_deref()).await;
         let message = match reply.map_err(HostReason::Sasl)? {
             Reply::Send(message) => message,
             Reply::Done => {
                 return Ok(Session {
+                    since,
                     lifetime: lifetime(lifetime_ms),
                 });
             }
         };
+        since = Instant::now();
         let answered = match authenticate.filter(|_| handshake > 0) {
             None => line.ask_bare(message.expose()).await.map_err(|reason| {
                 // There are no error codes on this way.

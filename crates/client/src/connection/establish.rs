@@ -83,17 +83,17 @@ pub(crate) async fn establish(
             .await
             .map_err(|_elapsed| late(ConnectStage::Handshake))?
             .map_err(|reason| if_encrypted(settings, reason))?;
-        let mut lifetime = None;
+        let mut session = None;
         if let Some(sasl) = &settings.security.sasl {
-            let session = log_in(sasl, address, &versions, &mut opening);
-            lifetime = timeout_at(deadline, session)
+            let login = log_in(sasl, address, &versions, &mut opening);
+            let login = timeout_at(deadline, login)
                 .await
-                .map_err(|_elapsed| late(ConnectStage::Authentication))??
-                .lifetime;
+                .map_err(|_elapsed| late(ConnectStage::Authentication))??;
+            session = Some(login);
         }
-        Ok((opening, versions, lifetime))
+        Ok((opening, versions, session))
     };
-    let (opening, versions, lifetime) = attempt.await.map_err(|reason: HostReason| HostError {
+    let (opening, versions, session) = attempt.await.map_err(|reason: HostReason| HostError {
         host: address.clone(),
         reason,
     })?;
@@ -101,14 +101,14 @@ pub(crate) async fn establish(
     let client_id = settings.client_id.clone();
     let shared = Shared::new(address.clone(), versions, client_id, settings.limits);
     let shared = Arc::new(shared);
-    if let Some((lifetime, sasl)) = lifetime.zip(settings.security.sasl.clone()) {
+    if let Some((session, sasl)) = session.zip(settings.security.sasl.clone()) {
         let renewal = Renewal {
             shared: Arc::clone(&shared),
             sasl,
             timeout: settings.connect_timeout,
             random: Random::from_process(),
         };
-        tokio::spawn(renewal.run(lifetime));
+        tokio::spawn(renewal.run(session));
     }
     let splitter = FrameSplitter::new(settings.max_frame_bytes);
     let Opening {

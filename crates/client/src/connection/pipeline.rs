@@ -55,6 +55,7 @@ pub(super) struct Outgoing<W> {
 struct InFlight<W> {
     correlation_id: CorrelationId,
     api: ApiKey,
+    offered_at: Instant,
     /// The position in the outgoing stream behind its last byte.
     ends_at: u64,
     waiter: W,
@@ -93,6 +94,9 @@ pub(super) struct Pipeline<W> {
     /// When the stream last took a byte, while there are bytes that it should take.
     progress_since: Option<Instant>,
     muted_until: Option<Instant>,
+    /// How long requests take of late from being offered to being answered, with those that stand before them: the longest,
+    /// forgotten little by little.
+    latency: Duration,
 }
 
 impl<W> Pipeline<W> {
@@ -110,6 +114,7 @@ impl<W> Pipeline<W> {
             oldest_since: None,
             progress_since: None,
             muted_until: None,
+            latency: Duration::ZERO,
         }
     }
 
@@ -190,6 +195,7 @@ impl<W> Pipeline<W> {
                 self.in_flight.push_back(InFlight {
                     correlation_id: request.correlation_id,
                     api: request.api,
+                    offered_at: now,
                     ends_at: self.offered,
                     waiter: request.waiter,
                 });
@@ -256,7 +262,17 @@ impl<W> Pipeline<W> {
             return Err(ProtocolViolation::OutOfOrder { expected, got });
         }
         self.oldest_since = (!self.in_flight.is_empty()).then_some(now);
+        let latency = now.saturating_duration_since(oldest.offered_at);
+        self.latency = latency.max(self.latency / 8 * 7);
         Ok(oldest.waiter)
+    }
+
+    /// How long it may take until the broker has read all that is in flight, as far as can be told from what it has answered,
+    /// and from how long it has been silent by now.
+    pub(super) fn latency(&self, now: Instant) -> Duration {
+        let oldest = self.in_flight.front();
+        let silence = oldest.map(|oldest| now.saturating_duration_since(oldest.offered_at));
+        self.latency.max(silence.unwrap_or_default())
     }
 
     /// The broker said that it will not read from this connection for `throttle` (KIP-219). What is
@@ -407,6 +423,26 @@ mod tests {
             let now = self.at(seconds);
             self.pipeline.handle_frame(now, CorrelationId(id))
         }
+    }
+
+    #[test]
+    fn latency_is_the_longest_of_late_and_grows_while_the_broker_is_silent() {
+        let mut line = Line::new();
+        line.ask(1..=2);
+        assert_eq!(line.offer(0), 20);
+        line.written(0, 20);
+        let latency = |line: &Line, seconds| line.pipeline.latency(line.at(seconds));
+        assert_eq!(latency(&line, 5), Duration::from_secs(5));
+        line.answer(8, 1).unwrap();
+        line.answer(8, 2).unwrap();
+        assert_eq!(latency(&line, 60), Duration::from_secs(8));
+        for id in 3..100 {
+            line.ask(id..=id);
+            line.offer(60);
+            line.written(60, 10);
+            line.answer(61, i32::try_from(id).unwrap()).unwrap();
+        }
+        assert_eq!(latency(&line, 61), Duration::from_secs(1));
     }
 
     #[test]

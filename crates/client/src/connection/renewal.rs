@@ -4,6 +4,7 @@
 //! out behind everything that was sent before, whose answers still come in their order; what is
 //! started meanwhile is held, and goes out afterwards in the order it was started.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,19 @@ use crate::sasl::{Exchange, Sasl};
 const RENEWED_AFTER_PERCENT: u32 = 70;
 const SPREAD_PERCENT: u32 = 15;
 
+/// A broker disconnects whoever it reads an ordinary request from after the session's end, however long ago that was
+/// written. So this many times the time that requests take is kept free before the end, …
+const LATENCIES: u32 = 2;
+
+/// … but no more than the rest of the session after this part of it, in per cent.
+const EARLIEST_PERCENT: u32 = 30;
+
+/// Kafka refuses to renew what is younger than a second (`KafkaChannel.MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS`).
+const YOUNGEST: Duration = Duration::from_millis(1_050);
+
+/// How often in a session the time that requests take is looked at.
+const LOOKS: u32 = 20;
+
 /// The pause before credentials are asked for again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -37,7 +51,7 @@ pub(super) struct Renewal {
 
 impl Renewal {
     /// Runs until the connection has ended.
-    pub(super) async fn run(mut self, first: Duration) {
+    pub(super) async fn run(mut self, first: Session) {
         let shared = Arc::clone(&self.shared);
         tokio::select! {
             biased;
@@ -50,18 +64,28 @@ impl Renewal {
         }
     }
 
-    async fn renew(&mut self, first: Duration) -> Result<(), HostReason> {
-        let mut lifetime = Some(first);
-        while let Some(current) = lifetime {
-            let begin = Instant::now();
-            let end = begin + current;
-            sleep_until(begin + self.when(current)).await;
-            // Other requests go on while this takes its time.
-            let mut exchange = self.begin_exchange(end).await?;
+    async fn renew(&mut self, first: Session) -> Result<(), HostReason> {
+        let mut session = first;
+        while let Some(lifetime) = session.lifetime {
+            let end = session.since + lifetime;
+            let usual = session.since + self.usual_age(lifetime);
+            self.wait_until(session.since, lifetime, usual).await;
+            // Other requests go on while this takes its time, but not for too long.
+            let mut exchange = {
+                let mut start = pin!(self.begin_exchange(end));
+                tokio::select! {
+                    biased;
+                    exchange = &mut start => exchange?,
+                    () = self.wait_until(session.since, lifetime, end) => {
+                        self.shared.hold();
+                        start.await?
+                    }
+                }
+            };
             self.shared.hold();
             let after = self.timeout;
             let exchange = self.exchange(exchange.as_mut());
-            let session = timeout_at(Instant::now() + after, exchange)
+            session = timeout_at(Instant::now() + after, exchange)
                 .await
                 .map_err(|_elapsed| {
                     let stage = ConnectStage::Authentication;
@@ -69,15 +93,28 @@ impl Renewal {
                 })??;
             self.shared.resume();
             tracing::debug!(broker = %self.shared.address, "session renewed");
-            lifetime = session.lifetime;
         }
         Ok(())
     }
 
-    fn when(&mut self, lifetime: Duration) -> Duration {
+    fn usual_age(&mut self, lifetime: Duration) -> Duration {
         let spread = u32::try_from(self.random.next() % u64::from(SPREAD_PERCENT)).unwrap_or(0);
-        let percent = RENEWED_AFTER_PERCENT + spread;
-        lifetime / 100 * percent
+        percent(lifetime, RENEWED_AFTER_PERCENT + spread)
+    }
+
+    /// Waits until `latest`, or until no more time is left than what is in flight needs.
+    async fn wait_until(&self, since: Instant, lifetime: Duration, latest: Instant) {
+        let earliest = since + percent(lifetime, EARLIEST_PERCENT).max(YOUNGEST);
+        loop {
+            let now = Instant::now();
+            let needed = self.shared.latency().saturating_mul(LATENCIES);
+            let spare = lifetime.saturating_sub(needed);
+            let due = (since + spare).min(latest).max(earliest);
+            if now >= due {
+                return;
+            }
+            sleep_until(due.min(now + lifetime / LOOKS)).await;
+        }
     }
 
     /// Gets credentials; as long as the session lasts, it tries again.
@@ -132,4 +169,8 @@ fn lost(error: RequestError) -> HostReason {
         kind: std::io::ErrorKind::BrokenPipe,
         message: error.to_string(),
     })
+}
+
+fn percent(whole: Duration, percent: u32) -> Duration {
+    whole / 100 * percent
 }

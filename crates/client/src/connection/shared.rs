@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -157,6 +157,11 @@ impl Shared {
             task.wake();
         }
         Ok(())
+    }
+
+    /// How long it may take until the broker has read all that is in flight.
+    pub(super) fn latency(&self) -> Duration {
+        self.state.lock().pipeline.latency(now())
     }
 
     /// From now on nothing goes out but what renews the session.
