@@ -266,6 +266,8 @@ impl Node {
              ssl.keystore.location={keystore}\n\
              ssl.truststore.type=PEM\n\
              ssl.truststore.location={truststore}\n\
+             ssl.allow.dn.changes=true\n\
+             ssl.allow.san.changes=true\n\
              listener.name.mtls.ssl.client.auth=required\n\
              sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER\n\
              {sasl}\

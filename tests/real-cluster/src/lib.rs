@@ -1,0 +1,1 @@
+//! Nothing but tests: the client on a real cluster of three nodes.
