@@ -25,7 +25,7 @@ use wolff_client::{
 use peer::{Listener, Network, Peer, all_versions, question};
 
 fn alice() -> Credentials {
-    Credentials::new("alice", "sesame")
+    Credentials::new("alice", "s3ntinel")
 }
 
 fn plain() -> Sasl {
@@ -132,7 +132,7 @@ async fn plain_goes_in_one_message_and_then_requests_are_answered() {
     let client = builder.build().unwrap();
     let broker = async {
         let mut peer = listener.accept_ready().await;
-        assert_eq!(peer.let_in(0).await, "\0alice\0sesame");
+        assert_eq!(peer.let_in(0).await, "\0alice\0s3ntinel");
         peer.answer_number(7).await;
         peer
     };
@@ -176,7 +176,7 @@ async fn old_brokers_take_bare_messages() {
             assert_eq!(asked.version, 0);
             let answer = SaslHandshakeResponse::default();
             peer.answer(asked.id, 0, &answer).await;
-            assert_eq!(peer.frame().await.unwrap(), "\0alice\0sesame");
+            assert_eq!(peer.frame().await.unwrap(), "\0alice\0s3ntinel");
             peer.send(&bare_frame(b"")).await;
             peer
         };
@@ -302,7 +302,10 @@ async fn a_changed_password_is_used_the_next_time() {
     let provider = CredentialsFile::new(file.path());
     let (builder, mut listener) = scene(Sasl::plain(provider).allow_unencrypted_secrets());
     let client = builder.build().unwrap();
-    for (password, expected) in [("old", "\0alice\0old"), ("new", "\0alice\0new")] {
+    for (password, expected) in [
+        ("s3ntinel-old", "\0alice\0s3ntinel-old"),
+        ("s3ntinel-new", "\0alice\0s3ntinel-new"),
+    ] {
         std::fs::write(file.path(), format!("alice\n{password}\n")).unwrap();
         let broker = async {
             let mut peer = listener.accept_ready().await;
@@ -317,7 +320,7 @@ async fn a_changed_password_is_used_the_next_time() {
 #[tokio::test]
 async fn a_token_goes_as_oauthbearer_wants_it() {
     let tokens = || async {
-        let mut token = OAuthToken::new("abc");
+        let mut token = OAuthToken::new("s3ntinel.abc");
         token.extensions = vec![("tenant".into(), "seven".into())];
         Ok(token)
     };
@@ -332,7 +335,7 @@ async fn a_token_goes_as_oauthbearer_wants_it() {
     assert!(connection.is_ok());
     assert_eq!(
         message,
-        "n,,\u{1}auth=Bearer abc\u{1}tenant=seven\u{1}\u{1}"
+        "n,,\u{1}auth=Bearer s3ntinel.abc\u{1}tenant=seven\u{1}\u{1}"
     );
 }
 
@@ -424,7 +427,7 @@ async fn a_session_is_renewed_in_time_and_nothing_is_lost_or_reordered() {
         }
         let answer = SaslHandshakeResponse::default();
         peer.answer(handshake.id, handshake.version, &answer).await;
-        assert_eq!(peer.accept(b"", 10_000).await, "\0alice\0sesame");
+        assert_eq!(peer.accept(b"", 10_000).await, "\0alice\0s3ntinel");
         for number in 3..6 {
             peer.answer_number(number).await;
         }

@@ -2,6 +2,8 @@
 #![cfg(feature = "tls")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod trace;
+
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -18,8 +20,8 @@ use wolff_testbroker::{
     CertificateAuthority, Cluster, Fault, Sasl as Users, SaslMechanism, ScramLie, TlsListener,
 };
 
-const PASSWORD: &str = "sentinel-of-alice-5d1c";
-const TOKEN: &str = "sentinel-token.of-alice.88";
+const PASSWORD: &str = "s3ntinel-of-alice-5d1c";
+const TOKEN: &str = "s3ntinel-token.of-alice.88";
 
 fn users() -> Users {
     Users::new([
@@ -47,6 +49,7 @@ fn mechanisms() -> [Sasl; 4] {
 }
 
 fn client(cluster: &Cluster, sasl: Sasl) -> ClientBuilder {
+    trace::begin();
     let endpoint = format!("SASL_PLAINTEXT://{}", cluster.bootstrap());
     Client::builder([endpoint]).sasl(sasl.allow_unencrypted_secrets())
 }
@@ -144,7 +147,7 @@ async fn a_rotated_password_is_picked_up_and_the_old_one_refused() {
         .build()
         .unwrap();
     let connection = client.any_connection().await.unwrap();
-    cluster.change_sasl(|users| users.user("alice", "rotated"));
+    cluster.change_sasl(|users| users.user("alice", "s3ntinel-rotated"));
     connection.close();
 
     let refused = client.check_connectivity().await.unwrap_err().remove(0);
@@ -155,7 +158,7 @@ async fn a_rotated_password_is_picked_up_and_the_old_one_refused() {
             ..
         })
     ));
-    write(file.path(), "rotated");
+    write(file.path(), "s3ntinel-rotated");
     client.check_connectivity().await.unwrap();
 }
 
@@ -237,6 +240,6 @@ async fn a_secret_is_in_no_log_no_error_and_no_debug_output() {
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(logged.contains("connected"), "something was logged");
     for text in [shown, logged] {
-        assert!(!text.contains("sentinel"), "{text}");
+        assert!(!text.contains("s3ntinel"), "{text}");
     }
 }

@@ -6,11 +6,16 @@
 //! variables that `cargo xtask kafka env` prints. `WOLFF_KAFKA_CLUSTER` is among them only when its nodes may be killed,
 //! paused and restarted, by running `$WOLFF_XTASK kafka kill 1` and the like.
 //!
+//! # Secrets
+//! `WOLFF_TRACE` names a file, to which the client's tests write everything that is told, down to TRACE. A secret in it, or in
+//! what the tests print, is a failure.
+//!
 //! # Tests that skip themselves
 //! A test that lacks something (no `WOLFF_KAFKA`, no kcat) says so and returns: it appends one line, `<its name>: <reason>`,
 //! to the file that the environment variable `WOLFF_SKIPS` names, if it is set, in a single write. Such a test is counted
 //! as skipped, not as passed.
 
+mod secrets;
 mod skips;
 mod tally;
 
@@ -18,6 +23,7 @@ use crate::failure::{Context as _, Failure};
 use crate::program;
 use crate::real_kafka::RealKafka;
 use crate::workspace;
+use secrets::Secrets;
 use skips::Skips;
 use std::process::{Command, ExitCode};
 use tally::Tally;
@@ -55,14 +61,17 @@ fn run_all() -> Result<(Tally, Vec<String>), Failure> {
     for packages in [&most, &last] {
         program::run(cargo_test(packages).args(["--no-run", "--quiet"]))?;
     }
+    let directory = workspace::target_directory()?.join("xtask");
     let mut run = Run {
         tally: Tally::default(),
         remarks: Vec::new(),
-        skips: Skips::new(&workspace::target_directory()?.join("xtask"))?,
+        skips: Skips::new(&directory)?,
+        secrets: Secrets::new(&directory)?,
     };
     run.test(&most, 1)?;
     run.test(&last, 3)?;
     run.tally.count_skips(&run.skips.read()?);
+    run.look_for_secrets()?;
     Ok((run.tally, run.remarks))
 }
 
@@ -71,6 +80,7 @@ struct Run {
     tally: Tally,
     remarks: Vec<String>,
     skips: Skips,
+    secrets: Secrets,
 }
 
 impl Run {
@@ -78,6 +88,7 @@ impl Run {
     fn test(&mut self, packages: &[String], nodes: u16) -> Result<(), Failure> {
         let mut tests = cargo_test(packages);
         tests.env("WOLFF_SKIPS", self.skips.file());
+        tests.env("WOLFF_TRACE", self.secrets.trace());
         tests.env(
             "WOLFF_XTASK",
             std::env::current_exe().context("cannot find this program")?,
@@ -107,6 +118,9 @@ impl Run {
         let failed_before = self.tally.failed;
         let status = program::stream(&mut tests, |line| {
             self.tally.read(line);
+            if self.secrets.are_in(line.as_bytes()) {
+                self.tally.fail("a secret is in what the tests print");
+            }
             if tally::is_worth_showing(line) {
                 println!("{line}");
             }
@@ -117,6 +131,24 @@ impl Run {
                 "`cargo test` failed ({status}) without naming a test"
             ));
             self.tally.failed = self.tally.failed.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Whatever was told while the tests ran, no secret was.
+    fn look_for_secrets(&mut self) -> Result<(), Failure> {
+        let (found, lines) = self.secrets.search_trace()?;
+        for line in found {
+            self.tally
+                .fail(&format!("a secret is in what is told at TRACE: {line}"));
+        }
+        if lines == 0 {
+            self.tally
+                .fail("nothing was told at TRACE, so that nothing could be searched");
+        }
+        let remark = format!("no secret in {lines} lines of what is told at TRACE");
+        if self.tally.failed == 0 {
+            self.remarks.push(remark);
         }
         Ok(())
     }

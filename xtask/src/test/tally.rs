@@ -55,6 +55,12 @@ impl Tally {
         }
     }
 
+    /// Something failed that is no test.
+    pub(crate) fn fail(&mut self, what: &str) {
+        self.failed = self.failed.saturating_add(1);
+        self.failures.push(what.to_owned());
+    }
+
     /// Moves tests that returned early, and so seemed to pass, to where they belong.
     pub(crate) fn count_skips(&mut self, skips: &BTreeMap<String, String>) {
         self.passed = self.passed.saturating_sub(skips.len());

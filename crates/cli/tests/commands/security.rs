@@ -2,10 +2,13 @@
 
 use std::fs;
 
-use crate::support::{cluster, directory, run, tell_skipped, wolff};
+use wolff::client::codec::ApiKey;
+use wolff_testbroker::{Cluster, Fault, Sasl as Users, SaslMechanism};
+
+use crate::support::{SECRETS_MARK, TOPIC, cluster, directory, run, tell_skipped, wolff};
 
 /// What no output may show.
-const SENTINEL: &str = "sentinel-password-7f3a";
+const SENTINEL: &str = "s3ntinel-password-7f3a";
 
 #[test]
 fn what_does_not_go_together_is_wrong_usage_and_names_the_flag() {
@@ -63,6 +66,48 @@ fn a_password_is_not_sent_unencrypted_unless_that_is_allowed() {
     let ended = run(command.args(["--allow-unencrypted-password", "-vvv"]), "").code(2);
     assert!(ended.stderr.contains("refused"), "{}", ended.stderr);
     assert!(!format!("{ended:?}").contains(SENTINEL));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_in_no_file_of_a_queue_and_in_nothing_that_is_told() {
+    let users = Users::new([SaslMechanism::Plain, SaslMechanism::ScramSha512]);
+    let cluster = Cluster::builder()
+        .topic(TOPIC, 1)
+        .sasl(users.user("alice", SENTINEL))
+        .start()
+        .await
+        .unwrap();
+    // Nothing is acknowledged, so that all of it stays on disk.
+    cluster.inject(Fault::hold().api(ApiKey::PRODUCE).always());
+    for mechanism in ["plain", "scram-sha-512"] {
+        let queue = directory();
+        let mut command = wolff(["produce", "--brokers", &cluster.bootstrap(), "-vvv"]);
+        command
+            .args(["--topic", TOPIC, "--drain-timeout", "1", "--queue-dir"])
+            .arg(queue.path())
+            .args(["--security-protocol", "sasl_plaintext"])
+            .args(["--sasl-mechanism", mechanism, "--username", "alice"])
+            .arg("--allow-unencrypted-password")
+            .env("WOLFF_PASSWORD", SENTINEL);
+        // That no output has it is looked at for every command.
+        let ended = run(&mut command, "a line\n").code(3);
+        assert!(ended.stderr.contains("connected"), "{}", ended.stderr);
+        let (mut files, mut folders) = (0, vec![queue.path().to_owned()]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let bytes = fs::read(&path).unwrap();
+                let mark = SECRETS_MARK.as_bytes();
+                assert!(!bytes.windows(mark.len()).any(|piece| piece == mark));
+                files += 1;
+            }
+        }
+        assert!(files > 0);
+    }
 }
 
 #[test]

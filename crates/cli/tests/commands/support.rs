@@ -15,6 +15,9 @@ use wolff_testbroker::Cluster;
 
 pub(crate) const TOPIC: &str = "lines";
 
+/// What is in every password and token of these tests.
+pub(crate) const SECRETS_MARK: &str = "s3ntinel";
+
 /// When something takes longer than this it hangs.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -83,6 +86,10 @@ impl Ended {
         };
         for word in ["panicked", "backtrace", "stack"] {
             assert!(!ended.stderr.contains(word), "{}", ended.stderr);
+        }
+        // Each secret of these tests is marked so.
+        for text in [&ended.stdout, &ended.stderr] {
+            assert!(!text.contains(SECRETS_MARK), "a secret is shown");
         }
         ended
     }

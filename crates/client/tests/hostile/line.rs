@@ -106,6 +106,7 @@ pub(crate) fn client_of(bootstrap: String) -> (ClientBuilder, CountingDialer) {
         ceiling: Duration::from_millis(20),
         ..BackoffPolicy::default()
     };
+    crate::trace::begin();
     let builder = Client::builder([bootstrap])
         .min_metadata_refresh_interval(Duration::from_millis(5))
         .reconnect_backoff(backoff)

@@ -15,3 +15,6 @@ mod spoiled;
 mod line;
 
 mod lengths;
+
+#[path = "../trace/mod.rs"]
+mod trace;

@@ -236,11 +236,11 @@ async fn lengths_in_produce_with_errors_and_hints() {
 
 #[tokio::test]
 async fn lengths_in_authentication() {
-    let users = Users::new([SaslMechanism::Plain]).user("alice", "secret");
+    let users = Users::new([SaslMechanism::Plain]).user("alice", "s3ntinel");
     let builder = Cluster::builder().topic("t", 1).sasl(users);
     let cluster = builder.start().await.unwrap();
     let alice = |builder: ClientBuilder| {
-        let plain = Sasl::plain(Credentials::new("alice", "secret"));
+        let plain = Sasl::plain(Credentials::new("alice", "s3ntinel"));
         builder
             .security_protocol(SecurityProtocol::SaslPlaintext)
             .sasl(plain.allow_unencrypted_secrets())

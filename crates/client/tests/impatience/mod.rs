@@ -6,6 +6,9 @@
     reason = "a helper of tests, of which each test file uses a part"
 )]
 
+#[path = "../trace/mod.rs"]
+mod trace;
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -23,6 +26,7 @@ pub async fn cluster(brokers: i32, partitions: i32) -> Cluster {
 }
 
 pub fn client_of(bootstrap: String) -> ClientBuilder {
+    trace::begin();
     Client::builder([bootstrap]).min_metadata_refresh_interval(Duration::from_millis(10))
 }
 

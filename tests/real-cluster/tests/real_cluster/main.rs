@@ -31,3 +31,5 @@ mod stream;
 mod nodes;
 
 mod scram_user;
+#[path = "../../../../crates/client/tests/trace/mod.rs"]
+mod trace;

@@ -14,6 +14,8 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use wolff_client::{Client, ClientBuilder, Credentials, OAuthToken, Sasl, TlsIdentity, TlsOptions};
 use wolff_end_to_end::admin;
 
+use crate::trace;
+
 /// How long anything may take before a test has failed. Machines can be slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -101,6 +103,7 @@ impl Nodes {
     }
 
     fn client_of(&self, listener: Listener, addresses: &[String]) -> ClientBuilder {
+        trace::begin();
         let protocol = listener.protocol();
         let endpoints: Vec<String> = addresses
             .iter()

@@ -42,8 +42,8 @@ async fn a_rotated_scram_password_is_picked_up_by_the_next_renewal_under_load() 
     for mechanism in mechanisms {
         let user = format!("rotating-{}", std::process::id());
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "first").unwrap();
-        set_password(&admin, &user, "first").await;
+        std::fs::write(file.path(), "s3ntinel-first").unwrap();
+        set_password(&admin, &user, "s3ntinel-first").await;
         let logins = Arc::new(AtomicUsize::new(0));
         let sasl = mechanism(Watched {
             file: PasswordFile::new(&user, file.path()),
@@ -59,12 +59,12 @@ async fn a_rotated_scram_password_is_picked_up_by_the_next_renewal_under_load() 
         while logins.load(Ordering::Relaxed) == before {
             load.run_for(Duration::from_millis(20)).await.unwrap();
         }
-        set_password(&admin, &user, "second").await;
-        std::fs::write(file.path(), "second").unwrap();
+        set_password(&admin, &user, "s3ntinel-second").await;
+        std::fs::write(file.path(), "s3ntinel-second").unwrap();
         load.run_for(session() * 2).await.unwrap();
         assert!(load.finish(&nodes).await > 0);
 
-        let old = Sasl::scram_sha_512(Credentials::new(&user, "first"));
+        let old = Sasl::scram_sha_512(Credentials::new(&user, "s3ntinel-first"));
         let old = nodes.client(Listener::SaslTls).sasl(old).build().unwrap();
         let refused = in_time(old.check_connectivity()).await.unwrap_err();
         for host in refused {
