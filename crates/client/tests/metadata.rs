@@ -211,10 +211,9 @@ async fn a_stuck_broker_is_left_for_another_one() {
     let (mut one, mut two) = (network.listen("one"), network.listen("two"));
     let client = network.client("one,two").build().unwrap();
     let brokers = async {
+        // It takes the question, but does nothing any more.
         let mut stuck = one.accept_ready().await;
         stuck.expect::<MetadataRequest>().await;
-        // It takes the question, and connections, but does nothing any more.
-        let _silent = one.accept().await;
         let mut peer = two.accept_ready().await;
         peer.answer_metadata(&metadata(
             &[(1, "one"), (2, "two")],
@@ -226,10 +225,68 @@ async fn a_stuck_broker_is_left_for_another_one() {
     let start = Instant::now();
     let (outcome, _peer) = tokio::join!(client.topic("t"), brokers);
     assert_eq!(outcome.unwrap().partitions.len(), 1);
+    assert_eq!(start.elapsed(), Duration::from_secs(5), "half the timeout");
+    assert!(one.is_quiet(), "it is not dialled again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_refuses_whatever_is_asked_is_left_for_another_one_and_for_the_bootstrap_hosts()
+ {
+    for code in [
+        ErrorCode::UNKNOWN_SERVER_ERROR,
+        ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
+        ErrorCode(9_999),
+    ] {
+        let network = Network::default();
+        let (mut seed, mut bad) = (network.listen("seed"), network.listen("bad"));
+        let client = network.client("seed").build().unwrap();
+        let good = metadata(&[(1, "bad")], [topic("t", &[(1, 0)])]);
+        let refusal = MetadataResponse {
+            error_code: code,
+            ..metadata(&[], [])
+        };
+        let brokers = async {
+            let mut peer = seed.accept_ready().await;
+            peer.answer_metadata(&good).await;
+            drop(peer);
+            for _ in 0..2 {
+                // All that is known is the broker that refuses.
+                let mut peer = bad.accept_ready().await;
+                peer.answer_metadata(&refusal).await;
+                assert_eq!(peer.frame().await, None, "closed");
+                let mut peer = seed.accept_ready().await;
+                peer.answer_metadata(&good).await;
+                drop(peer);
+            }
+        };
+        let lookups = async {
+            for _ in 0..3 {
+                client.topic("t").await.unwrap();
+                client.mark_stale("t");
+            }
+        };
+        tokio::join!(lookups, brokers);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_every_broker_refuses_that_is_told_after_a_few_of_them() {
+    let network = Network::default();
+    let listeners = ["one", "two", "three"].map(|host| network.listen(host));
+    let client = network.client("one,two,three").build().unwrap();
+    let serve = |mut listener: Listener| async move {
+        let refusal = MetadataResponse {
+            error_code: ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
+            ..metadata(&[], [])
+        };
+        let mut peer = listener.accept_ready().await;
+        peer.answer_metadata(&refusal).await;
+    };
+    let [one, two, three] = listeners.map(serve);
+    let (error, ..) = tokio::join!(client.topic("t"), one, two, three);
     assert_eq!(
-        start.elapsed(),
-        Duration::from_secs(6),
-        "half the timeout and one stagger"
+        error.unwrap_err(),
+        MetadataError::Refused(ErrorCode::CLUSTER_AUTHORIZATION_FAILED)
     );
 }
 

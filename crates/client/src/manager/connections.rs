@@ -88,10 +88,11 @@ impl Connections {
     }
 
     /// The connection for metadata. Where it has to be opened, `known` brokers are tried in random
-    /// order, then the bootstrap endpoints in theirs (KIP-899).
+    /// order, then the bootstrap endpoints in theirs (KIP-899), and those in `avoided` last.
     pub(super) async fn metadata(
         self: &Arc<Self>,
         known: Vec<Address>,
+        avoided: &[Address],
     ) -> Result<Connection, Vec<HostError>> {
         let outcome = {
             let mut state = self.state.lock();
@@ -105,7 +106,7 @@ impl Connections {
             }
             let joined = state.metadata.attempt.as_ref().and_then(Attempt::join);
             joined.unwrap_or_else(|| {
-                let candidates = self.candidates(known, &mut state.random);
+                let candidates = self.candidates(known, avoided, &mut state.random);
                 let (attempt, running, outcome) = Attempt::start();
                 state.metadata.attempt = Some(attempt);
                 tokio::spawn(Arc::clone(self).open_metadata(candidates, running));
@@ -283,14 +284,15 @@ impl Connections {
 
     /// Whether some broker answers: the one for metadata.
     pub(super) async fn check(self: &Arc<Self>, known: Vec<Address>) -> Result<(), Vec<HostError>> {
-        let connection = self.metadata(known.clone()).await?;
+        let connection = self.metadata(known.clone(), &[]).await?;
         let after = self.settings.connect_timeout();
         if ask_something(&connection, after).await.is_ok() {
             return Ok(());
         }
         // A connection that was idle may be gone without having noticed; a new one is not.
         connection.close();
-        let connection = self.metadata(known).await?;
+        let avoided = [connection.address().clone()];
+        let connection = self.metadata(known, &avoided).await?;
         let outcome = ask_something(&connection, after).await;
         outcome.map_err(|reason| {
             connection.close();
@@ -315,13 +317,20 @@ impl Connections {
         }
     }
 
-    fn candidates(&self, mut known: Vec<Address>, random: &mut Random) -> Vec<Address> {
+    fn candidates(
+        &self,
+        mut known: Vec<Address>,
+        avoided: &[Address],
+        random: &mut Random,
+    ) -> Vec<Address> {
         random.shuffle(&mut known);
         for host in &self.bootstrap {
             if !known.contains(host) {
                 known.push(host.clone());
             }
         }
+        // Stable: otherwise the order stays.
+        known.sort_by_key(|host| avoided.contains(host));
         known
     }
 

@@ -15,6 +15,7 @@ use wolff_codec::{ErrorCode, Str};
 use super::connections::Connections;
 use crate::config::ClientConfig;
 use crate::connection::Connection;
+use crate::endpoint::Address;
 use crate::error::{MetadataError, RequestCause};
 use crate::random::Random;
 use crate::topology::{Lookup, Refresh, TopicEvent, TopicMetadata, Topology};
@@ -167,11 +168,16 @@ impl Questions {
 
     /// The connection for metadata.
     pub(super) async fn connection(&self) -> Result<Connection, MetadataError> {
+        self.connection_to_others(&[]).await
+    }
+
+    /// As [`Questions::connection`]; where it has to be opened, `avoided` are tried last.
+    async fn connection_to_others(&self, avoided: &[Address]) -> Result<Connection, MetadataError> {
         if self.state.lock().is_closed {
             return Err(MetadataError::ClientClosed);
         }
         let known = self.read(Topology::addresses);
-        let connection = self.connections.metadata(known).await;
+        let connection = self.connections.metadata(known, avoided).await;
         connection.map_err(MetadataError::Unreachable)
     }
 
@@ -192,16 +198,18 @@ impl Questions {
             .unwrap_or(Err(late))
     }
 
-    /// A connection that has been idle may be gone without having noticed, and a broker may be stuck:
-    /// neither is a reason to fail while another broker can be asked.
+    /// A connection that has been idle may be gone without having noticed, a broker may be stuck, or not up to it: nothing of
+    /// that is a reason to fail while another broker can be asked.
     async fn fetch_somewhere(
         &self,
         request: &MetadataRequest,
     ) -> Result<MetadataResponse, MetadataError> {
         let patience = self.timeout / (ATTEMPTS - 1);
         let mut last = MetadataError::TimedOut(self.timeout);
+        let mut avoided = Vec::new();
         for _ in 0..ATTEMPTS {
-            let connection = self.connection().await?;
+            let connection = self.connection_to_others(&avoided).await?;
+            avoided.push(connection.address().clone());
             match timeout(patience, connection.request(request)).await {
                 Ok(Ok(answer)) if answer.error_code == ErrorCode::REBOOTSTRAP_REQUIRED => {
                     // KIP-1102: what this broker knows is of no use any more.
@@ -213,13 +221,18 @@ impl Questions {
                     self.change(|topology| topology.handle_brokers(&answer));
                     return Ok(answer);
                 }
-                Ok(Ok(answer)) => return Err(MetadataError::Refused(answer.error_code)),
+                Ok(Ok(answer)) => {
+                    // Kept, this connection would be asked for ever.
+                    connection.close();
+                    last = MetadataError::Refused(answer.error_code);
+                }
                 Ok(Err(error)) if error.is_connection_lost() => {
+                    // A broker is not to blame for a connection that was idle for too long.
+                    avoided.pop();
                     last = MetadataError::Request(error);
                 }
                 Ok(Err(error)) if matches!(error.cause(), RequestCause::Unsupported(_)) => {
-                    // Whether it has no such API or a bit of its answer was turned: kept, this connection would be asked
-                    // for ever.
+                    // It has no such API, or a bit of its answer was turned.
                     connection.close();
                     last = MetadataError::Request(error);
                 }
