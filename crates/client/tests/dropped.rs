@@ -18,17 +18,20 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use wolff_client::codec::PartitionId;
 use wolff_client::codec::messages::MetadataResponse;
-use wolff_client::{Client, ConnectionStrategy};
+use wolff_client::{Client, ConnectionStrategy, NewTopic, Registry};
 
 use peer::{Network, metadata, question, topic};
 
 const P0: PartitionId = PartitionId(0);
+
+const SOON: Duration = Duration::from_secs(5);
 
 /// More await points than any future here has.
 const MOST_POLLS: usize = 200;
 
 /// A client and a broker that answers everything.
 struct Scene {
+    network: Network,
     client: Client,
     broker: JoinHandle<()>,
 }
@@ -59,7 +62,11 @@ impl Scene {
             .connection_strategy(ConnectionStrategy::PerBroker)
             .build()
             .unwrap();
-        Self { client, broker }
+        Self {
+            network,
+            client,
+            broker,
+        }
     }
 
     /// Everything works, and nothing is left when the client has gone.
@@ -72,7 +79,7 @@ impl Scene {
             assert_eq!(self.client.cluster().await.unwrap().brokers.len(), 1);
         }
         self.client.close().await;
-        drop(self.client);
+        drop((self.client, self.network));
         // The clock stands still while anybody has something to do.
         let ended = tokio::time::timeout(Duration::from_secs(60), self.broker).await;
         ended.expect("every connection is closed").unwrap();
@@ -151,6 +158,46 @@ dropped! {
             connection.close();
             connection.closed().await;
         };
+    creating_a_topic_can_be_dropped: "create_topic",
+        async |client: Client| {
+            client.create_topic(&NewTopic::new("new"), SOON).await.unwrap();
+        };
+    deleting_a_topic_can_be_dropped: "delete_topic",
+        async |client: Client| client.delete_topic("old", SOON).await.unwrap();
+    waiting_for_room_and_for_the_end_can_be_dropped: "ready and closed",
+        async |client: Client| {
+            let connection = client.any_connection().await.unwrap();
+            for _ in 0..3 {
+                assert!(!poll_times(connection.closed(), 2).await);
+                connection.ready().await;
+            }
+            assert_eq!(connection.request(&question()).await.unwrap().producer_id.0, 1);
+        };
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_a_client_by_name_can_be_dropped() {
+    for polls in 0..MOST_POLLS {
+        let scene = Scene::new();
+        let registry = Registry::new();
+        let network = scene.network.clone();
+        let client = registry.ensure("a", || network.client("one")).unwrap();
+        client.topic("t").await.unwrap();
+        let is_done = poll_times(registry.stop_and_delete("a"), polls).await;
+        // Either nothing has happened, or all of it.
+        if registry.find("a").is_some() {
+            assert_eq!(polls, 0);
+            assert!(client.any_connection().await.is_ok());
+            assert!(registry.stop_and_delete("a").await);
+        }
+        assert!(client.any_connection().await.is_err());
+        drop((client, network));
+        scene.assert_unharmed(false).await;
+        if is_done {
+            return;
+        }
+    }
+    panic!("it came to no end in {MOST_POLLS} polls");
 }
 
 #[tokio::test(start_paused = true)]

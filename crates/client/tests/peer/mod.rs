@@ -18,10 +18,12 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use wolff_client::codec::messages::{
-    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, InitProducerIdRequest,
-    InitProducerIdResponse, MetadataRequest, MetadataResponse, MetadataResponseBroker,
-    MetadataResponsePartition, MetadataResponseTopic, ProduceRequest, ProduceResponse,
-    SaslAuthenticateRequest, SaslHandshakeRequest,
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, CreatableTopic, CreatableTopicResult,
+    CreateTopicsRequest, CreateTopicsResponse, DeletableTopicResult, DeleteTopicState,
+    DeleteTopicsRequest, DeleteTopicsResponse, InitProducerIdRequest, InitProducerIdResponse,
+    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
+    MetadataResponseTopic, ProduceRequest, ProduceResponse, SaslAuthenticateRequest,
+    SaslHandshakeRequest,
 };
 use wolff_client::codec::{
     ApiKey, BrokerId, CorrelationId, FrameSplitter, LeaderEpoch, Message, PartitionId, ProducerId,
@@ -214,15 +216,47 @@ impl Peer {
     /// Answers everything that comes, with the same metadata, until the stream ends.
     pub async fn serve(mut self, metadata: MetadataResponse) {
         while let Some(frame) = self.frame().await {
-            let (header, _) = decode_request_header(&frame).unwrap();
+            let (header, body) = decode_request_header(&frame).unwrap();
             let (id, version) = (header.correlation_id, header.api_version);
             match header.api_key {
                 ApiKey::API_VERSIONS => self.answer(id, version, &all_versions()).await,
                 ApiKey::METADATA => self.answer(id, version, &metadata).await,
                 ApiKey::INIT_PRODUCER_ID => self.answer(id, version, &numbered(1)).await,
+                ApiKey::CREATE_TOPICS => {
+                    let asked = CreateTopicsRequest::decode(&body, version).unwrap();
+                    self.answer(id, version, &created(&asked)).await;
+                }
+                ApiKey::DELETE_TOPICS => {
+                    let asked = DeleteTopicsRequest::decode(&body, version).unwrap();
+                    self.answer(id, version, &deleted(&asked)).await;
+                }
                 other => panic!("{other} is not served"),
             }
         }
+    }
+}
+
+/// All that was asked for is there.
+fn created(asked: &CreateTopicsRequest) -> CreateTopicsResponse {
+    let result = |topic: &CreatableTopic| CreatableTopicResult {
+        name: topic.name.clone(),
+        ..Default::default()
+    };
+    CreateTopicsResponse {
+        topics: asked.topics.iter().map(result).collect(),
+        ..Default::default()
+    }
+}
+
+/// All that was asked for is gone.
+fn deleted(asked: &DeleteTopicsRequest) -> DeleteTopicsResponse {
+    let result = |topic: &DeleteTopicState| DeletableTopicResult {
+        name: topic.name.clone(),
+        ..Default::default()
+    };
+    DeleteTopicsResponse {
+        responses: asked.topics.iter().map(result).collect(),
+        ..Default::default()
     }
 }
 
@@ -264,6 +298,8 @@ pub fn all_versions() -> ApiVersionsResponse {
             range::<InitProducerIdRequest>(),
             range::<SaslHandshakeRequest>(),
             range::<SaslAuthenticateRequest>(),
+            range::<CreateTopicsRequest>(),
+            range::<DeleteTopicsRequest>(),
         ],
         ..Default::default()
     }
