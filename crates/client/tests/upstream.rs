@@ -2,10 +2,13 @@
 //! upgrades, supervisors) is not here.
 //!
 //! From `wolff_tests`, `wolff_supervised_tests`, `wolff_client_SUITE`, `wolff_dynamic_topics_SUITE` and kafka_protocol's
-//! `kpro_connection_tests` and `kpro_lib_tests`.
+//! `kpro_connection_tests` and `kpro_lib_tests`. Its `ssl` and `ssl_test` with each kind of SNI are among the tests of TLS.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod impatience;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -13,14 +16,16 @@ use tokio::time::Instant;
 use wolff_client::codec::messages::{InitProducerIdRequest, MetadataResponse};
 use wolff_client::codec::{ApiKey, ErrorCode, PartitionId};
 use wolff_client::{
-    Client, ConnectError, ConnectionStrategy, Endpoint, HostReason, MetadataError,
-    SecurityProtocol, SocketOptions,
+    Client, ConnectError, ConnectionStrategy, Credentials, CredentialsFile, Endpoint, HostReason,
+    MetadataError, Registry, Sasl, SecurityProtocol, SocketOptions,
 };
-use wolff_testbroker::{Cluster, Fault, Proxy};
+use wolff_testbroker::{Cluster, Fault, Proxy, Sasl as Users, SaslMechanism};
 
 use impatience::{client_of, cluster, in_time, leader};
 
 const P0: PartitionId = PartitionId(0);
+
+const PASSWORD: &str = "s3ntinel-of-upstream";
 
 const STRATEGIES: [ConnectionStrategy; 2] = [
     ConnectionStrategy::PerPartition,
@@ -376,6 +381,79 @@ async fn t_fail_to_fetch_initial_metadata_is_told_and_works_later() {
         "{error:?}"
     );
     leader(&client, P0).await;
+}
+
+#[tokio::test]
+async fn supervised_client_is_ensured_once_and_stopped_cleanly() {
+    let cluster = cluster(1, 1).await;
+    let registry = Registry::new();
+    for _ in 0..2 {
+        let client = registry
+            .ensure("client", || client_of(cluster.bootstrap()))
+            .unwrap();
+        leader(&client, P0).await;
+    }
+    assert_eq!(registry.names(), ["client"]);
+    assert!(registry.stop_and_delete("client").await);
+    assert!(!registry.stop_and_delete("client").await);
+    in_time(cluster.wait_for(|stats| stats.connections_open() == 0)).await;
+}
+
+/// A cluster that lets `alice` in, and a way to be her.
+async fn with_sasl(lifetime: Duration) -> (Cluster, impl Fn(Sasl) -> Client) {
+    let users = Users::new([SaslMechanism::Plain, SaslMechanism::ScramSha512]);
+    let users = users.user("alice", PASSWORD).session_lifetime(lifetime);
+    let cluster = Cluster::builder().sasl(users).start().await.unwrap();
+    let bootstrap = format!("SASL_PLAINTEXT://{}", cluster.bootstrap());
+    let client = move |sasl: Sasl| {
+        let builder = client_of(bootstrap.clone());
+        let builder = builder.sasl(sasl.allow_unencrypted_secrets());
+        builder.build().unwrap()
+    };
+    (cluster, client)
+}
+
+#[tokio::test]
+async fn sasl_and_sasl_file_are_let_in() {
+    let (_cluster, client) = with_sasl(Duration::from_secs(3600)).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("alice\n{PASSWORD}\n")).unwrap();
+    for sasl in [
+        Sasl::plain(Credentials::new("alice", PASSWORD)),
+        Sasl::scram_sha_512(Credentials::new("alice", PASSWORD)),
+        Sasl::plain(CredentialsFile::new(file.path())),
+        Sasl::scram_sha_512(CredentialsFile::new(file.path())),
+    ] {
+        client(sasl).check_connectivity().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn read_sasl_file_that_is_not_there_or_has_a_bad_format_is_told_without_what_is_in_it() {
+    let (_cluster, client) = with_sasl(Duration::from_secs(3600)).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), PASSWORD).unwrap();
+    for (path, words) in [
+        (PathBuf::from("/no/such/file"), "cannot be read"),
+        (file.path().to_owned(), "must hold the user's name"),
+    ] {
+        let client = client(Sasl::plain(CredentialsFile::new(&path)));
+        let told = client.check_connectivity().await.unwrap_err();
+        let told = told[0].to_string();
+        assert!(told.contains(words), "{told}");
+        assert!(told.contains(path.to_str().unwrap()), "{told}");
+        assert!(!told.contains(PASSWORD));
+    }
+}
+
+#[tokio::test]
+async fn sasl_callback_authenticates_again_and_again_where_sessions_last_51_ms() {
+    let (cluster, client) = with_sasl(Duration::from_millis(51)).await;
+    let callback = || std::future::ready(Ok(Credentials::new("alice", PASSWORD)));
+    let client = client(Sasl::plain(callback));
+    client.any_connection().await.unwrap();
+    in_time(cluster.wait_for(|stats| stats.reauthentications() >= 5)).await;
+    assert_eq!(cluster.stats().expired_sessions(), 0);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use wolff_client::codec::messages::InitProducerIdRequest;
 use wolff_client::codec::{ApiKey, ErrorCode, PartitionId};
 use wolff_client::{
-    ConnectError, ConnectionFailure, ConnectionStrategy, HostReason, MetadataError,
+    ConnectError, ConnectionFailure, ConnectionStrategy, HostReason, MetadataError, Registry,
 };
 use wolff_testbroker::{Cluster, Conditions, Direction, Fault, Proxy, ProxyFault};
 
@@ -149,6 +149,60 @@ async fn a_failed_question_does_not_stop_the_next_one() {
         client.mark_stale("t");
         leader(&client, P0).await;
         assert_eq!(cluster.stats().hits(id), 1);
+    }
+}
+
+/// 1.7.7 (#48): a client that was killed while somebody was starting took its supervisor along.
+#[tokio::test]
+async fn a_client_that_is_stopped_while_somebody_starts_with_it_can_be_started_again() {
+    let cluster = cluster(1, 1).await;
+    let registry = Registry::new();
+    for _ in 0..20 {
+        let held = cluster.inject(Fault::hold().api(ApiKey::METADATA));
+        let client = registry
+            .ensure("name", || client_of(cluster.bootstrap()))
+            .unwrap();
+        let starting = tokio::spawn(async move { client.topic("t").await });
+        in_time(cluster.wait_for(|stats| stats.hits(held) == 1)).await;
+        registry.stop_and_delete("name").await;
+        let told = in_time(starting).await.unwrap();
+        assert_eq!(told, Err(MetadataError::ClientClosed));
+    }
+    cluster.clear_faults();
+    let client = registry
+        .ensure("name", || client_of(cluster.bootstrap()))
+        .unwrap();
+    leader(&client, P0).await;
+}
+
+/// 4.1.6: a timer for the next attempt was taken for alive when it was not, and nobody tried again.
+#[tokio::test]
+async fn who_waits_for_the_next_attempt_is_woken_by_time_alone() {
+    let cluster = cluster(1, 1).await;
+    let client = client_of(cluster.bootstrap()).build().unwrap();
+    let lost = leader(&client, P0).await.connection;
+    cluster.kill(1).await.unwrap();
+    in_time(lost.closed()).await;
+    for _ in 0..4 {
+        assert!(client.leader_connection("t", P0).await.is_err());
+    }
+    // Now there is a pause before the next attempt; nobody else does anything until it is over.
+    let waiting = client.leader_connection("t", P0);
+    cluster.revive(1).await.unwrap();
+    in_time(waiting).await.unwrap();
+}
+
+/// 4.1.2: to ask whether a topic exists did not create it, although that was allowed.
+#[tokio::test]
+async fn to_ask_whether_a_topic_exists_creates_it_where_that_is_allowed() {
+    let builder = Cluster::builder().auto_create_topics(true);
+    let cluster = builder.start().await.unwrap();
+    for (is_allowed, topics) in [(false, 0), (true, 1)] {
+        let client = client_of(cluster.bootstrap());
+        let client = client.allow_auto_topic_creation(is_allowed).build();
+        let exists = in_time(client.unwrap().topic_exists("new")).await;
+        assert_eq!(exists, Ok(is_allowed));
+        assert_eq!(cluster.topics().len(), topics);
     }
 }
 

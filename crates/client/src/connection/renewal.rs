@@ -31,7 +31,8 @@ const LATENCIES: u32 = 2;
 /// … but no more than the rest of the session after this part of it, in per cent.
 const EARLIEST_PERCENT: u32 = 30;
 
-/// Kafka refuses to renew what is younger than a second (`KafkaChannel.MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS`).
+/// Kafka refuses to renew what is younger than a second (`KafkaChannel.MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS`). Whoever lets
+/// sessions end sooner than that cannot be Kafka.
 const YOUNGEST: Duration = Duration::from_millis(1_050);
 
 /// How often in a session the time that requests take is looked at.
@@ -104,7 +105,12 @@ impl Renewal {
 
     /// Waits until `latest`, or until no more time is left than what is in flight needs.
     async fn wait_until(&self, since: Instant, lifetime: Duration, latest: Instant) {
-        let earliest = since + percent(lifetime, EARLIEST_PERCENT).max(YOUNGEST);
+        let youngest = if lifetime > YOUNGEST {
+            YOUNGEST
+        } else {
+            Duration::ZERO
+        };
+        let earliest = since + percent(lifetime, EARLIEST_PERCENT).max(youngest);
         loop {
             let now = Instant::now();
             let needed = self.shared.latency().saturating_mul(LATENCIES);
