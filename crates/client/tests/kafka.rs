@@ -224,6 +224,52 @@ async fn wrong_credentials_and_unknown_mechanisms_are_told_apart() {
     assert!(said.contains("SCRAM-SHA-512"), "{said}");
 }
 
+/// PLAIN, as somebody else would write it who has no need for ours.
+#[derive(Debug)]
+struct Plugin(Credentials);
+
+struct OneMessage(Option<wolff_client::Secret>);
+
+impl wolff_client::Mechanism for Plugin {
+    fn name(&self) -> &str {
+        "PLAIN"
+    }
+
+    fn start<'a>(
+        &'a self,
+        _broker: &'a wolff_client::Address,
+    ) -> wolff_client::SaslFuture<'a, Box<dyn wolff_client::Exchange>> {
+        let Credentials { username, password } = &self.0;
+        let mut message = format!("\0{username}\0").into_bytes();
+        message.extend(password.expose());
+        let exchange = OneMessage(Some(message.into()));
+        Box::pin(std::future::ready(Ok(Box::new(exchange) as Box<_>)))
+    }
+}
+
+impl wolff_client::Exchange for OneMessage {
+    fn step<'a>(
+        &'a mut self,
+        _challenge: Option<&'a [u8]>,
+    ) -> wolff_client::SaslFuture<'a, wolff_client::Reply> {
+        let message = self.0.take();
+        let reply = message.map_or(wolff_client::Reply::Done, wolff_client::Reply::Send);
+        Box::pin(std::future::ready(Ok(reply)))
+    }
+}
+
+#[tokio::test]
+async fn a_mechanism_of_ones_own_is_let_in() {
+    let (Some(builder), Some(tls), Some(credentials)) = (
+        listener("SASL_SSL", "WOLFF_KAFKA_SASL_TLS"),
+        tls(),
+        credentials(),
+    ) else {
+        return;
+    };
+    assert_reached(builder.tls(tls).sasl(Sasl::mechanism(Plugin(credentials)))).await;
+}
+
 /// A mechanism that no broker has.
 #[derive(Debug)]
 struct Unheard;

@@ -3,7 +3,9 @@
 use std::fs;
 
 use wolff::client::codec::ApiKey;
-use wolff_testbroker::{Cluster, Fault, Sasl as Users, SaslMechanism};
+use wolff_testbroker::{
+    CertificateAuthority, Cluster, Fault, Sasl as Users, SaslMechanism, TlsListener,
+};
 
 use crate::support::{SECRETS_MARK, TOPIC, cluster, directory, run, tell_skipped, wolff};
 
@@ -107,6 +109,51 @@ async fn a_password_is_in_no_file_of_a_queue_and_in_nothing_that_is_told() {
             }
         }
         assert!(files > 0);
+    }
+}
+
+/// Whether a broker's authority is taken from the system, by what `metadata --check` says. The variable is how a system (and a
+/// container) says where its authorities are.
+fn check_by_system_roots(brokers: &str, authority: &std::path::Path) {
+    let flags = [
+        "metadata",
+        "--check",
+        "--security-protocol",
+        "ssl",
+        "--brokers",
+    ];
+    let mut command = wolff(flags);
+    command.arg(brokers).env_remove("SSL_CERT_DIR");
+    let ended = run(command.env("SSL_CERT_FILE", authority), "").code(0);
+    assert!(ended.stdout.contains("fine"), "{}", ended.stdout);
+    let stranger = CertificateAuthority::new("stranger").unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), stranger.certificate_pem()).unwrap();
+    let ended = run(command.env("SSL_CERT_FILE", file.path()), "").code(2);
+    let why = "the broker's certificate is not accepted";
+    assert!(ended.stdout.contains(why), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_file_the_authorities_of_the_system_count() {
+    let authority = CertificateAuthority::new("system").unwrap();
+    let server = authority.server(&["127.0.0.1"]).unwrap();
+    let listener = TlsListener::new(&server).unwrap();
+    let cluster = Cluster::builder().tls(listener).start().await.unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), authority.certificate_pem()).unwrap();
+    check_by_system_roots(&cluster.bootstrap(), file.path());
+}
+
+#[test]
+fn the_authorities_of_the_system_count_for_a_real_kafka() {
+    match variable("WOLFF_KAFKA_TLS").and_then(|brokers| Ok((brokers, variable("WOLFF_KAFKA_CA")?)))
+    {
+        Ok((brokers, authority)) => check_by_system_roots(&brokers, authority.as_ref()),
+        Err(reason) => tell_skipped(
+            "security::the_authorities_of_the_system_count_for_a_real_kafka",
+            &reason,
+        ),
     }
 }
 
