@@ -6,6 +6,7 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run must end")]
 
+use std::process::Command;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -26,6 +27,9 @@ const BATCH_BYTES: usize = 1_024;
 
 /// Turns that each contender takes.
 const ROUNDS: usize = 15;
+
+/// Clients, one after the other, in each strategy.
+const CLIENTS: usize = 5;
 
 /// Partitions on three brokers.
 const MANY: i32 = 1_000;
@@ -145,43 +149,91 @@ fn rate(runtime: &Runtime, connection: &Connection, batches: &[ProduceBatch]) ->
     f64::from(UNITS) * f64::from(PARTITIONS) / begin.elapsed().as_secs_f64()
 }
 
-/// Connections, and the time until every partition has its leader.
+/// By which this program knows that it is to be a client in a process of its own: the strategy and where the brokers are.
+const BE_CLIENT: &str = "WOLFF_BENCH_CLIENT";
+
+/// Connections, memory, and the time until every partition has its leader. Each client is a process of its own, so that the
+/// brokers' memory is not taken for its.
 fn many_partitions() {
     let runtime = Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
-    for strategy in [
-        ConnectionStrategy::PerPartition,
-        ConnectionStrategy::PerBroker,
-    ] {
+    let program = std::env::current_exe().expect("this program");
+    for strategy in ["per_partition", "per_broker"] {
         let cluster = Cluster::builder().brokers(3).topic("many", MANY);
         let cluster = runtime.block_on(cluster.start()).expect("a cluster");
-        let mut times = Vec::new();
-        let mut open = 0;
-        for _ in 0..3 {
-            let client = Client::builder([cluster.bootstrap()]).connection_strategy(strategy);
-            let client = client.build().expect("a valid configuration");
-            let begin = Instant::now();
-            let leaders = runtime.block_on(join_all((0..MANY).map(|partition| {
-                let client = client.clone();
-                async move {
-                    let leader = client
-                        .leader_connection("many", PartitionId(partition))
-                        .await;
-                    leader.expect("a leader")
-                }
-            })));
-            times.push(begin.elapsed());
-            let brokers = cluster.stats().brokers;
-            open = brokers.values().map(|broker| broker.connections_open).sum();
-            drop(leaders);
-            runtime.block_on(client.close());
+        let (mut millis, mut kib, mut connections) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..CLIENTS {
+            let accepted = cluster.stats().connections_accepted();
+            let told = Command::new(&program)
+                .env(BE_CLIENT, format!("{strategy} {}", cluster.bootstrap()))
+                .output()
+                .expect("a client");
+            assert!(told.status.success(), "{told:?}");
+            let told = String::from_utf8(told.stdout).expect("text");
+            let mut numbers = told.split_whitespace().map(|word| {
+                let number: f64 = word.parse().expect("a number");
+                number
+            });
+            millis.extend(numbers.next());
+            kib.extend(numbers.next());
+            connections.push(cluster.stats().connections_accepted() - accepted);
         }
-        times.sort_unstable();
-        println!("{strategy:?}: {MANY} leaders in {times:.1?}, {open} connections open");
+        let connections = connections.iter().max().copied().unwrap_or_default();
+        println!(
+            "{strategy}: {MANY} leaders on 3 brokers: {} ms, {} KiB more memory than before, {connections} connections",
+            spread(millis),
+            spread(kib)
+        );
     }
 }
 
+/// Middle, lowest and highest.
+fn spread(mut figures: Vec<f64>) -> String {
+    figures.sort_by(f64::total_cmp);
+    let at = |index: usize| figures.get(index).copied().unwrap_or_default();
+    let (min, median) = (at(0), at(figures.len() / 2));
+    format!("{median:.0} ({min:.0} … {:.0})", at(figures.len() - 1))
+}
+
+/// The client's side of [`many_partitions`]: prints how long it took, in milliseconds, and how much memory, in KiB.
+fn be_client(told: &str) {
+    let (strategy, bootstrap) = told.split_once(' ').expect("a strategy and brokers");
+    let strategy = match strategy {
+        "per_broker" => ConnectionStrategy::PerBroker,
+        _ => ConnectionStrategy::PerPartition,
+    };
+    let runtime = Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let client = Client::builder([bootstrap]).connection_strategy(strategy);
+    let client = client.build().expect("a valid configuration");
+    let memory = resident_kib();
+    let begin = Instant::now();
+    let leaders = runtime.block_on(join_all((0..MANY).map(|partition| {
+        let client = client.clone();
+        async move {
+            let partition = PartitionId(partition);
+            let leader = client.leader_connection("many", partition).await;
+            leader.expect("a leader")
+        }
+    })));
+    let took = begin.elapsed();
+    let memory = resident_kib().saturating_sub(memory);
+    println!("{} {memory}", took.as_secs_f64() * 1e3);
+    drop(leaders);
+}
+
+/// What of this process is in memory (`VmRSS`, proc(5)), in KiB.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|word| word.parse().ok()).expect("a number")
+}
+
 fn main() {
+    if let Ok(told) = std::env::var(BE_CLIENT) {
+        return be_client(&told);
+    }
     one_connection();
     many_partitions();
 }

@@ -53,6 +53,12 @@ const BENCHMARKS: &[Benchmark] = &[
         needs_kafka: false,
     },
     Benchmark {
+        set: "client",
+        folder: "benches/peers",
+        target: Target::Program("requests"),
+        needs_kafka: false,
+    },
+    Benchmark {
         set: "produce",
         folder: "benches/peers",
         target: Target::Program("produce"),
@@ -78,7 +84,7 @@ const BENCHMARKS: &[Benchmark] = &[
 Sets:
   codec     encoding and decoding of messages and record batches
   replayq   append, pop, ack, reopen, in memory and on disk
-  client    requests over a connection, metadata
+  client    requests over a connection, also beside other clients; leaders of many partitions
   produce   the library's hot path on a null broker, beside other clients
   latency   from a call to its acknowledgement at a steady rate, beside other clients
   pipe      lines from a pipe into a real Kafka, beside other clients

@@ -17,6 +17,8 @@ pub const KEY_BYTES: usize = 16;
 pub enum Contender {
     /// This workspace's producer.
     Wolff,
+    /// This workspace's connection manager without a producer.
+    WolffClient,
     /// The rdkafka crate: librdkafka's `BaseProducer`, idempotent.
     Rdkafka,
     /// The rskafka crate with batches made by hand, which is its fast way. It has no idempotence.

@@ -200,6 +200,7 @@ fn jobs(
 fn peer_title(contender: Contender) -> &'static str {
     match contender {
         Contender::Wolff => "wolff",
+        Contender::WolffClient => "wolff-client, a record a request",
         Contender::Rdkafka => "rdkafka, BaseProducer",
         Contender::Rskafka => "rskafka, batches made by hand",
         Contender::RskafkaBatch => "rskafka, BatchProducer",
@@ -210,6 +211,7 @@ fn peer_title(contender: Contender) -> &'static str {
 fn peer_name(contender: Contender) -> &'static str {
     match contender {
         Contender::Wolff => "wolff",
+        Contender::WolffClient => "wolff_client",
         Contender::Rdkafka => "librdkafka",
         Contender::Rskafka => "rskafka",
         Contender::RskafkaBatch => "rskafka_batch_producer",

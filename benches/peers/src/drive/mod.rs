@@ -4,6 +4,7 @@ mod raw_file;
 pub mod rdkafka;
 mod rskafka;
 mod wolff;
+mod wolff_client;
 
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ pub fn run(job: &Job) -> Result<Measurement, Failure> {
     }
     match job.contender {
         Contender::Wolff => wolff::run(job),
+        Contender::WolffClient => wolff_client::run(job),
         Contender::Rdkafka => rdkafka::run(job),
         Contender::Rskafka => rskafka::run_by_hand(job),
         Contender::RskafkaBatch => rskafka::run_batch_producer(job),
@@ -45,7 +47,7 @@ pub fn run_paced(job: &Job) -> Result<Latencies, Failure> {
         Contender::Wolff => wolff::run_paced(job),
         Contender::Rdkafka => rdkafka::run_paced(job),
         Contender::Rskafka => rskafka::run_paced(job),
-        Contender::RskafkaBatch | Contender::RawFile => {
+        Contender::WolffClient | Contender::RskafkaBatch | Contender::RawFile => {
             Err("it is not made for single records".into())
         }
     }
