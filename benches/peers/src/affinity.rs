@@ -1,4 +1,4 @@
-//! Which core runs what, and how much CPU time a process has used.
+//! Which core runs what, and how much CPU time and memory a process has used.
 
 use std::time::Duration;
 
@@ -53,6 +53,15 @@ pub fn cpu_time_of_process() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// The most of this process that was in memory so far (`VmHWM`, proc(5)), KiB.
+pub(crate) fn peak_memory_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// CPU time of another process so far, user and system, in steps of 10 ms.

@@ -108,6 +108,8 @@ pub struct Measurement {
     pub cpu: Duration,
     /// The same of the broker's process where that is ours, in steps of 10 ms.
     pub broker_cpu: Option<Duration>,
+    /// The most of the process that was in memory by then, KiB; none where the system does not say.
+    pub peak_memory_kib: Option<u64>,
 }
 
 impl Measurement {

@@ -163,6 +163,7 @@ fn take_turn(
         wall: cost.wall,
         cpu: cost.cpu,
         broker_cpu: None,
+        peak_memory_kib: None,
     })
 }
 

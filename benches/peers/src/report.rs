@@ -99,6 +99,21 @@ pub fn print_table(title: &str, series: &[Series]) {
     }
 }
 
+/// Prints the most that each contender had in memory, one row each, KiB.
+pub fn print_memory(series: &[Series]) {
+    println!("\n  {:<34} {:>11} {:>11} {:>11}", "", "KiB, peak", "", "");
+    println!("  {:<34} {:>11} {:>11} {:>11}", "", "min", "median", "max");
+    for row in series {
+        let peaks = row.measurements.iter().filter_map(|turn| {
+            let kib = turn.peak_memory_kib?;
+            u32::try_from(kib).ok().map(f64::from)
+        });
+        if let Some(Spread { min, median, max }) = Spread::of(peaks.collect()) {
+            println!("  {:<34} {min:>11.0} {median:>11.0} {max:>11.0}", row.name);
+        }
+    }
+}
+
 /// Prints one row of latencies per contender, in microseconds.
 pub fn print_latencies(title: &str, series: &[Series<Latencies>]) {
     println!("\n{title}");

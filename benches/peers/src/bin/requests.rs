@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use wolff_peers::comparison::{NullBroker, compare};
 use wolff_peers::job::{Compression, Contender, Job, KEY_BYTES, Measurement};
-use wolff_peers::report::{Series, print_ratios, print_table};
+use wolff_peers::report::{Series, print_memory, print_ratios, print_table};
 use wolff_peers::{Failure, affinity, drive, null_broker};
 
 /// Sends Produce requests with one record each through one pipelined connection to a broker that keeps nothing, acks=all. The
@@ -109,6 +109,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         arguments.requests, arguments.value_bytes,
     );
     print_table(&title, &series);
+    print_memory(&series);
     if let [ours, rdkafka, rskafka, ours_64, rskafka_64] = series.as_slice() {
         print_ratios("requests", ours, rdkafka, "librdkafka");
         print_ratios("requests", ours, rskafka, "rskafka");

@@ -81,6 +81,7 @@ impl Clock {
             wall,
             cpu,
             broker_cpu: Some(broker_cpu),
+            peak_memory_kib: affinity::peak_memory_kib(),
         })
     }
 }
