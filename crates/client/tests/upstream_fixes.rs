@@ -260,6 +260,35 @@ async fn a_broker_with_old_news_does_not_turn_back_the_leader_epoch() {
     assert_eq!((leader.broker, leader.leader_epoch), (broker, epoch));
 }
 
+/// A broker that has lost its controller knows no better, however often it is asked: another one is asked.
+#[tokio::test]
+async fn a_broker_that_tells_nothing_but_old_news_is_left_for_another_one() {
+    for is_old_leader_dead in [true, false] {
+        let cluster = cluster(3, 3).await;
+        let (stale, old, new) = (1, 2, 3);
+        cluster.move_leader("t", 0, old).unwrap();
+        let bootstrap = cluster.addresses()[&stale.into()];
+        let client = client_of(bootstrap.to_string()).build().unwrap();
+        assert_eq!(leader(&client, P0).await.broker, old.into());
+        cluster.freeze_metadata(stale).unwrap();
+        cluster.move_leader("t", 0, new).unwrap();
+        if is_old_leader_dead {
+            cluster.kill(old).await.unwrap();
+        }
+        let find = async {
+            loop {
+                // What a producer does that is told NOT_LEADER_OR_FOLLOWER.
+                client.mark_stale("t");
+                match client.leader_connection("t", P0).await {
+                    Ok(leader) if leader.broker == new.into() => return,
+                    _ => tokio::task::yield_now().await,
+                }
+            }
+        };
+        in_time(find).await;
+    }
+}
+
 /// Commit 59acb5d: a client that was told to stop went on.
 #[tokio::test]
 async fn a_client_that_is_told_to_stop_stops_whatever_it_is_at() {

@@ -117,6 +117,19 @@ impl Connections {
         outcome.await.unwrap_or_else(abandoned)
     }
 
+    /// Has the next question for metadata asked elsewhere, where there is anybody else. Gives whom not to ask. The
+    /// connection stays for those who use it still.
+    pub(super) fn leave_metadata(&self, known: &[Address]) -> Option<Address> {
+        let mut state = self.state.lock();
+        let connection = state.metadata.connection.as_ref()?;
+        let left = connection.address().clone();
+        let mut others = known.iter().chain(&self.bootstrap);
+        others.any(|host| *host != left).then(|| {
+            state.metadata.connection = None;
+            left
+        })
+    }
+
     async fn open_metadata(
         self: Arc<Self>,
         candidates: Vec<Address>,

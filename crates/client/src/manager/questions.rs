@@ -32,6 +32,8 @@ struct State {
     topology: Topology,
     refresh: Refresh<oneshot::Sender<Answer>>,
     random: Random,
+    /// A broker that had nothing new to say about what has proved wrong, again and again.
+    doubted: Option<Address>,
     /// Whether the asking task runs.
     is_asking: bool,
     is_closed: bool,
@@ -69,6 +71,7 @@ impl Questions {
                 topology: Topology::default(),
                 refresh: Refresh::new(interval, config.reconnect_backoff),
                 random,
+                doubted: None,
                 is_asking: false,
                 is_closed: false,
             }),
@@ -173,11 +176,15 @@ impl Questions {
 
     /// As [`Questions::connection`]; where it has to be opened, `avoided` are tried last.
     async fn connection_to_others(&self, avoided: &[Address]) -> Result<Connection, MetadataError> {
-        if self.state.lock().is_closed {
-            return Err(MetadataError::ClientClosed);
-        }
-        let known = self.read(Topology::addresses);
-        let connection = self.connections.metadata(known, avoided).await;
+        let (known, avoided) = {
+            let state = self.state.lock();
+            if state.is_closed {
+                return Err(MetadataError::ClientClosed);
+            }
+            let avoided: Vec<_> = avoided.iter().chain(&state.doubted).cloned().collect();
+            (state.topology.addresses(), avoided)
+        };
+        let connection = self.connections.metadata(known, &avoided).await;
         connection.map_err(MetadataError::Unreachable)
     }
 
@@ -290,6 +297,7 @@ impl Questions {
                 topology,
                 refresh,
                 random,
+                doubted,
                 ..
             } = &mut *state;
             match outcome {
@@ -300,11 +308,25 @@ impl Questions {
                             answers.entry(name).or_insert(answer);
                         }
                     }
-                    let take = |name: &Str| {
+                    let mut is_in_doubt = false;
+                    let mut take = |name: &Str| {
                         let answer = answers.get(name).copied();
-                        (name.clone(), handle_topic(topology, name, answer))
+                        let before = topology.topic(name);
+                        let outcome = handle_topic(topology, name, answer);
+                        let is_news = (outcome.as_ref()).is_ok_and(|now| {
+                            before.is_none_or(|before| !Arc::ptr_eq(&before, now))
+                        });
+                        is_in_doubt |= refresh.handle_news(name, is_news);
+                        (name.clone(), outcome)
                     };
-                    let outcomes: HashMap<Str, Answer> = topics.iter().map(take).collect();
+                    let outcomes: HashMap<Str, Answer> = topics.iter().map(&mut take).collect();
+                    if is_in_doubt
+                        && let Some(broker) = self.connections.leave_metadata(&topology.addresses())
+                    {
+                        tracing::debug!(%broker, "brings no news; another broker is asked");
+                        *doubted = Some(broker);
+                        refresh.handle_other_broker();
+                    }
                     let waiting = refresh.handle_answer(topics, |name| {
                         outcomes
                             .get(name)

@@ -22,6 +22,13 @@ const PAUSE_AFTER_DISCONNECT: Duration = Duration::from_millis(100);
 /// As many topics are asked for in one request.
 const TOPICS_PER_FETCH: usize = 1_000;
 
+/// So many answers in a row may bring nothing new about what has proved wrong; then another broker is asked, since this one
+/// may have lost its controller and not know better.
+const ANSWERS_WITHOUT_NEWS: u32 = 3;
+
+/// Questions that are further apart than this are not in a row, unless the interval is longer.
+const IN_A_ROW: Duration = Duration::from_secs(10);
+
 /// What [`Refresh::lookup`] says.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
@@ -42,6 +49,10 @@ struct Record<W> {
     is_disconnected: bool,
     last_asked: Option<Instant>,
     refused: Option<MetadataError>,
+    /// The last question was asked because an answer shortly before it had proved wrong, or had been a refusal.
+    is_asked_again: bool,
+    /// Answers in a row, to questions that were asked again, that brought no news.
+    without_news: u32,
     /// Wait for the answer that is on its way.
     asked: Vec<W>,
     /// Wait for the next question.
@@ -57,6 +68,8 @@ impl<W> Default for Record<W> {
             is_disconnected: false,
             last_asked: None,
             refused: None,
+            is_asked_again: false,
+            without_news: 0,
             asked: Vec::new(),
             waiting: Vec::new(),
         }
@@ -176,6 +189,11 @@ impl<W> Refresh<W> {
                 && record.due(interval).is_none_or(|due| due <= now)
                 && due.len() < TOPICS_PER_FETCH
             {
+                let is_in_a_row = record.last_asked.is_some_and(|last| {
+                    now.saturating_duration_since(last) <= IN_A_ROW.max(interval * 2)
+                });
+                record.is_asked_again =
+                    is_in_a_row && (record.is_stale || record.refused.is_some());
                 record.is_asked = true;
                 record.is_stale = false;
                 record.is_disconnected = false;
@@ -228,6 +246,26 @@ impl<W> Refresh<W> {
             }
         }
         told
+    }
+
+    /// The answer about `topic` brought something new, or nothing. Gives whether that is a reason to ask another broker.
+    pub(crate) fn handle_news(&mut self, topic: &str, is_news: bool) -> bool {
+        let Some(record) = self.topics.get_mut(topic) else {
+            return false;
+        };
+        if is_news || !record.is_asked_again {
+            record.without_news = 0;
+            return false;
+        }
+        record.without_news += 1;
+        record.without_news >= ANSWERS_WITHOUT_NEWS
+    }
+
+    /// Another broker will be asked from now on.
+    pub(crate) fn handle_other_broker(&mut self) {
+        for record in self.topics.values_mut() {
+            record.without_news = 0;
+        }
     }
 
     /// The question about `topics` failed as a whole; `random` is any number.
@@ -363,6 +401,39 @@ mod tests {
         assert_eq!(refresh.lookup(clock.at(1), "a"), Lookup::Ask);
         assert_eq!(refresh.poll_fetch(clock.at(1000)), Some(a.clone()));
         assert_eq!(waiters(refresh.handle_answer(&a, |_| None)), [2]);
+    }
+
+    #[test]
+    fn a_broker_without_news_about_what_proved_wrong_is_doubted() {
+        let (clock, mut refresh) = start();
+        let a = topics(&["a"]);
+        let mut ask = |millis, is_wrong: bool, is_news| {
+            if is_wrong {
+                refresh.mark_stale("a");
+            }
+            refresh.handle_wait(&a[0], 1);
+            refresh.poll_fetch(clock.at(millis)).unwrap();
+            refresh.handle_answer(&a, |_| None);
+            refresh.handle_news("a", is_news)
+        };
+        assert!(!ask(0, false, false), "what was never known is not wrong");
+        assert!(!ask(1_000, true, false));
+        assert!(!ask(2_000, true, false));
+        assert!(!ask(3_000, true, true), "there are news");
+        assert!(!ask(4_000, true, false));
+        assert!(!ask(5_000, true, false));
+        // Somebody who looks now and then has no complaint.
+        assert!(!ask(65_000, true, false));
+        assert!(!ask(125_000, true, false));
+        assert!(!ask(126_000, true, false));
+        assert!(!ask(127_000, true, false));
+        assert!(ask(128_000, true, false));
+        refresh.handle_other_broker();
+        assert!(
+            !refresh.handle_news("a", false),
+            "another broker, another chance"
+        );
+        assert!(!refresh.handle_news("no such topic", false));
     }
 
     #[test]
