@@ -12,8 +12,8 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::time::Instant;
 use wolff_client::codec::messages::{
-    ApiVersionsResponse, InitProducerIdRequest, MetadataRequest, SaslAuthenticateRequest,
-    SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
+    ApiVersionsResponse, InitProducerIdRequest, MetadataRequest, ProduceRequest,
+    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
 };
 use wolff_client::codec::{ApiKey, ErrorCode, RequestHeader, decode_request_header};
 use wolff_client::{
@@ -22,7 +22,7 @@ use wolff_client::{
     RequestError, Sasl, SaslFailure, SaslFuture,
 };
 
-use peer::{Listener, Network, Peer, all_versions, question};
+use peer::{Listener, Network, Peer, all_versions, produce, question};
 
 fn alice() -> Credentials {
     Credentials::new("alice", "s3ntinel")
@@ -581,6 +581,90 @@ async fn a_broker_that_is_silent_in_a_renewal_is_given_up_in_time() {
     let (stage, after) = (ConnectStage::Authentication, Duration::from_secs(5));
     let reason = HostReason::TimedOut { stage, after };
     assert_eq!(failure, ConnectionFailure::Reauthentication(reason));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_broker_has_to_do_first_is_not_taken_from_the_time_for_a_renewal() {
+    let (_client, connection, mut peer) = connected(plain(), 10_000).await;
+    let before: Vec<_> = (0..3)
+        .map(|_| connection.start(&produce(-1)).unwrap())
+        .collect();
+    let mut asked = Vec::new();
+    for _ in 0..3 {
+        asked.push(peer.expect::<ProduceRequest>().await);
+    }
+    let handshake = peer.expect::<SaslHandshakeRequest>().await;
+    let after = connection.start(&question()).unwrap();
+    // Its replicas are slow: each request takes longer than a whole renewal may, and one is throttled on top.
+    for (asked, throttle_time_ms) in asked.into_iter().zip([0, 0, 30_000]) {
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        let answer = peer::produced(throttle_time_ms);
+        peer.answer(asked.id, asked.version, &answer).await;
+    }
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let answer = SaslHandshakeResponse::default();
+    peer.answer(handshake.id, handshake.version, &answer).await;
+    peer.accept(b"", 0).await;
+    peer.answer_number(7).await;
+    for pending in before {
+        pending.await.unwrap();
+    }
+    assert_eq!(after.await.unwrap().producer_id.0, 7);
+}
+
+/// A mechanism of somebody else, with a bug.
+#[derive(Debug)]
+struct Panicking(AtomicUsize);
+
+struct PanicInStep(bool);
+
+impl Mechanism for Panicking {
+    fn name(&self) -> &str {
+        "PANICKING"
+    }
+
+    fn reveals_secret(&self) -> bool {
+        false
+    }
+
+    fn start<'a>(&'a self, _broker: &'a Address) -> SaslFuture<'a, Box<dyn Exchange>> {
+        let is_first = self.0.fetch_add(1, Ordering::Relaxed) == 0;
+        Box::pin(async move { Ok(Box::new(PanicInStep(!is_first)) as Box<dyn Exchange>) })
+    }
+}
+
+impl Exchange for PanicInStep {
+    fn step<'a>(&'a mut self, challenge: Option<&'a [u8]>) -> SaslFuture<'a, Reply> {
+        assert!(!self.0, "a bug in a mechanism");
+        let reply = match challenge {
+            None => Reply::Send("let me in".into()),
+            Some(_) => Reply::Done,
+        };
+        Box::pin(std::future::ready(Ok(reply)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mechanism_that_panics_in_a_renewal_leaves_nobody_waiting() {
+    let (builder, mut listener) = scene(Sasl::mechanism(Panicking(AtomicUsize::new(0))));
+    let client = builder.build().unwrap();
+    let broker = async {
+        let mut peer = listener.accept_ready().await;
+        peer.choose("PANICKING").await;
+        peer.accept(b"", 10_000).await;
+        peer
+    };
+    let (connection, mut peer) = tokio::join!(client.any_connection(), broker);
+    let connection = connection.unwrap();
+    let handshake = peer.expect::<SaslHandshakeRequest>().await;
+    let held = connection.start(&question()).unwrap();
+    let answer = SaslHandshakeResponse::default();
+    peer.answer(handshake.id, handshake.version, &answer).await;
+    let failure = tokio::time::timeout(Duration::from_secs(60), held).await;
+    let error = failure.unwrap().unwrap_err();
+    assert!(!error.is_in_doubt(), "{error}");
+    let said = connection.closed().await.to_string();
+    assert!(said.contains("the mechanism panicked"), "{said}");
 }
 
 #[tokio::test(start_paused = true)]

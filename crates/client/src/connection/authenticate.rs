@@ -47,6 +47,25 @@ pub(super) async fn authenticate(
     mechanism: &str,
     exchange: &mut dyn Exchange,
 ) -> Result<Session, HostReason> {
+    let carrier = agree(line, versions, mechanism).await?;
+    talk(line, carrier, mechanism, exchange).await
+}
+
+/// How an exchange's messages are carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// In this version of SaslAuthenticate.
+    Authenticate(i16),
+    /// With their length in front.
+    Bare,
+}
+
+/// Has the broker agree to the mechanism.
+pub(super) async fn agree(
+    line: &mut impl Line,
+    versions: &VersionRanges,
+    mechanism: &str,
+) -> Result<Carrier, HostReason> {
     let authenticate = versions.pick::<SaslAuthenticateRequest>().ok();
     let handshake = match authenticate {
         Some(_) => versions.pick::<SaslHandshakeRequest>(),
@@ -58,17 +77,26 @@ pub(super) async fn authenticate(
     };
     let answer = line.ask(&request, handshake).await?;
     match answer.error_code {
-        ErrorCode::NONE => {}
-        ErrorCode::UNSUPPORTED_SASL_MECHANISM => {
-            return Err(HostReason::Sasl(SaslFailure::NotEnabled {
-                mechanism: mechanism.to_owned(),
-                enabled: answer.mechanisms,
-            }));
-        }
-        ErrorCode::ILLEGAL_SASL_STATE => return Err(HostReason::Sasl(SaslFailure::NotExpected)),
-        code => return Err(HostReason::Rejected(code)),
+        ErrorCode::NONE => Ok(match authenticate.filter(|_| handshake > 0) {
+            Some(version) => Carrier::Authenticate(version),
+            None => Carrier::Bare,
+        }),
+        ErrorCode::UNSUPPORTED_SASL_MECHANISM => Err(HostReason::Sasl(SaslFailure::NotEnabled {
+            mechanism: mechanism.to_owned(),
+            enabled: answer.mechanisms,
+        })),
+        ErrorCode::ILLEGAL_SASL_STATE => Err(HostReason::Sasl(SaslFailure::NotExpected)),
+        code => Err(HostReason::Rejected(code)),
     }
+}
 
+/// Carries the exchange's messages until both sides are content.
+pub(super) async fn talk(
+    line: &mut impl Line,
+    carrier: Carrier,
+    mechanism: &str,
+    exchange: &mut dyn Exchange,
+) -> Result<Session, HostReason> {
     let mut challenge = None;
     let mut lifetime_ms = 0;
     let mut since = Instant::now();
@@ -84,8 +112,8 @@ pub(super) async fn authenticate(
             }
         };
         since = Instant::now();
-        let answered = match authenticate.filter(|_| handshake > 0) {
-            None => line.ask_bare(message.expose()).await.map_err(|reason| {
+        let answered = match carrier {
+            Carrier::Bare => line.ask_bare(message.expose()).await.map_err(|reason| {
                 // There are no error codes on this way.
                 match reason {
                     HostReason::ClosedInHandshake => HostReason::Sasl(SaslFailure::Closed {
@@ -94,7 +122,7 @@ pub(super) async fn authenticate(
                     reason => reason,
                 }
             })?,
-            Some(version) => {
+            Carrier::Authenticate(version) => {
                 let request = SaslAuthenticateRequest {
                     auth_bytes: Bytes::copy_from_slice(message.expose()),
                     ..SaslAuthenticateRequest::default()

@@ -267,6 +267,13 @@ impl<W> Pipeline<W> {
         Ok(oldest.waiter)
     }
 
+    /// Since when the oldest request in flight is one that renews the session.
+    pub(super) fn renewing_since(&self) -> Option<Instant> {
+        let oldest = self.in_flight.front()?;
+        let is_renewal = [ApiKey::SASL_HANDSHAKE, ApiKey::SASL_AUTHENTICATE].contains(&oldest.api);
+        self.oldest_since.filter(|_| is_renewal)
+    }
+
     /// How long it may take until the broker has read all that is in flight, as far as can be told from what it has answered,
     /// and from how long it has been silent by now.
     pub(super) fn latency(&self, now: Instant) -> Duration {

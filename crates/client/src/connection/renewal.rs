@@ -12,9 +12,11 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use wolff_codec::Request;
 
-use super::authenticate::{Line, Session, authenticate};
+use super::authenticate::{Line, Session, agree, talk};
 use super::shared::{Lane, Shared};
-use crate::error::{ConnectStage, ConnectionFailure, HostReason, IoFailure, RequestError};
+use crate::error::{
+    ConnectStage, ConnectionFailure, HostReason, IoFailure, RequestError, SaslFailure,
+};
 use crate::random::Random;
 use crate::sasl::{Exchange, Sasl};
 
@@ -54,6 +56,8 @@ impl Renewal {
     /// Runs until the connection has ended.
     pub(super) async fn run(mut self, first: Session) {
         let shared = Arc::clone(&self.shared);
+        // A mechanism of somebody else may panic, and nothing would go out any more.
+        let _ended = FailWhenDropped(Arc::clone(&shared));
         tokio::select! {
             biased;
             _failure = shared.wait_for_failure() => {}
@@ -84,14 +88,7 @@ impl Renewal {
                 }
             };
             self.shared.hold();
-            let after = self.timeout;
-            let exchange = self.exchange(exchange.as_mut());
-            session = timeout_at(Instant::now() + after, exchange)
-                .await
-                .map_err(|_elapsed| {
-                    let stage = ConnectStage::Authentication;
-                    HostReason::TimedOut { stage, after }
-                })??;
+            session = self.exchange(exchange.as_mut()).await?;
             self.shared.resume();
             tracing::debug!(broker = %self.shared.address, "session renewed");
         }
@@ -146,7 +143,46 @@ impl Renewal {
     async fn exchange(&self, exchange: &mut dyn Exchange) -> Result<Session, HostReason> {
         let mut line = Renewing(&self.shared);
         let mechanism = self.sasl.mechanism_name();
-        authenticate(&mut line, &self.shared.versions, mechanism, exchange).await
+        let after = self.timeout;
+        let late = HostReason::TimedOut {
+            stage: ConnectStage::Authentication,
+            after,
+        };
+        let carrier = {
+            let mut agree = pin!(agree(&mut line, &self.shared.versions, mechanism));
+            let mut deadline = Instant::now() + after;
+            loop {
+                tokio::select! {
+                    biased;
+                    carrier = &mut agree => break carrier?,
+                    () = sleep_until(deadline) => {}
+                }
+                // The broker answers first what was there first, for which the deadline of requests counts, and reads
+                // nothing while it mutes the connection.
+                let since = self.shared.renewing_since().unwrap_or_else(Instant::now);
+                deadline = since + after;
+                if deadline <= Instant::now() {
+                    return Err(late);
+                }
+            }
+        };
+        let talk = talk(&mut line, carrier, mechanism, exchange);
+        timeout_at(Instant::now() + after, talk)
+            .await
+            .unwrap_or(Err(late))
+    }
+}
+
+/// Ends the connection that nobody renews any more.
+struct FailWhenDropped(Arc<Shared>);
+
+impl Drop for FailWhenDropped {
+    fn drop(&mut self) {
+        if self.0.failure().is_none() && std::thread::panicking() {
+            let what = "the mechanism panicked".to_owned();
+            let reason = HostReason::Sasl(SaslFailure::Credentials(what));
+            self.0.fail(ConnectionFailure::Reauthentication(reason));
+        }
     }
 }
 

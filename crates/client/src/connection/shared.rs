@@ -164,6 +164,12 @@ impl Shared {
         self.state.lock().pipeline.latency(now())
     }
 
+    /// Since when nothing stands before the renewal of the session, while the broker owes an answer to that.
+    pub(super) fn renewing_since(&self) -> Option<tokio::time::Instant> {
+        let since = self.state.lock().pipeline.renewing_since();
+        since.map(Into::into)
+    }
+
     /// From now on nothing goes out but what renews the session.
     pub(super) fn hold(&self) {
         self.state.lock().pipeline.hold();
