@@ -4,6 +4,9 @@
 
 mod peer;
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -337,6 +340,52 @@ async fn waiting_bytes_are_bounded_but_one_large_request_passes() {
     let _first = connection.start(&large).unwrap();
     let refused = connection.start(&large).unwrap_err();
     assert_eq!(refused, RequestError::NotSent(RequestCause::QueueFull));
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_room_again_as_soon_as_bytes_go_out_and_not_only_when_an_answer_comes() {
+    let mut config = ClientConfig::default();
+    config.max_queued_bytes = 100;
+    let (_client, connection, _silent) =
+        connected_with(1 << 16, |builder| builder.config(config)).await;
+    let mut pending = Vec::new();
+    while let Ok(one) = connection.start(&question()) {
+        pending.push(one);
+    }
+    assert!(pending.len() > 1);
+    let begin = Instant::now();
+    connection.ready().await;
+    assert!(connection.start(&question()).is_ok());
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_in_an_almost_full_queue_does_not_try_again_and_again() {
+    let mut config = ClientConfig::default();
+    config.max_queued_bytes = 1_000;
+    let (_client, connection, mut peer) =
+        connected_with(16, |builder| builder.config(config)).await;
+    let sized = |bytes| InitProducerIdRequest {
+        transactional_id: Some("x".repeat(bytes).into()),
+        ..question()
+    };
+    // The first one is stuck in the stream, the second leaves a little room.
+    let _first = connection.start(&sized(10)).unwrap();
+    tokio::task::yield_now().await;
+    let _second = connection.start(&sized(700)).unwrap();
+    let larger = sized(500);
+    let mut third = pin!(connection.request(&larger));
+    let polls = poll_fn(|context| Poll::Ready(third.as_mut().poll(context).is_pending()));
+    assert!(polls.await, "it does not even come back");
+    // Somebody with less to say is not kept waiting by that.
+    let _fourth = connection.start(&question()).unwrap();
+    let broker = async {
+        for number in 1..=4 {
+            peer.answer_number(number).await;
+        }
+    };
+    let (answer, ()) = tokio::join!(third, broker);
+    assert_eq!(answer.unwrap().producer_id.0, 4);
 }
 
 #[tokio::test]

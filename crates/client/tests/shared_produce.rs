@@ -156,6 +156,26 @@ async fn when_the_connection_ends_everybody_is_told() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_written_does_not_hold_up_what_is_behind_it() {
+    let (_client, connection, mut peer) = connected().await;
+    let endless = "x".repeat(1 << 16);
+    let unwritable = connection.start_produce(batch(&endless, 0)).unwrap();
+    let mut other = batch("t", 1);
+    other.acks = 1;
+    let behind = connection.start_produce(other).unwrap();
+    let error = unwritable.await.unwrap_err();
+    assert!(
+        matches!(error, RequestError::NotSent(RequestCause::Encode(_))),
+        "{error}"
+    );
+    let request = asked(&mut peer).await;
+    assert_eq!(parts(&request), [("t".to_owned(), 1)]);
+    peer.answer(request.id, request.version, &answer(&[1]))
+        .await;
+    assert_eq!(behind.await.unwrap().partition.base_offset, Offset(100));
+}
+
+#[tokio::test]
 async fn what_waits_is_bounded() {
     let configure = |builder: wolff_client::ClientBuilder| {
         let mut config = wolff_client::ClientConfig::default();

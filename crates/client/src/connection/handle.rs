@@ -154,7 +154,7 @@ impl Connection {
         Ok(pending)
     }
 
-    /// Resolves when there is room in the queue for a request, or the connection has ended.
+    /// Resolves when there is room in the queue for what was refused last, or the connection has ended.
     pub async fn ready(&self) {
         self.shared().wait_for_room().await;
     }

@@ -44,6 +44,9 @@ struct State {
     /// Nobody can submit any more: the connection ends when all answers are there.
     is_released: bool,
     is_room_wanted: bool,
+    /// The most that was refused for want of room, since somebody last found some. Less room than that is
+    /// none: who is told otherwise would try again at once, and for ever.
+    refused_bytes: usize,
 }
 
 /// Which way a request goes.
@@ -84,6 +87,7 @@ impl Shared {
                 ended_at: None,
                 is_released: false,
                 is_room_wanted: false,
+                refused_bytes: 0,
             }),
             failed: Notify::new(),
             room: Notify::new(),
@@ -120,10 +124,9 @@ impl Shared {
         };
         match lane {
             Lane::Ordinary => {
-                let has_room = state.has_room_for(request.frame.len());
-                let full = || RequestError::NotSent(RequestCause::QueueFull);
-                let submitted = has_room && state.pipeline.submit(request).is_ok();
-                submitted.then_some(()).ok_or_else(full)?;
+                state.take_room_for(request.frame.len())?;
+                let full = |_refused| RequestError::NotSent(RequestCause::QueueFull);
+                state.pipeline.submit(request).map_err(full)?;
             }
             Lane::Renewal => state.pipeline.submit_urgent(request),
         }
@@ -147,9 +150,7 @@ impl Shared {
                 failure.clone(),
             )));
         }
-        if !state.has_room_for(batch.records.len()) {
-            return Err(RequestError::NotSent(RequestCause::QueueFull));
-        }
+        state.take_room_for(batch.records.len())?;
         state.gathering.push(batch, teller);
         let task = state.task.take();
         drop(state);
@@ -187,7 +188,7 @@ impl Shared {
         }
     }
 
-    /// Resolves when a small request would be accepted, or refused for another reason.
+    /// Resolves when what was refused last would be accepted, or refused for another reason.
     pub(super) async fn wait_for_room(&self) {
         loop {
             let room = self.room.notified();
@@ -195,7 +196,8 @@ impl Shared {
             room.as_mut().enable();
             {
                 let mut state = self.state.lock();
-                if state.failure.is_some() || state.has_room_for(0) {
+                if state.failure.is_some() || state.has_room_for(state.refused_bytes) {
+                    state.refused_bytes = 0;
                     return;
                 }
                 state.is_room_wanted = true;
@@ -285,9 +287,10 @@ impl Shared {
             return Turn::Stop;
         }
         if out.is_empty() {
-            let is_room_wanted = self.submit_gathered(&mut state);
+            let is_changed = self.submit_gathered(&mut state);
             state.pipeline.poll_write(now, out);
-            if is_room_wanted {
+            // What goes out waits no more.
+            if (is_changed || !out.is_empty()) && std::mem::take(&mut state.is_room_wanted) {
                 self.room.notify_waiters();
             }
         }
@@ -306,36 +309,38 @@ impl Shared {
         }
     }
 
-    /// Makes a request of what has gathered, unless something waits already. Gives whether somebody
-    /// waits for the room that has become free.
+    /// Makes a request of what has gathered, unless something waits already. Gives whether anything
+    /// has left the place where it gathered.
     fn submit_gathered(&self, state: &mut State) -> bool {
-        if !state.pipeline.is_nothing_waiting() || !state.pipeline.has_room_for(0) {
-            return false;
-        }
-        let Some((request, asked)) = state.gathering.next_request() else {
-            return false;
-        };
-        let correlation_id = self.next_correlation_id();
-        let client_id = self.client_id.as_deref();
-        let encoded = produce::encode(&request, &self.versions, correlation_id, client_id);
-        match encoded {
-            Ok((version, frame)) => {
-                let request = Outgoing {
-                    correlation_id,
-                    api: ApiKey::PRODUCE,
-                    frame,
-                    is_answered: true,
-                    waiter: produce::waiter(version, asked),
-                };
-                // There is room: nothing else waits.
-                if let Err(refused) = state.pipeline.submit(request) {
-                    let full = RequestError::NotSent(RequestCause::QueueFull);
-                    (refused.waiter)(Outcome::Failed(full));
+        let mut is_changed = false;
+        while state.pipeline.is_nothing_waiting()
+            && state.pipeline.has_room_for(0)
+            && let Some((request, asked)) = state.gathering.next_request()
+        {
+            is_changed = true;
+            let correlation_id = self.next_correlation_id();
+            let client_id = self.client_id.as_deref();
+            let encoded = produce::encode(&request, &self.versions, correlation_id, client_id);
+            match encoded {
+                Ok((version, frame)) => {
+                    let request = Outgoing {
+                        correlation_id,
+                        api: ApiKey::PRODUCE,
+                        frame,
+                        is_answered: true,
+                        waiter: produce::waiter(version, asked),
+                    };
+                    // There is room: nothing else waits.
+                    if let Err(refused) = state.pipeline.submit(request) {
+                        let full = RequestError::NotSent(RequestCause::QueueFull);
+                        (refused.waiter)(Outcome::Failed(full));
+                    }
                 }
+                // Those behind may be better.
+                Err(cause) => produce::tell_all(asked, &RequestError::NotSent(cause)),
             }
-            Err(cause) => produce::tell_all(asked, &RequestError::NotSent(cause)),
         }
-        std::mem::take(&mut state.is_room_wanted)
+        is_changed
     }
 
     /// The stream took `count` bytes.
@@ -395,6 +400,15 @@ impl State {
         let gathered = self.gathering.bytes().saturating_add(bytes);
         self.pipeline
             .has_room_beside(self.gathering.len(), gathered)
+    }
+
+    /// Whether there is room; if not, what it was wanted for is kept in mind.
+    fn take_room_for(&mut self, bytes: usize) -> Result<(), RequestError> {
+        if self.has_room_for(bytes) {
+            return Ok(());
+        }
+        self.refused_bytes = self.refused_bytes.max(bytes);
+        Err(RequestError::NotSent(RequestCause::QueueFull))
     }
 
     fn is_idle(&self) -> bool {
