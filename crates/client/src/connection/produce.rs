@@ -22,7 +22,7 @@ use crate::error::{ConnectionFailure, ProtocolViolation, RequestCause, RequestEr
 pub struct ProduceAnswer {
     /// The outcome for the partition.
     pub partition: PartitionProduceResponse,
-    /// Where to reach leaders that the outcome hints at (KIP-951).
+    /// Where to reach the leader that the outcome hints at (KIP-951), if the broker tells.
     pub node_endpoints: Vec<NodeEndpoint>,
 }
 
@@ -119,6 +119,11 @@ fn take_apart<W>(
     if count != asked.len() {
         return Err(format!("{count} answers for {} partitions", asked.len()));
     }
+    // Each gets what concerns it: copies of all for everybody would be more than was received.
+    let mut endpoints = HashMap::new();
+    for endpoint in response.node_endpoints {
+        endpoints.entry(endpoint.node_id).or_insert(endpoint);
+    }
     let part = |asked: &Asked<W>| {
         let partition = parts
             .remove(&(key(&asked.topic, asked.topic_id), asked.partition))
@@ -128,10 +133,81 @@ fn take_apart<W>(
                 } = asked;
                 format!("no answer for topic {topic} partition {partition}")
             })?;
+        let endpoint = endpoints.get(&partition.current_leader.leader_id);
         Ok(ProduceAnswer {
+            node_endpoints: endpoint.cloned().into_iter().collect(),
             partition,
-            node_endpoints: response.node_endpoints.clone(),
         })
     };
     asked.iter().map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use wolff_codec::BrokerId;
+    use wolff_codec::messages::{LeaderIdAndEpoch, TopicProduceResponse};
+
+    use super::*;
+
+    fn asked(partition: i32) -> Asked<()> {
+        Asked {
+            topic: "t".into(),
+            topic_id: TopicId::default(),
+            partition: PartitionId(partition),
+            waiter: (),
+        }
+    }
+
+    /// The answer for these partitions, each of which hints at the broker of its own number.
+    fn answer(partitions: &[i32], brokers: i32) -> ProduceResponse {
+        let partition_responses = partitions
+            .iter()
+            .map(|index| PartitionProduceResponse {
+                index: PartitionId(*index),
+                current_leader: LeaderIdAndEpoch {
+                    leader_id: BrokerId(*index),
+                    ..Default::default()
+                },
+                ..Default::default()
+            })
+            .collect();
+        ProduceResponse {
+            responses: vec![TopicProduceResponse {
+                name: "t".into(),
+                partition_responses,
+                ..Default::default()
+            }],
+            node_endpoints: (0..brokers)
+                .map(|id| NodeEndpoint {
+                    node_id: BrokerId(id),
+                    port: 1_000 + id,
+                    ..Default::default()
+                })
+                .collect(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn everybody_gets_the_endpoint_that_concerns_it_and_no_other() {
+        let asked: Vec<_> = [2, 0, 7].map(asked).into();
+        let parts = take_apart(answer(&[0, 2, 7], 5), 12, &asked).unwrap();
+        let ports: Vec<Vec<i32>> = parts
+            .iter()
+            .map(|part| part.node_endpoints.iter().map(|node| node.port).collect())
+            .collect();
+        assert_eq!(ports, [vec![1_002], vec![1_000], vec![]]);
+    }
+
+    #[test]
+    fn each_asked_partition_must_be_answered_once_and_no_other() {
+        let asked: Vec<_> = [0, 1].map(asked).into();
+        assert!(take_apart(answer(&[1, 0], 0), 12, &asked).is_ok());
+        for partitions in [&[0, 0][..], &[0], &[0, 2], &[0, 1, 2], &[0, 1, 1], &[]] {
+            assert!(
+                take_apart(answer(partitions, 0), 12, &asked).is_err(),
+                "{partitions:?}"
+            );
+        }
+    }
 }

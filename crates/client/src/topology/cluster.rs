@@ -222,6 +222,7 @@ impl Topology {
         let Some(known) = self.topics.get_mut(topic) else {
             return false;
         };
+        let address = address.filter(|address| address.port() != 0 && !address.host().is_empty());
         let is_news = known
             .metadata
             .partition(partition)

@@ -230,6 +230,9 @@ fn a_hint_counts_when_it_is_news() {
     assert!(!hint("t", 0, -1, 9, Some(there.clone())));
     assert!(!hint("t", 0, 2, 9, None));
     assert!(!hint("t", 0, 2, 3, Some(there.clone())));
+    for nowhere in [Address::new("there", 0), Address::new("", 9092)] {
+        assert!(!hint("t", 0, 2, 4, Some(nowhere)));
+    }
     assert!(hint("t", 0, 2, 4, Some(there.clone())));
     assert!(!hint("t", 0, 1, 4, None));
     assert!(hint("t", 0, 1, 5, None), "back to a broker that is known");
