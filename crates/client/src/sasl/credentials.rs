@@ -1,6 +1,7 @@
 //! Where names and passwords come from, anew for every authentication.
 
 use std::future::Future;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::mechanism::SaslFuture;
@@ -124,7 +125,7 @@ fn trim_return(line: &[u8]) -> &[u8] {
 /// Reads a small file, where waiting for the disk is allowed.
 async fn read(path: &Path) -> Result<Secret, SaslFailure> {
     let owned = path.to_owned();
-    let content = tokio::task::spawn_blocking(move || std::fs::read(owned).map(Secret::from));
+    let content = tokio::task::spawn_blocking(move || read_beginning(&owned));
     let told = |what: String| SaslFailure::Credentials(format!("{} {what}", path.display()));
     let content = content
         .await
@@ -134,6 +135,17 @@ async fn read(path: &Path) -> Result<Secret, SaslFailure> {
         return Err(told("is too large to be a file with a password".into()));
     }
     Ok(content)
+}
+
+/// No more of a file than shows that it is too large: some never end.
+fn read_beginning(path: &Path) -> std::io::Result<Secret> {
+    // In one piece, since growing would leave copies behind.
+    let mut content = Vec::with_capacity(LARGEST_FILE_BYTES + 64);
+    let most = LARGEST_FILE_BYTES as u64 + 1;
+    std::fs::File::open(path)?
+        .take(most)
+        .read_to_end(&mut content)?;
+    Ok(content.into())
 }
 
 #[cfg(test)]
@@ -178,6 +190,14 @@ mod tests {
         }
         let huge = vec![b'x'; LARGEST_FILE_BYTES + 1];
         let said = from_file(&huge, provider).await.unwrap_err();
+        assert!(said.contains("too large"), "{said}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_file_without_an_end_is_too_large() {
+        let outcome = PasswordFile::new("alice", "/dev/zero").credentials().await;
+        let said = outcome.unwrap_err().to_string();
         assert!(said.contains("too large"), "{said}");
     }
 

@@ -1,6 +1,7 @@
 //! The files that TLS is made of, as bytes: read together, compared to see whether they have changed.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -41,13 +42,31 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
         path: path.to_owned(),
         what,
     };
-    let length = fs::metadata(path)
-        .map_err(|error| told(format!("cannot be read: {error}")))?
-        .len();
-    if length > LARGEST_FILE_BYTES {
-        return Err(told(format!(
-            "has {length} bytes, which is too large for PEM"
-        )));
+    let mut content = Vec::new();
+    // Some files never end.
+    fs::File::open(path)
+        .and_then(|file| file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut content))
+        .map_err(|error| told(format!("cannot be read: {error}")))?;
+    if content.len() as u64 > LARGEST_FILE_BYTES {
+        return Err(told("is too large for PEM".to_owned()));
     }
-    fs::read(path).map_err(|error| told(format!("cannot be read: {error}")))
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_without_an_end_is_too_large() {
+        let said = read(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert_eq!(said, "/dev/zero is too large for PEM");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let said = read(Path::new("/no/such/file")).unwrap_err().to_string();
+        assert!(said.starts_with("/no/such/file cannot be read"), "{said}");
+    }
 }
