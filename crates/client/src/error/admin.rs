@@ -5,6 +5,7 @@ use wolff_codec::{ErrorCode, Str};
 
 use super::metadata::ConnectError;
 use super::request::RequestError;
+use super::words::shown;
 
 /// Why an administrative request, such as creating a topic, was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -17,7 +18,7 @@ pub enum AdminError {
     #[error(transparent)]
     Request(RequestError),
     /// The broker refused it.
-    #[error("{code}{}", message.as_ref().map(|text| format!(": {text}")).unwrap_or_default())]
+    #[error("{code}{}", message.as_ref().map(|text| format!(": {}", shown(text))).unwrap_or_default())]
     Refused {
         /// The broker's reason.
         code: ErrorCode,

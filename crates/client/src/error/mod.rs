@@ -18,6 +18,8 @@ mod io;
 mod sasl;
 mod tls;
 
+mod words;
+
 pub use self::admin::AdminError;
 pub use self::config::ConfigError;
 pub use self::connection::{ConnectionFailure, ProtocolViolation};

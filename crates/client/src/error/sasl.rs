@@ -3,6 +3,8 @@
 use thiserror::Error;
 use wolff_codec::{ErrorCode, Str};
 
+use super::words::shown;
+
 /// Why a broker does not let this side in, or is not believed itself.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -49,10 +51,10 @@ fn offered(enabled: &[Str]) -> String {
     let names: Vec<_> = enabled.iter().map(|name| &**name).collect();
     match names.is_empty() {
         true => "nothing".into(),
-        false => names.join(", "),
+        false => shown(&names.join(", ")),
     }
 }
 
 fn words(message: Option<&Str>) -> String {
-    message.map(|text| format!(": {text}")).unwrap_or_default()
+    message.map_or_else(String::new, |text| format!(": {}", shown(text)))
 }
