@@ -15,6 +15,9 @@ pub(crate) const SOFTWARE_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Longer than any network operation takes; keeps sums of durations far from overflow.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The seconds before a probe are a signed 16-bit number (`MAX_TCP_KEEPIDLE` of Linux).
+const LONGEST_KEEPALIVE: Duration = Duration::from_secs(9 * 60 * 60);
+
 /// How connections are shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -109,6 +112,14 @@ impl ClientConfig {
                 ceiling,
                 "at most a day",
             ));
+        }
+        // More than that no kernel takes, which would be told at every connection, and not now.
+        if let Some(idle) = self
+            .socket
+            .keepalive
+            .filter(|idle| *idle > LONGEST_KEEPALIVE)
+        {
+            return Err(out_of_range("socket.keepalive", idle, "at most nine hours"));
         }
         if self.max_queued_requests == 0 {
             return Err(out_of_range("max_queued_requests", 0, "above zero"));
@@ -210,6 +221,9 @@ mod tests {
         assert!(message(|config| config.max_frame_bytes = 1).contains("max_frame_bytes"));
         assert!(message(|config| config.max_frame_bytes = u32::MAX).contains("max_frame_bytes"));
         assert!(message(|config| config.client_id = "x".repeat(1_025)).contains("1025 bytes long"));
+        let idle =
+            |config: &mut ClientConfig| config.socket.keepalive = Some(LONGEST_KEEPALIVE * 2);
+        assert!(message(idle).contains("socket.keepalive is 64800s"));
         let message = message(|config| config.min_metadata_refresh_interval = Duration::MAX);
         assert!(message.contains("min_metadata_refresh_interval"));
     }
