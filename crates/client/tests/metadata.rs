@@ -10,8 +10,8 @@ use tokio::time::{Instant, advance};
 use wolff_client::codec::messages::{MetadataRequest, MetadataResponse, MetadataResponseTopic};
 use wolff_client::codec::{BrokerId, ErrorCode, LeaderEpoch, PartitionId};
 use wolff_client::{
-    Address, BackoffPolicy, Client, ClientBuilder, ConnectError, ConnectionFailure,
-    ConnectionStrategy, MetadataError,
+    Address, BackoffPolicy, Client, ClientBuilder, ClientConfig, ConnectError, ConnectionFailure,
+    ConnectionStrategy, HostReason, MetadataError,
 };
 
 use peer::{Listener, Network, Peer, metadata, question, topic};
@@ -574,6 +574,63 @@ async fn a_closed_client_says_so_to_everybody() {
     let errors = client.check_connectivity().await.unwrap_err();
     assert_eq!(errors[0].to_string(), "one:9092: the client is closed");
     assert_eq!(single.peer.frame().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_ends_attempts_to_connect_at_once_and_tells_who_waits_for_them() {
+    let hour = Duration::from_secs(60 * 60);
+    let network = Network::default();
+    let mut listener = network.listen("one");
+    network.black_hole("deaf");
+    let mut config = ClientConfig::default();
+    config.reconnect_backoff.initial = hour;
+    config.reconnect_backoff.ceiling = hour;
+    let client = network.client("one").config(config).build().unwrap();
+    let known = metadata(
+        &[(1, "one"), (2, "deaf"), (3, "gone")],
+        [topic("t", &[(2, 0), (3, 0)])],
+    );
+    tokio::spawn(async move { listener.accept().await.serve(known).await });
+    // The second refusal makes the third attempt wait for most of an hour.
+    for _ in 0..2 {
+        let refused = client.leader_connection("t", PartitionId(1)).await;
+        assert!(matches!(refused, Err(ConnectError::Host(_))), "{refused:?}");
+    }
+    let waiting: Vec<_> = [0, 1]
+        .map(|partition| {
+            let client = client.clone();
+            tokio::spawn(async move { client.leader_connection("t", PartitionId(partition)).await })
+        })
+        .into();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+    let begin = Instant::now();
+    client.close().await;
+    for waiting in waiting {
+        let outcome = waiting.await.unwrap().unwrap_err();
+        assert_eq!(outcome, ConnectError::ClientClosed);
+    }
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_ends_the_search_for_a_broker_and_probes_at_once() {
+    let network = Network::default();
+    network.black_hole("deaf");
+    let client = network.client("deaf").build().unwrap();
+    let (search, probe) = (client.clone(), client.clone());
+    let search = tokio::spawn(async move { search.check_connectivity().await });
+    let probe = tokio::spawn(async move { probe.probe_hosts().await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begin = Instant::now();
+    client.close().await;
+    let searched = search.await.unwrap().unwrap_err().remove(0).reason;
+    let (_, probed) = probe.await.unwrap().remove(0);
+    assert_eq!(
+        (searched, probed),
+        (HostReason::ClientClosed, Err(HostReason::ClientClosed))
+    );
+    assert_eq!(begin.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use wolff_codec::{BrokerId, PartitionId, Str};
 
 use super::attempt::{Attempt, Running};
@@ -62,6 +63,8 @@ pub(super) struct Connections {
     bootstrap: Vec<Address>,
     backoff: BackoffPolicy,
     state: Mutex<State>,
+    /// Rung when the client is closed.
+    closed: Notify,
 }
 
 impl Connections {
@@ -84,6 +87,7 @@ impl Connections {
             bootstrap,
             backoff,
             state: Mutex::new(state),
+            closed: Notify::new(),
         }
     }
 
@@ -138,7 +142,8 @@ impl Connections {
         let attempts = candidates
             .iter()
             .map(|host| establish(&self.settings, host));
-        let mut outcome = race_staggered(attempts, STAGGER).await;
+        let race = race_staggered(attempts, STAGGER);
+        let mut outcome = self.unless_closed(race).await.unwrap_or(Err(Vec::new()));
         {
             let mut state = self.state.lock();
             state.metadata.attempt = None;
@@ -200,14 +205,16 @@ impl Connections {
         address: Address,
         running: Running<Connection, HostError>,
     ) {
-        let mut outcome = self.establish_leader(&address).await;
+        let closed = || HostError {
+            host: address.clone(),
+            reason: HostReason::ClientClosed,
+        };
+        let attempt = self.unless_closed(self.establish_leader(&address));
+        let mut outcome = attempt.await.unwrap_or_else(|| Err(closed()));
         {
             let mut state = self.state.lock();
             if state.is_closed {
-                outcome = Err(HostError {
-                    host: address,
-                    reason: HostReason::ClientClosed,
-                });
+                outcome = Err(closed());
             }
             // Meanwhile the leader may have moved, and a newer attempt have taken the slot.
             if let Some(slot) = state.leaders.get_mut(&purpose)
@@ -275,11 +282,18 @@ impl Connections {
         let probe = |host: &Address| {
             let (this, address) = (Arc::clone(self), host.clone());
             let probe = tokio::spawn(async move {
-                let connection = establish(&this.settings, &address).await;
+                let closed = Err(HostReason::ClientClosed);
+                let Some(connection) = this
+                    .unless_closed(establish(&this.settings, &address))
+                    .await
+                else {
+                    return closed;
+                };
                 let connection = connection.map_err(|error| error.reason)?;
-                let answered = ask_something(&connection, this.settings.connect_timeout()).await;
+                let question = ask_something(&connection, this.settings.connect_timeout());
+                let answered = this.unless_closed(question).await;
                 connection.close();
-                answered
+                answered.unwrap_or(closed)
             });
             (host.clone(), probe)
         };
@@ -314,7 +328,22 @@ impl Connections {
         })
     }
 
-    /// Ends all connections, and lets nobody open another one.
+    /// What comes of an attempt; nothing when the client is closed meanwhile.
+    async fn unless_closed<F: Future>(&self, attempt: F) -> Option<F::Output> {
+        let closed = self.closed.notified();
+        tokio::pin!(closed);
+        closed.as_mut().enable();
+        if self.state.lock().is_closed {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            () = closed => None,
+            outcome = attempt => Some(outcome),
+        }
+    }
+
+    /// Ends all connections and all attempts, and lets nobody open another one.
     pub(super) fn close(&self) {
         let (metadata, leaders) = {
             let mut state = self.state.lock();
@@ -322,6 +351,7 @@ impl Connections {
             let metadata = std::mem::take(&mut state.metadata);
             (metadata, std::mem::take(&mut state.leaders))
         };
+        self.closed.notify_waiters();
         if let Some(connection) = metadata.connection {
             connection.close();
         }
