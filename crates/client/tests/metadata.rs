@@ -634,6 +634,21 @@ async fn closing_ends_the_search_for_a_broker_and_probes_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whether_a_topic_exists_is_asked_and_not_remembered() {
+    let mut single = Single::start(|builder| builder).await;
+    let here = one([topic("t", &[(1, 0)])]);
+    let gone = one([refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)]);
+    for (answer, expected) in [(&here, true), (&gone, false), (&here, true)] {
+        let exists = single.client.topic_exists("t");
+        let (exists, _) = tokio::join!(exists, single.peer.answer_metadata(answer));
+        assert_eq!(exists, Ok(expected));
+        // Within the interval nobody is asked: nobody answers here.
+        assert_eq!(single.client.topic_exists("t").await, Ok(expected));
+        advance(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn dropped_lookups_leave_nothing_behind() {
     let mut single = Single::start(|builder| builder).await;
     for _ in 0..3 {

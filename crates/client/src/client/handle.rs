@@ -63,13 +63,17 @@ impl Client {
         TopicEvents::new(self.manager.events())
     }
 
-    /// Whether the cluster has a topic of that name. With auto topic creation, it then has.
+    /// Whether the cluster has a topic of that name: asked now, unless it was asked within
+    /// [`ClientConfig::min_metadata_refresh_interval`]. With auto topic creation, it then has.
     ///
     /// # Errors
     /// [`MetadataError`] when that cannot be found out.
+    ///
+    /// [`ClientConfig::min_metadata_refresh_interval`]: crate::ClientConfig::min_metadata_refresh_interval
+    #[doc(alias = "check_topic_exists")]
     pub async fn topic_exists(&self, name: &str) -> Result<bool, MetadataError> {
         use wolff_codec::ErrorCode;
-        match self.topic(name).await {
+        match self.manager.topic_of_now(name).await {
             Ok(_) => Ok(true),
             Err(MetadataError::Topic {
                 code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,

@@ -54,6 +54,15 @@ impl Manager {
         self.questions.topic_or_create(name).await
     }
 
+    /// As [`Manager::topic`], but what is known counts only if it was learnt just now.
+    pub(crate) async fn topic_of_now(
+        &self,
+        name: &str,
+    ) -> Result<Arc<TopicMetadata>, MetadataError> {
+        self.questions.mark_stale_if_old(name);
+        self.topic(name).await
+    }
+
     pub(crate) fn events(&self) -> broadcast::Receiver<TopicEvent> {
         self.questions.events()
     }

@@ -146,6 +146,10 @@ impl Questions {
         self.state.lock().refresh.mark_stale(topic);
     }
 
+    pub(super) fn mark_stale_if_old(&self, topic: &str) {
+        self.state.lock().refresh.mark_stale_if_old(now(), topic);
+    }
+
     pub(super) fn handle_disconnect(&self, topic: &str) {
         self.state.lock().refresh.handle_disconnect(topic);
     }

@@ -153,6 +153,16 @@ impl<W> Refresh<W> {
         }
     }
 
+    /// What is known about `topic` counts as long as nobody could ask again anyhow, and not for longer.
+    pub(crate) fn mark_stale_if_old(&mut self, now: Instant, topic: &str) {
+        if let Some(record) = self.topics.get_mut(topic)
+            && !record.is_asked
+            && record.due(self.interval).is_none_or(|due| due <= now)
+        {
+            record.is_stale = true;
+        }
+    }
+
     /// A connection to a leader of `topic` was lost: the next question need not wait long.
     pub(crate) fn handle_disconnect(&mut self, topic: &str) {
         if let Some(record) = self.topics.get_mut(topic) {
