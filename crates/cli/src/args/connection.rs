@@ -2,7 +2,7 @@
 
 use clap::Args;
 use wolff::Client;
-use wolff::client::Endpoint;
+use wolff::client::{ConfigError, Endpoint};
 
 use super::security::SecurityArgs;
 use crate::exit::Failure;
@@ -35,8 +35,13 @@ impl ConnectionArgs {
         let builder = Client::builder(&self.brokers).client_id(&self.client_id);
         let builder = self.security.apply(builder)?;
         builder.build().map_err(|error| {
-            Failure::usage(format!("the connection cannot be set up: {error}"))
-                .advice("see --brokers, --client-id and what --help says about security")
+            let advice = match error {
+                ConfigError::UnencryptedSecret { .. } => {
+                    "take --security-protocol sasl_ssl, or allow it with --allow-unencrypted-password"
+                }
+                _ => "see --brokers, --client-id and what --help says about security",
+            };
+            Failure::usage(format!("the connection cannot be set up: {error}")).advice(advice)
         })
     }
 
