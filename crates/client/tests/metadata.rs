@@ -4,6 +4,9 @@
 
 mod peer;
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, advance};
@@ -168,6 +171,29 @@ async fn with_auto_creation_a_lookup_waits_for_the_new_topic() {
         .await;
     assert_eq!(lookup.await.unwrap().unwrap().partitions.len(), 1);
     assert_eq!(start.elapsed(), Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_is_being_created_is_not_asked_for_in_haste_however_short_the_interval_is() {
+    let mut single = Single::start(|builder| {
+        builder
+            .allow_auto_topic_creation(true)
+            .min_metadata_refresh_interval(Duration::ZERO)
+    })
+    .await;
+    let client = single.client.clone();
+    let lookup = tokio::spawn(async move { client.topic("t").await });
+    let not_yet = one([refused(ErrorCode::LEADER_NOT_AVAILABLE)]);
+    let begin = Instant::now();
+    for _ in 0..10 {
+        single.peer.answer_metadata(&not_yet).await;
+    }
+    assert!(begin.elapsed() >= Duration::from_millis(450));
+    single
+        .peer
+        .answer_metadata(&one([topic("t", &[(1, 0)])]))
+        .await;
+    assert_eq!(lookup.await.unwrap().unwrap().partitions.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -661,6 +687,30 @@ async fn dropped_lookups_leave_nothing_behind() {
         assert!(lookup.await.unwrap_err().is_cancelled());
     }
     assert_eq!(single.lookup(&one([topic("t", &[(1, 0)])])).await, Ok(1));
+}
+
+#[test]
+fn a_question_outside_of_a_runtime_does_not_keep_later_ones_from_being_asked() {
+    let network = Network::default();
+    let mut listener = network.listen("one");
+    let client = network.client("one").build().unwrap();
+    let outside = std::panic::AssertUnwindSafe(|| {
+        let mut context = Context::from_waker(Waker::noop());
+        let _ = pin!(client.topic("t")).poll(&mut context);
+    });
+    assert!(std::panic::catch_unwind(outside).is_err());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let known = one([topic("t", &[(1, 0)])]);
+        let broker = async { listener.accept().await.serve(known).await };
+        tokio::select! {
+            topic = client.topic("t") => assert_eq!(topic.unwrap().partitions.len(), 1),
+            () = broker => {}
+        }
+    });
 }
 
 #[test]

@@ -52,7 +52,7 @@ struct State {
     metadata: MetadataSlot,
     leaders: HashMap<Purpose, Slot>,
     passages: HashMap<Address, Arc<Passage>>,
-    /// With so many slots, those that nobody uses are thrown away.
+    /// With so many slots or passages, those that nobody uses are thrown away.
     sweep_at: usize,
     random: Random,
 }
@@ -389,7 +389,8 @@ impl Connections {
 impl State {
     /// Throws slots away that nobody uses; costs nothing on average.
     fn sweep(&mut self) {
-        if self.leaders.len() < self.sweep_at {
+        // Brokers whose address changes leave a passage behind each time.
+        if self.leaders.len().max(self.passages.len()) < self.sweep_at {
             return;
         }
         self.leaders.retain(|_, slot| {
@@ -399,6 +400,7 @@ impl State {
         });
         self.passages
             .retain(|_, passage| Arc::strong_count(passage) > 1 || !passage.is_idle());
-        self.sweep_at = self.leaders.len().saturating_mul(2).max(64);
+        let left = self.leaders.len().max(self.passages.len());
+        self.sweep_at = left.saturating_mul(2).max(64);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, oneshot};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 use wolff_codec::messages::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseTopic,
 };
@@ -24,6 +24,9 @@ type Answer = Result<Arc<TopicMetadata>, MetadataError>;
 
 /// Hosts that are asked in one go, before the question counts as failed.
 const ATTEMPTS: u32 = 3;
+
+/// The shortest pause between two questions about a topic that is being created.
+const CREATION_PAUSE: Duration = Duration::from_millis(50);
 
 /// Events that a slow listener may be behind.
 const EVENTS: usize = 256;
@@ -99,8 +102,9 @@ impl Questions {
             let (teller, answer) = oneshot::channel();
             state.refresh.handle_wait(&name.into(), teller);
             if !state.is_asking {
-                state.is_asking = true;
+                // Panics where there is no runtime; then nobody is asking.
                 tokio::spawn(Arc::clone(self).ask());
+                state.is_asking = true;
             }
             answer
         };
@@ -118,6 +122,8 @@ impl Questions {
                 match self.topic(name).await {
                     Err(MetadataError::Topic { code, .. }) if is_being_created(code) => {
                         self.mark_stale(name);
+                        // However short the interval is that was configured.
+                        sleep(CREATION_PAUSE).await;
                     }
                     answer => return answer,
                 }
