@@ -612,6 +612,16 @@ async fn what_the_broker_has_to_do_first_is_not_taken_from_the_time_for_a_renewa
     assert_eq!(after.await.unwrap().producer_id.0, 7);
 }
 
+#[tokio::test(start_paused = true)]
+async fn sessions_that_end_at_once_are_not_renewed_in_a_loop() {
+    let (_client, _connection, mut peer) = connected(plain(), 1).await;
+    let begin = Instant::now();
+    for _ in 0..50 {
+        peer.let_in(1).await;
+    }
+    assert!(begin.elapsed() >= Duration::from_millis(500));
+}
+
 /// A mechanism of somebody else, with a bug.
 #[derive(Debug)]
 struct Panicking(AtomicUsize);

@@ -37,6 +37,9 @@ const EARLIEST_PERCENT: u32 = 30;
 /// sessions end sooner than that cannot be Kafka.
 const YOUNGEST: Duration = Duration::from_millis(1_050);
 
+/// No broker keeps this side busy with nothing but renewals, whatever it says about its sessions.
+const SHORTEST: Duration = Duration::from_millis(10);
+
 /// How often in a session the time that requests take is looked at.
 const LOOKS: u32 = 20;
 
@@ -105,7 +108,7 @@ impl Renewal {
         let youngest = if lifetime > YOUNGEST {
             YOUNGEST
         } else {
-            Duration::ZERO
+            SHORTEST
         };
         let earliest = since + percent(lifetime, EARLIEST_PERCENT).max(youngest);
         loop {
