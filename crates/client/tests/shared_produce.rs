@@ -135,6 +135,20 @@ async fn whoever_stops_waiting_disturbs_nobody() {
 }
 
 #[tokio::test]
+async fn a_batch_that_no_broker_would_answer_is_refused_before_it_costs_the_connection() {
+    let (_client, connection, mut peer) = connected().await;
+    let silent = ProduceBatch {
+        acks: 0,
+        ..batch("t", 0)
+    };
+    let refused = connection.start_produce(silent).unwrap_err();
+    assert_eq!(refused, RequestError::NotSent(RequestCause::Unacknowledged));
+    // The next batch is the first that the broker sees.
+    let _next = start(&connection, &[("t", 1)]);
+    assert_eq!(parts(&asked(&mut peer).await), [("t".to_owned(), 1)]);
+}
+
+#[tokio::test]
 async fn when_the_connection_ends_everybody_is_told() {
     let (_client, connection, mut peer) = connected().await;
     let sent = start(&connection, &[("t", 0), ("t", 1)]);

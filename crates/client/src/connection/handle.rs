@@ -143,12 +143,15 @@ impl Connection {
     /// An answer that does not speak of exactly the partitions that were asked for ends the connection.
     ///
     /// # Errors
-    /// [`RequestError::NotSent`]: queue full or connection lost. What else can go wrong is told by the
-    /// answer's future, to each batch for itself.
+    /// [`RequestError::NotSent`]: queue full, connection lost, or acks=0, which no broker answers. What
+    /// else can go wrong is told by the answer's future, to each batch for itself.
     pub fn start_produce(
         &self,
         batch: ProduceBatch,
     ) -> Result<Pending<ProduceAnswer>, RequestError> {
+        if batch.acks == 0 {
+            return Err(RequestError::NotSent(RequestCause::Unacknowledged));
+        }
         let (teller, pending) = Pending::channel();
         self.shared().submit_batch(batch, teller)?;
         Ok(pending)

@@ -45,6 +45,11 @@ pub enum RequestCause {
     /// The request cannot be encoded in the version that the broker speaks.
     #[error(transparent)]
     Encode(EncodeError),
+    /// A batch with acks=0 was to share a request whose answer tells of each: no broker answers it.
+    #[error(
+        "a batch with acks=0 has no answer to wait for: send it by `Connection::start_unacknowledged`"
+    )]
+    Unacknowledged,
     /// As many requests or bytes as may wait on one connection are waiting already.
     #[error("the connection's queue is full")]
     QueueFull,
