@@ -1,6 +1,6 @@
 //! The segment files of a directory, as they are found.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::control::Found;
@@ -13,16 +13,21 @@ use crate::segment::head::{self, HEAD_BYTES, HeadState, SegmentHeader};
 use crate::segment::key::{QueueUuid, SegmentKey};
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
-/// A segment file as it was found.
+/// A segment file as it was found. It is opened while it is looked into only: there may be more of them than descriptors.
 pub(super) struct Candidate {
     pub(super) key: SegmentKey,
-    pub(super) file: Arc<dyn VfsFile>,
+    path: PathBuf,
     pub(super) head: Vec<u8>,
     pub(super) header: Option<SegmentHeader>,
     pub(super) file_bytes: u64,
 }
 
 impl Candidate {
+    /// Opens the file, for reading and writing.
+    pub(super) fn open(&self, vfs: &dyn Vfs) -> Result<Arc<dyn VfsFile>, IoFailure> {
+        vfs::uninterrupted(|| vfs.open(&self.path, OpenMode::Write)).context("open", &self.path)
+    }
+
     /// Whether the content may be of the use that the name says. A file whose header is still that of its earlier use was renamed, but nothing in it is of the new use.
     pub(super) fn is_own(&self) -> bool {
         self.header.is_none_or(|header| header.key == self.key)
@@ -55,7 +60,7 @@ pub(super) fn find_segments(vfs: &dyn Vfs, directory: &Path) -> Result<Vec<Candi
         };
         candidates.push(Candidate {
             key,
-            file,
+            path,
             head,
             header,
             file_bytes: entry.bytes,

@@ -15,7 +15,7 @@ use crate::segment::head::Seal;
 use crate::segment::key::{QueueUuid, SegmentKey};
 use crate::segment::walk::Payloads;
 use crate::segments::Segment;
-use crate::vfs;
+use crate::vfs::{self, VfsFile};
 use crate::writer::Writer;
 
 use super::candidate::Candidate;
@@ -61,7 +61,7 @@ impl Builder<'_> {
             .ledger
             .next_generation
             .max(key.generation.saturating_add(1));
-        let (mut surveyed, is_sealed) = self.survey(candidate, limit_id.unwrap_or(u64::MAX))?;
+        let (mut surveyed, unsealed) = self.survey(candidate, limit_id.unwrap_or(u64::MAX))?;
         let is_own = candidate.is_own();
         if is_own && candidate.header.is_none() && surveyed.items > 0 {
             self.recovery.damage.push(Damage::SegmentHeader {
@@ -84,26 +84,27 @@ impl Builder<'_> {
         segment.is_unsynced = true;
         segment.is_closed = true;
         self.recovery.damage.append(&mut surveyed.damage);
-        if !is_sealed && self.config.syncs() {
-            // What was read may not be durable yet, and from here on things are built on it.
-            let path = self.writer.path(key);
-            vfs::uninterrupted(|| candidate.file.sync()).context("sync", &path)?;
-        }
-        let is_sound = !is_sealed && !segment.is_damaged && is_own;
-        let may_go_on = limit_id.is_none()
-            && is_sound
-            && candidate.header.is_some()
-            && surveyed.end < self.config.segment_bytes;
-        if may_go_on && (!surveyed.is_torn || candidate.file.set_length(surveyed.end).is_ok()) {
-            if surveyed.is_torn {
-                segment.file_bytes = surveyed.end;
+        if let Some(file) = unsealed {
+            if self.config.syncs() {
+                // What was read may not be durable yet, and from here on things are built on it.
+                let path = self.writer.path(key);
+                vfs::uninterrupted(|| file.sync()).context("sync", &path)?;
             }
-            segment.is_closed = false;
-            let file = Arc::clone(&candidate.file);
-            self.writer
-                .resume(key, file, surveyed.end, segment.file_bytes);
-        } else if is_sound {
-            seal_late(candidate, &surveyed, self.uuid);
+            let is_sound = !segment.is_damaged && is_own;
+            let may_go_on = limit_id.is_none()
+                && is_sound
+                && candidate.header.is_some()
+                && surveyed.end < self.config.segment_bytes;
+            if may_go_on && (!surveyed.is_torn || file.set_length(surveyed.end).is_ok()) {
+                if surveyed.is_torn {
+                    segment.file_bytes = surveyed.end;
+                }
+                segment.is_closed = false;
+                self.writer
+                    .resume(key, file, surveyed.end, segment.file_bytes);
+            } else if is_sound {
+                seal_late(key, &*file, &surveyed, self.uuid);
+            }
         }
         self.ledger.next_id = self
             .ledger
@@ -117,11 +118,16 @@ impl Builder<'_> {
         Ok(surveyed.last_id.max(before_key))
     }
 
-    /// Looks into a segment, and says whether it is sealed.
-    fn survey(&self, candidate: &Candidate, limit_id: u64) -> Result<(Surveyed, bool), IoFailure> {
+    /// Looks into a segment. One that is not sealed is read, and handed over open.
+    fn survey(
+        &self,
+        candidate: &Candidate,
+        limit_id: u64,
+    ) -> Result<(Surveyed, Option<Arc<dyn VfsFile>>), IoFailure> {
         let key = candidate.key;
+        let vfs = &*self.config.vfs;
         if !candidate.is_own() {
-            return Ok((Surveyed::nothing(key), false));
+            return Ok((Surveyed::nothing(key), Some(candidate.open(vfs)?)));
         }
         let seal =
             Seal::decode(&candidate.head, self.uuid, key).filter(|seal| seal.last_id < limit_id);
@@ -133,13 +139,13 @@ impl Builder<'_> {
         let seal = seal.filter(|_| missing == 0);
         let acks = &self.ledger.acks;
         if let Some(seal) = seal {
-            return Ok((
-                survey_sealed(candidate, &seal, self.uuid, limit_id, acks)?,
-                true,
-            ));
+            let surveyed = survey_sealed(vfs, candidate, &seal, self.uuid, limit_id, acks)?;
+            return Ok((surveyed, None));
         }
+        let file = candidate.open(vfs)?;
         let mut surveyed = survey(
-            candidate,
+            key,
+            &file,
             self.uuid,
             Payloads::Verify,
             limit_id,
@@ -155,7 +161,7 @@ impl Builder<'_> {
                 ids: None,
             });
         }
-        Ok((surveyed, false))
+        Ok((surveyed, Some(file)))
     }
 
     fn count(&mut self, surveyed: &Surveyed, key: SegmentKey) {

@@ -13,7 +13,7 @@ use crate::segment::entry::Kind;
 use crate::segment::head::{self, HEAD_BYTES, Seal};
 use crate::segment::key::{QueueUuid, SegmentKey};
 use crate::segment::walk::{Payloads, Step, Walk};
-use crate::vfs;
+use crate::vfs::{self, Vfs, VfsFile};
 
 use super::candidate::Candidate;
 
@@ -55,6 +55,7 @@ impl Surveyed {
 
 /// A sealed segment says itself what it holds; only where some of it is done the rest has to be counted.
 pub(super) fn survey_sealed(
+    vfs: &dyn Vfs,
     candidate: &Candidate,
     seal: &Seal,
     uuid: QueueUuid,
@@ -68,7 +69,8 @@ pub(super) fn survey_sealed(
     let mut surveyed = if is_covered {
         Surveyed::default()
     } else if is_walked {
-        survey(candidate, uuid, Payloads::Skip, limit_id, seal.end, acks)
+        let file = candidate.open(vfs)?;
+        survey(key, &file, uuid, Payloads::Skip, limit_id, seal.end, acks)
             .context("read", &file_name)?
     } else {
         Surveyed {
@@ -89,9 +91,13 @@ pub(super) fn survey_sealed(
     surveyed.damage.clear();
     surveyed.absent.clear();
     surveyed.leases.clear();
+    if seal.leases.is_empty() {
+        return Ok(surveyed);
+    }
+    let file = candidate.open(vfs)?;
     for position in &seal.leases {
         let mut walk = Walk::new(
-            Arc::clone(&candidate.file),
+            Arc::clone(&file),
             key.seed(uuid),
             Payloads::Verify,
             key.first_id,
@@ -124,21 +130,21 @@ pub(super) fn survey_sealed(
 
 /// Walks through all of a segment.
 pub(super) fn survey(
-    candidate: &Candidate,
+    key: SegmentKey,
+    file: &Arc<dyn VfsFile>,
     uuid: QueueUuid,
     payloads: Payloads,
     limit_id: u64,
     end: u64,
     acks: &Acks,
 ) -> std::io::Result<Surveyed> {
-    let key = candidate.key;
     let read_bytes = if payloads == Payloads::Skip {
         HEADER_READ_BYTES
     } else {
         1 << 20
     };
     let mut walk = Walk::new(
-        Arc::clone(&candidate.file),
+        Arc::clone(file),
         key.seed(uuid),
         payloads,
         key.first_id,
@@ -230,7 +236,7 @@ pub(super) fn survey(
 }
 
 /// Seals a segment that a crash left without, so that the next open need not read it.
-pub(super) fn seal_late(candidate: &Candidate, surveyed: &Surveyed, uuid: QueueUuid) {
+pub(super) fn seal_late(key: SegmentKey, file: &dyn VfsFile, surveyed: &Surveyed, uuid: QueueUuid) {
     let leases = surveyed.leases.iter().filter_map(|(_, home)| match home {
         Home::Entry { position, .. } => Some(*position),
         Home::Slot(_) => None,
@@ -242,10 +248,10 @@ pub(super) fn seal_late(candidate: &Candidate, surveyed: &Surveyed, uuid: QueueU
         end: surveyed.end,
         leases: leases.collect(),
     };
-    if let Some(bytes) = seal.encode(uuid, candidate.key) {
+    if let Some(bytes) = seal.encode(uuid, key) {
         // It only spares work.
         let _ = vfs::write_all_at(
-            &*candidate.file,
+            file,
             &mut [std::io::IoSlice::new(&bytes)],
             head::SEAL_POSITION,
         );

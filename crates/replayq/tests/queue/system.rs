@@ -292,3 +292,20 @@ fn a_process_with_a_limit_of_file_sizes_loses_nothing_it_answered() {
         said.check(&path);
     }
 }
+
+#[test]
+fn a_backlog_of_more_segments_than_there_are_descriptors_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let (queue, _) = Queue::open(Config::disk(directory.path()).segment_bytes(4096)).unwrap();
+    for serial in 0..60 {
+        queue.append_one(payload(serial, 700)).unwrap();
+    }
+    queue.close().unwrap();
+    drop(queue);
+    let (said, status) = listen(
+        &mut limited("ulimit -n 20", directory.path(), &["hold"]),
+        None,
+    );
+    assert!(status.success(), "{status:?}");
+    assert_eq!(said.lines, ["open 60"]);
+}
