@@ -30,10 +30,51 @@ fn reject_link(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes the directory and those above it where missing. A new one is made durable in the one above: whatever is synced in it later is lost with its name.
+fn make_directory(path: &Path) -> io::Result<()> {
+    let make = || match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
+        made => made.map(|()| true),
+    };
+    let above = match path.parent() {
+        Some(above) if above.as_os_str().is_empty() => Path::new("."),
+        Some(above) => above,
+        None => Path::new("/"),
+    };
+    let is_new = match make() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && above != path => {
+            make_directory(above)?;
+            make()?
+        }
+        made => made?,
+    };
+    if is_new {
+        sync_above(above)?;
+    }
+    Ok(())
+}
+
+/// Syncs a directory that need not be the queue's own: who may not read it, or whose file system cannot do that, must live without.
+fn sync_above(path: &Path) -> io::Result<()> {
+    match File::open(path).and_then(|directory| directory.sync_all()) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
+    }
+}
+
 impl Vfs for OsVfs {
     fn create_directory(&self, path: &Path) -> io::Result<PathBuf> {
         reject_link(path)?;
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        make_directory(path)?;
         self.canonical_directory(path)
     }
 

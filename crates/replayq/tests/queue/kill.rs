@@ -98,3 +98,35 @@ fn a_process_killed_at_random_under_load_keeps_what_it_answered() {
         said.check(&path);
     }
 }
+
+/// Whatever is synced in a new directory is lost in a power loss with the directory's name.
+#[test]
+fn the_names_of_new_directories_are_synced_before_anything_is_in_them() {
+    let name = "the_names_of_new_directories_are_synced_before_anything_is_in_them";
+    if !has_strace() {
+        return skip(name, "strace is not there, or may not trace");
+    }
+    let room = tempfile::tempdir().unwrap();
+    let (above, trace) = (room.path().join("above"), room.path().join("trace"));
+    let traced = Command::new("strace")
+        .args(["-f", "-qq", "-y", "-e", "trace=mkdir,fsync,flock", "-o"])
+        .arg(&trace)
+        .arg(crate::steps::program())
+        .arg(above.join("queue"))
+        .args(["run", "1"])
+        .output()
+        .unwrap();
+    assert!(traced.status.success(), "{traced:?}");
+    let trace = std::fs::read_to_string(trace).unwrap();
+    let line = |call: &str, what: String| {
+        let is_it =
+            |line: &str| line.contains(call) && line.contains(&what) && line.ends_with("= 0");
+        let at = trace.lines().position(is_it);
+        at.unwrap_or_else(|| panic!("{call} of {what} in {trace}"))
+    };
+    let made = |path: &std::path::Path| line("mkdir(", format!("\"{}\"", path.display()));
+    let synced = |path: &std::path::Path| line("fsync(", format!("<{}>", path.display()));
+    let locked = line("flock(", "LOCK".to_owned());
+    assert!(made(&above) < synced(room.path()) && synced(room.path()) < locked);
+    assert!(made(&above.join("queue")) < synced(&above) && synced(&above) < locked);
+}
