@@ -367,7 +367,7 @@ impl Disk {
     }
 
     /// After a failed write: whether the file is as it was before. If not, the segment ends where it ended.
-    fn take_back(
+    pub(crate) fn take_back(
         &self,
         writer: &mut Writer,
         ledger: &Mutex<Ledger>,
@@ -384,7 +384,7 @@ impl Disk {
     }
 
     /// Nothing more is written to the segment being filled: what it holds beyond what was answered is unknown.
-    fn distrust(&self, writer: &mut Writer, ledger: &Mutex<Ledger>) {
+    pub(crate) fn distrust(&self, writer: &mut Writer, ledger: &Mutex<Ledger>) {
         let mut ledger = ledger.lock();
         let open = writer.segment().or_else(|| {
             ledger

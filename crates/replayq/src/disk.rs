@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use crate::backlog::Item;
 use crate::call::Call;
 use crate::control::lease::LeaseRecord;
-use crate::control::{CommitWriteError, Control};
+use crate::control::{self, CommitWriteError, Control, LeaseSlot};
 use crate::error::{
     AckError, AppendError, FlushError, IoContext, IoFailure, LeaseError, ReadError,
 };
@@ -17,7 +17,7 @@ use crate::leases::Home;
 use crate::ledger::{Lease, Ledger};
 use crate::limits::PopLimits;
 use crate::reader::Reader;
-use crate::segment::key::SegmentKey;
+use crate::segment::key::{self, SegmentKey};
 use crate::segment::walk::Payloads;
 use crate::segments::Retired;
 use crate::taker::Taker;
@@ -43,6 +43,8 @@ pub(crate) struct Disk {
     /// Held while segments are let go of, which is done without the control file: the directory is given up only then.
     pub(crate) departures: Mutex<()>,
     pub(crate) reader: Mutex<Reader>,
+    /// Shared by pops in offload mode, which have items in hand that are in no file and no lease yet; closing waits for them.
+    pub(crate) pops: RwLock<()>,
     pub(crate) lock: Mutex<Option<Box<dyn VfsLock>>>,
 }
 
@@ -67,7 +69,7 @@ pub(crate) enum Offload {
 }
 
 /// So many ids are taken by a commit beyond those in use, where items have ids without being in files. A crash leaves them unused for ever.
-const RESERVED_IDS: u64 = 1 << 32;
+pub(crate) const RESERVED_IDS: u64 = 1 << 32;
 
 impl Settings {
     fn reserve(&self) -> u64 {
@@ -80,11 +82,33 @@ impl Settings {
 pub(crate) struct ControlState {
     pub(crate) file: Control,
     pub(crate) written_version: u64,
+    /// Slots of leases that are done in a commit which could not be written, with the version that it would have shown: the next one that shows it covers them.
+    pub(crate) uncovered: Vec<(u64, LeaseSlot)>,
     /// The directory may be somebody else's by now.
     pub(crate) is_closed: bool,
+    /// All files were removed.
+    pub(crate) is_purged: bool,
+}
+
+impl ControlState {
+    /// The leases that are done in what was written need their slots no longer.
+    fn cover(&mut self) {
+        let written = self.written_version;
+        for (_, slot) in self
+            .uncovered
+            .extract_if(.., |(version, _)| *version <= written)
+        {
+            self.file.cover_lease(slot);
+        }
+    }
 }
 
 impl Disk {
+    /// To be held by a pop from its first item on.
+    pub(crate) fn begin_pop(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        self.settings.offload.map(|_| self.pops.read())
+    }
+
     /// Takes from the front, reading where what is in memory does not do, and leases what was taken. After a failed read it is what there was before, if anything.
     pub(crate) fn take(
         &self,
@@ -97,6 +121,7 @@ impl Disk {
                 // Leased under the same lock as taken: who pops at the same time must see where not to reach over.
                 let mut ledger = ledger.lock();
                 if ledger.is_closed {
+                    ledger.backlog.put_back(taker.into_items());
                     return Err(ReadError::Closed);
                 }
                 if ledger.take(&mut taker) {
@@ -173,14 +198,15 @@ impl Disk {
                 Ok(())
             };
         }
+        let slots = covered.iter().filter_map(|home| match home {
+            Home::Slot(slot) => Some((version, *slot)),
+            Home::Entry { .. } => None,
+        });
+        control.uncovered.extend(slots);
         if control.written_version < version {
             self.write_commit(&mut control, ledger, self.settings.reserve())?;
         }
-        for home in covered {
-            if let Home::Slot(slot) = home {
-                control.file.cover_lease(*slot);
-            }
-        }
+        control.cover();
         let leaving = self.settle(&mut control, ledger);
         if !leaving.is_empty() {
             let _departing = self.departures.lock();
@@ -417,13 +443,17 @@ impl Disk {
         self.control.lock().file.file_bytes()
     }
 
-    /// Writes the last commit, twice, and lets go of the lock.
+    /// Writes the last commit, twice, and lets go of the lock. Where items in memory cannot be written down the queue is open again.
     pub(crate) fn close(&self, ledger: &Mutex<Ledger>) -> Result<(), AckError> {
+        drop(self.pops.write());
         let mut writer = self.writer.lock();
-        let written = match self.settings.offload {
-            Some(Offload::Written) => self.write_down(&mut writer, ledger),
-            _ => Ok(()),
-        };
+        if self.settings.offload == Some(Offload::Written)
+            && let Err(error) = self.write_down(&mut writer, ledger)
+        {
+            self.close_segment(&mut writer, ledger);
+            ledger.lock().is_closed = false;
+            return Err(error);
+        }
         let mut control = self.control.lock();
         control.is_closed = true;
         self.await_departures();
@@ -438,17 +468,25 @@ impl Disk {
                 }
             });
         *self.lock.lock() = None;
-        written.and(committed)
+        committed
     }
 
     /// Removes all files of the queue, then the directory if nothing else is in it.
-    pub(crate) fn purge(&self) -> Result<(), IoFailure> {
+    pub(crate) fn purge(&self) -> Result<(), FlushError> {
         let _writer = self.writer.lock();
-        self.control.lock().is_closed = true;
+        let mut control = self.control.lock();
+        control.is_closed = true;
         self.await_departures();
-        let Some(lock) = self.lock.lock().take() else {
-            return Ok(());
-        };
+        // Kept until all is removed, so that a purge that failed can be tried again.
+        let mut lock = self.lock.lock();
+        if lock.is_none() {
+            return if control.is_purged {
+                Ok(())
+            } else {
+                // The files may be another owner's by now.
+                Err(FlushError::Closed)
+            };
+        }
         remove_files(&*self.vfs, &self.directory)?;
         let path = self.directory.join(LOCK_NAME);
         match self.vfs.remove(&path) {
@@ -456,10 +494,11 @@ impl Disk {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             other => other.context("remove", &path)?,
         }
-        drop(lock);
+        *lock = None;
+        control.is_purged = true;
         match self.vfs.remove_directory(&self.directory) {
             Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
-            other => other.context("remove", &self.directory),
+            other => Ok(other.context("remove", &self.directory)?),
         }
     }
 
@@ -484,14 +523,24 @@ impl Disk {
 
 /// Removes all files of the queue in the directory but the lock.
 pub(crate) fn remove_files(vfs: &dyn Vfs, directory: &Path) -> Result<(), IoFailure> {
-    for entry in vfs.list(directory).context("list", directory)? {
-        let is_own = entry.name.split('.').next().is_some_and(|stem| {
-            stem == "control" || SegmentKey::parse(&format!("{stem}.segment")).is_some()
-        });
-        if is_own {
-            let path = directory.join(&entry.name);
-            vfs.remove(&path).context("remove", &path)?;
-        }
+    let names = vfs.list(directory).context("list", directory)?;
+    let is_control =
+        |name: &str| name == control::FILE_NAME || name.starts_with(control::NEW_FILE_NAME);
+    let is_segment = |name: &str| {
+        name == key::NEW_FILE_NAME
+            || name
+                .split_once('.')
+                .is_some_and(|(stem, _)| SegmentKey::parse(&format!("{stem}.segment")).is_some())
+    };
+    // What is done is said in the control file, so that goes last: of a removal that a crash cut short nothing comes back that was acked.
+    let (controls, others): (Vec<_>, Vec<_>) = names
+        .iter()
+        .map(|entry| entry.name.as_str())
+        .filter(|name| is_control(name) || is_segment(name))
+        .partition(|name| is_control(name));
+    for name in others.into_iter().chain(controls) {
+        let path = directory.join(name);
+        vfs.remove(&path).context("remove", &path)?;
     }
     Ok(())
 }

@@ -149,11 +149,18 @@ impl Disk {
             return Ok(());
         };
         let payloads = run.iter().map(|item| &item.payload);
-        let written = writer
-            .write(payloads, first.id.0, None)
-            .map_err(|failure| failure.cause)?;
-        if self.settings.is_synced {
-            writer.sync()?;
+        let written = match writer.write(payloads, first.id.0, None) {
+            Ok(written) => written,
+            Err(failure) => {
+                self.take_back(writer, ledger, &failure);
+                return Err(failure.cause);
+            }
+        };
+        if self.settings.is_synced
+            && let Err(failure) = writer.sync()
+        {
+            self.distrust(writer, ledger);
+            return Err(failure);
         }
         let mut ledger = ledger.lock();
         if let Some(segment) = ledger.segments.get_mut(written.segment) {

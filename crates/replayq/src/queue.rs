@@ -228,6 +228,7 @@ impl Queue {
     /// Reading from disk failed: nothing was taken, another call tries again.
     pub fn pop(&self, limits: PopLimits<'_>) -> Result<Option<Lease>, ReadError> {
         let mut taker = Taker::new(limits);
+        let _pop = self.disk.as_ref().and_then(Disk::begin_pop);
         let mut ledger = self.ledger.lock();
         if ledger.is_closed {
             return Err(ReadError::Closed);
@@ -483,7 +484,8 @@ impl Queue {
         }
     }
 
-    /// Makes everything that was answered so far, acks included, survive a power loss, whatever the queue's level is.
+    /// Makes everything that was answered so far, acks included, survive a power loss, whatever the queue's level is. What [`Storage::Offload`] keeps in memory stays there:
+    /// only closing writes it down.
     ///
     /// # Errors
     /// Writing or syncing failed. A segment whose sync failed once is never reported durable again.
@@ -574,7 +576,8 @@ impl Queue {
     /// again then. Closing twice is no error; dropping the queue without closing loses nothing that survives the end of the process.
     ///
     /// # Errors
-    /// Writing failed: what was promised before still holds.
+    /// Writing failed: what was promised before still holds. A queue of [`Storage::Offload`] whose items in memory could not be written down is not closed then: it goes on,
+    /// and can be closed when there is space again.
     pub fn close(&self) -> Result<(), FlushError> {
         {
             let mut ledger = self.ledger.lock();
@@ -591,12 +594,10 @@ impl Queue {
     /// Closes the queue and removes its files and its directory; a directory in which others have put files stays.
     ///
     /// # Errors
-    /// A file could not be removed.
+    /// A file could not be removed: it can be tried again. Or the queue was closed before, so that its files may be somebody else's by now: nothing is removed.
     pub fn close_and_purge(&self) -> Result<(), FlushError> {
         self.ledger.lock().is_closed = true;
-        self.disk
-            .as_ref()
-            .map_or(Ok(()), |disk| disk.purge().map_err(FlushError::Io))
+        self.disk.as_ref().map_or(Ok(()), Disk::purge)
     }
 }
 

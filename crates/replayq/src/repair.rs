@@ -16,13 +16,10 @@ use crate::segment::entry::{self, Header, Kind};
 use crate::segment::head::{
     HEAD_BYTES, HeadState, SEAL_POSITION, Seal, SegmentHeader, VERSION as SEGMENT_VERSION,
 };
-use crate::segment::key::{QueueUuid, SegmentKey};
+use crate::segment::key::{self, QueueUuid, SegmentKey};
 use crate::segment::sums::HeaderSums;
 use crate::segment::walk::{Found as Entry, Payloads, Step, Walk};
 use crate::vfs::{self, OpenMode, OsVfs, Vfs, VfsFile};
-
-/// The file that a segment is written anew into, before it takes its name.
-const NEW_SEGMENT: &str = "segment.new";
 
 /// Why a directory could not be repaired. Nothing that was sound is lost by trying.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -170,7 +167,7 @@ fn rewrite(
 ) -> Result<(), IoFailure> {
     let directory = before.directory.as_path();
     let old_path = directory.join(old.file_name());
-    let new_path = directory.join(NEW_SEGMENT);
+    let new_path = directory.join(key::NEW_FILE_NAME);
     let key = SegmentKey {
         first_id: old.first_id,
         generation,

@@ -16,7 +16,7 @@ use super::lease::{self, LeaseRecord, SlotState, ZERO_SLOT};
 use super::slots::{LeaseSlot, Slots};
 
 pub(crate) const FILE_NAME: &str = "control";
-const NEW_FILE_NAME: &str = "control.new";
+pub(crate) const NEW_FILE_NAME: &str = "control.new";
 
 /// What was in a control file.
 #[derive(Debug)]
@@ -233,6 +233,10 @@ impl Control {
         live: &[(LeaseSlot, LeaseRecord)],
     ) -> Self {
         let slots = slots(&header, live);
+        let mut record = Vec::new();
+        if let Some(commit) = found.newest(header.uuid) {
+            commit.encode(header.uuid, &mut record);
+        }
         let newest = found
             .commits
             .iter()
@@ -263,7 +267,7 @@ impl Control {
             durable_sequence: 0,
             is_dirty: true,
             is_suspect: false,
-            newest: Vec::new(),
+            newest: record,
             scratch: Vec::new(),
             slots,
         }

@@ -10,5 +10,5 @@ pub(crate) mod lease;
 
 pub(crate) mod header;
 
-pub(crate) use file::{CommitWriteError, Control, FILE_NAME, Found};
+pub(crate) use file::{CommitWriteError, Control, FILE_NAME, Found, NEW_FILE_NAME};
 pub(crate) use slots::LeaseSlot;

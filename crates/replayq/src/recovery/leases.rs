@@ -48,6 +48,7 @@ pub(super) fn restore_leases(
             .iter()
             .any(|(other, _)| other.items.overlaps(record.items));
         if is_replaced {
+            pin(ledger, home);
             restored.replaced.push(home);
         } else {
             kept.push((record, home));
@@ -79,11 +80,7 @@ pub(super) fn restore_leases(
             continue;
         }
         ledger.backlog.lose_unread(open_items, open_bytes);
-        if let Home::Entry { segment, .. } = home
-            && let Some(segment) = ledger.segments.get_mut(segment)
-        {
-            segment.lease_pins = segment.lease_pins.saturating_add(1);
-        }
+        pin(ledger, home);
         let id = ledger.leases.insert(OpenLease {
             items: record.items,
             held: None,
@@ -103,4 +100,13 @@ pub(super) fn restore_leases(
         });
     }
     Ok(restored)
+}
+
+/// A segment stays as long as there are lease records in it that count, or are not voided yet.
+fn pin(ledger: &mut Ledger, home: Home) {
+    if let Home::Entry { segment, .. } = home
+        && let Some(segment) = ledger.segments.get_mut(segment)
+    {
+        segment.lease_pins = segment.lease_pins.saturating_add(1);
+    }
 }

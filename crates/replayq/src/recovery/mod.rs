@@ -10,7 +10,7 @@ mod candidate;
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::config::{Config, Storage};
 use crate::control::commit::Commit;
@@ -288,10 +288,13 @@ fn finish(
         control: Mutex::new(ControlState {
             file: control,
             written_version: 0,
+            uncovered: Vec::new(),
             is_closed: false,
+            is_purged: false,
         }),
         departures: Mutex::new(()),
         reader: Mutex::new(reader),
+        pops: RwLock::new(()),
         lock: Mutex::new(Some(lock)),
     };
     let ledger = Mutex::new(ledger);

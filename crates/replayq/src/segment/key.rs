@@ -30,6 +30,9 @@ pub(crate) struct SegmentKey {
     pub(crate) generation: u64,
 }
 
+/// A segment that is written anew, before it takes its name.
+pub(crate) const NEW_FILE_NAME: &str = "segment.new";
+
 const SUFFIX: &str = ".segment";
 const DIGITS: usize = 20;
 

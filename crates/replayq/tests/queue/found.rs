@@ -332,7 +332,8 @@ fn a_closed_queue_answers_so_and_leaves_the_files_to_their_next_owner() {
         assert!(matches!(queue.set_commit_tag(tag()), Err(AckError::Closed)));
         assert!(matches!(queue.flush(), Err(FlushError::Closed)));
         queue.close().unwrap();
-        queue.close_and_purge().unwrap();
+        let purged = queue.close_and_purge();
+        assert!(matches!(purged, Err(FlushError::Closed)), "{purged:?}");
         drop(queue);
         assert_eq!(vfs.changes(), changes, "in mode {mode:?}");
         let (_, recovery) = setup.open(&vfs).unwrap();
@@ -381,4 +382,167 @@ fn calls_that_meet_a_close_write_before_it_or_not_at_all() {
         });
         assert_eq!(vfs.changes(), changes, "round {round}, mode {mode:?}");
     }
+}
+
+/// The slot of a lease whose ack met an error was never free again, and after eight of them a full disk took no more tags.
+#[test]
+fn slots_of_leases_whose_acks_could_not_be_written_are_free_after_the_next_commit() {
+    for mode in [Mode::Os, Mode::Fsync] {
+        let (setup, vfs) = (Setup::small(mode), SimVfs::new());
+        let (queue, _) = setup.open(&vfs).unwrap();
+        append(&queue, 1..=20, 10);
+        let lease = || {
+            let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+            queue.tag(lease.id, Bytes::from_static(b"tag")).unwrap();
+            lease.id
+        };
+        for _ in 0..8 {
+            let lease = lease();
+            fail_from(&vfs, 0);
+            let acked = queue.ack(lease);
+            assert!(matches!(acked, Err(AckError::NotDurable(_))), "{acked:?}");
+            vfs.heal();
+        }
+        queue.flush().unwrap();
+        vfs.set_capacity(Some(vfs.used_bytes()));
+        lease();
+        drop(queue);
+        let (queue, recovery) = setup.open(&vfs.after_kill()).unwrap();
+        assert_eq!(recovery.leases.len(), 1, "in mode {mode:?}");
+        assert_eq!(queue.count(), 11, "in mode {mode:?}");
+    }
+}
+
+#[test]
+fn a_purge_that_failed_can_be_tried_again_until_nothing_is_left() {
+    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+    for calls in 0..8 {
+        let (queue, _) = setup.open(&vfs).unwrap();
+        for serial in 1..=4 {
+            append(&queue, serial..=serial, 3000);
+        }
+        fail_from(&vfs, calls);
+        queue.close_and_purge().unwrap_err();
+        vfs.heal();
+        queue.close_and_purge().unwrap();
+        queue.close_and_purge().unwrap();
+        assert_eq!(vfs.files(), Vec::<PathBuf>::new(), "{calls} calls");
+    }
+}
+
+/// The control file, which says what is done, was removed before the items.
+#[test]
+fn of_a_purge_that_a_kill_cut_short_nothing_comes_back_that_was_acked() {
+    for change in 0.. {
+        let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+        let (queue, _) = setup.open(&vfs).unwrap();
+        append(&queue, 1..=4, 1000);
+        append(&queue, 5..=6, 1000);
+        let lease = queue.pop(PopLimits::items(3)).unwrap().unwrap();
+        queue.ack(lease.id).unwrap();
+        vfs.crash_at(vfs.changes() + change, 0);
+        let purged = queue.close_and_purge();
+        drop(queue);
+        let (queue, _) = setup.open(&vfs.after_kill()).unwrap();
+        let left = pop_ids(&queue, 9);
+        assert!(
+            [vec![4, 5, 6], vec![4], vec![5, 6], vec![]].contains(&left),
+            "change {change}: {left:?}"
+        );
+        if purged.is_ok() {
+            break;
+        }
+    }
+}
+
+/// It answered with an error and was closed all the same, and what was in memory was gone.
+#[test]
+fn a_queue_that_a_full_disk_keeps_from_being_written_down_stays_open_and_closes_later() {
+    let setup = Setup {
+        segment_bytes: 50_000,
+        ..Setup::small(Mode::Offload)
+    };
+    let vfs = SimVfs::new();
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 1..=400, 50);
+    let lease = queue.pop(PopLimits::items(2)).unwrap().unwrap();
+    // Room for the head of a segment and some of the items: the rest is what the next close writes.
+    vfs.set_capacity(Some(vfs.used_bytes() + 30_000));
+    for _ in 0..2 {
+        let closed = queue.close();
+        assert!(matches!(closed, Err(FlushError::Io(_))), "{closed:?}");
+    }
+    queue.ack(lease.id).unwrap();
+    queue.append_one(payload(401, 50)).unwrap();
+    vfs.set_capacity(None);
+    queue.close().unwrap();
+    drop(queue);
+    let (queue, recovery) = setup.open(&vfs).unwrap();
+    assert_eq!((recovery.items, recovery.damage), (399, vec![]));
+    let items = queue.pop(PopLimits::items(999)).unwrap().unwrap().items;
+    assert_eq!(ids(&items), (3..=401).collect::<Vec<_>>());
+    let is_sound = |item: &Item| item.payload == payload(item.id.0, 50);
+    assert!(items.iter().all(is_sound));
+}
+
+/// A pop had taken items from memory and went on to those on disk; the close in between wrote down all others.
+#[test]
+fn a_pop_that_meets_the_close_of_a_queue_that_spills_loses_no_item() {
+    for round in 0..200 {
+        let (setup, vfs) = (Setup::small(Mode::Offload), SimVfs::new());
+        let (queue, _) = setup.open(&vfs).unwrap();
+        for serial in 1..=40 {
+            append(&queue, serial..=serial, 400);
+        }
+        let begun = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                begun.wait();
+                // Leased or refused: without a tag all of it waits again.
+                let _popped = queue.pop(PopLimits::items(40));
+            });
+            begun.wait();
+            for _ in 0..round {
+                std::hint::spin_loop();
+            }
+            queue.close().unwrap();
+        });
+        drop(queue);
+        let (queue, _) = setup.open(&vfs).unwrap();
+        assert_eq!(pop_ids(&queue, 99).len(), 40, "round {round}");
+    }
+}
+
+/// Voiding the earlier record at open let go of the segment in which the later one lay too.
+#[test]
+fn a_lease_outlives_the_earlier_record_of_it_that_could_not_be_voided() {
+    let setup = Setup {
+        spare_segments: 0,
+        ..Setup::small(Mode::Os)
+    };
+    let vfs = SimVfs::new();
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 1..=9, 10);
+    let leases: Vec<_> = (1..=9)
+        .map(|_| queue.pop(PopLimits::items(1)).unwrap().unwrap().id)
+        .collect();
+    // In another segment than the leased items.
+    append(&queue, 10..=10, 3000);
+    for lease in &leases {
+        queue.tag(*lease, Bytes::from_static(b"first")).unwrap();
+    }
+    // The slots are taken by eight of them: the calls of another tag for the last one are the write of an entry, and the opening of the file to void the one before.
+    fail_from(&vfs, 1);
+    queue.tag(leases[8], Bytes::from_static(b"second")).unwrap();
+    vfs.heal();
+    drop(queue);
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 11..=11, 3000);
+    let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+    assert_eq!(ids(&lease.items), [10]);
+    queue.ack(lease.id).unwrap();
+    drop(queue);
+    let (_, recovery) = setup.open(&vfs).unwrap();
+    let last = recovery.leases.last().unwrap();
+    assert_eq!((recovery.leases.len(), &last.tag[..]), (9, &b"second"[..]));
 }

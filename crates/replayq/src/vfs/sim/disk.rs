@@ -118,14 +118,16 @@ impl Disk {
             .names
             .iter()
             .filter(|(path, _)| path.parent() == Some(directory));
-        own.filter_map(|(path, inode)| {
-            let name = path.file_name()?.to_str()?.to_owned();
-            Some(DirectoryEntry {
-                name,
-                bytes: self.length(*inode),
+        // In no order that anybody would wish for.
+        own.rev()
+            .filter_map(|(path, inode)| {
+                let name = path.file_name()?.to_str()?.to_owned();
+                Some(DirectoryEntry {
+                    name,
+                    bytes: self.length(*inode),
+                })
             })
-        })
-        .collect()
+            .collect()
     }
 
     pub(super) fn create(&mut self, path: &Path) -> Inode {
