@@ -105,7 +105,7 @@ pub fn repair_in(vfs: Arc<dyn Vfs>, directory: &Path) -> Result<Repair, RepairEr
                 _ => None,
             },
         })?;
-    let before = inspector.inspect(directory, Depth::EveryByte)?;
+    let before = inspector.inspect_held(directory)?;
     let mut rewritten = Vec::new();
     let mut generation = next_generation(&*vfs, &before)?;
     for segment in &before.segments {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use replayq::{
     Config, Damage, Depth, Inspector, ItemState, Owner, PopLimits, Queue, RepairError,
-    SegmentState, repair,
+    SegmentState, Storage, repair,
 };
 
 fn config(directory: &Path) -> Config {
@@ -300,4 +300,76 @@ fn a_directory_without_a_queue_is_refused_and_left_alone() {
     assert!(error.to_string().contains("is no queue"), "{error}");
     assert!(repair(room.path()).is_err());
     assert_eq!(fs::read_dir(room.path()).unwrap().count(), 0);
+}
+
+/// Flips, cuts and removals: an inspection says of a closed queue what opening it says, also of its end, where nothing follows that would show a gap.
+#[test]
+fn looking_misses_the_same_items_as_opening_does_also_the_last_ones() {
+    let room = tempfile::tempdir().unwrap();
+    let directory = room.path().join("queue");
+    let (queue, _) = Queue::open(config(&directory)).unwrap();
+    append(&queue, 1..=20);
+    queue.close().unwrap();
+    drop(queue);
+    let last = segments(&directory).pop().unwrap();
+    let whole = fs::read(&last).unwrap();
+    let mut spoilt: Vec<Option<Vec<u8>>> = vec![None];
+    spoilt.extend([0, 60, 4096, 4300, whole.len() - 8].map(|end| Some(whole[..end].to_vec())));
+    let end = whole.iter().rposition(|byte| *byte == b'x').unwrap();
+    spoilt.extend([end, end - 515].map(|position| {
+        let mut bytes = whole.clone();
+        bytes[position] ^= 1;
+        Some(bytes)
+    }));
+    for content in spoilt {
+        match &content {
+            Some(content) => fs::write(&last, content).unwrap(),
+            None => fs::remove_file(&last).unwrap(),
+        }
+        let seen = Inspector::new()
+            .inspect(&directory, Depth::EveryByte)
+            .unwrap();
+        let copy = room.path().join("copy");
+        fs::create_dir(&copy).unwrap();
+        for (path, bytes) in picture(&directory) {
+            fs::write(copy.join(path.file_name().unwrap()), bytes).unwrap();
+        }
+        let repaired = repair(&copy).unwrap();
+        assert!(
+            !seen.is_clean(),
+            "{:?}",
+            content.map(|content| content.len())
+        );
+        assert_eq!(repaired.before.damage, seen.damage);
+        assert_eq!(repaired.recovery.damage, seen.damage);
+        assert_eq!(repaired.recovery.items, seen.open_items);
+        assert!(repaired.after.is_clean());
+        fs::remove_dir_all(&copy).unwrap();
+    }
+}
+
+#[test]
+fn items_that_a_queue_in_offload_mode_has_in_memory_are_not_missed() {
+    let room = tempfile::tempdir().unwrap();
+    let config = || Config::new(Storage::Offload(room.path().into())).segment_bytes(4096);
+    let is_clean = || {
+        let seen = Inspector::new().inspect(room.path(), Depth::EveryByte);
+        assert_eq!(seen.unwrap().damage, []);
+    };
+    let (queue, _) = Queue::open(config()).unwrap();
+    append(&queue, 1..=20);
+    assert!(queue.is_writing_to_disk());
+    is_clean();
+    while let Some(lease) = queue.pop(PopLimits::items(3)).unwrap() {
+        queue.ack(lease.id).unwrap();
+    }
+    append(&queue, 21..=40);
+    is_clean();
+    // The process dies, and leaves a gap where the items in memory were.
+    drop(queue);
+    is_clean();
+    let (queue, recovery) = Queue::open(config()).unwrap();
+    assert!(recovery.items > 0 && recovery.damage.is_empty());
+    queue.close().unwrap();
+    is_clean();
 }

@@ -4,6 +4,7 @@ use crate::acks::Acks;
 use crate::control::Found;
 use crate::control::lease::{LeaseRecord, SlotState};
 use crate::damage::Damage;
+use crate::disk::RESERVED_IDS;
 use crate::ids::{ItemId, ItemRange};
 use crate::ranges::RangeSet;
 use crate::segment::key::QueueUuid;
@@ -18,6 +19,8 @@ pub(super) struct Draft {
     pub(super) damage: Vec<Damage>,
     leases: Vec<(LeaseRecord, String)>,
     leased: RangeSet,
+    /// Ids are given to items that are in no file.
+    is_reserving: bool,
 }
 
 impl Draft {
@@ -62,13 +65,30 @@ impl Draft {
         }
     }
 
+    /// Looks whether ids behind the last item in files are so many that they were not used but reserved: offload mode does so, and has items in memory. Which ids had items
+    /// and have none now is not known then.
+    pub(super) fn note_reserved(&mut self, last: u64, next_id: u64) {
+        const MOST: u64 = RESERVED_IDS / 2;
+        let mut open = RangeSet::default();
+        open.insert(
+            last.max(self.acks.through()).saturating_add(1),
+            next_id.saturating_sub(1),
+        );
+        for (first, last) in self.acks.beyond().iter() {
+            open.remove(first, last);
+        }
+        self.is_reserving = open
+            .iter()
+            .any(|(first, last)| last.saturating_sub(first) >= MOST);
+    }
+
     /// Ids from behind `after` to before `first_id` are in no file; those up to `previous_id` once had items.
     pub(super) fn note_missing(&mut self, after: u64, previous_id: u64, first_id: u64) {
         let (first, last) = (
             after.saturating_add(1),
             first_id.saturating_sub(1).min(previous_id),
         );
-        if first > last || self.acks.covers(first, last) {
+        if first > last || self.is_reserving || self.acks.covers(first, last) {
             return;
         }
         let mut missing = RangeSet::default();

@@ -23,14 +23,16 @@ use super::segment::{Candidate, Reading};
 use super::view::{CommitView, Inspection, OtherFile, Owner, SegmentState, SegmentView};
 use super::{Depth, InspectError, ItemState, StoredItem};
 
-/// Looks at a directory once.
+/// Looks at a directory once. One that is held by the caller does not change meanwhile, although somebody has the lock.
 pub(super) fn look(
     vfs: &Arc<dyn Vfs>,
     path: &Path,
     depth: Depth,
+    is_held: bool,
     each: &mut dyn FnMut(StoredItem) -> ControlFlow<()>,
 ) -> Result<Inspection, InspectError> {
     let directory = vfs.canonical_directory(path).context("open", path)?;
+    let owner_before = owner(&**vfs, &directory);
     let entries = vfs.list(&directory).context("list", &directory)?;
     let mut segments = find_segments(&**vfs, &directory, &entries)?;
     let found = Found::read(&**vfs, &directory, OpenMode::Read)?;
@@ -95,6 +97,14 @@ pub(super) fn look(
                 .context("read", &inspection.directory.join(segment.key.file_name()))
         })
         .collect::<Result<_, IoFailure>>()?;
+    if let Some(commit) = &inspection.commit {
+        let last = segments.iter().zip(&quick).map(|(segment, quick)| {
+            let sealed = segment.seal.as_ref().map_or(0, |seal| seal.last_id);
+            let before = segment.key.first_id.saturating_sub(1);
+            sealed.max(quick.last_id.unwrap_or(0)).max(before)
+        });
+        draft.note_reserved(last.max().unwrap_or(0), commit.next_id.0);
+    }
     let mut previous_last = None;
     let count = segments.len();
     let is_over = Cell::new(false);
@@ -123,6 +133,18 @@ pub(super) fn look(
         if is_over.get() {
             break;
         }
+    }
+    let is_in_use = |owner: Owner| matches!(owner, Owner::Process(_));
+    let is_still = is_held || !is_in_use(owner_before) && !is_in_use(inspection.owner);
+    if let Some(commit) = &inspection.commit
+        && is_still
+        && !is_over.get()
+        && found.is_some_and(|found| found.damaged_commits == 0)
+    {
+        // In a queue that grows meanwhile, the commit may be younger than the list of segments.
+        let after = previous_last.unwrap_or(0).max(draft.acks.through());
+        let next_id = commit.next_id.0;
+        draft.note_missing(after, next_id.saturating_sub(1), next_id);
     }
     inspection.leases = draft.leases();
     inspection.damage = draft.damage;

@@ -131,18 +131,29 @@ impl Inspector {
     /// # Errors
     /// There is no queue, a newer program wrote it, or a file operation failed. Damage is no error, see [`Inspection::damage`].
     pub fn inspect(&self, directory: &Path, depth: Depth) -> Result<Inspection, InspectError> {
-        let look = || {
-            let mut each = |_: StoredItem| ControlFlow::Continue(());
-            look::look(&self.vfs, directory, depth, &mut each)
-        };
-        let mut inspection = look()?;
+        let mut inspection = self.look(directory, depth, false)?;
         for _ in 1..LOOKS {
-            if inspection.is_clean() || !matches!(inspection.owner, Owner::Process(_)) {
+            if inspection.is_clean() || inspection.owner == Owner::Nobody {
                 break;
             }
-            inspection = look()?;
+            inspection = self.look(directory, depth, false)?;
         }
         Ok(inspection)
+    }
+
+    /// As [`Self::inspect`], for who holds the lock.
+    pub(crate) fn inspect_held(&self, directory: &Path) -> Result<Inspection, InspectError> {
+        self.look(directory, Depth::EveryByte, true)
+    }
+
+    fn look(
+        &self,
+        directory: &Path,
+        depth: Depth,
+        is_held: bool,
+    ) -> Result<Inspection, InspectError> {
+        let mut each = |_: StoredItem| ControlFlow::Continue(());
+        look::look(&self.vfs, directory, depth, is_held, &mut each)
     }
 
     /// Goes through all sound items in order, those done included, and says what was found on the way. Of a queue that is in use, what is
@@ -155,6 +166,6 @@ impl Inspector {
         directory: &Path,
         mut each: impl FnMut(StoredItem) -> ControlFlow<()>,
     ) -> Result<Inspection, InspectError> {
-        look::look(&self.vfs, directory, Depth::EveryByte, &mut each)
+        look::look(&self.vfs, directory, Depth::EveryByte, false, &mut each)
     }
 }
