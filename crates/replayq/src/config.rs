@@ -95,7 +95,8 @@ pub struct Config {
     pub resident_bytes: u64,
     /// Bytes of one read from disk. Default: 1 MiB. At least 4 KiB.
     pub read_bytes: usize,
-    /// The limit of what the queue holds, in bytes on disk, or in memory where it is kept there. Default: 2,000,000,000.
+    /// The limit of what the queue holds, in payload bytes of items that are not done; what the files take comes to a little more, see
+    /// [`crate::Stats::disk_bytes`]. Default: 2,000,000,000.
     pub max_total_bytes: u64,
     /// What happens at that limit. Default: [`Overflow::Report`].
     pub overflow: Overflow,
