@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -66,7 +67,23 @@ pub struct Queue {
     disk: Option<Disk>,
     max_total_bytes: u64,
     overflow: Overflow,
+    /// Payload bytes of appends under way, where those beyond the limit are rejected.
+    appending_bytes: AtomicU64,
     share: Option<Share>,
+}
+
+/// An append under way; until it has ended its bytes count as held.
+#[derive(Debug)]
+struct Admitted<'a> {
+    appending_bytes: &'a AtomicU64,
+    bytes: u64,
+    _shared: Option<Held<'a>>,
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        self.appending_bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
 }
 
 impl Queue {
@@ -107,6 +124,7 @@ impl Queue {
             disk,
             max_total_bytes: config.max_total_bytes,
             overflow: config.overflow,
+            appending_bytes: AtomicU64::new(0),
             share: config.shared_limits.map(Share::new),
         };
         queue.recount();
@@ -175,7 +193,7 @@ impl Queue {
     }
 
     /// Looks at the limits, and makes room in those that are shared until the append has ended.
-    fn admit(&self, payloads: &[Bytes]) -> Result<Option<Held<'_>>, AppendError> {
+    fn admit(&self, payloads: &[Bytes]) -> Result<Option<Admitted<'_>>, AppendError> {
         let rejects = self.overflow == Overflow::Reject;
         if !rejects && self.share.is_none() {
             return Ok(None);
@@ -184,17 +202,13 @@ impl Queue {
             .iter()
             .map(|payload| field::wide(payload.len()))
             .sum();
-        if rejects {
-            let bytes = self.total_bytes().saturating_add(more);
-            if bytes > self.max_total_bytes {
-                return Err(AppendError::Full {
-                    bytes,
-                    limit: self.max_total_bytes,
-                });
-            }
-        }
+        let mut admitted = if rejects {
+            Some(self.admit_to_own_limit(more)?)
+        } else {
+            None
+        };
         let Some(share) = &self.share else {
-            return Ok(None);
+            return Ok(admitted);
         };
         let limits = share.limits();
         if let Some(disk) = &self.disk {
@@ -212,7 +226,31 @@ impl Queue {
             bytes,
             limit: limits.limit_bytes(),
         })?;
-        Ok(Some(held))
+        if let Some(admitted) = &mut admitted {
+            admitted._shared = Some(held);
+        }
+        Ok(admitted)
+    }
+
+    /// Whether there is room beside what is held and what others append at the same time.
+    fn admit_to_own_limit(&self, more: u64) -> Result<Admitted<'_>, AppendError> {
+        // Under this lock one asks after the other, and nothing appended is missed: it is in the ledger before it is no longer under way.
+        let ledger = self.ledger.lock();
+        let bytes = bytes_of(&ledger)
+            .saturating_add(self.appending_bytes.load(Ordering::Acquire))
+            .saturating_add(more);
+        if bytes > self.max_total_bytes {
+            return Err(AppendError::Full {
+                bytes,
+                limit: self.max_total_bytes,
+            });
+        }
+        self.appending_bytes.fetch_add(more, Ordering::AcqRel);
+        Ok(Admitted {
+            appending_bytes: &self.appending_bytes,
+            bytes: more,
+            _shared: None,
+        })
     }
 
     /// Tells those who share limits with this queue what it holds now.
@@ -551,8 +589,7 @@ impl Queue {
     }
 
     fn total_bytes(&self) -> u64 {
-        let ledger = self.ledger.lock();
-        ledger.backlog.bytes().saturating_add(ledger.leases.bytes())
+        bytes_of(&self.ledger.lock())
     }
 
     /// Whether the queue has no files.
@@ -599,6 +636,11 @@ impl Queue {
         self.ledger.lock().is_closed = true;
         self.disk.as_ref().map_or(Ok(()), Disk::purge)
     }
+}
+
+/// Payload bytes of items that are not done.
+fn bytes_of(ledger: &Ledger) -> u64 {
+    ledger.backlog.bytes().saturating_add(ledger.leases.bytes())
 }
 
 fn check_tag(tag: &Bytes) -> Result<(), LeaseError> {

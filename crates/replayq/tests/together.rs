@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use bytes::Bytes;
 use replayq::{AppendError, Config, IoPool, Overflow, PopLimits, Queue, SharedLimits};
@@ -114,6 +114,31 @@ fn no_more_than_the_limit_is_held_however_many_append_at_once() {
     let held: u64 = queues.iter().map(Queue::bytes).sum();
     assert_eq!(held, limits.held_bytes());
     assert!((9_000..=10_000).contains(&held), "{held}");
+}
+
+/// Each of them found room, before any of the others had been counted.
+#[test]
+fn appends_at_the_same_time_do_not_take_the_room_of_one_another() {
+    const THREADS: usize = 8;
+    let room = tempfile::tempdir().unwrap();
+    for round in 0..30 {
+        let config = Config::disk(room.path().join(round.to_string()))
+            .max_total_bytes(1000)
+            .overflow(Overflow::Reject);
+        let (queue, _) = Queue::open(config).unwrap();
+        let begun = Barrier::new(THREADS);
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    begun.wait();
+                    let _full = queue.append_one(payload(600));
+                });
+            }
+        });
+        assert_eq!(queue.bytes(), 600, "one of them, and one only");
+        // Nothing of those that were refused is counted any more.
+        queue.append_one(payload(400)).unwrap();
+    }
 }
 
 #[cfg(target_os = "linux")]
