@@ -23,6 +23,9 @@ pub(crate) enum SlotState {
     Sent,
     /// Answered; waits for the ones before it.
     Answered(Answer),
+    /// Refused as out of order, and perhaps because the broker forgot that it has it: a broker that reloaded its state knows
+    /// only the last batch. If it knows one behind it, it has this one too.
+    Forgotten,
 }
 
 /// A leased batch.
@@ -84,6 +87,24 @@ impl<T> Window<T> {
 
     pub(crate) fn front(&self) -> Option<&Slot<T>> {
         self.slots.front()
+    }
+
+    /// Whether it is in question what the broker has of the batches at the front.
+    pub(crate) fn has_forgotten(&self) -> bool {
+        self.front()
+            .is_some_and(|front| front.state == SlotState::Forgotten)
+    }
+
+    /// The first slot that is not taken for forgotten, when it may prove that those before it are in Kafka: an earlier
+    /// attempt of it, with a number of the same identity, got no answer.
+    pub(crate) fn witness(&self) -> Option<&Slot<T>> {
+        let identity = |slot: &Slot<T>| slot.stamp.map(|stamp| (stamp.producer_id, stamp.epoch));
+        let front = identity(self.front()?)?;
+        let witness = self
+            .slots
+            .iter()
+            .find(|slot| slot.state != SlotState::Forgotten)?;
+        (witness.in_doubt && identity(witness) == Some(front)).then_some(witness)
     }
 
     pub(crate) fn pop(&mut self) -> Option<Slot<T>> {

@@ -62,6 +62,11 @@ impl<T: Clone> Partition<T> {
                 SlotState::Answered(Answer::Error(code)) if self.window.sent() == 0 => {
                     self.settle_error(code, now)
                 }
+                SlotState::Forgotten if self.window.sent() == 0 => {
+                    if !self.settle_forgotten(now) {
+                        break;
+                    }
+                }
                 _ => break,
             }
         }
@@ -89,12 +94,8 @@ impl<T: Clone> Partition<T> {
                     self.disconnect = true;
                 }
             }
-            Verdict::NewIdentity => {
-                self.count_doubts();
-                self.identity.discard();
-                self.restamp();
-                self.retry(now);
-            }
+            Verdict::NewIdentity if self.is_perhaps_forgotten(code) => {}
+            Verdict::NewIdentity => self.renumber(now),
             Verdict::Split => self.split_front(code),
             Verdict::GiveUp(reason) => {
                 self.finish_front(Outcome::Failed(reason));
@@ -103,10 +104,74 @@ impl<T: Clone> Partition<T> {
         }
     }
 
+    /// The front was refused as out of order. Where it may be in Kafka all the same, it is for the next one to tell.
+    ///
+    /// A broker knows the last batches of a producer, after a restart only the very last: what is older it refuses just like
+    /// what comes too early. The batches in doubt behind the front are therefore sent before anything is numbered anew: one
+    /// that is taken cannot be new, since its predecessor would then have been known, or taken.
+    fn is_perhaps_forgotten(&mut self, code: ErrorCode) -> bool {
+        let in_doubt = self.window.front().is_some_and(|front| front.in_doubt);
+        if code != ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER || !in_doubt {
+            return false;
+        }
+        // Errors behind it are of no account: those batches are asked about one by one.
+        self.rewind();
+        self.mark_forgotten();
+        self.window.witness().is_some()
+    }
+
+    /// The first that is not marked yet.
+    fn mark_forgotten(&mut self) {
+        let mut slots = self.window.iter_mut();
+        if let Some(slot) = slots.find(|slot| slot.state != SlotState::Forgotten) {
+            slot.state = SlotState::Forgotten;
+        }
+    }
+
+    /// What is known of those at the front by now; false as long as that is nothing.
+    fn settle_forgotten(&mut self, now: Instant) -> bool {
+        let witness = self.window.witness();
+        let Some(state) = witness.map(|slot| slot.state) else {
+            self.renumber(now);
+            return true;
+        };
+        match state {
+            SlotState::Answered(Answer::Ok(_)) => {
+                // It is in the log, and so is all before it.
+                self.finish_front(Outcome::Acked { base_offset: None });
+                true
+            }
+            SlotState::Answered(Answer::Error(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER)) => {
+                self.mark_forgotten();
+                true
+            }
+            SlotState::Answered(Answer::Error(code)) => {
+                match verdict(code) {
+                    // From the start, once the broker is well again.
+                    Verdict::Retry | Verdict::RefreshAndRetry => self.settle_error(code, now),
+                    _ => self.renumber(now),
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes a fresh identity and numbers everything anew that is not known to be in Kafka.
+    fn renumber(&mut self, now: Instant) {
+        self.count_doubts();
+        self.identity.discard();
+        self.restamp();
+        self.retry(now);
+    }
+
     /// Everything that is not in Kafka is to be sent again, in order.
     fn rewind(&mut self) {
         for slot in self.window.iter_mut() {
-            if matches!(slot.state, SlotState::Answered(Answer::Error(_))) {
+            if matches!(
+                slot.state,
+                SlotState::Answered(Answer::Error(_)) | SlotState::Forgotten
+            ) {
                 slot.state = SlotState::Ready;
             }
         }

@@ -60,7 +60,8 @@ impl<T: Clone> Partition<T> {
     }
 
     fn can_transmit(&self, proven: bool, now: Instant) -> bool {
-        let limit = if proven || self.identity == Identity::Off {
+        let is_in_question = self.window.has_forgotten();
+        let limit = if (proven && !is_in_question) || self.identity == Identity::Off {
             self.config.max_in_flight
         } else {
             1
@@ -114,9 +115,14 @@ impl<T: Clone> Partition<T> {
     /// The link was lost. What was sent on it and not answered is in doubt, unless the driver said otherwise before.
     pub fn handle_disconnected(&mut self, now: Instant) {
         for slot in self.window.iter_mut() {
-            if slot.state == SlotState::Sent {
-                slot.state = SlotState::Ready;
-                slot.in_doubt = true;
+            match slot.state {
+                SlotState::Sent => {
+                    slot.state = SlotState::Ready;
+                    slot.in_doubt = true;
+                }
+                // Another leader may remember more.
+                SlotState::Forgotten => slot.state = SlotState::Ready,
+                SlotState::Ready | SlotState::Answered(_) => {}
             }
         }
         if self.identity == Identity::Requested {

@@ -32,6 +32,14 @@ impl Broker {
         ProducerId(self.ids)
     }
 
+    /// Forgets all but the last batch of each producer, as a broker does that reloads its state.
+    pub(super) fn reload(&mut self) {
+        for (.., batches) in &mut self.producers {
+            let last = batches.len().saturating_sub(1);
+            batches.drain(..last);
+        }
+    }
+
     /// Applies a batch as a leader would.
     pub(super) fn produce(&mut self, transmit: &Transmit) -> (ErrorCode, Option<Offset>) {
         let body = &transmit.body;

@@ -218,6 +218,98 @@ fn an_answer_lost_with_the_link_makes_no_duplicate() {
     assert_eq!(harness.machine.snapshot().retried_batches, 1);
 }
 
+/// Four batches, the first of which is acked, the others on their way.
+fn three_on_their_way() -> (Harness, Vec<crate::Transmit>) {
+    let mut harness = Harness::new(Config {
+        max_batch_bytes: 100,
+        ..config()
+    });
+    for number in 0..4u8 {
+        harness.send(&[&[number; 60]]).unwrap();
+    }
+    harness.connect();
+    let proving = harness.next_send().unwrap();
+    harness.apply(&proving);
+    let sent: Vec<_> = std::iter::from_fn(|| harness.next_send()).collect();
+    assert_eq!(sent.len(), 3);
+    (harness, sent)
+}
+
+#[test]
+fn what_a_restarted_broker_has_and_does_not_remember_makes_no_duplicate() {
+    for applied in 0..=3 {
+        let (mut harness, sent) = three_on_their_way();
+        for transmit in sent.iter().take(applied) {
+            harness.broker.produce(transmit);
+        }
+        harness.machine.handle_disconnected(harness.now);
+        harness.broker.reload();
+        harness.drain();
+        assert_eq!(harness.log(), [[0u8; 60], [1; 60], [2; 60], [3; 60]]);
+        let outcomes: Vec<_> = harness
+            .completions
+            .iter()
+            .map(|completion| completion.outcome.clone())
+            .collect();
+        assert_eq!(outcomes.len(), 4, "{applied} applied: {outcomes:?}");
+        for (number, outcome) in (0i64..).zip(&outcomes) {
+            // The offsets of what the broker forgot are not known any more.
+            let is_forgotten = (1..i64::try_from(applied).unwrap()).contains(&number);
+            let base_offset = (!is_forgotten).then_some(wolff_codec::Offset(number));
+            assert_eq!(*outcome, Outcome::Acked { base_offset });
+        }
+        let snapshot = harness.machine.snapshot();
+        assert_eq!(snapshot.possibly_duplicated_records, 0);
+    }
+}
+
+#[test]
+fn a_broker_that_has_lost_what_it_acked_is_sent_everything_anew() {
+    let (mut harness, sent) = three_on_their_way();
+    harness.machine.handle_disconnected(harness.now);
+    // What was acked is gone; the identity is known from before that.
+    let mut earlier = sent[0].clone();
+    if let Some(stamp) = &mut earlier.stamp {
+        stamp.base_sequence = 100;
+    }
+    harness.broker = super::broker::Broker::default();
+    harness.broker.new_producer_id();
+    harness.broker.produce(&earlier);
+    harness.drain();
+    assert_eq!(
+        harness.log(),
+        [[1u8; 60], [1; 60], [2; 60], [3; 60]],
+        "the three in doubt, behind what was there"
+    );
+    let snapshot = harness.machine.snapshot();
+    assert_eq!(snapshot.possibly_duplicated_records, 3);
+}
+
+#[test]
+fn a_leader_that_changes_while_batches_are_in_question_is_asked_from_the_start() {
+    let (mut harness, sent) = three_on_their_way();
+    for transmit in &sent {
+        harness.broker.produce(transmit);
+    }
+    harness.machine.handle_disconnected(harness.now);
+    harness.broker.reload();
+    harness.advance(Duration::from_secs(60));
+    assert!(matches!(harness.action(), Some(Action::Connect { .. })));
+    harness.machine.handle_connected();
+    let first = harness.next_send().unwrap();
+    assert_eq!(
+        harness.apply(&first),
+        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+    );
+    let witness = harness.next_send().unwrap();
+    assert_eq!(witness.stamp, sent[1].stamp);
+    assert!(harness.next_send().is_none(), "one at a time");
+    harness.answer(&witness, ErrorCode::NOT_LEADER_OR_FOLLOWER, None);
+    harness.drain();
+    assert_eq!(harness.log(), [[0u8; 60], [1; 60], [2; 60], [3; 60]]);
+    assert_eq!(harness.completions.len(), 4);
+}
+
 #[test]
 fn a_change_of_leader_drops_the_link_and_asks_for_metadata() {
     let mut harness = Harness::new(config());

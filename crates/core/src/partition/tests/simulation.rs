@@ -24,6 +24,8 @@ enum Step {
     Answer,
     /// The broker applies the oldest request, and the link is lost with the answer.
     ApplyAndLoseLink,
+    /// The broker applies so many requests, and is restarted before it answers.
+    Restart(u8),
     LoseLink,
     Refuse(i16),
     ConnectFails,
@@ -38,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => Just(Step::Act),
         6 => Just(Step::Answer),
         1 => Just(Step::ApplyAndLoseLink),
+        1 => (0u8..6).prop_map(Step::Restart),
         1 => Just(Step::LoseLink),
         1 => prop_oneof![Just(19i16), Just(6), Just(7), Just(3), Just(5)].prop_map(Step::Refuse),
         1 => Just(Step::ConnectFails),
@@ -76,6 +79,13 @@ impl Run {
                     self.harness.broker.produce(&transmit);
                     self.lose_link();
                 }
+            }
+            Step::Restart(applied) => {
+                for transmit in self.in_flight.iter().take(usize::from(*applied)) {
+                    self.harness.broker.produce(transmit);
+                }
+                self.lose_link();
+                self.harness.broker.reload();
             }
             Step::LoseLink => self.lose_link(),
             Step::Refuse(code) => {
