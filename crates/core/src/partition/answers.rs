@@ -147,6 +147,8 @@ impl<T: Clone> Partition<T> {
             }
             SlotState::Answered(Answer::Error(code)) => {
                 match verdict(code) {
+                    // As good as taken.
+                    Verdict::Duplicate => self.finish_front(Outcome::Acked { base_offset: None }),
                     // From the start, once the broker is well again.
                     Verdict::Retry | Verdict::RefreshAndRetry => self.settle_error(code, now),
                     _ => self.renumber(now),

@@ -285,10 +285,10 @@ fn a_broker_that_has_lost_what_it_acked_is_sent_everything_anew() {
     assert_eq!(snapshot.possibly_duplicated_records, 3);
 }
 
-#[test]
-fn a_leader_that_changes_while_batches_are_in_question_is_asked_from_the_start() {
+/// Two of three in doubt are in Kafka, and the broker remembers the second; the first was refused, and the second is sent.
+fn second_of_two_is_asked_about() -> (Harness, crate::Transmit) {
     let (mut harness, sent) = three_on_their_way();
-    for transmit in &sent {
+    for transmit in sent.iter().take(2) {
         harness.broker.produce(transmit);
     }
     harness.machine.handle_disconnected(harness.now);
@@ -304,6 +304,21 @@ fn a_leader_that_changes_while_batches_are_in_question_is_asked_from_the_start()
     let witness = harness.next_send().unwrap();
     assert_eq!(witness.stamp, sent[1].stamp);
     assert!(harness.next_send().is_none(), "one at a time");
+    (harness, witness)
+}
+
+#[test]
+fn a_broker_that_calls_the_last_one_a_duplicate_has_those_before_it() {
+    let (mut harness, witness) = second_of_two_is_asked_about();
+    harness.answer(&witness, ErrorCode::DUPLICATE_SEQUENCE_NUMBER, None);
+    assert_eq!(harness.completions.len(), 3, "all but the third in doubt");
+    harness.drain();
+    assert_eq!(harness.log(), [[0u8; 60], [1; 60], [2; 60], [3; 60]]);
+}
+
+#[test]
+fn a_leader_that_changes_while_batches_are_in_question_is_asked_from_the_start() {
+    let (mut harness, witness) = second_of_two_is_asked_about();
     harness.answer(&witness, ErrorCode::NOT_LEADER_OR_FOLLOWER, None);
     harness.drain();
     assert_eq!(harness.log(), [[0u8; 60], [1; 60], [2; 60], [3; 60]]);
