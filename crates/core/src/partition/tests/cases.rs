@@ -165,18 +165,7 @@ fn one_batch_at_a_time_until_a_new_leader_has_taken_one() {
 
 #[test]
 fn a_retriable_error_resends_the_same_batches_in_order() {
-    let mut harness = Harness::new(Config {
-        max_batch_bytes: 100,
-        ..config()
-    });
-    for number in 0..4u8 {
-        harness.send(&[&[number; 60]]).unwrap();
-    }
-    harness.connect();
-    let proving = harness.next_send().unwrap();
-    harness.apply(&proving);
-    let sent: Vec<_> = std::iter::from_fn(|| harness.next_send()).collect();
-    assert_eq!(sent.len(), 3);
+    let (mut harness, sent) = three_on_their_way();
     harness.answer(&sent[0], ErrorCode::NOT_ENOUGH_REPLICAS, None);
     assert_eq!(
         harness.apply(&sent[1]),
