@@ -5,6 +5,7 @@
 
 pub mod comparison;
 pub mod drive;
+pub mod parts;
 pub mod pipe;
 
 mod child;

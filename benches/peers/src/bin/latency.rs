@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use wolff_peers::comparison::{NullBroker, compare};
 use wolff_peers::job::{Compression, Contender, Job, KEY_BYTES};
 use wolff_peers::latency::Latencies;
+use wolff_peers::parts::{self, Part};
 use wolff_peers::report::{Series, print_latencies};
-use wolff_peers::{Failure, affinity, drive, null_broker};
+use wolff_peers::{Failure, affinity, drive};
 
 /// Produces at a steady rate to a broker that keeps nothing, without linger, acks=all, idempotent where the client can: from
 /// the call that hands a record over to the look at its acknowledgement. The client has one core, the broker another.
@@ -37,42 +38,13 @@ struct Arguments {
     queue_dir: PathBuf,
 }
 
-/// Parts that the program plays in processes of their own.
-#[derive(Debug, Subcommand)]
-enum Part {
-    /// The broker.
-    #[command(hide = true)]
-    BeNullBroker {
-        #[arg(long)]
-        partitions: i32,
-        #[arg(long)]
-        core: Option<usize>,
-    },
-    /// A client.
-    #[command(hide = true)]
-    BeContender { job: String },
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = match &arguments.part {
-        None => run(&arguments),
-        Some(Part::BeNullBroker { partitions, core }) => null_broker::serve_on(*core, *partitions),
-        Some(Part::BeContender { job }) => be_contender(job),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn be_contender(job: &str) -> Result<(), Failure> {
-    let job: Job = serde_json::from_str(job)?;
-    println!("{}", serde_json::to_string(&drive::run_paced(&job)?)?);
-    Ok(())
+    parts::play(
+        arguments.part.as_ref(),
+        || run(&arguments),
+        drive::run_paced,
+    )
 }
 
 /// Title, who, whether the queue is on disk, threads of the runtime beside the one that produces.

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, ValueEnum};
 use wolff_peers::comparison::{NullBroker, compare};
 use wolff_peers::job::{Compression, Contender, Job, KEY_BYTES, Measurement};
+use wolff_peers::parts::{self, Part};
 use wolff_peers::report::{Series, print_ratios, print_table};
-use wolff_peers::{Failure, affinity, drive, null_broker};
+use wolff_peers::{Failure, affinity, drive};
 
 /// Produces to a broker that keeps nothing, with like settings: acks=all, idempotent where the client can, each completion
 /// observed. The client has one core, the broker another. Rates are records per second of wall time, costs are CPU time of
@@ -73,22 +74,6 @@ struct Arguments {
     queue_dir: PathBuf,
 }
 
-/// Parts that the program plays in processes of their own.
-#[derive(Debug, Subcommand)]
-enum Part {
-    /// The broker.
-    #[command(hide = true)]
-    BeNullBroker {
-        #[arg(long)]
-        partitions: i32,
-        #[arg(long)]
-        core: Option<usize>,
-    },
-    /// A client.
-    #[command(hide = true)]
-    BeContender { job: String },
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Storage {
     Memory,
@@ -97,24 +82,7 @@ enum Storage {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = match &arguments.part {
-        None => run(&arguments),
-        Some(Part::BeNullBroker { partitions, core }) => null_broker::serve_on(*core, *partitions),
-        Some(Part::BeContender { job }) => be_contender(job),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn be_contender(job: &str) -> Result<(), Failure> {
-    let job: Job = serde_json::from_str(job)?;
-    println!("{}", serde_json::to_string(&drive::run(&job)?)?);
-    Ok(())
+    parts::play(arguments.part.as_ref(), || run(&arguments), drive::run)
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {

@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use wolff_peers::comparison::{NullBroker, compare};
 use wolff_peers::job::{Compression, Contender, Job, KEY_BYTES, Measurement};
+use wolff_peers::parts::{self, Part};
 use wolff_peers::report::{Series, print_memory, print_ratios, print_table};
-use wolff_peers::{Failure, affinity, drive, null_broker};
+use wolff_peers::{Failure, affinity, drive};
 
 /// Sends Produce requests with one record each through one pipelined connection to a broker that keeps nothing, acks=all. The
 /// client has one core, the broker another. librdkafka and the producer of this workspace are idempotent, which allows five
@@ -27,42 +28,9 @@ struct Arguments {
     rounds: usize,
 }
 
-/// Parts that the program plays in processes of their own.
-#[derive(Debug, Subcommand)]
-enum Part {
-    /// The broker.
-    #[command(hide = true)]
-    BeNullBroker {
-        #[arg(long)]
-        partitions: i32,
-        #[arg(long)]
-        core: Option<usize>,
-    },
-    /// A client.
-    #[command(hide = true)]
-    BeContender { job: String },
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = match &arguments.part {
-        None => run(&arguments),
-        Some(Part::BeNullBroker { partitions, core }) => null_broker::serve_on(*core, *partitions),
-        Some(Part::BeContender { job }) => be_contender(job),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn be_contender(job: &str) -> Result<(), Failure> {
-    let job: Job = serde_json::from_str(job)?;
-    println!("{}", serde_json::to_string(&drive::run(&job)?)?);
-    Ok(())
+    parts::play(arguments.part.as_ref(), || run(&arguments), drive::run)
 }
 
 /// Title, who, requests in flight.
