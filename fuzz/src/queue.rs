@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use replayq::vfs::sim::{Fault, FaultKind, SimVfs};
 use replayq::{AppendError, Config, ItemId, Lease, PopLimits, Queue};
+use twox_hash::XxHash3_64;
 
 const DIRECTORY: &str = "/queue";
 const SEGMENT_HEAD_BYTES: usize = 4096;
@@ -169,14 +170,21 @@ pub fn segment(data: &[u8]) {
             1 => content.truncate(position),
             2 => {
                 let payload = input.bytes();
-                let mut entry = vec![0xb1 + input.byte() % 4, 0, 0, 0];
+                let kinds = [0xb1, 0xb2, 0xb3, 0xb4, 0xc1, 0xc2, 0xc3];
+                let kind = kinds[usize::from(input.byte()) % kinds.len()];
+                let mut entry = vec![kind, 0, 0, 0];
                 let length = match input.byte() {
                     0..200 => u32::try_from(payload.len()).expect("it is short"),
                     byte => u32::MAX >> (byte - 200).min(31),
                 };
                 entry.extend(length.to_le_bytes());
                 entry.extend(input.number().to_le_bytes());
-                entry.extend(crc32c::crc32c(&payload).to_le_bytes());
+                entry.extend(if kind < 0xc0 {
+                    crc32c::crc32c(&payload).to_le_bytes()
+                } else {
+                    let [a, b, c, d, ..] = XxHash3_64::oneshot(&payload).to_le_bytes();
+                    [a, b, c, d]
+                });
                 entry.extend(crc32c::crc32c_append(seed(&uuid, path), &entry).to_le_bytes());
                 entry.extend(payload);
                 let place = SEGMENT_HEAD_BYTES.max(position).next_multiple_of(8);

@@ -17,6 +17,7 @@ use crate::segment::head::{
     HEAD_BYTES, HeadState, SEAL_POSITION, Seal, SegmentHeader, VERSION as SEGMENT_VERSION,
 };
 use crate::segment::key::{self, QueueUuid, SegmentKey};
+use crate::segment::payload::PayloadSum;
 use crate::segment::sums::HeaderSums;
 use crate::segment::walk::{Found as Entry, Payloads, Step, Walk};
 use crate::vfs::{self, OpenMode, OsVfs, Vfs, VfsFile};
@@ -308,7 +309,7 @@ impl Copy {
             }
         }
         let header = Header {
-            payload_crc: crc32c::crc32c(&found.payload),
+            payload_sum: PayloadSum::of(&found.payload),
             ..found.header
         };
         header.put(&mut self.sums, &mut self.buffer);

@@ -13,6 +13,7 @@ use crate::field;
 use crate::segment::entry::{self, Header, Kind};
 use crate::segment::head::{self, HEAD_BYTES, SEAL_POSITION, Seal, SegmentHeader};
 use crate::segment::key::{QueueUuid, SegmentKey};
+use crate::segment::payload::PayloadSum;
 use crate::segment::sums::HeaderSums;
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
@@ -307,7 +308,7 @@ impl Writer {
             kind: Kind::Void,
             payload_bytes,
             id,
-            payload_crc: 0,
+            payload_sum: PayloadSum::NONE,
         }
         .put(&mut HeaderSums::new(segment.seed(self.uuid)), &mut header);
         let file =
@@ -336,7 +337,7 @@ fn encode_items<'a>(
             kind: Kind::Item,
             payload_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
             id,
-            payload_crc: crc32c::crc32c(payload),
+            payload_sum: PayloadSum::of(payload),
         };
         header.put(sums, out);
         if payload.len() <= COPIED_BYTES {
@@ -356,7 +357,7 @@ fn encode_lease(record: &LeaseRecord, last_id: u64, sums: &mut HeaderSums, out: 
         kind: Kind::Lease,
         payload_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
         id: last_id,
-        payload_crc: crc32c::crc32c(&payload),
+        payload_sum: PayloadSum::of(&payload),
     };
     header.put(sums, out);
     out.extend_from_slice(&payload);

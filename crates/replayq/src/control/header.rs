@@ -4,7 +4,7 @@ use crate::field::{self, take_bytes, take_u16, take_u32};
 use crate::segment::key::QueueUuid;
 
 /// The format version that this crate writes; older ones are read for ever.
-pub(crate) const VERSION: u16 = 2;
+pub(crate) const VERSION: u16 = 3;
 /// From this version on a slot says so when it is empty. Before, zeros did, and a block that a disk had lost was one of them.
 const FIRST_WITH_EMPTY_SLOTS: u16 = 2;
 /// The unit of the file: nothing shares a block of this size with anything else.

@@ -11,7 +11,7 @@ use crate::leases::Home;
 use crate::ledger::{Ledger, Place};
 use crate::ranges::RangeSet;
 use crate::segment::entry::ALIGNMENT;
-use crate::segment::head::Seal;
+use crate::segment::head::{self, Seal};
 use crate::segment::key::{QueueUuid, SegmentKey};
 use crate::segment::walk::Payloads;
 use crate::segments::Segment;
@@ -91,9 +91,11 @@ impl Builder<'_> {
                 vfs::uninterrupted(|| file.sync()).context("sync", &path)?;
             }
             let is_sound = !segment.is_damaged && is_own;
+            // In one of an older version a program that knows no other would not find what is written today.
+            let is_todays = header.is_some_and(|header| header.version == head::VERSION);
             let may_go_on = limit_id.is_none()
                 && is_sound
-                && candidate.header.is_some()
+                && is_todays
                 && surveyed.end < self.config.segment_bytes;
             if may_go_on && (!surveyed.is_torn || file.set_length(surveyed.end).is_ok()) {
                 if surveyed.is_torn {

@@ -2,6 +2,7 @@
 
 use crate::field::{self, take_u32, take_u64};
 
+use super::payload::PayloadSum;
 use super::sums::HeaderSums;
 
 /// Bytes of a header.
@@ -23,19 +24,24 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const fn code(self) -> u8 {
-        match self {
-            Self::Item => 0xb1,
-            Self::Lease => 0xb2,
-            Self::Void => 0xb3,
+    /// The first byte of an entry of this kind with such a checksum.
+    const fn code(self, sum: PayloadSum) -> u8 {
+        match (self, sum) {
+            (Self::Item, PayloadSum::Crc32c(_)) => 0xb1,
+            (Self::Lease, PayloadSum::Crc32c(_)) => 0xb2,
+            (Self::Void, _) => 0xb3,
+            (Self::Item, PayloadSum::Xxh3(_)) => 0xc1,
+            (Self::Lease, PayloadSum::Xxh3(_)) => 0xc2,
         }
     }
 
-    const fn of(code: u8) -> Option<Self> {
+    const fn of(code: u8, sum: u32) -> Option<(Self, PayloadSum)> {
         match code {
-            0xb1 => Some(Self::Item),
-            0xb2 => Some(Self::Lease),
-            0xb3 => Some(Self::Void),
+            0xb1 => Some((Self::Item, PayloadSum::Crc32c(sum))),
+            0xb2 => Some((Self::Lease, PayloadSum::Crc32c(sum))),
+            0xb3 => Some((Self::Void, PayloadSum::Crc32c(sum))),
+            0xc1 => Some((Self::Item, PayloadSum::Xxh3(sum))),
+            0xc2 => Some((Self::Lease, PayloadSum::Xxh3(sum))),
             _ => None,
         }
     }
@@ -48,17 +54,18 @@ pub(crate) struct Header {
     pub(crate) payload_bytes: u32,
     /// The item's id; of other entries the id of the last item before.
     pub(crate) id: u64,
-    pub(crate) payload_crc: u32,
+    pub(crate) payload_sum: PayloadSum,
 }
 
 impl Header {
     /// Appends the header to the bytes.
     #[inline]
     pub(crate) fn put(&self, sums: &mut HeaderSums, out: &mut Vec<u8>) {
-        let code = u32::from(self.kind.code());
-        let crc = sums.of(code, self.payload_bytes, self.id, self.payload_crc);
+        let code = u32::from(self.kind.code(self.payload_sum));
+        let payload_sum = self.payload_sum.bits();
+        let crc = sums.of(code, self.payload_bytes, self.id, payload_sum);
         let start = u64::from(self.payload_bytes) << 32 | u64::from(code);
-        let end = u64::from(crc) << 32 | u64::from(self.payload_crc);
+        let end = u64::from(crc) << 32 | u64::from(payload_sum);
         // Word by word: a processor waits for small stores that it has to read as a larger one.
         for word in [start, self.id, end] {
             out.extend_from_slice(&word.to_le_bytes());
@@ -73,17 +80,19 @@ impl Header {
         let [code, 0, 0, 0, ..] = header else {
             return None;
         };
-        let kind = Kind::of(*code)?;
         let mut rest = header.as_slice();
-        let code = take_u32(&mut rest)?;
-        let header = Self {
+        let first = take_u32(&mut rest)?;
+        let payload_bytes = take_u32(&mut rest)?;
+        let id = take_u64(&mut rest)?;
+        let sum = take_u32(&mut rest)?;
+        let (kind, payload_sum) = Kind::of(*code, sum)?;
+        let crc = sums.of(first, payload_bytes, id, sum);
+        (take_u32(&mut rest)? == crc).then_some(Self {
             kind,
-            payload_bytes: take_u32(&mut rest)?,
-            id: take_u64(&mut rest)?,
-            payload_crc: take_u32(&mut rest)?,
-        };
-        let crc = sums.of(code, header.payload_bytes, header.id, header.payload_crc);
-        (take_u32(&mut rest)? == crc).then_some(header)
+            payload_bytes,
+            id,
+            payload_sum,
+        })
     }
 
     /// Bytes of the whole entry with its padding.
@@ -127,7 +136,7 @@ mod tests {
             kind: Kind::Lease,
             payload_bytes: 17,
             id: 1 << 40,
-            payload_crc: 0xdead_beef,
+            payload_sum: PayloadSum::of(b"lease"),
         };
         let bytes = encode(&header);
         assert_eq!(Header::decode(&bytes, &mut sums(42)), Some(header));
@@ -139,7 +148,7 @@ mod tests {
             kind: Kind::Item,
             payload_bytes: 5,
             id: 9,
-            payload_crc: 3,
+            payload_sum: PayloadSum::of(b"item"),
         };
         let bytes = encode(&header);
         assert_eq!(Header::decode(&bytes, &mut sums(43)), None);

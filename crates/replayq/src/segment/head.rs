@@ -5,7 +5,7 @@ use crate::field::{self, take_bytes, take_u16, take_u32, take_u64};
 use super::key::{QueueUuid, SegmentKey};
 
 /// The format version that this crate writes; older ones are read for ever.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 /// Entries start here.
 pub(crate) const HEAD_BYTES: u64 = 4096;
 /// The seal lies here, in a disk sector of its own.

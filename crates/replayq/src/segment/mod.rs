@@ -7,6 +7,7 @@ pub(crate) mod head;
 mod buffers;
 pub(crate) mod entry;
 
+pub(crate) mod payload;
 pub(crate) mod sums;
 
 pub(crate) mod key;

@@ -61,7 +61,7 @@ impl HeaderSums {
 
     /// The checksum of a header with these fields.
     #[inline]
-    pub(crate) fn of(&mut self, code: u32, payload_bytes: u32, id: u64, payload_crc: u32) -> u32 {
+    pub(crate) fn of(&mut self, code: u32, payload_bytes: u32, id: u64, payload_sum: u32) -> u32 {
         let base = (code, payload_bytes & !0xffff, id & !0xff);
         let state = match self.base {
             Some((known, state)) if known == base => state,
@@ -74,7 +74,7 @@ impl HeaderSums {
             ^ look(first_length, payload_bytes)
             ^ look(second_length, payload_bytes >> 8)
             ^ look(&ID, u32::from(low_id))
-            ^ payload_crc;
+            ^ payload_sum;
         !(look(first, state)
             ^ look(second, state >> 8)
             ^ look(third, state >> 16)
@@ -107,15 +107,15 @@ mod tests {
                 .wrapping_add(1_442_695_040_888_963_407);
             let [a, b, c, d, e, f, g, h] = dice.to_le_bytes();
             let [low, high] = [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes);
-            let (code, payload_crc) = (0xb1 + low % 3, high);
+            let (code, payload_sum) = (0xb1 + low % 3, high);
             let payload_bytes = low >> (high % 32);
             id += u64::from(high % 300);
             let mut header = code.to_le_bytes().to_vec();
             header.extend(payload_bytes.to_le_bytes());
             header.extend(id.to_le_bytes());
-            header.extend(payload_crc.to_le_bytes());
+            header.extend(payload_sum.to_le_bytes());
             assert_eq!(
-                sums.of(code, payload_bytes, id, payload_crc),
+                sums.of(code, payload_bytes, id, payload_sum),
                 crc32c::crc32c_append(0x1234_5678, &header)
             );
         }

@@ -233,7 +233,7 @@ impl Walk {
             return Parsed::Entry(header, false);
         }
         match bytes.get(HEADER_BYTES..field::narrow(with_payload)) {
-            Some(payload) => Parsed::Entry(header, crc32c::crc32c(payload) != header.payload_crc),
+            Some(payload) => Parsed::Entry(header, !header.payload_sum.fits(payload)),
             None => Parsed::Incomplete,
         }
     }

@@ -318,13 +318,13 @@ fn any_missing_file_costs_only_what_was_in_it() {
 fn files_of_a_newer_version_are_refused_and_left_alone() {
     let vfs = SimVfs::new();
     let path = Path::new(DIRECTORY).join("control");
-    let mut block = b"REPLAYQC\x03\x00\x00\x00".to_vec();
+    let mut block = b"REPLAYQC\xff\x00\x00\x00".to_vec();
     block.extend([7; 24]);
     block.extend(crc32c::crc32c(&block).to_le_bytes());
     vfs.write_file(&path, block.clone());
     let result = Setup::small(Mode::Os).open(&vfs);
     assert!(
-        matches!(result, Err(OpenError::NewerFormat { found: 3, .. })),
+        matches!(result, Err(OpenError::NewerFormat { found: 255, .. })),
         "{result:?}"
     );
     assert_eq!(vfs.read_file(&path), Some(block));

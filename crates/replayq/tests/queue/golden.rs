@@ -10,7 +10,7 @@ use crate::damage::Sample;
 use crate::setup::payload;
 
 /// The version that is written today.
-const NEWEST: u16 = 2;
+const NEWEST: u16 = 3;
 
 fn golden(version: u16) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/queue/golden/{version}"))
@@ -97,6 +97,44 @@ fn a_directory_of_version_1_stays_one_while_leases_come_and_go_in_it() {
         );
     }
     opens_with_all_that_is_in_it(directory.path());
+}
+
+/// The version of a segment file, from its header.
+fn segment_version(file: &Path) -> u16 {
+    let head = std::fs::read(file).unwrap();
+    u16::from_le_bytes([head[8], head[9]])
+}
+
+/// A program that knows no newer entries must never find one where it expects its own.
+#[test]
+fn a_segment_of_an_older_version_gets_no_newer_entries() {
+    for version in 1..NEWEST {
+        let directory = copy(version);
+        let segments = || {
+            let files = std::fs::read_dir(directory.path()).unwrap();
+            let mut segments: Vec<PathBuf> = files
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.extension().is_some_and(|end| end == "segment"))
+                .collect();
+            segments.sort();
+            segments
+        };
+        let old = segments();
+        let config = || Config::disk(directory.path()).spare_segments(0);
+        let (queue, _) = Queue::open(config()).unwrap();
+        queue.append_one(payload(13, 80)).unwrap();
+        queue.close().unwrap();
+        let (new, kept): (Vec<PathBuf>, Vec<PathBuf>) = segments()
+            .into_iter()
+            .partition(|segment| !old.contains(segment));
+        assert_eq!((new.len(), kept.len()), (1, old.len()));
+        assert_eq!(segment_version(&new[0]), 2);
+        assert!(kept.iter().all(|segment| segment_version(segment) == 1));
+        let (queue, recovery) = Queue::open(config()).unwrap();
+        assert!(recovery.damage.is_empty(), "{recovery:?}");
+        let waiting = queue.pop(PopLimits::items(9)).unwrap().unwrap().items;
+        assert_eq!(waiting[3].payload, payload(13, 80));
+    }
 }
 
 #[test]
