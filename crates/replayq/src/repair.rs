@@ -312,7 +312,9 @@ impl Copy {
             payload_sum: PayloadSum::of(&found.payload),
             ..found.header
         };
-        header.put(&mut self.sums, &mut self.buffer);
+        let mut head = [0; entry::HEADER_BYTES];
+        header.encode(&mut self.sums, &mut head);
+        self.buffer.extend_from_slice(&head);
         self.buffer.extend_from_slice(&found.payload);
         self.buffer
             .extend_from_slice(entry::padding(found.payload.len()));

@@ -9,16 +9,13 @@ use bytes::Bytes;
 use crate::ahead;
 use crate::control::lease::LeaseRecord;
 use crate::error::{IoContext, IoFailure};
-use crate::field;
+use crate::segment::entries::Entries;
 use crate::segment::entry::{self, Header, Kind};
 use crate::segment::head::{self, HEAD_BYTES, SEAL_POSITION, Seal, SegmentHeader};
 use crate::segment::key::{QueueUuid, SegmentKey};
 use crate::segment::payload::PayloadSum;
 use crate::segment::sums::HeaderSums;
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
-
-/// Payloads up to this size are copied together with their headers: cheaper than a buffer of its own in the vectored write.
-const COPIED_BYTES: usize = 2048;
 
 /// The segment that is being filled.
 #[derive(Debug)]
@@ -74,7 +71,7 @@ pub(crate) struct Writer {
     /// Everything is synced before it counts as written.
     is_synced: bool,
     active: Option<Active>,
-    scratch: Vec<u8>,
+    entries: Entries,
 }
 
 impl Writer {
@@ -92,7 +89,7 @@ impl Writer {
             segment_bytes,
             is_synced,
             active: None,
-            scratch: Vec::new(),
+            entries: Entries::default(),
         }
     }
 
@@ -203,24 +200,20 @@ impl Writer {
             });
         };
         let start = active.end;
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let (last_id, items_bytes) =
-            encode_items(payloads.clone(), first_id, &mut active.sums, &mut scratch);
-        let lease_position = start.saturating_add(items_bytes);
-        if let Some(record) = lease {
-            encode_lease(record, last_id, &mut active.sums, &mut scratch);
+        let entries = &mut self.entries;
+        entries.begin(first_id);
+        for payload in payloads.clone() {
+            entries.add_item(payload, &mut active.sums);
         }
-        let lease_bytes = lease.map_or(0, |record| {
-            entry::entry_bytes(24_u64.saturating_add(field::wide(record.tag.len())))
-        });
-        let end = lease_position.saturating_add(lease_bytes);
+        let lease_position = start.saturating_add(entries.bytes());
+        if let Some(record) = lease {
+            let mut payload = Vec::with_capacity(record.tag.len().saturating_add(24));
+            record.encode(&mut payload);
+            entries.add_lease(&payload, &mut active.sums);
+        }
+        let end = start.saturating_add(entries.bytes());
         active.file_bytes = ahead::fill(&*active.file, active.file_bytes, end, self.segment_bytes);
-        let mut buffers = gather(payloads.map(|payload| -> &Bytes { payload }), &scratch);
-        let result = vfs::write_all_at(&*active.file, &mut buffers, start);
-        drop(buffers);
-        scratch.clear();
-        scratch.shrink_to(1 << 20);
-        self.scratch = scratch;
+        let result = vfs::write_all_at(&*active.file, &mut entries.buffers(payloads), start);
         if let Err(error) = result {
             let cause = IoFailure::new("write to", &active.path, error);
             return Err(WriteFailure {
@@ -303,14 +296,14 @@ impl Writer {
         id: u64,
     ) -> Result<(), IoFailure> {
         let path = self.directory.join(segment.file_name());
-        let mut header = Vec::with_capacity(entry::HEADER_BYTES);
+        let mut header = [0; entry::HEADER_BYTES];
         Header {
             kind: Kind::Void,
             payload_bytes,
             id,
             payload_sum: PayloadSum::NONE,
         }
-        .put(&mut HeaderSums::new(segment.seed(self.uuid)), &mut header);
+        .encode(&mut HeaderSums::new(segment.seed(self.uuid)), &mut header);
         let file =
             vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Write)).context("open", &path)?;
         vfs::write_all_at(&*file, &mut [IoSlice::new(&header)], position)
@@ -320,71 +313,4 @@ impl Writer {
         }
         Ok(())
     }
-}
-
-/// Puts headers, small payloads and padding into one buffer. Returns the last id and the bytes of all entries.
-fn encode_items<'a>(
-    payloads: impl Iterator<Item = &'a Bytes>,
-    first_id: u64,
-    sums: &mut HeaderSums,
-    out: &mut Vec<u8>,
-) -> (u64, u64) {
-    out.clear();
-    let mut id = first_id;
-    let mut bytes = 0_u64;
-    for payload in payloads {
-        let header = Header {
-            kind: Kind::Item,
-            payload_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
-            id,
-            payload_sum: PayloadSum::of(payload),
-        };
-        header.put(sums, out);
-        if payload.len() <= COPIED_BYTES {
-            out.extend_from_slice(payload);
-        }
-        out.extend_from_slice(entry::padding(payload.len()));
-        bytes = bytes.saturating_add(header.entry_bytes());
-        id = id.saturating_add(1);
-    }
-    (id.saturating_sub(1), bytes)
-}
-
-fn encode_lease(record: &LeaseRecord, last_id: u64, sums: &mut HeaderSums, out: &mut Vec<u8>) {
-    let mut payload = Vec::with_capacity(record.tag.len().saturating_add(24));
-    record.encode(&mut payload);
-    let header = Header {
-        kind: Kind::Lease,
-        payload_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
-        id: last_id,
-        payload_sum: PayloadSum::of(&payload),
-    };
-    header.put(sums, out);
-    out.extend_from_slice(&payload);
-    out.extend_from_slice(entry::padding(payload.len()));
-}
-
-/// The buffers of the write: stretches of the scratch, with the large payloads between them.
-fn gather<'payload: 'buffer, 'buffer>(
-    payloads: impl Iterator<Item = &'payload Bytes>,
-    scratch: &'buffer [u8],
-) -> Vec<IoSlice<'buffer>> {
-    let mut buffers = Vec::new();
-    let mut rest = scratch;
-    let mut pending = 0_usize;
-    for payload in payloads {
-        pending = pending.saturating_add(entry::HEADER_BYTES);
-        if payload.len() <= COPIED_BYTES {
-            pending = pending.saturating_add(payload.len());
-        } else {
-            let (before, after) = rest.split_at_checked(pending).unwrap_or((rest, &[]));
-            buffers.push(IoSlice::new(before));
-            buffers.push(IoSlice::new(payload));
-            rest = after;
-            pending = 0;
-        }
-        pending = pending.saturating_add(entry::padding(payload.len()).len());
-    }
-    buffers.push(IoSlice::new(rest));
-    buffers
 }

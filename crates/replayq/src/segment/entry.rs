@@ -58,17 +58,18 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Appends the header to the bytes.
+    /// Writes the header.
     #[inline]
-    pub(crate) fn put(&self, sums: &mut HeaderSums, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, sums: &mut HeaderSums, out: &mut [u8; HEADER_BYTES]) {
         let code = u32::from(self.kind.code(self.payload_sum));
         let payload_sum = self.payload_sum.bits();
         let crc = sums.of(code, self.payload_bytes, self.id, payload_sum);
         let start = u64::from(self.payload_bytes) << 32 | u64::from(code);
         let end = u64::from(crc) << 32 | u64::from(payload_sum);
         // Word by word: a processor waits for small stores that it has to read as a larger one.
-        for word in [start, self.id, end] {
-            out.extend_from_slice(&word.to_le_bytes());
+        let (places, _) = out.as_chunks_mut();
+        for (place, word) in places.iter_mut().zip([start, self.id, end]) {
+            *place = word.to_le_bytes();
         }
     }
 
@@ -125,9 +126,9 @@ mod tests {
     }
 
     fn encode(header: &Header) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        header.put(&mut sums(42), &mut bytes);
-        bytes
+        let mut bytes = [0; HEADER_BYTES];
+        header.encode(&mut sums(42), &mut bytes);
+        bytes.to_vec()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One segment file: its name, its head (header and seal), its entries, and walking through them. See FORMAT.md.
 
+pub(crate) mod entries;
 pub(crate) mod walk;
 
 pub(crate) mod head;
