@@ -1,14 +1,16 @@
 //! Appends, leases and acks, and says so line by line, each line when the queue has answered: what a reader of the lines was told must be in the directory, however this
 //! program ends.
 //!
-//! `steps DIRECTORY run ROUNDS` does a bit of everything in one thread; `steps DIRECTORY load ROUNDS` appends in two threads and acks in a third; `steps DIRECTORY hold`
-//! keeps the queue open until its input ends; `steps DIRECTORY backlog MEGABYTES` appends that much, opens the directory again and reads it, and says what memory that took;
-//! `steps DIRECTORY many COUNT` uses so many queues at once, and says what threads and file descriptors that takes.
+//! `steps DIRECTORY run ROUNDS` does a bit of everything in one thread: it leaves the queue unclosed half way, opens it again, and closes it when it is empty;
+//! `steps DIRECTORY load ROUNDS` appends in two threads and acks in a third; `steps DIRECTORY hold` keeps the queue open until its input ends; `steps DIRECTORY backlog MEGABYTES`
+//! appends that much, opens the directory again and reads it, and says what memory that took; `steps DIRECTORY many COUNT` uses so many queues at once, and says what threads
+//! and file descriptors that takes.
 
 use std::error::Error;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::Path;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        [directory, "run", rounds] => run(&open(directory)?, rounds.parse()?),
+        [directory, "run", rounds] => run(directory, rounds.parse()?),
         [directory, "load", rounds] => load(&open(directory)?, rounds.parse()?),
         [directory, "hold"] => hold(&open(directory)?),
         [directory, "backlog", megabytes] => backlog(Path::new(directory), megabytes.parse()?),
@@ -35,7 +37,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn open(directory: &str) -> Result<Queue, Box<dyn Error>> {
     let mut config = Config::disk(directory)
         .segment_bytes(SEGMENT_BYTES)
-        .resident_bytes(4 << 10);
+        .resident_bytes(4 << 10)
+        .spare_segments(1);
     if std::env::var_os("STEPS_FSYNC").is_some() {
         config = config.durability(Durability::Fsync {
             max_delay: Duration::ZERO,
@@ -46,9 +49,10 @@ fn open(directory: &str) -> Result<Queue, Box<dyn Error>> {
     Ok(queue)
 }
 
-/// The payload says which one it is.
+/// The payload says which one it is. Large ones take another way to the disk than small ones.
 fn payload(name: &str) -> Bytes {
-    Bytes::from(format!("{name:<700}"))
+    let bytes = if name.ends_with('5') { 3000 } else { 700 };
+    Bytes::from(format!("{name:<bytes$}"))
 }
 
 fn append(queue: &Queue, names: &[String]) {
@@ -59,10 +63,10 @@ fn append(queue: &Queue, names: &[String]) {
     }
 }
 
-/// Takes some items, tags the lease and acks it.
-fn consume(queue: &Queue, items: usize) -> Result<bool, Box<dyn Error>> {
+/// Takes some items, tags the lease and acks it. How many there were.
+fn consume(queue: &Queue, items: usize) -> Result<usize, Box<dyn Error>> {
     let Some(lease) = queue.pop(PopLimits::items(items))? else {
-        return Ok(false);
+        return Ok(0);
     };
     let names: Vec<&str> = lease
         .items
@@ -78,20 +82,27 @@ fn consume(queue: &Queue, items: usize) -> Result<bool, Box<dyn Error>> {
         Ok(()) => println!("acked {}", names.join(" ")),
         Err(error) => println!("unacked {error}"),
     }
-    Ok(true)
+    Ok(lease.items.len())
 }
 
-fn run(queue: &Queue, rounds: u64) -> Result<(), Box<dyn Error>> {
-    for round in 0..rounds {
-        append(
-            queue,
-            &[0, 1, 2].map(|item| format!("a{}", round * 3 + item)),
-        );
-        consume(queue, 2)?;
-        if round % 3 == 2 {
-            queue.flush()?;
+fn run(directory: &str, rounds: u64) -> Result<(), Box<dyn Error>> {
+    let work = |queue: &Queue, rounds: Range<u64>| -> Result<(), Box<dyn Error>> {
+        for round in rounds {
+            append(
+                queue,
+                &[0, 1, 2].map(|item| format!("a{}", round * 3 + item)),
+            );
+            consume(queue, 2)?;
+            if round % 3 == 2 {
+                queue.flush()?;
+            }
         }
-    }
+        Ok(())
+    };
+    work(&open(directory)?, 0..rounds / 2)?;
+    let queue = open(directory)?;
+    work(&queue, rounds / 2..rounds)?;
+    while consume(&queue, 20)? > 0 {}
     queue.close()?;
     println!("closed");
     Ok(())
@@ -99,18 +110,23 @@ fn run(queue: &Queue, rounds: u64) -> Result<(), Box<dyn Error>> {
 
 fn load(queue: &Queue, rounds: u64) -> Result<(), Box<dyn Error>> {
     thread::scope(|scope| {
-        for thread in ["a", "b"] {
+        let appenders = ["a", "b"].map(|thread| {
             scope.spawn(move || {
                 for round in 0..rounds {
                     append(queue, &[format!("{thread}{round}")]);
                 }
-            });
+            })
+        });
+        loop {
+            // Asked first: what is found missing then will not come any more.
+            let is_all = appenders.iter().all(ScopedJoinHandle::is_finished);
+            if consume(queue, 3)? == 0 {
+                if is_all {
+                    return Ok(());
+                }
+                thread::yield_now();
+            }
         }
-        let mut acked = 0;
-        while acked < rounds {
-            acked += u64::from(consume(queue, 3)?);
-        }
-        Ok(())
     })
 }
 
