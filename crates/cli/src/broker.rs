@@ -25,9 +25,9 @@ pub(crate) async fn run(args: &BrokerArgs, stop: &Stop) -> Result<Exit, Failure>
             .unwrap_or_default();
         Failure::usage(format!("the broker cannot start: {error}{cause}"))
     })?;
-    console::print(format_args!("listening on {}", cluster.bootstrap()));
+    console::print(format_args!("listening on {}", cluster.bootstrap()))?;
     for (name, partitions) in cluster.topics() {
-        console::print(format_args!("topic {name} with {partitions} partitions"));
+        console::print(format_args!("topic {name} with {partitions} partitions"))?;
     }
     console::say("topics are in memory and gone when this stops; Ctrl-C stops it");
     stop.asked().await;

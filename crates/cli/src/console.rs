@@ -1,11 +1,14 @@
-//! The only place that writes to stdout and stderr. A reader that has gone away is no reason to panic.
+//! The only place that writes to stdout and stderr. A reader that has gone away has enough; that stdout cannot be written to is a failure, since a script
+//! takes silence for good news.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use indicatif::MultiProgress;
 use serde::Serialize;
+
+use crate::exit::Failure;
 
 /// The bars of this process: lines of text must go above them.
 fn bars() -> &'static MultiProgress {
@@ -23,19 +26,30 @@ pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
-/// A line of output, for whatever reads stdout.
-pub(crate) fn print(line: impl Display) {
+/// A line of output, or several, for whatever reads stdout.
+pub(crate) fn print(text: impl Display) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     // Flushed line by line: who reads a pipe wants to see it, and at exit it would be too late to notice an error.
-    let _reader_is_gone = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    judge(writeln!(stdout, "{text}").and_then(|()| stdout.flush()))
 }
 
 /// A value as JSON on a line of its own.
-pub(crate) fn print_json(value: &impl Serialize) {
+pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     match serde_json::to_string(value) {
         Ok(json) => print(json),
         // Only maps with odd keys cannot be written, and there are none.
-        Err(problem) => error(problem),
+        Err(problem) => Err(Failure::failed(problem.to_string())),
+    }
+}
+
+/// What became of something that was written to stdout.
+pub(crate) fn judge(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::failed(format!(
+            "cannot write to the standard output: {error}"
+        ))
+        .advice("give it another place to write to")),
+        _ => Ok(()),
     }
 }
 

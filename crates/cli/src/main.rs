@@ -50,13 +50,18 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-/// Help and version are asked for; everything else is wrong usage.
+/// Help and version are asked for, and printed on stdout; everything else is wrong usage.
 fn show_usage(error: &clap::Error) -> Exit {
-    let _nobody_reads = error.print();
+    let printed = error.print();
     if error.use_stderr() {
-        Exit::Usage
-    } else {
-        Exit::Done
+        return Exit::Usage;
+    }
+    match console::judge(printed) {
+        Ok(()) => Exit::Done,
+        Err(failure) => {
+            console::error(&failure);
+            failure.exit
+        }
     }
 }
 

@@ -35,7 +35,7 @@ struct Checked {
 pub(crate) async fn run(args: &MetadataArgs) -> Result<Exit, Failure> {
     let client = args.connection.client()?;
     if args.check {
-        return Ok(check(&client, args.json).await);
+        return check(&client, args.json).await;
     }
     connect::require(&client).await?;
     let failure = |error| Failure::failed(format!("the cluster cannot be asked: {error}"));
@@ -54,14 +54,14 @@ pub(crate) async fn run(args: &MetadataArgs) -> Result<Exit, Failure> {
         partitions: topics.iter().map(|topic| topic.partitions.len()).sum(),
     };
     if args.json {
-        console::print_json(&described);
+        console::print_json(&described)?;
     } else {
-        show(described);
+        show(described)?;
     }
     Ok(Exit::Done)
 }
 
-async fn check(client: &Client, is_json: bool) -> Exit {
+async fn check(client: &Client, is_json: bool) -> Result<Exit, Failure> {
     let checked: Vec<_> = client
         .probe_hosts()
         .await
@@ -74,24 +74,24 @@ async fn check(client: &Client, is_json: bool) -> Exit {
         .collect();
     let are_fine = checked.iter().all(|host| host.is_fine);
     if is_json {
-        console::print_json(&checked);
+        console::print_json(&checked)?;
     } else {
         for Checked { host, reason, .. } in &checked {
             let outcome = reason.as_deref().unwrap_or("fine");
-            console::print(format_args!("{host}: {outcome}"));
+            console::print(format_args!("{host}: {outcome}"))?;
         }
     }
-    if are_fine { Exit::Done } else { Exit::Failed }
+    Ok(if are_fine { Exit::Done } else { Exit::Failed })
 }
 
-fn show(described: Described) {
+fn show(described: Described) -> Result<(), Failure> {
     let unknown = || "unknown".to_owned();
     console::print(format_args!(
         "cluster {}, {} topics with {} partitions",
         described.cluster_id.unwrap_or_else(unknown),
         described.topics,
         described.partitions
-    ));
+    ))?;
     let mut table = Table::new(["broker", "address", "rack", "role"]);
     for broker in described.brokers {
         let is_controller = described.controller == Some(broker.id);
@@ -108,5 +108,5 @@ fn show(described: Described) {
             },
         ]);
     }
-    console::print(table);
+    console::print(table)
 }

@@ -32,7 +32,7 @@ async fn create(args: &CreateTopicArgs) -> Result<Exit, Failure> {
     topic.configs.clone_from(&args.configs);
     match client.create_topic(&topic, CREATION_TIMEOUT).await {
         Ok(()) => {
-            console::print(format_args!("topic {:?} is created", args.topic));
+            console::print(format_args!("topic {:?} is created", args.topic))?;
             Ok(Exit::Done)
         }
         Err(AdminError::Refused {
@@ -71,14 +71,14 @@ async fn list(args: &ListTopicsArgs) -> Result<Exit, Failure> {
         })
         .collect();
     if args.json {
-        console::print_json(&listed);
+        console::print_json(&listed)?;
         return Ok(Exit::Done);
     }
     let mut table = Table::new(["topic", "partitions"]);
     for topic in &listed {
         table.row([topic.topic.to_owned(), topic.partitions.to_string()]);
     }
-    console::print(table);
+    console::print(table)?;
     Ok(Exit::Done)
 }
 
@@ -130,13 +130,13 @@ async fn describe(args: &DescribeTopicArgs) -> Result<Exit, Failure> {
         })?;
     let described = DescribedTopic::from(&*topic);
     if args.json {
-        console::print_json(&described);
+        console::print_json(&described)?;
         return Ok(Exit::Done);
     }
     console::print(format_args!(
         "topic {} id {}",
         described.topic, described.topic_id
-    ));
+    ))?;
     let mut table = Table::new(["partition", "leader", "leader epoch", "state"]);
     for partition in described.partitions {
         table.row([
@@ -148,7 +148,7 @@ async fn describe(args: &DescribeTopicArgs) -> Result<Exit, Failure> {
             partition.error.unwrap_or_else(|| "ok".to_owned()),
         ]);
     }
-    console::print(table);
+    console::print(table)?;
     Ok(Exit::Done)
 }
 

@@ -56,9 +56,9 @@ pub(crate) async fn run(args: &DemoArgs, stop: &Stop) -> Result<Exit, Failure> {
 async fn tell(args: &DemoArgs) -> Result<Exit, Failure> {
     let report = Story::begin(args.records).await?.tell().await?;
     if args.json {
-        console::print_json(&report);
+        console::print_json(&report)?;
     } else {
-        console::print(&report);
+        console::print(&report)?;
     }
     match report.verdict() {
         Ok(()) => Ok(Exit::Done),

@@ -90,10 +90,17 @@ pub(crate) async fn send(
         started.elapsed(),
     );
     summary.report(&end, &waits_for);
-    if args.json {
-        console::print_json(&summary);
-    } else {
+    let exit = summary.exit(&end);
+    if !args.json {
         console::say(&summary);
+    } else if let Err(failure) = console::print_json(&summary) {
+        console::error(&failure);
+        // That records are left, or were refused, says more.
+        return Ok(if exit == Exit::Done {
+            failure.exit
+        } else {
+            exit
+        });
     }
-    Ok(summary.exit(&end))
+    Ok(exit)
 }

@@ -4,7 +4,7 @@ use indicatif::{HumanBytes, HumanCount};
 use replayq::{Depth, Inspection, Inspector};
 
 use super::picture::{Picture, places};
-use super::{find, out, report};
+use super::{find, report};
 use crate::args::{InspectArgs, LookArgs};
 use crate::console;
 use crate::exit::{Exit, Failure};
@@ -18,7 +18,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     look(&args.look, depth, |inspection, index| {
         // Between two pictures.
         let gap = if index > 0 { "\n" } else { "" };
-        out::print(format_args!("{gap}{}", Picture { inspection, depth }))
+        console::print(format_args!("{gap}{}", Picture { inspection, depth }))
     })
 }
 
@@ -26,13 +26,13 @@ pub(super) fn verify(args: &LookArgs) -> Result<Exit, Failure> {
     look(args, Depth::EveryByte, |inspection, _| {
         let directory = inspection.directory.display();
         if inspection.is_clean() {
-            return out::print(format_args!(
+            return console::print(format_args!(
                 "{directory}: clean, {} items wait, {}",
                 HumanCount(inspection.open_items),
                 HumanBytes(inspection.open_bytes)
             ));
         }
-        out::print(format_args!(
+        console::print(format_args!(
             "{directory}: {}, {} sound items wait",
             places(inspection.damage.len()),
             HumanCount(inspection.open_items)
@@ -40,7 +40,7 @@ pub(super) fn verify(args: &LookArgs) -> Result<Exit, Failure> {
         inspection
             .damage
             .iter()
-            .try_for_each(|damage| out::print(format_args!("  {damage}")))
+            .try_for_each(|damage| console::print(format_args!("  {damage}")))
     })
 }
 
@@ -55,7 +55,7 @@ fn look(
         match Inspector::new().inspect(directory, depth) {
             Ok(inspection) => {
                 if args.json {
-                    out::print_json(&report::json(&inspection))?;
+                    console::print_json(&report::json(&inspection))?;
                 } else {
                     show(&inspection, index)?;
                 }

@@ -8,7 +8,6 @@ mod replay;
 mod picture;
 
 mod find;
-mod out;
 mod report;
 
 use crate::args::QueueCommand;

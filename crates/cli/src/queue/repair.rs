@@ -4,7 +4,7 @@ use replayq::{Repair, RepairError};
 use serde_json::json;
 
 use super::picture::places;
-use super::{find, out, report};
+use super::{find, report};
 use crate::args::RepairArgs;
 use crate::console;
 use crate::exit::{Exit, Failure};
@@ -15,7 +15,7 @@ pub(super) fn run(args: &RepairArgs) -> Result<Exit, Failure> {
         match replayq::repair(&directory) {
             Ok(repaired) => {
                 if args.json {
-                    out::print_json(&json!({
+                    console::print_json(&json!({
                         "directory": repaired.after.directory,
                         "clean": repaired.after.is_clean(),
                         "rewritten": repaired.rewritten,
@@ -46,25 +46,25 @@ pub(super) fn run(args: &RepairArgs) -> Result<Exit, Failure> {
 fn tell(repaired: &Repair) -> Result<(), Failure> {
     let directory = repaired.after.directory.display();
     if repaired.before.is_clean() {
-        return out::print(format_args!("{directory}: was clean"));
+        return console::print(format_args!("{directory}: was clean"));
     }
     let outcome = if repaired.after.is_clean() {
         "repaired".to_owned()
     } else {
         format!("still {}", places(repaired.after.damage.len()))
     };
-    out::print(format_args!(
+    console::print(format_args!(
         "{directory}: {outcome}, {} items wait",
         repaired.after.open_items
     ))?;
     for damage in &repaired.before.damage {
-        out::print(format_args!("  was: {damage}"))?;
+        console::print(format_args!("  was: {damage}"))?;
     }
     for file in &repaired.rewritten {
-        out::print(format_args!("  kept aside: {file}.damaged"))?;
+        console::print(format_args!("  kept aside: {file}.damaged"))?;
     }
     for damage in &repaired.after.damage {
-        out::print(format_args!("  is: {damage}"))?;
+        console::print(format_args!("  is: {damage}"))?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ mod crash;
 mod demo;
 mod formats;
 mod outage;
+mod output;
 mod produce;
 mod queue;
 mod security;

@@ -1,7 +1,7 @@
 //! Running the binary, and looking at what it has done.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::thread;
@@ -129,7 +129,12 @@ impl Ended {
 
 /// Runs a command on this input until it ends.
 pub(crate) fn run(command: &mut Command, input: impl Into<Vec<u8>>) -> Ended {
-    let mut running = Running::start(command);
+    run_to(command, input, Stdio::piped())
+}
+
+/// The same, with its output going there.
+pub(crate) fn run_to(command: &mut Command, input: impl Into<Vec<u8>>, stdout: Stdio) -> Ended {
+    let mut running = Running::start_to(command, stdout);
     let mut pipe = running.input();
     let input = input.into();
     let writer = thread::spawn(move || {
@@ -146,9 +151,14 @@ pub(crate) struct Running(Option<Child>);
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_to(command, Stdio::piped())
+    }
+
+    /// With its output going there.
+    pub(crate) fn start_to(command: &mut Command, stdout: Stdio) -> Self {
         let child = command
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn();
         Self(Some(child.unwrap()))
@@ -157,6 +167,12 @@ impl Running {
     /// Its stdin; closed when dropped.
     pub(crate) fn input(&mut self) -> ChildStdin {
         self.child().stdin.take().unwrap()
+    }
+
+    /// Waits until this is in what it says on stderr, which is read no further.
+    pub(crate) fn wait_until_said(&mut self, what: &str) {
+        let mut said = BufReader::new(self.child().stderr.take().unwrap()).lines();
+        assert!(said.any(|line| line.unwrap().contains(what)), "{what}");
     }
 
     pub(crate) fn child(&mut self) -> &mut Child {
