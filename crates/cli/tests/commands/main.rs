@@ -13,6 +13,8 @@ mod bad_input;
 mod bad_queue;
 mod brokers;
 mod crash;
+#[cfg(unix)]
+mod damaged_queue;
 mod demo;
 mod formats;
 mod outage;
