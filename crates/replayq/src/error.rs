@@ -78,7 +78,9 @@ impl IoFailure {
                 "the path, or a part of it, is not a directory: choose another one"
             }
             io::ErrorKind::InvalidFilename => "choose a shorter path",
-
+            io::ErrorKind::Interrupted => {
+                "the call was interrupted a thousand times in a row: look for what sends signals to this process, or what is wrong with this file system"
+            }
             _ => "see the cause",
         }
     }

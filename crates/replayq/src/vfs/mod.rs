@@ -94,25 +94,48 @@ pub trait VfsFile: fmt::Debug + Send + Sync {
 /// A lock that is held until dropped.
 pub trait VfsLock: fmt::Debug + Send + Sync {}
 
+/// Signals that one call may meet in a row without getting anywhere. A signal is an accident and not a state: a system that answers so for longer is broken, and a
+/// caller who is told so can do something about it.
+const MOST_INTERRUPTIONS: u32 = 1000;
+
+/// The interruptions of one call since it last got somewhere.
+#[derive(Debug, Default)]
+struct Patience {
+    interruptions: u32,
+}
+
+impl Patience {
+    /// Whether the call is to be made again: an interruption is swallowed while there are few of them, every other error is the caller's.
+    fn swallow(&mut self, error: io::Error) -> io::Result<()> {
+        self.interruptions = self.interruptions.saturating_add(1);
+        if error.kind() == io::ErrorKind::Interrupted && self.interruptions < MOST_INTERRUPTIONS {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    }
+}
+
 /// Writes all of the buffers, however many calls that takes.
 ///
 /// # Errors
-/// The first error other than an interruption; some of the bytes may have been written by then.
+/// The first error other than an interruption, or one interruption too many; some of the bytes may have been written by then.
 pub(crate) fn write_all_at(
     file: &dyn VfsFile,
     mut buffers: &mut [IoSlice<'_>],
     mut position: u64,
 ) -> io::Result<()> {
+    let mut patience = Patience::default();
     IoSlice::advance_slices(&mut buffers, 0);
     while !buffers.is_empty() {
         match file.write_at(buffers, position) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => {
+                patience = Patience::default();
                 IoSlice::advance_slices(&mut buffers, written);
                 position = position.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => patience.swallow(error)?,
         }
     }
     Ok(())
@@ -121,32 +144,39 @@ pub(crate) fn write_all_at(
 /// Appends `bytes` bytes, or as many as there are up to the end of the file, to the buffer.
 ///
 /// # Errors
-/// The first error other than an interruption.
+/// The first error other than an interruption, or one interruption too many.
 pub(crate) fn read_full_at(
     file: &dyn VfsFile,
     buffer: &mut Vec<u8>,
     bytes: usize,
     position: u64,
 ) -> io::Result<()> {
+    let mut patience = Patience::default();
     let mut done = 0_usize;
     while done < bytes {
         let at = position.saturating_add(u64::try_from(done).unwrap_or(u64::MAX));
         match file.read_at(buffer, bytes.saturating_sub(done), at) {
             Ok(0) => break,
-            Ok(read) => done = done.saturating_add(read),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Ok(read) => {
+                patience = Patience::default();
+                done = done.saturating_add(read);
+            }
+            Err(error) => patience.swallow(error)?,
         }
     }
     Ok(())
 }
 
 /// Repeats a call until it is not interrupted by a signal.
+///
+/// # Errors
+/// The call's own, or one interruption too many.
 pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut patience = Patience::default();
     loop {
         match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
+            Ok(value) => return Ok(value),
+            Err(error) => patience.swallow(error)?,
         }
     }
 }

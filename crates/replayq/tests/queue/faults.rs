@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use replayq::vfs::sim::{Change, Fault, FaultKind, SimVfs};
-use replayq::{Config, FlushError, PopLimits, Queue};
+use replayq::{AppendError, Config, FlushError, PopLimits, Queue};
 
 use crate::driver::Driver;
 use crate::program::Op;
-use crate::setup::{End, Mode, Setup, payload};
+use crate::setup::{DIRECTORY, End, Mode, Setup, payload};
 
 const EINTR: i32 = 4;
 const EIO: i32 = 5;
@@ -118,21 +118,33 @@ fn any_read_or_write_may_be_short() {
     }
 }
 
+/// Once is not noticed; for ever is an error like any other, after a bounded number of tries.
 #[test]
 fn any_call_may_be_interrupted() {
-    let setup = Setup::small(Mode::Fsync);
-    let vfs = SimVfs::new();
-    let mut driver = Driver::start(setup, vfs.clone()).unwrap();
-    let first = vfs.calls();
-    driver.run(&program());
-    for call in first..vfs.calls() {
-        let fault = Fault {
-            call,
-            for_ever: false,
-            kind: FaultKind::Error(EINTR),
-        };
-        survives(setup, fault);
+    for mode in Mode::DURABLE {
+        survives_all(mode, FaultKind::Error(EINTR));
     }
+}
+
+#[test]
+fn a_call_that_is_interrupted_without_end_is_an_error_that_says_where() {
+    let (setup, vfs) = (Setup::small(Mode::Fsync), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    let before = vfs.calls();
+    vfs.inject(Fault {
+        call: before,
+        for_ever: true,
+        kind: FaultKind::Error(EINTR),
+    });
+    let error = queue.append_one(payload(1, 100)).unwrap_err();
+    let AppendError::NotAppended(failure) = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(failure.kind(), std::io::ErrorKind::Interrupted);
+    assert!(failure.path().starts_with(DIRECTORY), "{error}");
+    assert!(vfs.calls() < before + 20_000, "tries without end");
+    vfs.heal();
+    queue.append_one(payload(2, 100)).unwrap();
 }
 
 /// Makes the next sync of a segment fail, and the append that asked for it.
