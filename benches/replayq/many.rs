@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use replayq::{Config, IoPool, Queue};
+use replayq::{Config, Flush, IoPool, Queue};
 
 use crate::Settings;
 use crate::process::{descriptors_and_threads, resident_bytes};
@@ -42,7 +42,7 @@ pub(crate) fn run(settings: &Settings) {
         appends.push(dirty());
         one_by_one.push(timed(|| {
             for queue in &queues {
-                queue.flush().expect("a flush");
+                queue.flush(Flush::Disk).expect("a flush");
             }
         }));
     }
@@ -51,7 +51,11 @@ pub(crate) fn run(settings: &Settings) {
     for _ in 0..rounds {
         appends.push(dirty());
         pooled.push(timed(|| {
-            assert!(pool.flush_all(&queues).iter().all(Result::is_ok));
+            assert!(
+                pool.flush_all(&queues, Flush::Disk)
+                    .iter()
+                    .all(Result::is_ok)
+            );
         }));
     }
     let (descriptors_now, threads_now) = taken;

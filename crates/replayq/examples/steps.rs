@@ -14,7 +14,7 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
-use replayq::{Config, Durability, PopLimits, Queue};
+use replayq::{Config, Durability, Flush, PopLimits, Queue};
 
 /// Small segments, so that a few rounds fill several.
 const SEGMENT_BYTES: u64 = 8 << 10;
@@ -94,7 +94,7 @@ fn run(directory: &str, rounds: u64) -> Result<(), Box<dyn Error>> {
             );
             consume(queue, 2)?;
             if round % 3 == 2 {
-                queue.flush()?;
+                queue.flush(Flush::Disk)?;
             }
         }
         Ok(())

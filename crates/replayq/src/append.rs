@@ -123,6 +123,7 @@ impl Disk {
             &written,
             record,
             last_id.saturating_sub(1),
+            &self.settings,
         ))
     }
 
@@ -514,7 +515,7 @@ fn publish(
         .segments
         .set_file_bytes(written.segment, written.file_bytes);
     if let Some(NewLease { record, older }) = lease {
-        let home = note_lease(ledger, written, &record, id.saturating_sub(1));
+        let home = note_lease(ledger, written, &record, id.saturating_sub(1), settings);
         let items = older.into_iter().chain(leased).collect();
         let lease = ledger.open_lease(record.items, Some(items), Some(record.tag), vec![home]);
         if let Some(Ok((_, id))) = answers.first_mut() {
@@ -524,8 +525,15 @@ fn publish(
     answers
 }
 
-fn note_lease(ledger: &mut Ledger, written: &Written, record: &LeaseRecord, id: u64) -> Home {
+fn note_lease(
+    ledger: &mut Ledger,
+    written: &Written,
+    record: &LeaseRecord,
+    id: u64,
+    settings: &Settings,
+) -> Home {
     if let Some(segment) = ledger.segments.get_mut(written.segment) {
+        segment.is_unsynced = !settings.is_synced;
         segment.lease_pins = segment.lease_pins.saturating_add(1);
         segment.end = written.end;
     }

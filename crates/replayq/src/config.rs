@@ -19,7 +19,7 @@ pub enum Storage {
     Memory,
     /// In files of this directory, which is made where missing. Its parent must be there or creatable.
     Disk(PathBuf),
-    /// In memory until more than [`Config::segment_bytes`] are waiting or leased, then on disk until the reader has caught up. A clean close writes everything down, a crash loses what was in memory.
+    /// In memory until more than [`Config::segment_bytes`] are waiting or leased, then on disk until the reader has caught up. Closing and flushing write everything down, a crash loses what came into memory after that.
     Offload(PathBuf),
     /// As offload, but nothing is kept beyond the life of the queue: what is in the directory at open is removed.
     OffloadVolatile(PathBuf),
@@ -32,11 +32,12 @@ pub enum Storage {
 /// | `append`, `append_leased`: items, lease and tag | the end of the process | a power loss |
 /// | `tag`, `release` | the end of the process | a power loss |
 /// | `ack`, `set_commit_tag` | the end of the process | the end of the process; after a power loss the items acked in the last moments may come back |
-/// | `flush`: all of the above, acks too | a power loss | a power loss |
+/// | `flush(Flush::Os)`: all of the above, acks that had failed too | the end of the process | as each of them |
+/// | `flush(Flush::Disk)`: all of the above, acks too | a power loss | a power loss |
 /// | `close` | the end of the process | a power loss |
 ///
-/// In memory nothing survives. [`Storage::Offload`] keeps what `close` was answered for, and of an unclean end only that nothing acked comes back;
-/// [`Storage::OffloadVolatile`] keeps nothing.
+/// In memory nothing survives. [`Storage::Offload`] keeps what stood in memory when `flush` or `close` was answered, as far as that reaches, and of an unclean end without
+/// them only that nothing acked comes back; [`Storage::OffloadVolatile`] keeps nothing.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Durability {
@@ -47,6 +48,16 @@ pub enum Durability {
         /// How long an append may wait for others to share its sync; zero: only as long as a sync is under way anyway.
         max_delay: Duration,
     },
+}
+
+/// How far [`crate::Queue::flush`] goes.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Flush {
+    /// All that was answered so far survives the end of the process.
+    Os,
+    /// All that was answered so far survives a power loss.
+    Disk,
 }
 
 /// What happens to an append that finds the queue at [`Config::max_total_bytes`].

@@ -1,4 +1,4 @@
-//! The disk side of a queue: the writer, the reader and the control file, each under a lock of its own, taken in the order writer, control, departures, reader, ledger.
+//! The disk side of a queue: the writer, the reader and the control file, each under a lock of its own, taken in the order lock, hands, writer, control, departures, reader, ledger.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use crate::leases::Home;
 use crate::ledger::{Lease, Ledger};
 use crate::limits::PopLimits;
 use crate::reader::Reader;
-use crate::segment::key::{self, SegmentKey};
+use crate::segment::key::{self, QueueUuid, SegmentKey};
 use crate::segment::walk::Payloads;
 use crate::segments::Retired;
 use crate::taker::Taker;
 use crate::turns::Turns;
-use crate::vfs::{self, OpenMode, Vfs, VfsLock};
+use crate::vfs::{Vfs, VfsLock};
 use crate::writer::Writer;
 
 /// The file whose lock says that a queue is open.
@@ -36,6 +36,7 @@ pub(crate) type Appended = Result<(ItemRange, Option<LeaseId>), AppendError>;
 pub(crate) struct Disk {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) directory: PathBuf,
+    pub(crate) uuid: QueueUuid,
     pub(crate) settings: Settings,
     pub(crate) turns: Turns<Call, Appended>,
     pub(crate) writer: Mutex<Writer>,
@@ -43,8 +44,10 @@ pub(crate) struct Disk {
     /// Held while segments are let go of, which is done without the control file: the directory is given up only then.
     pub(crate) departures: Mutex<()>,
     pub(crate) reader: Mutex<Reader>,
-    /// Shared by pops in offload mode, which have items in hand that are in no file and no lease yet; closing waits for them.
-    pub(crate) pops: RwLock<()>,
+    /// Shared by the calls of offload mode that have items or leases in hand: what they take may be in no file, no lease and not in the backlog for a while. Who writes down
+    /// what is in memory has it alone.
+    pub(crate) hands: RwLock<()>,
+    /// Held by who closes or purges, before all other locks.
     pub(crate) lock: Mutex<Option<Box<dyn VfsLock>>>,
 }
 
@@ -61,7 +64,7 @@ pub(crate) struct Settings {
     pub(crate) offload: Option<Offload>,
 }
 
-/// What becomes of the items in memory at a clean close.
+/// What becomes of the items in memory when the queue is flushed or closed.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) enum Offload {
     Written,
@@ -86,7 +89,7 @@ pub(crate) struct ControlState {
     pub(crate) uncovered: Vec<(u64, LeaseSlot)>,
     /// The directory may be somebody else's by now.
     pub(crate) is_closed: bool,
-    /// All files were removed.
+    /// All files were removed, by this queue or by others.
     pub(crate) is_purged: bool,
 }
 
@@ -104,9 +107,9 @@ impl ControlState {
 }
 
 impl Disk {
-    /// To be held by a pop from its first item on.
-    pub(crate) fn begin_pop(&self) -> Option<RwLockReadGuard<'_, ()>> {
-        self.settings.offload.map(|_| self.pops.read())
+    /// To be held while items or leases are in hand.
+    pub(crate) fn take_in_hand(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        self.settings.offload.map(|_| self.hands.read())
     }
 
     /// Takes from the front, reading where what is in memory does not do, and leases what was taken. After a failed read it is what there was before, if anything.
@@ -282,7 +285,7 @@ impl Disk {
     }
 
     /// Waits for those who let go of segments, with the control file closed to others who would: a name that they are about to remove may be a new queue's soon.
-    fn await_departures(&self) {
+    pub(crate) fn await_departures(&self) {
         drop(self.departures.lock());
     }
 
@@ -386,6 +389,9 @@ impl Disk {
                     return Err(LeaseError::Closed);
                 }
                 writer.void_lease(segment, position, payload_bytes, id)?;
+                if let Some(segment) = ledger.lock().segments.get_mut(segment) {
+                    segment.is_unsynced |= !self.settings.is_synced;
+                }
                 self.unpin(ledger, segment);
             }
         }
@@ -402,128 +408,18 @@ impl Disk {
         ledger.segments.note_changed(&ledger.acks, key);
     }
 
-    /// Syncs the segments that were written since the last time. One that failed to sync is never trusted again: the failure stays.
-    fn sync_segments(&self, ledger: &Mutex<Ledger>) -> Result<(), IoFailure> {
-        let _writer = self.writer.lock();
-        let unsynced: Vec<SegmentKey> = ledger
-            .lock()
-            .segments
-            .iter()
-            .filter(|(_, segment)| segment.is_unsynced)
-            .map(|(key, _)| key)
-            .collect();
-        for key in unsynced {
-            let path = self.directory.join(key.file_name());
-            if ledger
-                .lock()
-                .segments
-                .get(key)
-                .is_some_and(|segment| segment.is_suspect)
-            {
-                return Err(IoFailure::new(
-                    "sync",
-                    &path,
-                    std::io::Error::other("an earlier sync of this file failed"),
-                ));
-            }
-            let file = vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Write))
-                .context("open", &path)?;
-            let result = vfs::uninterrupted(|| file.sync()).context("sync", &path);
-            if let Some(segment) = ledger.lock().segments.get_mut(key) {
-                segment.is_unsynced = result.is_err();
-                segment.is_suspect = result.is_err();
-            }
-            result?;
-        }
-        Ok(())
-    }
-
     /// Bytes of the control file.
     pub(crate) fn control_bytes(&self) -> u64 {
         self.control.lock().file.file_bytes()
-    }
-
-    /// Writes the last commit, twice, and lets go of the lock. Where items in memory cannot be written down the queue is open again.
-    pub(crate) fn close(&self, ledger: &Mutex<Ledger>) -> Result<(), AckError> {
-        drop(self.pops.write());
-        let mut writer = self.writer.lock();
-        if self.settings.offload == Some(Offload::Written)
-            && let Err(error) = self.write_down(&mut writer, ledger)
-        {
-            self.close_segment(&mut writer, ledger);
-            ledger.lock().is_closed = false;
-            return Err(error);
-        }
-        let mut control = self.control.lock();
-        control.is_closed = true;
-        self.await_departures();
-        let committed = self
-            .write_commit(&mut control, ledger, 0)
-            .and_then(|()| control.file.repeat_commit().map_err(AckError::NotDurable))
-            .and_then(|()| {
-                if self.settings.is_synced {
-                    control.file.sync().map_err(AckError::NotDurable)
-                } else {
-                    Ok(())
-                }
-            });
-        *self.lock.lock() = None;
-        committed
-    }
-
-    /// Removes all files of the queue, then the directory if nothing else is in it.
-    pub(crate) fn purge(&self) -> Result<(), FlushError> {
-        let _writer = self.writer.lock();
-        let mut control = self.control.lock();
-        control.is_closed = true;
-        self.await_departures();
-        // Kept until all is removed, so that a purge that failed can be tried again.
-        let mut lock = self.lock.lock();
-        if lock.is_none() {
-            return if control.is_purged {
-                Ok(())
-            } else {
-                // The files may be another owner's by now.
-                Err(FlushError::Closed)
-            };
-        }
-        remove_files(&*self.vfs, &self.directory)?;
-        let path = self.directory.join(LOCK_NAME);
-        match self.vfs.remove(&path) {
-            // Somebody else did.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            other => other.context("remove", &path)?,
-        }
-        *lock = None;
-        control.is_purged = true;
-        match self.vfs.remove_directory(&self.directory) {
-            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
-            other => Ok(other.context("remove", &self.directory)?),
-        }
-    }
-
-    /// Makes everything that was answered so far survive a power loss.
-    pub(crate) fn sync(&self, ledger: &Mutex<Ledger>) -> Result<(), FlushError> {
-        self.sync_segments(ledger)?;
-        let version = ledger.lock().version;
-        self.commit(ledger, version, &[]).map_err(into_flush)?;
-        {
-            let mut control = self.control.lock();
-            if control.is_closed {
-                return Err(FlushError::Closed);
-            }
-            control.file.sync()?;
-        }
-        self.vfs
-            .sync_directory(&self.directory)
-            .context("sync", &self.directory)?;
-        Ok(())
     }
 }
 
 /// Removes all files of the queue in the directory but the lock.
 pub(crate) fn remove_files(vfs: &dyn Vfs, directory: &Path) -> Result<(), IoFailure> {
-    let names = vfs.list(directory).context("list", directory)?;
+    let names = match vfs.list(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        names => names.context("list", directory)?,
+    };
     let is_control =
         |name: &str| name == control::FILE_NAME || name.starts_with(control::NEW_FILE_NAME);
     let is_segment = |name: &str| {
@@ -539,10 +435,17 @@ pub(crate) fn remove_files(vfs: &dyn Vfs, directory: &Path) -> Result<(), IoFail
         .filter(|name| is_control(name) || is_segment(name))
         .partition(|name| is_control(name));
     for name in others.into_iter().chain(controls) {
-        let path = directory.join(name);
-        vfs.remove(&path).context("remove", &path)?;
+        remove_file(vfs, &directory.join(name))?;
     }
     Ok(())
+}
+
+/// Removes a file, unless somebody else did.
+pub(crate) fn remove_file(vfs: &dyn Vfs, path: &Path) -> Result<(), IoFailure> {
+    match vfs.remove(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.context("remove", path),
+    }
 }
 
 pub(crate) fn into_flush(error: AckError) -> FlushError {

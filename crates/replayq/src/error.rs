@@ -296,6 +296,14 @@ pub enum FlushError {
         /// How many there are.
         stretches: usize,
     },
+    /// The queue had been closed before its files were to be removed, and somebody else has opened them since, or has them open. Nothing was removed.
+    #[error(
+        "the queue was closed, and {path} is in other hands since: nothing was removed; who has it may do so"
+    )]
+    InOtherHands {
+        /// The queue's directory.
+        path: PathBuf,
+    },
     /// The queue was closed.
     #[error("the queue is closed")]
     Closed,

@@ -96,6 +96,8 @@ pub(crate) struct Ledger {
     pub(crate) version: u64,
     /// Items that are in no file, where there are files.
     pub(crate) in_memory_only: RangeSet,
+    /// Those of them that may be in a file all the same, since writing them down was begun and did not come to an end.
+    pub(crate) half_written: RangeSet,
     /// Appended items go to disk although there is room in memory: older ones wait there.
     pub(crate) is_spilling: bool,
     /// Ids from here on need a commit before they are used.
@@ -133,6 +135,7 @@ impl Ledger {
             commit_tag: Bytes::new(),
             version: 0,
             in_memory_only: RangeSet::default(),
+            half_written: RangeSet::default(),
             is_spilling: false,
             reserved_id: u64::MAX,
             damage: Vec::new(),
@@ -361,10 +364,13 @@ impl Ledger {
             .is_some()
     }
 
-    /// Whether a file knows of any of the items of a lease.
+    /// Whether a file may know of any of the items of a lease.
     pub(crate) fn is_in_file(&self, id: LeaseId, items: Option<ItemRange>) -> bool {
         let items = items.or_else(|| self.leases.get(id).map(|lease| lease.items));
-        items.is_none_or(|items| !self.in_memory_only.covers(items.first.0, items.last.0))
+        items.is_none_or(|items| {
+            let (first, last) = (items.first.0, items.last.0);
+            !self.in_memory_only.covers(first, last) || self.half_written.overlaps(first, last)
+        })
     }
 
     /// Whether the next item has to go to disk since others that wait there are older.
@@ -434,6 +440,7 @@ impl Ledger {
         self.version = self.version.saturating_add(1);
         if !self.in_memory_only.is_empty() {
             self.in_memory_only.remove(first, last);
+            self.half_written.remove(first, last);
         }
         self.segments.note_acked(&self.acks, first, last);
     }

@@ -3,6 +3,8 @@
 mod pool;
 mod repair;
 
+mod closing;
+
 mod queue;
 
 mod inspect;
@@ -10,6 +12,8 @@ mod recovery;
 
 mod append;
 
+mod ending;
+mod flush;
 mod offload;
 
 mod disk;
@@ -49,7 +53,7 @@ mod field;
 mod ids;
 
 pub use backlog::Item;
-pub use config::{Config, Durability, MAX_ITEM_BYTES, Overflow, Storage};
+pub use config::{Config, Durability, Flush, MAX_ITEM_BYTES, Overflow, Storage};
 pub use control::commit::MAX_COMMIT_TAG_BYTES;
 pub use control::lease::MAX_LEASE_TAG_BYTES;
 pub use damage::{Damage, RecoveredLease, Recovery};

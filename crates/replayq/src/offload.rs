@@ -1,4 +1,4 @@
-//! Offload modes: what stays in memory while there is little of it, when appends go to disk, and what a clean close writes down.
+//! Offload modes: what stays in memory while there is little of it, when appends go to disk, and what flushing and closing write down.
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -74,14 +74,19 @@ impl Disk {
             })
     }
 
-    /// At a clean close: writes all open items that are in no file, and the leases that were tagged.
+    /// Writes all open items that are in no file, and the leases that were tagged. Nobody may have items in hand, or take any.
     pub(crate) fn write_down(
         &self,
         writer: &mut Writer,
         ledger: &Mutex<Ledger>,
     ) -> Result<(), AckError> {
         self.close_segment(writer, ledger);
-        let items = ledger.lock().items_in_memory_only();
+        let items = {
+            let mut ledger = ledger.lock();
+            // However this ends, an ack must be written from now on: the item may be found in a file.
+            ledger.half_written = ledger.in_memory_only.clone();
+            ledger.items_in_memory_only()
+        };
         let mut rest = items.as_slice();
         while !rest.is_empty() {
             let written = self
@@ -174,6 +179,7 @@ impl Disk {
             .segments
             .set_file_bytes(written.segment, written.file_bytes);
         ledger.in_memory_only.remove(first.id.0, last.id.0);
+        ledger.half_written.remove(first.id.0, last.id.0);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::config::Flush;
 use crate::error::FlushError;
 use crate::queue::Queue;
 
@@ -34,7 +35,7 @@ pub trait Job: Send + Sync {
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::sync::Arc;
-/// use replayq::{Config, IoPool, Queue};
+/// use replayq::{Config, Flush, IoPool, Queue};
 ///
 /// let room = tempfile::tempdir()?;
 /// let queues: Vec<Arc<Queue>> = (0..10)
@@ -49,7 +50,7 @@ pub trait Job: Send + Sync {
 ///     });
 /// }
 /// // Syncs that are under way at the same time share the disk's work.
-/// assert!(pool.flush_all(&queues).iter().all(Result::is_ok));
+/// assert!(pool.flush_all(&queues, Flush::Disk).iter().all(Result::is_ok));
 /// # Ok(())
 /// # }
 /// ```
@@ -212,14 +213,14 @@ impl IoPool {
         }
     }
 
-    /// Flushes all of the queues, several at a time, and waits for it; the results are in their order.
-    pub fn flush_all(&self, queues: &[Arc<Queue>]) -> Vec<Result<(), FlushError>> {
+    /// Flushes all of the queues as [`Queue::flush`] does, several at a time, and waits for it; the results are in their order.
+    pub fn flush_all(&self, queues: &[Arc<Queue>], level: Flush) -> Vec<Result<(), FlushError>> {
         let (sender, receiver) = std::sync::mpsc::channel();
         for (index, queue) in queues.iter().enumerate() {
             let (sender, queue) = (sender.clone(), Arc::clone(queue));
             self.submit(move || {
                 // Nobody hears it only if the caller is gone.
-                let _heard = sender.send((index, queue.flush()));
+                let _heard = sender.send((index, queue.flush(level)));
             });
         }
         drop(sender);

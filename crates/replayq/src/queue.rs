@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLockReadGuard};
 
 use crate::backlog::Item;
 use crate::call::LeaseAsk;
@@ -14,8 +14,8 @@ use crate::control::FILE_NAME;
 use crate::control::commit::MAX_COMMIT_TAG_BYTES;
 use crate::control::lease::{LeaseRecord, MAX_LEASE_TAG_BYTES};
 use crate::damage::{Damage, Recovery};
-use crate::disk::{Appended, Disk, into_flush};
-use crate::error::{AckError, AppendError, FlushError, LeaseError, OpenError, ReadError};
+use crate::disk::{Appended, Disk};
+use crate::error::{AckError, AppendError, LeaseError, OpenError, ReadError};
 use crate::field;
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::leases::Home;
@@ -63,8 +63,8 @@ pub struct Leased {
 /// ```
 #[derive(Debug)]
 pub struct Queue {
-    ledger: Mutex<Ledger>,
-    disk: Option<Disk>,
+    pub(crate) ledger: Mutex<Ledger>,
+    pub(crate) disk: Option<Disk>,
     max_total_bytes: u64,
     overflow: Overflow,
     /// Payload bytes of appends under way, where those beyond the limit are rejected.
@@ -266,7 +266,7 @@ impl Queue {
     /// Reading from disk failed: nothing was taken, another call tries again.
     pub fn pop(&self, limits: PopLimits<'_>) -> Result<Option<Lease>, ReadError> {
         let mut taker = Taker::new(limits);
-        let _pop = self.disk.as_ref().and_then(Disk::begin_pop);
+        let _in_hand = self.take_in_hand();
         let mut ledger = self.ledger.lock();
         if ledger.is_closed {
             return Err(ReadError::Closed);
@@ -282,6 +282,11 @@ impl Queue {
                 Ok(ledger.lease_taken(taker.into_items()))
             }
         }
+    }
+
+    /// To be held while items or leases are in hand, see [`Disk::hands`].
+    fn take_in_hand(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        self.disk.as_ref().and_then(Disk::take_in_hand)
     }
 
     /// Copies of the items that a pop would take, as far as the resident budget allows.
@@ -307,6 +312,7 @@ impl Queue {
     /// No such lease, a tag that is too long, or it could not be written: then the lease is as before.
     pub fn tag(&self, lease: LeaseId, tag: Bytes) -> Result<(), LeaseError> {
         check_tag(&tag)?;
+        let _in_hand = self.take_in_hand();
         let record = {
             let mut ledger = self.ledger.lock();
             if ledger.is_closed {
@@ -411,7 +417,9 @@ impl Queue {
         items: Option<ItemRange>,
         tag: Option<Bytes>,
     ) -> Result<(), AckError> {
+        let in_hand = self.take_in_hand();
         let result = self.mark_done(lease, items, tag);
+        drop(in_hand);
         self.recount();
         result
     }
@@ -480,6 +488,7 @@ impl Queue {
     /// # Errors
     /// No such lease; or its record could not be taken back: then the lease is still open.
     pub fn release(&self, id: LeaseId) -> Result<(), AckError> {
+        let _in_hand = self.take_in_hand();
         let homes = {
             let ledger = self.ledger.lock();
             if ledger.is_closed {
@@ -520,20 +529,6 @@ impl Queue {
             Some(disk) => disk.commit(&self.ledger, version, &[]),
             None => Ok(()),
         }
-    }
-
-    /// Makes everything that was answered so far, acks included, survive a power loss, whatever the queue's level is. What [`Storage::Offload`] keeps in memory stays there:
-    /// only closing writes it down.
-    ///
-    /// # Errors
-    /// Writing or syncing failed. A segment whose sync failed once is never reported durable again.
-    pub fn flush(&self) -> Result<(), FlushError> {
-        if self.ledger.lock().is_closed {
-            return Err(FlushError::Closed);
-        }
-        self.disk
-            .as_ref()
-            .map_or(Ok(()), |disk| disk.sync(&self.ledger))
     }
 
     /// Items that nobody has taken.
@@ -607,34 +602,6 @@ impl Queue {
     /// The directory of the queue, as the file system knows it.
     pub fn directory(&self) -> Option<&Path> {
         self.disk.as_ref().map(|disk| disk.directory.as_path())
-    }
-
-    /// Closes the queue: everything that it promised is in the files, and another may open them. Leases with a tag come back at the next open, other leased items are waiting
-    /// again then. Closing twice is no error; dropping the queue without closing loses nothing that survives the end of the process.
-    ///
-    /// # Errors
-    /// Writing failed: what was promised before still holds. A queue of [`Storage::Offload`] whose items in memory could not be written down is not closed then: it goes on,
-    /// and can be closed when there is space again.
-    pub fn close(&self) -> Result<(), FlushError> {
-        {
-            let mut ledger = self.ledger.lock();
-            if ledger.is_closed {
-                return Ok(());
-            }
-            ledger.is_closed = true;
-        }
-        self.disk
-            .as_ref()
-            .map_or(Ok(()), |disk| disk.close(&self.ledger).map_err(into_flush))
-    }
-
-    /// Closes the queue and removes its files and its directory; a directory in which others have put files stays.
-    ///
-    /// # Errors
-    /// A file could not be removed: it can be tried again. Or the queue was closed before, so that its files may be somebody else's by now: nothing is removed.
-    pub fn close_and_purge(&self) -> Result<(), FlushError> {
-        self.ledger.lock().is_closed = true;
-        self.disk.as_ref().map_or(Ok(()), Disk::purge)
     }
 }
 

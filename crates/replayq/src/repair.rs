@@ -4,7 +4,7 @@ use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::config::{Config, Flush};
 use crate::control::Found;
 use crate::damage::{Damage, Recovery};
 use crate::disk::{LOCK_NAME, aside};
@@ -122,7 +122,7 @@ pub fn repair_in(vfs: Arc<dyn Vfs>, directory: &Path) -> Result<Repair, RepairEr
     }
     drop(lock);
     let (queue, recovery) = Queue::open(Config::disk(directory).vfs(vfs))?;
-    queue.flush()?;
+    queue.flush(Flush::Disk)?;
     queue.close()?;
     Ok(Repair {
         after: inspector.inspect(directory, Depth::EveryByte)?,

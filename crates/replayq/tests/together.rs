@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Barrier};
 
 use bytes::Bytes;
-use replayq::{AppendError, Config, IoPool, Overflow, PopLimits, Queue, SharedLimits};
+use replayq::{AppendError, Config, Flush, IoPool, Overflow, PopLimits, Queue, SharedLimits};
 
 fn open(directory: &Path, limits: &Arc<SharedLimits>, overflow: Overflow) -> Queue {
     let config = Config::disk(directory)
@@ -167,12 +167,18 @@ fn three_hundred_queues_take_no_thread_and_three_descriptors_each_at_most() {
     assert!(used <= 3 * queues.len(), "{used}");
 
     let pool = IoPool::new(4).unwrap();
-    assert!(pool.flush_all(&queues).iter().all(Result::is_ok));
+    assert!(
+        pool.flush_all(&queues, Flush::Disk)
+            .iter()
+            .all(Result::is_ok)
+    );
     for queue in &queues {
         queue.close().unwrap();
     }
     assert!(
-        pool.flush_all(&queues).iter().all(Result::is_err),
+        pool.flush_all(&queues, Flush::Disk)
+            .iter()
+            .all(Result::is_err),
         "closed queues say so"
     );
 }

@@ -282,6 +282,7 @@ fn finish(
     let disk = Disk {
         vfs,
         directory,
+        uuid,
         settings: settings(config),
         turns: Turns::new(),
         writer: Mutex::new(writer),
@@ -294,7 +295,7 @@ fn finish(
         }),
         departures: Mutex::new(()),
         reader: Mutex::new(reader),
-        pops: RwLock::new(()),
+        hands: RwLock::new(()),
         lock: Mutex::new(Some(lock)),
     };
     let ledger = Mutex::new(ledger);

@@ -2,6 +2,7 @@
 //! recovered then.
 
 use proptest::prelude::*;
+use replayq::Flush;
 use replayq::vfs::sim::{Fate, PendingWrite, SimVfs};
 
 use crate::driver::{Driver, look};
@@ -205,16 +206,38 @@ const ALPHABET: [Op; 9] = [
     Op::Reopen,
 ];
 
-/// All programs of so many operations that begin with an append.
-fn explore_all(mode: Mode, length: u32) {
+/// The same where a flush writes down what is in memory.
+const ALPHABET_OF_MEMORY: [Op; 8] = [
+    Op::Append {
+        count: 2,
+        bytes: 100,
+    },
+    Op::AppendLeased {
+        count: 1,
+        bytes: 50,
+        with_waiting: true,
+    },
+    Op::Append {
+        count: 2,
+        bytes: 2500,
+    },
+    Op::Pop { items: 2 },
+    Op::Ack { lease: 0 },
+    Op::Release { lease: 0 },
+    Op::Flush { level: Flush::Os },
+    Op::Flush { level: Flush::Disk },
+];
+
+/// All programs of so many operations that begin with one of the first two.
+fn explore_all(mode: Mode, alphabet: &[Op], length: u32) {
     let setup = Setup::small(mode);
-    let count = ALPHABET.len().pow(length - 1);
+    let count = alphabet.len().pow(length - 1);
     for number in 0..count * 2 {
         let mut rest = number / 2;
-        let mut program = vec![ALPHABET[number % 2].clone()];
+        let mut program = vec![alphabet[number % 2].clone()];
         for _ in 1..length {
-            program.push(ALPHABET[rest % ALPHABET.len()].clone());
-            rest /= ALPHABET.len();
+            program.push(alphabet[rest % alphabet.len()].clone());
+            rest /= alphabet.len();
         }
         explore(setup, &program);
     }
@@ -222,12 +245,17 @@ fn explore_all(mode: Mode, length: u32) {
 
 #[test]
 fn every_crash_of_every_short_program_on_disk_keeps_what_was_answered() {
-    explore_all(Mode::Os, 3);
+    explore_all(Mode::Os, &ALPHABET, 3);
 }
 
 #[test]
 fn every_crash_of_every_short_program_with_syncs_keeps_what_was_answered() {
-    explore_all(Mode::Fsync, 3);
+    explore_all(Mode::Fsync, &ALPHABET, 3);
+}
+
+#[test]
+fn every_crash_of_every_short_program_that_flushes_memory_keeps_what_was_flushed() {
+    explore_all(Mode::Offload, &ALPHABET_OF_MEMORY, 4);
 }
 
 fn explore_random(mode: Mode, cases: u32) {

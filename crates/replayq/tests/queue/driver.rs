@@ -131,16 +131,17 @@ impl Driver {
                 let result = queue.set_commit_tag(tag);
                 self.settle_ack(result);
             }
-            Op::Flush => match queue.flush() {
-                Ok(()) => self.oracle.end_flush(),
+            Op::Flush { level } => match queue.flush(*level) {
+                Ok(()) => self.oracle.end_flush(*level),
                 Err(FlushError::Io(_)) => self.failures += 1,
                 Err(error) => panic!("{error}"),
             },
             Op::Reopen if self.setup.mode != Mode::Memory => {
                 let mut closed = queue.close();
-                if closed.is_err() && self.setup.mode == Mode::Offload {
-                    // It is still open, if it was memory that could not be written down.
+                if closed.is_err() && !self.vfs.is_crashed() {
+                    // It is open still, and goes on.
                     self.failures += 1;
+                    self.compare(&queue);
                     closed = queue.close();
                 }
                 let end = match closed {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use replayq::vfs::sim::{Change, Fault, FaultKind, SimVfs};
-use replayq::{AppendError, Config, FlushError, PopLimits, Queue};
+use replayq::{AppendError, Config, Flush, FlushError, PopLimits, Queue};
 
 use crate::driver::Driver;
 use crate::program::Op;
@@ -35,7 +35,8 @@ fn program() -> Vec<Op> {
         },
         append(1, 4000),
         Op::Release { lease: 1 },
-        Op::Flush,
+        Op::Flush { level: Flush::Os },
+        Op::Flush { level: Flush::Disk },
         Op::Pop { items: 9 },
         Op::Ack { lease: 0 },
         Op::CommitTag,
@@ -185,9 +186,9 @@ fn a_flush_that_failed_once_says_so_until_the_file_is_gone() {
         for_ever: false,
         kind: FaultKind::Error(EIO),
     });
-    assert!(matches!(queue.flush(), Err(FlushError::Io(_))));
+    assert!(matches!(queue.flush(Flush::Disk), Err(FlushError::Io(_))));
     vfs.heal();
-    assert!(matches!(queue.flush(), Err(FlushError::Io(_))));
+    assert!(matches!(queue.flush(Flush::Disk), Err(FlushError::Io(_))));
 }
 
 #[test]

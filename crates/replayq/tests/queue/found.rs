@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use replayq::vfs::sim::{Fate, Fault, FaultKind, SimVfs};
 use replayq::{
-    AckError, AppendError, FlushError, Item, ItemId, LeaseError, PopLimits, Queue, ReadError,
+    AckError, AppendError, Flush, FlushError, Item, ItemId, LeaseError, OpenError, PopLimits,
+    Queue, ReadError,
 };
 
 use crate::setup::{DIRECTORY, Mode, Setup, payload};
@@ -145,7 +146,7 @@ fn acks_that_were_flushed_survive_a_kill_and_then_a_power_loss() {
     append(&queue, 1..=4, 20);
     let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
     queue.ack(lease.id).unwrap();
-    queue.flush().unwrap();
+    queue.flush(Flush::Disk).unwrap();
     let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
     queue.ack(lease.id).unwrap();
     drop(queue);
@@ -261,10 +262,10 @@ fn acks_after_a_failed_sync_of_the_directory_go_to_the_file_that_has_the_name() 
         queue.set_commit_tag(Bytes::from_static(b"any")).unwrap();
         // The first call of a flush of which all segments are synced.
         fail_from(&vfs, 0);
-        queue.flush().unwrap_err();
+        queue.flush(Flush::Disk).unwrap_err();
         vfs.heal();
         fail_from(&vfs, call);
-        let flushed = queue.flush();
+        let flushed = queue.flush(Flush::Disk);
         vfs.heal();
         queue.ack(lease.id).unwrap();
         let (queue, _) = setup.open(&vfs.after_kill()).unwrap();
@@ -330,12 +331,17 @@ fn a_closed_queue_answers_so_and_leaves_the_files_to_their_next_owner() {
         assert!(matches!(queue.tag(tagged, tag()), Err(LeaseError::Closed)));
         assert!(matches!(queue.release(released), Err(AckError::Closed)));
         assert!(matches!(queue.set_commit_tag(tag()), Err(AckError::Closed)));
-        assert!(matches!(queue.flush(), Err(FlushError::Closed)));
+        assert!(matches!(queue.flush(Flush::Disk), Err(FlushError::Closed)));
         queue.close().unwrap();
-        let purged = queue.close_and_purge();
-        assert!(matches!(purged, Err(FlushError::Closed)), "{purged:?}");
-        drop(queue);
         assert_eq!(vfs.changes(), changes, "in mode {mode:?}");
+        let (next, recovery) = setup.open(&vfs).unwrap();
+        assert_eq!(recovery.items, 5, "in mode {mode:?}");
+        for _ in ["while the next owner has it", "and later"] {
+            let purged = queue.close_and_purge();
+            let is_refused = matches!(purged, Err(FlushError::InOtherHands { .. }));
+            assert!(is_refused, "{purged:?}");
+            next.close().unwrap();
+        }
         let (_, recovery) = setup.open(&vfs).unwrap();
         assert_eq!(recovery.items, 5, "in mode {mode:?}");
     }
@@ -403,7 +409,7 @@ fn slots_of_leases_whose_acks_could_not_be_written_are_free_after_the_next_commi
             assert!(matches!(acked, Err(AckError::NotDurable(_))), "{acked:?}");
             vfs.heal();
         }
-        queue.flush().unwrap();
+        queue.flush(Flush::Disk).unwrap();
         vfs.set_capacity(Some(vfs.used_bytes()));
         lease();
         drop(queue);
@@ -427,6 +433,63 @@ fn a_purge_that_failed_can_be_tried_again_until_nothing_is_left() {
         queue.close_and_purge().unwrap();
         queue.close_and_purge().unwrap();
         assert_eq!(vfs.files(), Vec::<PathBuf>::new(), "{calls} calls");
+    }
+}
+
+/// It was refused, and the files of a queue that was closed a moment too early stayed for ever.
+#[test]
+fn a_queue_that_was_closed_can_still_be_purged_while_nobody_else_has_opened_it() {
+    for mode in Mode::DURABLE {
+        let (setup, vfs) = (Setup::small(mode), SimVfs::new());
+        for calls in 0..16 {
+            let (queue, _) = setup.open(&vfs).unwrap();
+            append(&queue, 1..=4, 3000);
+            queue.close().unwrap();
+            fail_from(&vfs, calls);
+            let purged = queue.close_and_purge();
+            vfs.heal();
+            if purged.is_err() {
+                queue.close_and_purge().unwrap();
+            }
+            queue.close_and_purge().unwrap();
+            assert_eq!(vfs.files(), Vec::<PathBuf>::new(), "{calls} calls");
+        }
+    }
+}
+
+/// It was answered with an error the first time, and the second time with Ok although the acks were in no file.
+#[test]
+fn a_close_that_failed_leaves_the_queue_open_and_can_be_tried_again() {
+    for mode in Mode::DURABLE {
+        for call in 0.. {
+            let (setup, vfs) = (Setup::small(mode), SimVfs::new());
+            let (queue, _) = setup.open(&vfs).unwrap();
+            append(&queue, 1..=3, 100);
+            let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+            fail_from(&vfs, 0);
+            let _not_durable = queue.ack(lease.id);
+            vfs.heal();
+            fail_from(&vfs, call);
+            let closed = queue.close();
+            vfs.heal();
+            if closed.is_ok() {
+                assert!(call > 1, "a close makes {call} calls in mode {mode:?}");
+                break;
+            }
+            let opened = setup.open(&vfs);
+            assert!(
+                matches!(opened, Err(OpenError::Locked { .. })),
+                "{opened:?}"
+            );
+            append(&queue, 4..=4, 100);
+            queue.close().unwrap();
+            let (queue, _) = setup.open(&vfs).unwrap();
+            assert_eq!(
+                pop_ids(&queue, 9),
+                [2, 3, 4],
+                "call {call} of mode {mode:?}"
+            );
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use replayq::{ItemId, ItemRange, LeaseId};
+use replayq::{Flush, ItemId, ItemRange, LeaseId};
 
 use crate::setup::{End, Mode};
 
@@ -291,20 +291,28 @@ impl Oracle {
         self.commit_tag_is_in_doubt = true;
     }
 
-    /// Everything answered is durable.
-    pub(crate) fn end_flush(&mut self) {
-        if matches!(self.mode, Mode::Offload | Mode::OffloadVolatile) {
+    /// Everything answered survives what the level names.
+    pub(crate) fn end_flush(&mut self, level: Flush) {
+        if !self.mode.has_another_life() {
             return;
         }
+        let change = |survives: Survives| match level {
+            Flush::Os => Survives {
+                kill: true,
+                ..survives
+            },
+            _ => Survives::ALL,
+        };
         for known in self.items.values_mut() {
             if matches!(known.state, State::Waiting | State::Leased(_)) {
-                known.survives = Survives::ALL;
+                known.survives = change(known.survives);
             }
         }
-        self.settle_acks(|_| Survives::ALL);
+        self.settle_acks(change);
+        self.commit_tag_is_in_doubt = false;
         for lease in &mut self.leases {
             if lease.tag.is_some() {
-                lease.tag_survives = Survives::ALL;
+                lease.tag_survives = change(lease.tag_survives);
             }
         }
     }
@@ -326,7 +334,7 @@ impl Oracle {
     /// Opening went through: what was read is durable where that is promised.
     pub(crate) fn end_open(&mut self) {
         match self.mode {
-            Mode::Fsync => self.end_flush(),
+            Mode::Fsync => self.end_flush(Flush::Disk),
             // The acks are in the control file, which every open makes durable.
             Mode::Os => self.settle_acks(|_| Survives::ALL),
             _ => {}

@@ -1,6 +1,7 @@
 //! Programs: sequences of operations on a queue, made by hand, by enumeration or at random.
 
 use proptest::prelude::*;
+use replayq::Flush;
 
 /// One operation. Leases are named by their place in the list of open ones, modulo its length.
 #[derive(Clone, Debug)]
@@ -50,7 +51,9 @@ pub(crate) enum Op {
         lease: usize,
     },
     CommitTag,
-    Flush,
+    Flush {
+        level: Flush,
+    },
     /// Closes and opens again.
     Reopen,
     /// Ends the process and opens again.
@@ -76,7 +79,7 @@ pub(crate) fn any_op() -> impl Strategy<Value = Op> {
         3 => lease.clone().prop_map(|lease| Op::Tag { lease }),
         1 => lease.prop_map(|lease| Op::ReadLease { lease }),
         1 => Just(Op::CommitTag),
-        1 => Just(Op::Flush),
+        1 => prop_oneof![Just(Flush::Os), Just(Flush::Disk)].prop_map(|level| Op::Flush { level }),
         2 => Just(Op::Reopen),
         1 => Just(Op::Kill),
     ]

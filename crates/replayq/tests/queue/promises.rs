@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use replayq::vfs::sim::{Change, Fate, Fault, FaultKind, SimVfs};
 use replayq::{
-    AckError, AppendError, Config, Damage, Depth, Inspector, ItemId, ItemRange, OpenError,
+    AckError, AppendError, Config, Damage, Depth, Flush, Inspector, ItemId, ItemRange, OpenError,
     PopLimits, Queue, Recovery,
 };
 
@@ -41,7 +41,7 @@ fn end(queue: Queue, vfs: &SimVfs, end: End) -> SimVfs {
         End::Kill => return vfs.after_kill(),
         End::PowerLoss => {
             // Acks are as durable as everything else behind a flush only.
-            queue.flush().unwrap();
+            queue.flush(Flush::Disk).unwrap();
             return vfs.after_power_loss(0, |_, _| Fate::Lost);
         }
     }

@@ -32,12 +32,12 @@ pub use world::Change;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::sync::Arc;
 /// use replayq::vfs::sim::{Fate, SimVfs};
-/// use replayq::{Config, Queue};
+/// use replayq::{Config, Flush, Queue};
 ///
 /// let disk = SimVfs::new();
 /// let (queue, _) = Queue::open(Config::disk("/queue").vfs(Arc::new(disk.clone())))?;
 /// queue.append_one("one".into())?;
-/// queue.flush()?;
+/// queue.flush(Flush::Disk)?;
 /// queue.append_one("two".into())?;
 ///
 /// // What was not synced is gone: the first item was.
