@@ -12,13 +12,12 @@ use crate::control::{self, CommitWriteError, Control, LeaseSlot};
 use crate::error::{
     AckError, AppendError, FlushError, IoContext, IoFailure, LeaseError, ReadError,
 };
-use crate::ids::{ItemId, ItemRange, LeaseId};
+use crate::ids::{ItemRange, LeaseId};
 use crate::leases::Home;
 use crate::ledger::{Lease, Ledger};
 use crate::limits::PopLimits;
 use crate::reader::Reader;
 use crate::segment::key::{self, QueueUuid, SegmentKey};
-use crate::segment::walk::Payloads;
 use crate::segments::Retired;
 use crate::taker::Taker;
 use crate::turns::Turns;
@@ -160,29 +159,20 @@ impl Disk {
         }
     }
 
-    /// Reads the open items of a lease of an earlier life.
+    /// Reads the open items of a lease of an earlier life. What is lost of them is reported, and the counts put right.
     pub(crate) fn read_lease(
         &self,
         ledger: &Mutex<Ledger>,
+        id: LeaseId,
         items: ItemRange,
     ) -> Result<Vec<Item>, IoFailure> {
-        let (spans, acks) = {
-            let ledger = ledger.lock();
-            (ledger.spans(std::iter::once(items)), ledger.acks.clone())
-        };
+        let spans = ledger.lock().spans(std::iter::once(items));
         let mut found = Vec::new();
         for span in spans {
-            self.reader
-                .lock()
-                .visit(span, Payloads::Verify, |id, payload| {
-                    if !acks.contains(id) {
-                        found.push(Item {
-                            id: ItemId(id),
-                            payload,
-                        });
-                    }
-                })?;
+            found.append(&mut self.reader.lock().read_span(span, ledger)?);
         }
+        let mut ledger = ledger.lock();
+        ledger.count_lease(id, &mut found);
         Ok(found)
     }
 

@@ -144,7 +144,11 @@ impl Ledger {
         }
     }
 
+    /// Remembers damage; the same place counts once, by whomever it is found.
     pub(crate) fn report(&mut self, damage: Damage) {
+        if self.damage.contains(&damage) {
+            return;
+        }
         self.damage_count = self.damage_count.saturating_add(1);
         if self.damage.len() < MOST_DAMAGE {
             self.damage.push(damage);
@@ -419,6 +423,17 @@ impl Ledger {
             record.sequence = self.next_lease_sequence();
         }
         records
+    }
+
+    /// All open items of a lease of an earlier life were read: it has no others.
+    pub(crate) fn count_lease(&mut self, id: LeaseId, items: &mut Vec<Item>) {
+        items.retain(|item| !self.acks.contains(item.id.0));
+        self.leases.update(id, |lease| {
+            if lease.held.is_none() {
+                lease.open_items = crate::field::wide(items.len());
+                lease.open_bytes = items.iter().map(Item::bytes).sum();
+            }
+        });
     }
 
     /// Puts the items of a lease of an earlier life into it, those that are still open.

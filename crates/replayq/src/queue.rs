@@ -380,7 +380,7 @@ impl Queue {
         };
         let items = match (held, &self.disk) {
             (Some(held), _) => held,
-            (None, Some(disk)) => disk.read_lease(&self.ledger, items)?,
+            (None, Some(disk)) => disk.read_lease(&self.ledger, id, items)?,
             (None, None) => Vec::new(),
         };
         Ok(Lease { id, items, tag })
@@ -476,7 +476,7 @@ impl Queue {
         };
         if let Some(disk) = &self.disk {
             let read = disk
-                .read_lease(&self.ledger, items)
+                .read_lease(&self.ledger, id, items)
                 .map_err(AckError::NotRead)?;
             self.ledger.lock().hold(id, read);
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use crate::acks::Acks;
 use crate::backlog::Item;
 use crate::damage::Damage;
 use crate::error::{IoContext, IoFailure};
@@ -51,6 +52,52 @@ struct Batch {
     damage: Vec<Damage>,
     /// No entry follows.
     is_over: bool,
+}
+
+impl Batch {
+    /// Items were there when they were written, and nothing can be made out behind the last one that is there now.
+    fn note_lost(&mut self, key: SegmentKey, (position, end): (u64, u64), ids: (u64, u64)) {
+        if ids.0 > ids.1 {
+            return;
+        }
+        self.absent.push(ids);
+        self.damage.push(Damage::Bytes {
+            file: key.file_name(),
+            position,
+            bytes: end.saturating_sub(position),
+            ids: ItemRange::new(ItemId(ids.0), ItemId(ids.1)),
+        });
+    }
+
+    /// Leaves only what concerns items of the range that are not done.
+    fn retain(&mut self, range: ItemRange, acks: &Acks) {
+        let is_wanted =
+            |ids: ItemRange| range.overlaps(ids) && !acks.covers(ids.first.0, ids.last.0);
+        self.items.retain(|item| is_wanted(ItemRange::one(item.id)));
+        self.absent.retain(|(first, last)| {
+            ItemRange::new(ItemId(*first), ItemId(*last)).is_some_and(is_wanted)
+        });
+        self.damage.retain(|damage| match damage {
+            Damage::Item { id, .. } => is_wanted(ItemRange::one(*id)),
+            Damage::Bytes { ids: Some(ids), .. } => is_wanted(*ids),
+            _ => false,
+        });
+    }
+
+    /// Tells the ledger what is lost.
+    fn tell(self, ledger: &mut Ledger, key: SegmentKey) {
+        for (first, last) in self.absent {
+            ledger.finish(first, last);
+        }
+        if !self.damage.is_empty()
+            && let Some(segment) = ledger.segments.get_mut(key)
+        {
+            segment.is_damaged = true;
+        }
+        for damage in self.damage {
+            ledger.report(damage);
+        }
+    }
 }
 
 impl Reader {
@@ -105,16 +152,8 @@ impl Reader {
             // Items were there when they were written, and nothing can be made out there now.
             let end = self.expected_end;
             let missing = (last_id.saturating_add(1), self.expected_id);
-            let lost = Batch {
-                absent: vec![missing],
-                damage: vec![Damage::Bytes {
-                    file: key.file_name(),
-                    position,
-                    bytes: end.saturating_sub(position),
-                    ids: ItemRange::new(ItemId(missing.0), ItemId(missing.1)),
-                }],
-                ..Batch::default()
-            };
+            let mut lost = Batch::default();
+            lost.note_lost(key, (position, end), missing);
             settle(&mut ledger, key, lost, missing.1);
             if let Some((_, walk)) = self.current.as_mut() {
                 walk.skip(end, missing.1);
@@ -171,22 +210,45 @@ impl Reader {
         }
     }
 
-    /// Goes through the items of a span, apart from the backlog's reading.
-    pub(crate) fn visit(
+    /// Reads the items of a span that are not done, apart from the backlog's reading. Those that are lost are done then, and reported.
+    pub(crate) fn read_span(
         &self,
         span: Span,
-        payloads: Payloads,
-        mut each: impl FnMut(u64, Bytes),
-    ) -> Result<(), IoFailure> {
-        visit(
-            &*self.vfs,
-            &self.directory,
-            self.uuid,
-            span,
-            payloads,
+        ledger: &Mutex<Ledger>,
+    ) -> Result<Vec<Item>, IoFailure> {
+        let path = self.directory.join(span.segment.file_name());
+        let file =
+            vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Read)).context("open", &path)?;
+        let mut walk = Walk::new(
+            file,
+            span.segment.seed(self.uuid),
+            Payloads::Verify,
+            span.segment.first_id,
+            span.limit_id,
+            span.end,
             self.read_bytes,
-            |id, _, payload| each(id, payload),
-        )
+        );
+        let mut items = Vec::new();
+        loop {
+            let mut batch = Batch::default();
+            let bytes = crate::field::wide(self.read_bytes);
+            read(&mut walk, span.segment, bytes, &mut batch).context("read", &path)?;
+            let mut ledger = ledger.lock();
+            if batch.is_over
+                && let Some(segment) = ledger.segments.get(span.segment)
+            {
+                let last_id = segment.last_id.min(span.items.last.0);
+                let lost = (walk.last_id().saturating_add(1), last_id);
+                batch.note_lost(span.segment, (walk.position(), segment.end), lost);
+            }
+            let is_over = batch.is_over || walk.last_id() >= span.items.last.0;
+            batch.retain(span.items, &ledger.acks);
+            items.append(&mut batch.items);
+            batch.tell(&mut ledger, span.segment);
+            if is_over {
+                return Ok(items);
+            }
+        }
     }
 
     fn open(&mut self, place: Place, ledger: &Mutex<Ledger>) -> Result<(), IoFailure> {
@@ -276,21 +338,11 @@ fn read(walk: &mut Walk, key: SegmentKey, bytes: u64, batch: &mut Batch) -> std:
 }
 
 /// Hands over what was read; the reader has passed all items up to `last_id`.
-fn settle(ledger: &mut Ledger, key: SegmentKey, batch: Batch, last_id: u64) {
-    for item in batch.items {
+fn settle(ledger: &mut Ledger, key: SegmentKey, mut batch: Batch, last_id: u64) {
+    for item in std::mem::take(&mut batch.items) {
         ledger.absorb(item);
     }
-    for (first, last) in batch.absent {
-        ledger.finish(first, last);
-    }
-    if !batch.damage.is_empty()
-        && let Some(segment) = ledger.segments.get_mut(key)
-    {
-        segment.is_damaged = true;
-    }
-    for damage in batch.damage {
-        ledger.report(damage);
-    }
+    batch.tell(ledger, key);
     ledger.read_through = ledger.read_through.max(last_id);
 }
 

@@ -51,7 +51,9 @@ pub(crate) fn look(setup: &Setup, vfs: &SimVfs) -> Image {
             tag: lease.tag.clone(),
             open: pairs(&read.items),
         });
-        assert_eq!(lease.open_items, read.items.len() as u64);
+        if queue.damage().is_empty() {
+            assert_eq!(lease.open_items, read.items.len() as u64);
+        }
     }
     while let Some(lease) = queue.pop(PopLimits::items(3)).expect("items can be read") {
         image.waiting.extend(pairs(&lease.items));
@@ -187,7 +189,9 @@ impl Driver {
             .map(|lease| self.oracle.open_items(lease.id).len())
             .sum();
         let stats = queue.stats();
-        assert_eq!(stats.leased_items, leased as u64, "leased items");
+        if self.is_sure {
+            assert_eq!(stats.leased_items, leased as u64, "leased items");
+        }
         assert_eq!(stats.leases, leases.len() as u64, "leases");
     }
 

@@ -609,3 +609,33 @@ fn a_lease_outlives_the_earlier_record_of_it_that_could_not_be_voided() {
     let last = recovery.leases.last().unwrap();
     assert_eq!((recovery.leases.len(), &last.tag[..]), (9, &b"second"[..]));
 }
+
+/// The lease was read without the item, and without a word.
+#[test]
+fn reading_a_lease_of_an_earlier_life_says_what_of_it_is_lost() {
+    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 1..=4, 100);
+    let lease = queue.pop(PopLimits::items(3)).unwrap().unwrap();
+    queue.tag(lease.id, Bytes::from_static(b"tag")).unwrap();
+    queue.close().unwrap();
+    let file = segment(&vfs);
+    let mut bytes = vfs.read_file(&file).unwrap();
+    // Of the second item's payload; a full segment is not looked into at open.
+    bytes[4096 + 128 + 24] ^= 1;
+    vfs.write_file(&file, bytes);
+    let seal_it = Setup {
+        segment_bytes: 4096,
+        ..setup
+    };
+    let (queue, recovery) = seal_it.open(&vfs).unwrap();
+    for _ in ["at first", "again"] {
+        let read = queue.read_lease(recovery.leases[0].id).unwrap();
+        assert_eq!(ids(&read.items), [1, 3]);
+        assert_eq!(queue.damage().len(), 1, "{:?}", queue.damage());
+        assert_eq!(queue.stats().leased_items, 2);
+    }
+    queue.ack(recovery.leases[0].id).unwrap();
+    assert_eq!(pop_ids(&queue, 9), [4]);
+    assert_eq!(queue.damage().len(), 1, "{:?}", queue.damage());
+}
