@@ -10,6 +10,8 @@ use crate::vfs::{OsVfs, Vfs};
 
 /// The largest item, in bytes.
 pub const MAX_ITEM_BYTES: u64 = 1 << 30;
+/// The most lease slots that a queue may have.
+pub(crate) const MOST_LEASE_SLOTS: u32 = 4096;
 
 /// Where items are kept.
 #[derive(Clone, Eq, PartialEq, Debug)]
@@ -113,6 +115,10 @@ pub struct Config {
     pub overflow: Overflow,
     /// Segment files that are kept to be written again: overwriting is faster than growing a new file. Default: 2.
     pub spare_segments: usize,
+    /// Leases that can have a tag at a time without taking space: each has a place of its own, of 4 KiB, in a file that is written once. With more of them open tags are
+    /// written behind the items, which a full disk does not allow. A lease that gets another tag needs a second place for the moment. A queue that is opened with a larger
+    /// number than before gets the places if there is space; it never loses any. Default: 16. From 1 to 4096.
+    pub lease_slots: u32,
     /// Limits that this queue has together with others. Default: none.
     pub shared_limits: Option<Arc<SharedLimits>>,
     /// The file system, for tests. Default: the operating system's.
@@ -144,6 +150,7 @@ impl Config {
             max_total_bytes: 2_000_000_000,
             overflow: Overflow::Report,
             spare_segments: 2,
+            lease_slots: 16,
             shared_limits: None,
             vfs: Arc::new(OsVfs),
         }
@@ -198,6 +205,13 @@ impl Config {
         self
     }
 
+    /// Sets how many leases can have a tag without taking space.
+    #[must_use]
+    pub fn lease_slots(mut self, count: u32) -> Self {
+        self.lease_slots = count;
+        self
+    }
+
     /// Sets the limits that this queue has together with others.
     #[must_use]
     pub fn shared_limits(mut self, limits: Arc<SharedLimits>) -> Self {
@@ -224,6 +238,12 @@ impl Config {
             return Err(OpenError::Config(format!(
                 "read_bytes is {}, the least is {LEAST}",
                 self.read_bytes
+            )));
+        }
+        if !(1..=MOST_LEASE_SLOTS).contains(&self.lease_slots) {
+            return Err(OpenError::Config(format!(
+                "lease_slots is {}, it may be from 1 to {MOST_LEASE_SLOTS}",
+                self.lease_slots
             )));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The control file itself: finding what is in it, writing commits and leases, syncing.
+//! The control file in use: writing commits and leases, syncing, and a new file in its place.
 
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
@@ -7,151 +7,13 @@ use std::sync::Arc;
 use crate::acks::Acks;
 use crate::error::{IoContext, IoFailure};
 use crate::field;
-use crate::segment::key::QueueUuid;
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
 use super::commit::{self, Commit};
-use super::header::{self, BLOCK_BYTES, COMMIT_SLOTS, ControlHeader, Geometry, HeaderState};
-use super::lease::{self, LeaseRecord, SlotState, ZERO_SLOT};
+use super::found::Found;
+use super::header::{self, COMMIT_SLOTS, ControlHeader, FILE_NAME, Geometry, NEW_FILE_NAME};
+use super::lease::{LeaseRecord, empty_slot};
 use super::slots::{LeaseSlot, Slots};
-
-pub(crate) const FILE_NAME: &str = "control";
-pub(crate) const NEW_FILE_NAME: &str = "control.new";
-
-/// What was in a control file.
-#[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) header: HeaderState,
-    /// Of every commit slot: the record, if any validates, with the queue it names.
-    pub(crate) commits: Vec<Option<(QueueUuid, Commit)>>,
-    /// The file ends before its last slot.
-    pub(crate) is_cut: bool,
-    /// Commit slots without a record, where there should be one.
-    pub(crate) damaged_commits: usize,
-    file: Arc<dyn VfsFile>,
-    content: Vec<u8>,
-}
-
-impl Found {
-    /// Reads the control file of a directory; none if there is none.
-    pub(crate) fn read(
-        vfs: &dyn Vfs,
-        directory: &Path,
-        mode: OpenMode,
-    ) -> Result<Option<Self>, IoFailure> {
-        const LARGEST_FILE: usize = 32 << 20;
-        let path = directory.join(FILE_NAME);
-        let file = match vfs::uninterrupted(|| vfs.open(&path, mode)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(IoFailure::new("open", &path, error)),
-        };
-        let bytes = field::narrow(file.length().context("measure", &path)?).min(LARGEST_FILE);
-        let mut content = Vec::with_capacity(bytes);
-        vfs::read_full_at(&*file, &mut content, bytes, 0).context("read", &path)?;
-        let header = ControlHeader::decode(&content);
-        let (geometry, may_be_zeros) = layout(header);
-        let mut commits = Vec::new();
-        let mut damaged_commits = 0_usize;
-        for slot in 0..COMMIT_SLOTS {
-            let bytes = part(
-                &content,
-                geometry.commit_position(slot),
-                u64::from(geometry.commit_slot_bytes),
-            );
-            let commit = Commit::decode_any(bytes);
-            let is_written = !may_be_zeros || bytes.iter().take(16).any(|byte| *byte != 0);
-            if commit.is_none() && is_written {
-                damaged_commits = damaged_commits.saturating_add(1);
-            }
-            commits.push(commit);
-        }
-        Ok(Some(Self {
-            header,
-            is_cut: field::wide(content.len()) < geometry.file_bytes(),
-            commits,
-            damaged_commits,
-            file,
-            content,
-        }))
-    }
-
-    /// The newest commit of the queue.
-    pub(crate) fn newest(&self, uuid: QueueUuid) -> Option<&Commit> {
-        self.commits
-            .iter()
-            .flatten()
-            .filter(|(found, _)| *found == uuid)
-            .map(|(_, commit)| commit)
-            .max_by_key(|commit| commit.sequence)
-    }
-
-    /// What the lease slots hold.
-    pub(crate) fn leases(&self, uuid: QueueUuid) -> Vec<SlotState> {
-        let (geometry, may_be_zeros) = layout(self.header);
-        let slots = usize::try_from(geometry.lease_slots).unwrap_or(0);
-        (0..slots)
-            .map(|slot| {
-                let bytes = part(&self.content, geometry.lease_position(slot), BLOCK_BYTES);
-                match LeaseRecord::decode_slot(bytes, uuid) {
-                    // What is behind the end of a file that was cut is reported as such.
-                    SlotState::Zeros if may_be_zeros || bytes.is_empty() => SlotState::Empty,
-                    SlotState::Zeros => SlotState::Damaged,
-                    state => state,
-                }
-            })
-            .collect()
-    }
-}
-
-impl Found {
-    /// Writes over the slots of which nothing can be made out: what was in them is lost, and was reported.
-    pub(crate) fn heal(&self, header: &ControlHeader) -> std::io::Result<()> {
-        let mut newest = Vec::new();
-        if let Some(commit) = self.newest(header.uuid) {
-            commit.encode(header.uuid, &mut newest);
-        }
-        let (geometry, may_be_zeros) = layout(self.header);
-        let commits = self.commits.iter().enumerate();
-        for (slot, _) in commits.filter(|(_, commit)| commit.is_none()) {
-            let position = geometry.commit_position(slot);
-            let is_unused = part(&self.content, position, 16) == [0; 16];
-            if !(may_be_zeros && is_unused) {
-                write(&*self.file, &newest, position)?;
-            }
-        }
-        for (slot, state) in self.leases(header.uuid).into_iter().enumerate() {
-            if state == SlotState::Damaged {
-                let position = geometry.lease_position(slot);
-                write(&*self.file, &empty_slot(header), position)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Where things lie, and whether slots of zeros are empty ones.
-fn layout(header: HeaderState) -> (Geometry, bool) {
-    match header {
-        HeaderState::Valid(header) => (header.geometry, header.has_zeros_for_empty()),
-        _ => (Geometry::default(), true),
-    }
-}
-
-/// How a lease slot is emptied.
-fn empty_slot(header: &ControlHeader) -> Vec<u8> {
-    if header.has_zeros_for_empty() {
-        ZERO_SLOT.to_vec()
-    } else {
-        lease::empty_slot(header.uuid)
-    }
-}
-
-fn part(content: &[u8], position: u64, bytes: u64) -> &[u8] {
-    let from = field::narrow(position).min(content.len());
-    let to = field::narrow(position.saturating_add(bytes)).min(content.len());
-    content.get(from..to).unwrap_or(&[])
-}
 
 /// Why a commit could not be written.
 #[derive(Clone, Debug)]
@@ -337,38 +199,65 @@ impl Control {
     /// Makes everything written durable. After a failure the next try writes a new file: the old one's state is unknown for ever.
     pub(crate) fn sync(&mut self) -> Result<(), IoFailure> {
         if self.is_suspect {
-            let header = ControlHeader {
-                version: header::VERSION,
-                ..self.header
-            };
-            let file = write_beside(
-                &*self.vfs,
-                &self.directory,
-                &header,
-                &self.newest,
-                &self.slots,
-                true,
-            )?;
-            put_in_place(&*self.vfs, &self.directory)?;
-            // The old file has no name any more: whatever else fails, this one is the queue's now.
-            self.file = file;
-            self.header = header;
-            self.newest_slot = 0;
-            self.vfs
-                .sync_directory(&self.directory)
-                .context("sync", &self.directory)?;
-            self.is_suspect = false;
+            self.replace(self.header.geometry)?;
         } else if self.is_dirty
             && let Err(error) = vfs::uninterrupted(|| self.file.sync())
         {
             self.is_suspect = true;
             return Err(IoFailure::new("sync", &self.path, error));
         }
+        self.note_durable();
+        Ok(())
+    }
+
+    /// Makes room for so many leases, where there is less. After a failure, as on a full disk, there is as much room as before.
+    pub(crate) fn grow(&mut self, lease_slots: u32) -> Result<(), IoFailure> {
+        if lease_slots <= self.header.geometry.lease_slots {
+            return Ok(());
+        }
+        self.replace(Geometry {
+            lease_slots,
+            ..self.header.geometry
+        })?;
+        self.note_durable();
+        Ok(())
+    }
+
+    /// Writes all that counts to a new file, of today's version, and puts that in the place of this one.
+    fn replace(&mut self, geometry: Geometry) -> Result<(), IoFailure> {
+        let header = ControlHeader {
+            version: header::VERSION,
+            geometry,
+            ..self.header
+        };
+        let file = write_beside(
+            &*self.vfs,
+            &self.directory,
+            &header,
+            &self.newest,
+            &self.slots,
+            true,
+        )?;
+        put_in_place(&*self.vfs, &self.directory)?;
+        // The old file has no name any more: whatever else fails, this one is the queue's now. Until that is durable, syncing it alone would be of no use.
+        self.file = file;
+        self.header = header;
+        self.newest_slot = 0;
+        self.slots.extend(lease_slots(&header));
+        self.is_suspect = true;
+        self.vfs
+            .sync_directory(&self.directory)
+            .context("sync", &self.directory)?;
+        self.is_suspect = false;
+        Ok(())
+    }
+
+    /// Everything that was written is durable.
+    fn note_durable(&mut self) {
         self.is_dirty = false;
         self.durable_slot = Some(self.newest_slot);
         self.durable_sequence = self.sequence;
         self.slots.settle(self.durable_sequence);
-        Ok(())
     }
 
     /// Whether a lease can be written without a sync first.
@@ -432,8 +321,12 @@ impl Control {
     }
 }
 
+fn lease_slots(header: &ControlHeader) -> usize {
+    usize::try_from(header.geometry.lease_slots).unwrap_or(0)
+}
+
 fn slots(header: &ControlHeader, live: &[(LeaseSlot, LeaseRecord)]) -> Slots {
-    let mut slots = Slots::new(usize::try_from(header.geometry.lease_slots).unwrap_or(0));
+    let mut slots = Slots::new(lease_slots(header));
     for (slot, record) in live {
         slots.hold(*slot, record.encode_slot(header.uuid));
     }
@@ -459,10 +352,17 @@ fn write_beside(
     content.resize(field::narrow(header.geometry.file_bytes()), 0);
     let empty = empty_slot(header);
     let commits = (0..COMMIT_SLOTS).map(|slot| (header.geometry.commit_position(slot), newest));
-    let leases = slots.contents().map(|(slot, bytes)| {
-        let bytes = bytes.unwrap_or(&empty);
-        (header.geometry.lease_position(slot), bytes)
-    });
+    let leases = slots
+        .contents()
+        .chain(
+            (0..lease_slots(header))
+                .skip(slots.len())
+                .map(|slot| (slot, None)),
+        )
+        .map(|(slot, bytes)| {
+            let bytes = bytes.unwrap_or(&empty);
+            (header.geometry.lease_position(slot), bytes)
+        });
     for (position, bytes) in commits.chain(leases) {
         let from = field::narrow(position);
         if let Some(place) = content.get_mut(from..from.saturating_add(bytes.len())) {
@@ -470,11 +370,20 @@ fn write_beside(
         }
     }
     let file = vfs::uninterrupted(|| vfs.open(&path, OpenMode::Create)).context("create", &path)?;
-    write(&*file, &content, 0).context("write", &path)?;
-    if is_synced {
-        vfs::uninterrupted(|| file.sync()).context("sync", &path)?;
+    let written = write(&*file, &content, 0)
+        .context("write", &path)
+        .and_then(|()| {
+            if is_synced {
+                vfs::uninterrupted(|| file.sync()).context("sync", &path)
+            } else {
+                Ok(())
+            }
+        });
+    if written.is_err() {
+        // A full disk needs the space for better.
+        let _ = vfs.remove(&path);
     }
-    Ok(file)
+    written.map(|()| file)
 }
 
 /// Puts the file that was written beside the old one in its place.

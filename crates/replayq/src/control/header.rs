@@ -1,5 +1,6 @@
 //! The first block of the control file: whose queue it is, and where the slots lie.
 
+use crate::config::MOST_LEASE_SLOTS;
 use crate::field::{self, take_bytes, take_u16, take_u32};
 use crate::segment::key::QueueUuid;
 
@@ -7,6 +8,10 @@ use crate::segment::key::QueueUuid;
 pub(crate) const VERSION: u16 = 3;
 /// From this version on a slot says so when it is empty. Before, zeros did, and a block that a disk had lost was one of them.
 const FIRST_WITH_EMPTY_SLOTS: u16 = 2;
+/// The name of the file.
+pub(crate) const FILE_NAME: &str = "control";
+/// Its name while it is being written.
+pub(crate) const NEW_FILE_NAME: &str = "control.new";
 /// The unit of the file: nothing shares a block of this size with anything else.
 pub(crate) const BLOCK_BYTES: u64 = 4096;
 /// One commit slot holds the newest record that was synced and is left alone, the two others take turns.
@@ -14,7 +19,7 @@ pub(crate) const COMMIT_SLOTS: usize = 3;
 
 const MAGIC: [u8; 8] = *b"REPLAYQC";
 const HEADER_BYTES: usize = 40;
-const MOST_LEASE_SLOTS: u32 = 4096;
+const COMMIT_SLOT_BYTES: u32 = 8192;
 const LARGEST_COMMIT_SLOT: u32 = 1 << 20;
 
 /// Where things lie in the control file.
@@ -26,16 +31,22 @@ pub(crate) struct Geometry {
     pub(crate) lease_slots: u32,
 }
 
-impl Default for Geometry {
-    fn default() -> Self {
+impl Geometry {
+    /// As files are made.
+    pub(crate) fn with_lease_slots(lease_slots: u32) -> Self {
         Self {
-            commit_slot_bytes: 8192,
-            lease_slots: 8,
+            commit_slot_bytes: COMMIT_SLOT_BYTES,
+            lease_slots: lease_slots.min(MOST_LEASE_SLOTS),
         }
     }
-}
 
-impl Geometry {
+    /// Of a file of this length that does not say it itself.
+    pub(crate) fn of_file(bytes: u64) -> Self {
+        let before_leases = Self::with_lease_slots(0).file_bytes();
+        let slots = bytes.saturating_sub(before_leases) / BLOCK_BYTES;
+        Self::with_lease_slots(u32::try_from(slots).unwrap_or(u32::MAX))
+    }
+
     pub(crate) fn commit_position(&self, slot: usize) -> u64 {
         BLOCK_BYTES
             .saturating_add(u64::from(self.commit_slot_bytes).saturating_mul(field::wide(slot)))
@@ -135,7 +146,7 @@ mod tests {
         let header = ControlHeader {
             version: VERSION,
             uuid: QueueUuid([3; 16]),
-            geometry: Geometry::default(),
+            geometry: Geometry::with_lease_slots(8),
         };
         let block = header.encode();
         assert_eq!(ControlHeader::decode(&block), HeaderState::Valid(header));
@@ -152,7 +163,7 @@ mod tests {
 
     #[test]
     fn nothing_shares_a_block() {
-        let geometry = Geometry::default();
+        let geometry = Geometry::with_lease_slots(8);
         let positions: Vec<u64> = (0..COMMIT_SLOTS)
             .map(|slot| geometry.commit_position(slot))
             .chain((0..8).map(|slot| geometry.lease_position(slot)))
@@ -163,5 +174,15 @@ mod tests {
                     .iter()
                     .all(|position| position % BLOCK_BYTES == 0 && *position >= BLOCK_BYTES)
         );
+    }
+
+    #[test]
+    fn a_file_without_a_header_says_by_its_length_how_many_leases_fit() {
+        for slots in [0, 1, 16, MOST_LEASE_SLOTS] {
+            let geometry = Geometry::with_lease_slots(slots);
+            assert_eq!(Geometry::of_file(geometry.file_bytes()), geometry);
+            assert_eq!(Geometry::of_file(geometry.file_bytes() + 4095), geometry);
+        }
+        assert_eq!(Geometry::of_file(u64::MAX).lease_slots, MOST_LEASE_SLOTS);
     }
 }

@@ -6,7 +6,7 @@ use crate::field::{self, take_bytes, take_slice, take_u16, take_u32, take_u64};
 use crate::ids::{ItemId, ItemRange};
 use crate::segment::key::QueueUuid;
 
-use super::header::BLOCK_BYTES;
+use super::header::{BLOCK_BYTES, ControlHeader};
 
 /// The largest tag of a lease, in bytes.
 pub const MAX_LEASE_TAG_BYTES: usize = 2048;
@@ -88,8 +88,12 @@ impl LeaseRecord {
 }
 
 /// What is written over a slot to empty it, within one sector.
-pub(crate) fn empty_slot(uuid: QueueUuid) -> Vec<u8> {
-    encode(uuid, EMPTY, &[])
+pub(super) fn empty_slot(header: &ControlHeader) -> Vec<u8> {
+    if header.has_zeros_for_empty() {
+        ZERO_SLOT.to_vec()
+    } else {
+        encode(header.uuid, EMPTY, &[])
+    }
 }
 
 fn encode(uuid: QueueUuid, state: u16, fields: &[u8]) -> Vec<u8> {
@@ -118,7 +122,7 @@ pub(crate) enum SlotState {
 }
 
 /// What an empty slot begins with in files of version 1.
-pub(crate) const ZERO_SLOT: [u8; 64] = [0; 64];
+const ZERO_SLOT: [u8; 64] = [0; 64];
 
 #[expect(
     clippy::cast_possible_truncation,
@@ -151,7 +155,7 @@ mod tests {
             LeaseRecord::decode_slot(&slot, QueueUuid([6; 16])),
             SlotState::Damaged
         );
-        let empty = empty_slot(UUID);
+        let empty = encode(UUID, EMPTY, &[]);
         assert_eq!(LeaseRecord::decode_slot(&empty, UUID), SlotState::Empty);
         for slot in [slot, empty] {
             for bit in 0..slot.len() * 8 {

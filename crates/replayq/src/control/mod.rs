@@ -2,6 +2,8 @@
 
 mod file;
 
+mod found;
+
 mod slots;
 
 pub(crate) mod commit;
@@ -10,5 +12,7 @@ pub(crate) mod lease;
 
 pub(crate) mod header;
 
-pub(crate) use file::{CommitWriteError, Control, FILE_NAME, Found, NEW_FILE_NAME};
+pub(crate) use file::{CommitWriteError, Control};
+pub(crate) use found::Found;
+pub(crate) use header::{FILE_NAME, NEW_FILE_NAME};
 pub(crate) use slots::LeaseSlot;

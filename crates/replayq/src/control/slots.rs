@@ -27,6 +27,15 @@ impl Slots {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// There are so many now, if there were fewer.
+    pub(crate) fn extend(&mut self, count: usize) {
+        self.states.resize(count.max(self.len()), State::Free);
+    }
+
     /// A slot that may be written now.
     pub(crate) fn free(&self) -> Option<LeaseSlot> {
         self.states

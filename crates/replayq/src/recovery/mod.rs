@@ -207,6 +207,7 @@ fn open_control(
         if found.is_cut || commit.is_none() {
             let header = ControlHeader {
                 version: header::VERSION,
+                geometry: geometry(header.geometry, builder.config, restored),
                 ..header
             };
             return create_control(builder, directory, boot_id, commit, restored, header);
@@ -217,15 +218,34 @@ fn open_control(
         // What was read may not be durable yet, and from here on things are built on it: which slot a power loss spares is known only now.
         match control.sync() {
             Err(failure) if builder.config.syncs() => return Err(failure),
-            _ => return Ok(control),
+            _ => {}
         }
+        // A full disk is no reason not to go on with fewer slots, and the next open comes by here again.
+        let _ = control.grow(builder.config.lease_slots);
+        return Ok(control);
     }
     let header = ControlHeader {
         version: header::VERSION,
         uuid: builder.uuid,
-        geometry: Geometry::default(),
+        geometry: geometry(Geometry::with_lease_slots(0), builder.config, restored),
     };
     create_control(builder, directory, boot_id, commit, restored, header)
+}
+
+/// With as many lease slots as there were, as are asked for, and as are in use.
+fn geometry(before: Geometry, config: &Config, restored: &Restored) -> Geometry {
+    let used = restored
+        .kept
+        .iter()
+        .filter_map(|(slot, _)| u32::try_from(slot.0.saturating_add(1)).ok())
+        .max();
+    Geometry {
+        lease_slots: before
+            .lease_slots
+            .max(config.lease_slots)
+            .max(used.unwrap_or(0)),
+        ..before
+    }
 }
 
 fn create_control(

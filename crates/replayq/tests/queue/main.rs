@@ -17,6 +17,7 @@ mod kill;
 mod model;
 mod order;
 mod promises;
+mod slots;
 mod system;
 mod upstream;
 

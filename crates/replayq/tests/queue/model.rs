@@ -8,12 +8,13 @@ use crate::program::{Op, any_op, run_cases};
 use crate::setup::{Mode, Setup};
 
 fn any_setup(mode: Mode) -> impl Strategy<Value = Setup> {
-    (4096_u64..9000, 0_u64..4000, 0_usize..3).prop_map(
-        move |(segment_bytes, resident_bytes, spare_segments)| Setup {
+    (4096_u64..9000, 0_u64..4000, 0_usize..3, 1_u32..6).prop_map(
+        move |(segment_bytes, resident_bytes, spare_segments, lease_slots)| Setup {
             mode,
             segment_bytes,
             resident_bytes,
             spare_segments,
+            lease_slots,
         },
     )
 }

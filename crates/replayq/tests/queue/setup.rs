@@ -55,6 +55,7 @@ pub(crate) struct Setup {
     pub(crate) segment_bytes: u64,
     pub(crate) resident_bytes: u64,
     pub(crate) spare_segments: usize,
+    pub(crate) lease_slots: u32,
 }
 
 impl Setup {
@@ -64,6 +65,7 @@ impl Setup {
             segment_bytes: 5000,
             resident_bytes: 1000,
             spare_segments: 1,
+            lease_slots: 8,
         }
     }
 
@@ -87,6 +89,7 @@ impl Setup {
             .resident_bytes(self.resident_bytes)
             .read_bytes(4096)
             .spare_segments(self.spare_segments)
+            .lease_slots(self.lease_slots)
             .vfs(Arc::new(vfs.clone()))
     }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use replayq::vfs::sim::SimVfs;
-use replayq::{AppendError, Config, OpenError, PopLimits, Queue};
+use replayq::{AppendError, Config, LeaseError, OpenError, PopLimits, Queue};
 
 use crate::setup::{Mode, Setup, payload};
 use crate::steps::{limited, listen, skip, steps};
@@ -228,6 +228,40 @@ fn a_file_system_of_1_mib_is_filled_and_emptied_and_filled() {
             .zip(waiting)
             .all(|(item, serial)| item.payload == payload(serial, 3000))
     );
+}
+
+#[test]
+fn a_full_file_system_takes_as_many_leases_with_tags_as_there_are_slots() {
+    const SLOTS: u32 = 24;
+    let Some(mount) = Mount::new(
+        "a_full_file_system_takes_as_many_leases_with_tags_as_there_are_slots",
+        "size=1m",
+    ) else {
+        return;
+    };
+    let config = || {
+        Config::disk(mount.0.path().join("queue"))
+            .segment_bytes(64 << 10)
+            .lease_slots(SLOTS)
+    };
+    let (queue, _) = Queue::open(config()).unwrap();
+    // To the last byte: the space of the larger ones that did not fit any more is there for smaller ones.
+    for bytes in [3000, 300, 8] {
+        while queue.append_one(payload(1, bytes)).is_ok() {}
+    }
+    let tag = |_| {
+        let lease = queue.pop(PopLimits::items(2)).unwrap().unwrap().id;
+        queue.tag(lease, Bytes::from_static(b"tag")).map(|()| lease)
+    };
+    let tagged: Vec<_> = (0..SLOTS).map(|slot| tag(slot).unwrap()).collect();
+    let one_more = tag(SLOTS);
+    assert!(matches!(one_more, Err(LeaseError::Io(_))), "{one_more:?}");
+    queue.ack(tagged[0]).unwrap();
+    tag(0).unwrap();
+    drop(queue);
+    let (_, recovery) = Queue::open(config()).unwrap();
+    assert_eq!(recovery.leases.len(), tagged.len());
+    assert_eq!(recovery.damage, []);
 }
 
 #[test]

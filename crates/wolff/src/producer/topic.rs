@@ -294,7 +294,9 @@ impl Topic {
         let config = match &path {
             Some(path) => replayq::Config::disk(path.clone())
                 .segment_bytes(self.config.replayq_seg_bytes)
-                .resident_bytes(RESIDENT_BYTES),
+                .resident_bytes(RESIDENT_BYTES)
+                // No lease has a tag here, and there may be thousands of queues.
+                .lease_slots(1),
             None => replayq::Config::memory(),
         };
         let opened = tokio::task::spawn_blocking(move || open_local(&config)).await;

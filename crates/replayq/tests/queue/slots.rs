@@ -1,0 +1,217 @@
+//! Lease slots: so many leases can have a tag however full the disk is; a queue gets more of them when it is opened, and never fewer.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use replayq::vfs::sim::{Change, Fate, SimVfs};
+use replayq::{Config, LeaseError, LeaseId, OpenError, PopLimits, Queue, Recovery};
+
+use crate::setup::{DIRECTORY, Mode, Setup, payload};
+
+const TAG: Bytes = Bytes::from_static(b"tag");
+
+fn setup(mode: Mode, lease_slots: u32) -> Setup {
+    Setup {
+        lease_slots,
+        ..Setup::small(mode)
+    }
+}
+
+fn control() -> PathBuf {
+    Path::new(DIRECTORY).join("control")
+}
+
+/// How many slots the control file has.
+fn slots(vfs: &SimVfs) -> usize {
+    (vfs.read_file(&control()).unwrap().len() - 28_672) / 4096
+}
+
+/// Leases the oldest item and tags the lease.
+fn tag_one(queue: &Queue) -> Result<LeaseId, LeaseError> {
+    let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap().id;
+    queue.tag(lease, TAG).map(|()| lease)
+}
+
+/// The first items of the leases that came back, all of which have one item and the tag.
+fn tagged(recovery: &Recovery) -> Vec<u64> {
+    let mut firsts: Vec<u64> = recovery
+        .leases
+        .iter()
+        .map(|lease| {
+            assert_eq!((lease.items.first, &lease.tag), (lease.items.last, &TAG));
+            lease.items.first.0
+        })
+        .collect();
+    firsts.sort_unstable();
+    firsts
+}
+
+#[test]
+fn as_many_leases_as_there_are_slots_are_tagged_on_a_full_disk() {
+    for mode in [Mode::Os, Mode::Fsync] {
+        for count in [1, 16, 33] {
+            let (setup, vfs) = (setup(mode, count), SimVfs::new());
+            let (queue, _) = setup.open(&vfs).unwrap();
+            for serial in 1..=40 {
+                queue.append_one(payload(serial, 300)).unwrap();
+            }
+            vfs.set_capacity(Some(vfs.used_bytes()));
+            while queue.append_one(payload(0, 16)).is_ok() {}
+            let leases: Vec<LeaseId> = (0..count).map(|_| tag_one(&queue).unwrap()).collect();
+            let full = tag_one(&queue);
+            assert!(matches!(full, Err(LeaseError::Io(_))), "{full:?}");
+
+            let (_, recovery) = setup.open(&vfs.after_kill()).unwrap();
+            let expected: Vec<u64> = (1..=u64::from(count)).collect();
+            assert_eq!(tagged(&recovery), expected, "{mode:?}");
+            // Again and again, since a slot is free when its lease is over.
+            for lease in leases {
+                queue.ack(lease).unwrap();
+                let next = tag_one(&queue).unwrap();
+                queue.release(next).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_queue_gets_more_slots_when_it_is_opened_and_never_fewer() {
+    for mode in [Mode::Os, Mode::Fsync] {
+        let vfs = SimVfs::new();
+        let open = |count| setup(mode, count).open(&vfs).unwrap();
+        let (queue, _) = open(2);
+        for serial in 1..=9 {
+            queue.append_one(payload(serial, 100)).unwrap();
+        }
+        // The third is written behind the items.
+        for _ in 0..3 {
+            tag_one(&queue).unwrap();
+        }
+        drop(queue);
+        let (queue, recovery) = open(5);
+        assert!(recovery.damage.is_empty(), "{recovery:?}");
+        assert_eq!((tagged(&recovery), slots(&vfs)), (vec![1, 2, 3], 5));
+        let before = vfs.history().len();
+        for _ in 0..3 {
+            tag_one(&queue).unwrap();
+        }
+        let is_control = |change: &Change| match change {
+            // It was written under another name.
+            Change::Write(path, ..) | Change::Sync(path) => path.file_stem().unwrap() == "control",
+            _ => false,
+        };
+        let history = vfs.history();
+        let elsewhere = history[before..].iter().find(|change| !is_control(change));
+        assert_eq!(elsewhere, None);
+        drop(queue);
+        let (_, recovery) = open(1);
+        assert_eq!(
+            (tagged(&recovery), slots(&vfs)),
+            (vec![1, 2, 3, 4, 5, 6], 5)
+        );
+    }
+}
+
+#[test]
+fn on_a_full_disk_a_queue_goes_on_with_the_slots_that_it_has() {
+    for mode in [Mode::Os, Mode::Fsync] {
+        let vfs = SimVfs::new();
+        let (queue, _) = setup(mode, 2).open(&vfs).unwrap();
+        queue.append(&[payload(1, 100), payload(2, 100)]).unwrap();
+        tag_one(&queue).unwrap();
+        drop(queue);
+        let used = vfs.used_bytes();
+        for room in [0, 4096, 40_000] {
+            vfs.set_capacity(Some(used + room));
+            let (queue, recovery) = setup(mode, 9).open(&vfs).unwrap();
+            assert_eq!((tagged(&recovery), slots(&vfs)), (vec![1], 2));
+            let again = tag_one(&queue).unwrap();
+            queue.release(again).unwrap();
+            assert_eq!(vfs.used_bytes(), used, "nothing half-made is left");
+        }
+        vfs.set_capacity(None);
+        let (_, recovery) = setup(mode, 9).open(&vfs).unwrap();
+        assert_eq!((tagged(&recovery), slots(&vfs)), (vec![1], 9));
+    }
+}
+
+/// A queue with two leases in slots and one behind the items, and a commit tag.
+fn before_growing(mode: Mode) -> SimVfs {
+    let vfs = SimVfs::new();
+    let (queue, _) = setup(mode, 2).open(&vfs).unwrap();
+    for serial in 1..=6 {
+        queue.append_one(payload(serial, 100)).unwrap();
+    }
+    for _ in 0..3 {
+        tag_one(&queue).unwrap();
+    }
+    let done = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+    queue.ack_with_tag(done.id, TAG).unwrap();
+    queue.flush().unwrap();
+    drop(queue);
+    vfs.copy()
+}
+
+#[test]
+fn no_crash_while_a_queue_gets_more_slots_takes_a_lease_or_an_ack() {
+    for mode in [Mode::Os, Mode::Fsync] {
+        let check = |vfs: &SimVfs, what: &str| {
+            let (queue, recovery) = setup(mode, 2).open(vfs).unwrap();
+            assert_eq!(tagged(&recovery), [1, 2, 3], "{mode:?}, {what}");
+            assert_eq!(recovery.commit_tag, TAG);
+            let waiting = queue.pop(PopLimits::items(9)).unwrap().unwrap();
+            let ids: Vec<u64> = waiting.items.iter().map(|item| item.id.0).collect();
+            assert_eq!(ids, [5, 6], "{mode:?}, {what}");
+        };
+        for change in 0.. {
+            let vfs = before_growing(mode);
+            vfs.crash_at(change, 100);
+            let is_over = setup(mode, 9).open(&vfs).is_ok() && !vfs.is_crashed();
+            check(&vfs.after_kill(), &format!("killed at {change}"));
+            for names in 0..=vfs.pending_names() {
+                for fate in [Fate::Lost, Fate::Kept] {
+                    let what = format!("power lost at {change}, {names} names, {fate:?}");
+                    check(&vfs.after_power_loss(names, |_, _| fate), &what);
+                }
+            }
+            if is_over {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn leases_beyond_the_usual_slots_are_found_without_the_control_files_header() {
+    let (setup, vfs) = (setup(Mode::Os, 20), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    for serial in 1..=30 {
+        queue.append_one(payload(serial, 50)).unwrap();
+    }
+    for _ in 0..20 {
+        tag_one(&queue).unwrap();
+    }
+    queue.close().unwrap();
+    drop(queue);
+    let mut content = vfs.read_file(&control()).unwrap();
+    content[30] ^= 1;
+    vfs.write_file(&control(), content);
+    let few = Setup {
+        lease_slots: 3,
+        ..setup
+    };
+    for _ in 0..2 {
+        let (queue, recovery) = few.open(&vfs).unwrap();
+        assert_eq!(tagged(&recovery), (1..=20).collect::<Vec<_>>());
+        queue.close().unwrap();
+    }
+}
+
+#[test]
+fn a_number_of_slots_that_cannot_be_is_refused_with_those_that_can() {
+    for count in [0, 4097, u32::MAX] {
+        let error = Queue::open(Config::memory().lease_slots(count)).unwrap_err();
+        assert!(matches!(error, OpenError::Config(_)));
+        assert!(error.to_string().contains("from 1 to 4096"), "{error}");
+    }
+}
