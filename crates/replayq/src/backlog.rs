@@ -7,6 +7,9 @@ use bytes::Bytes;
 use crate::field;
 use crate::ids::ItemId;
 
+/// An item takes so many bytes of the budget for items in memory at least: what it takes beside its payload is of that order.
+const LEAST_RESIDENT_BYTES: u64 = 64;
+
 /// One item of the queue.
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub struct Item {
@@ -46,6 +49,13 @@ impl Backlog {
         self.resident_bytes
     }
 
+    /// What those in memory take of the budget: their payloads' bytes, or what so many items take without.
+    pub(crate) fn budget_bytes(&self) -> u64 {
+        let items = field::wide(self.resident.len());
+        self.resident_bytes
+            .max(items.saturating_mul(LEAST_RESIDENT_BYTES))
+    }
+
     pub(crate) fn resident(&self) -> &VecDeque<Item> {
         &self.resident
     }
@@ -58,7 +68,10 @@ impl Backlog {
     /// Takes an item at the end that is on disk: it stays in memory only where all before it are, and the budget allows. Returns whether it is the first that does not.
     pub(crate) fn push_written(&mut self, id: ItemId, payload: &Bytes, budget: u64) -> bool {
         let bytes = field::wide(payload.len());
-        if !self.is_behind && self.resident_bytes.saturating_add(bytes) <= budget {
+        let items = field::wide(self.resident.len()).saturating_add(1);
+        let has_room = self.resident_bytes.saturating_add(bytes) <= budget
+            && items.saturating_mul(LEAST_RESIDENT_BYTES) <= budget;
+        if !self.is_behind && has_room {
             self.push_resident(Item {
                 id,
                 payload: payload.clone(),
@@ -140,5 +153,20 @@ impl Backlog {
                 .make_contiguous()
                 .sort_unstable_by_key(|item| item.id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_without_payload_take_of_the_budget_too() {
+        let mut backlog = Backlog::default();
+        let is_first_beyond: Vec<bool> = (1..=5)
+            .map(|id| backlog.push_written(ItemId(id), &Bytes::new(), 3 * LEAST_RESIDENT_BYTES))
+            .collect();
+        assert_eq!(is_first_beyond, [false, false, false, true, false]);
+        assert_eq!((backlog.resident().len(), backlog.items()), (3, 5));
     }
 }

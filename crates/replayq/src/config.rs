@@ -21,7 +21,7 @@ pub enum Storage {
     Memory,
     /// In files of this directory, which is made where missing. Its parent must be there or creatable.
     Disk(PathBuf),
-    /// In memory until more than [`Config::segment_bytes`] are waiting or leased, then on disk until the reader has caught up. Closing and flushing write everything down, a crash loses what came into memory after that.
+    /// In memory until more than [`Config::segment_bytes`] are waiting or leased, counted as for [`Config::max_total_bytes`], then on disk until the reader has caught up. Closing and flushing write everything down, a crash loses what came into memory after that.
     Offload(PathBuf),
     /// As offload, but nothing is kept beyond the life of the queue: what is in the directory at open is removed.
     OffloadVolatile(PathBuf),
@@ -104,12 +104,19 @@ pub struct Config {
     /// Bytes of one segment file; the files of a queue are removed or used again one by one as their items are acked. An append is never split over two segments, so a
     /// file may become larger. Default: 10 MiB. At least 4 KiB.
     pub segment_bytes: u64,
-    /// Bytes of appended items that are kept in memory besides being on disk, so that they need not be read back. Default: 4 MiB.
+    /// Bytes of appended items that are kept in memory besides being on disk, so that they need not be read back. An item counts with 64 bytes at
+    /// least. Default: 4 MiB.
     pub resident_bytes: u64,
     /// Bytes of one read from disk. Default: 1 MiB. At least 4 KiB.
     pub read_bytes: usize,
-    /// The limit of what the queue holds, in payload bytes of items that are not done; what the files take comes to a little more, see
-    /// [`crate::Stats::disk_bytes`]. Default: 2,000,000,000.
+    /// The limit of what the queue holds: the payload bytes of all items that are not done, waiting or leased; or 16 for each of them, where that is more, so that items
+    /// without payload are bounded too. [`crate::Stats::counted_bytes`] is what is compared.
+    ///
+    /// What is counted takes less than three times as much on disk: 24 bytes for each item beside its payload, and up to 7 to align it. Beside that there are in the files of
+    /// a queue: items that are done, in segments with others that are not, since only whole segments leave; the rest of the segment that is being filled, and
+    /// [`Self::spare_segments`] more; and the control file, of 28 KiB and 4 KiB for each of [`Self::lease_slots`]. So a queue whose items are acked about in order takes less
+    /// than three times the limit, (2 + `spare_segments`) × `segment_bytes`, and the control file; [`crate::Stats::disk_bytes`] is what it really takes, and
+    /// [`SharedLimits::free_disk_bytes`] looks at the disk itself. In memory an item takes about 100 bytes beside its payload. Default: 2,000,000,000.
     pub max_total_bytes: u64,
     /// What happens at that limit. Default: [`Overflow::Report`].
     pub overflow: Overflow,

@@ -166,7 +166,7 @@ pub enum AppendError {
     /// The queue, or the budget it shares with others, is at its limit and the policy is to reject. Nothing was appended.
     #[error("the queue is full: {bytes} bytes of at most {limit}")]
     Full {
-        /// The bytes held now.
+        /// What would be held with the items, counted as for [`crate::Config::max_total_bytes`].
         bytes: u64,
         /// The limit.
         limit: u64,

@@ -10,6 +10,7 @@ use crate::error::{AckError, AppendError, LeaseError};
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::leases::{Home, Leases, OpenLease};
 use crate::limits::{BytesLimit, PopLimits};
+use crate::load::Load;
 use crate::ranges::RangeSet;
 use crate::segment::head::HEAD_BYTES;
 use crate::segment::key::SegmentKey;
@@ -159,6 +160,7 @@ impl Ledger {
     pub(crate) fn has_enough(&self, limits: &PopLimits<'_>, most_bytes: u64) -> bool {
         let (BytesLimit::AtMost(bytes) | BytesLimit::AtLeast(bytes)) = limits.bytes;
         !self.backlog.is_behind()
+            || self.backlog.budget_bytes() >= most_bytes.max(1)
             || self.backlog.resident_bytes() >= bytes.min(most_bytes).max(1)
             || self.backlog.resident().len() >= limits.max_items.max(1)
     }
@@ -382,9 +384,12 @@ impl Ledger {
         self.is_spilling && (self.backlog.is_behind() || !self.backlog.resident().is_empty())
     }
 
-    /// Payload bytes of what is waiting or leased.
-    pub(crate) fn memory_bytes(&self) -> u64 {
-        self.backlog.bytes().saturating_add(self.leases.bytes())
+    /// All items that are not done.
+    pub(crate) fn load(&self) -> Load {
+        Load {
+            items: self.backlog.items().saturating_add(self.leases.items()),
+            bytes: self.backlog.bytes().saturating_add(self.leases.bytes()),
+        }
     }
 
     /// The open items that are in no file, in order.

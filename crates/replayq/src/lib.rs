@@ -7,6 +7,8 @@ mod closing;
 
 mod queue;
 
+mod admission;
+
 mod inspect;
 mod recovery;
 
@@ -45,6 +47,7 @@ mod limits;
 mod stats;
 
 mod error;
+mod load;
 mod shared;
 
 pub mod vfs;

@@ -12,6 +12,7 @@ use crate::field;
 use crate::ids::LeaseId;
 use crate::leases::Home;
 use crate::ledger::Ledger;
+use crate::load::Load;
 use crate::segment::entry;
 use crate::writer::{Room, Writer};
 
@@ -25,14 +26,11 @@ impl Disk {
         lease: Option<&LeaseAsk>,
     ) -> Option<Appended> {
         self.settings.offload?;
-        let bytes = payloads
-            .iter()
-            .map(|payload| field::wide(payload.len()))
-            .sum();
+        let load = Load::of(payloads);
         let (goes_to_disk, is_turning, needs_ids) = {
             let mut ledger = ledger.lock();
             let goes_to_disk = ledger.has_spilled()
-                || ledger.memory_bytes().saturating_add(bytes) > self.settings.segment_bytes;
+                || ledger.load().plus(load).counted_bytes() > self.settings.segment_bytes;
             let is_turning = ledger.is_spilling != goes_to_disk;
             ledger.is_spilling = goes_to_disk;
             let next_id = ledger.next_id.saturating_add(field::wide(payloads.len()));

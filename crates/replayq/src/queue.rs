@@ -2,14 +2,14 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLockReadGuard};
 
+use crate::admission::Admission;
 use crate::backlog::Item;
 use crate::call::LeaseAsk;
-use crate::config::{Config, MAX_ITEM_BYTES, Overflow, Storage};
+use crate::config::{Config, MAX_ITEM_BYTES, Storage};
 use crate::control::FILE_NAME;
 use crate::control::commit::MAX_COMMIT_TAG_BYTES;
 use crate::control::lease::{LeaseRecord, MAX_LEASE_TAG_BYTES};
@@ -23,7 +23,6 @@ use crate::ledger::{Lease, Ledger, Released};
 use crate::limits::PopLimits;
 use crate::recovery;
 use crate::segment::key::SegmentKey;
-use crate::shared::{Held, Share};
 use crate::stats::Stats;
 use crate::taker::Taker;
 
@@ -65,25 +64,7 @@ pub struct Leased {
 pub struct Queue {
     pub(crate) ledger: Mutex<Ledger>,
     pub(crate) disk: Option<Disk>,
-    max_total_bytes: u64,
-    overflow: Overflow,
-    /// Payload bytes of appends under way, where those beyond the limit are rejected.
-    appending_bytes: AtomicU64,
-    share: Option<Share>,
-}
-
-/// An append under way; until it has ended its bytes count as held.
-#[derive(Debug)]
-struct Admitted<'a> {
-    appending_bytes: &'a AtomicU64,
-    bytes: u64,
-    _shared: Option<Held<'a>>,
-}
-
-impl Drop for Admitted<'_> {
-    fn drop(&mut self) {
-        self.appending_bytes.fetch_sub(self.bytes, Ordering::AcqRel);
-    }
+    admission: Admission,
 }
 
 impl Queue {
@@ -122,12 +103,9 @@ impl Queue {
         let queue = Self {
             ledger: Mutex::new(ledger),
             disk,
-            max_total_bytes: config.max_total_bytes,
-            overflow: config.overflow,
-            appending_bytes: AtomicU64::new(0),
-            share: config.shared_limits.map(Share::new),
+            admission: Admission::new(&config),
         };
-        queue.recount();
+        queue.admission.recount(&queue.ledger);
         Ok((queue, recovery))
     }
 
@@ -180,7 +158,9 @@ impl Queue {
                 limit: MAX_ITEM_BYTES,
             });
         }
-        let _held = self.admit(payloads)?;
+        let _held = self
+            .admission
+            .admit(&self.ledger, self.disk.as_ref(), payloads)?;
         let appended = match &self.disk {
             Some(disk) => disk.append(&self.ledger, payloads, lease),
             None => self
@@ -188,76 +168,8 @@ impl Queue {
                 .lock()
                 .append_in_memory(payloads, lease.map(|ask| (ask.from, &ask.tag))),
         };
-        self.recount();
+        self.admission.recount(&self.ledger);
         appended
-    }
-
-    /// Looks at the limits, and makes room in those that are shared until the append has ended.
-    fn admit(&self, payloads: &[Bytes]) -> Result<Option<Admitted<'_>>, AppendError> {
-        let rejects = self.overflow == Overflow::Reject;
-        if !rejects && self.share.is_none() {
-            return Ok(None);
-        }
-        let more = payloads
-            .iter()
-            .map(|payload| field::wide(payload.len()))
-            .sum();
-        let mut admitted = if rejects {
-            Some(self.admit_to_own_limit(more)?)
-        } else {
-            None
-        };
-        let Some(share) = &self.share else {
-            return Ok(admitted);
-        };
-        let limits = share.limits();
-        if let Some(disk) = &self.disk {
-            limits
-                .check_disk(&*disk.vfs, &disk.directory, more)
-                .map_err(|free| AppendError::DiskReserve {
-                    free,
-                    reserve: limits.reserve_bytes(),
-                })?;
-        }
-        if !rejects {
-            return Ok(None);
-        }
-        let held = share.try_hold(more).map_err(|bytes| AppendError::Full {
-            bytes,
-            limit: limits.limit_bytes(),
-        })?;
-        if let Some(admitted) = &mut admitted {
-            admitted._shared = Some(held);
-        }
-        Ok(admitted)
-    }
-
-    /// Whether there is room beside what is held and what others append at the same time.
-    fn admit_to_own_limit(&self, more: u64) -> Result<Admitted<'_>, AppendError> {
-        // Under this lock one asks after the other, and nothing appended is missed: it is in the ledger before it is no longer under way.
-        let ledger = self.ledger.lock();
-        let bytes = bytes_of(&ledger)
-            .saturating_add(self.appending_bytes.load(Ordering::Acquire))
-            .saturating_add(more);
-        if bytes > self.max_total_bytes {
-            return Err(AppendError::Full {
-                bytes,
-                limit: self.max_total_bytes,
-            });
-        }
-        self.appending_bytes.fetch_add(more, Ordering::AcqRel);
-        Ok(Admitted {
-            appending_bytes: &self.appending_bytes,
-            bytes: more,
-            _shared: None,
-        })
-    }
-
-    /// Tells those who share limits with this queue what it holds now.
-    fn recount(&self) {
-        if let Some(share) = &self.share {
-            share.count(self.total_bytes());
-        }
     }
 
     /// Takes items from the front, the oldest first, until they are acked or released; none if nothing is waiting. At least one item is taken, whatever the limits say.
@@ -420,7 +332,7 @@ impl Queue {
         let in_hand = self.take_in_hand();
         let result = self.mark_done(lease, items, tag);
         drop(in_hand);
-        self.recount();
+        self.admission.recount(&self.ledger);
         result
     }
 
@@ -556,6 +468,7 @@ impl Queue {
             leased_items: ledger.leases.items(),
             leased_bytes: ledger.leases.bytes(),
             leases: field::wide(ledger.leases.len()),
+            counted_bytes: ledger.load().counted_bytes(),
             memory_bytes: ledger
                 .backlog
                 .resident_bytes()
@@ -571,20 +484,11 @@ impl Queue {
         self.ledger.lock().damage.clone()
     }
 
-    /// By how many bytes the queue is over its limit, or over the one that it shares with others, whichever is more; negative: so much room is left. Payload bytes
-    /// of items that are not done count.
+    /// By how many bytes the queue is over its limit, or over the one that it shares with others, whichever is more; negative: so much room is left. What counts is
+    /// said at [`Config::max_total_bytes`].
     pub fn overflow_bytes(&self) -> i64 {
-        let own = i128::from(self.total_bytes()).saturating_sub(i128::from(self.max_total_bytes));
-        let shared = self
-            .share
-            .as_ref()
-            .map_or(i128::MIN, |share| share.limits().overflow_bytes());
-        let difference = own.max(shared);
-        i64::try_from(difference).unwrap_or(if difference > 0 { i64::MAX } else { i64::MIN })
-    }
-
-    fn total_bytes(&self) -> u64 {
-        bytes_of(&self.ledger.lock())
+        let load = self.ledger.lock().load();
+        self.admission.overflow_bytes(load)
     }
 
     /// Whether the queue has no files.
@@ -603,11 +507,6 @@ impl Queue {
     pub fn directory(&self) -> Option<&Path> {
         self.disk.as_ref().map(|disk| disk.directory.as_path())
     }
-}
-
-/// Payload bytes of items that are not done.
-fn bytes_of(ledger: &Ledger) -> u64 {
-    ledger.backlog.bytes().saturating_add(ledger.leases.bytes())
 }
 
 fn check_tag(tag: &Bytes) -> Result<(), LeaseError> {

@@ -60,7 +60,8 @@ impl SharedLimits {
         }
     }
 
-    /// Payload bytes that all queues may hold together; what happens at the limit is each queue's [`crate::Overflow`]. Default: no limit.
+    /// What all queues may hold together, counted for each as for [`crate::Config::max_total_bytes`], where it is said how much more their files may take; what happens at the
+    /// limit is each queue's [`crate::Overflow`]. Default: no limit.
     #[must_use]
     pub fn total_bytes(mut self, bytes: u64) -> Self {
         self.total_bytes = bytes;
@@ -68,15 +69,15 @@ impl SharedLimits {
     }
 
     /// Bytes of the disk that appends leave free: one that finds fewer is answered with [`crate::AppendError::DiskReserve`], whatever the queue's
-    /// overflow policy is. Acking and leasing go on. The disk is not asked at every append: when others fill it, the reserve can be used up to half
-    /// before it is noticed. Default: 0.
+    /// overflow policy is. Acking and leasing go on. All that appends write counts. The disk is not asked at every one of them: when others fill it, the
+    /// reserve can be used up to half before it is noticed; and each queue may have filled its newest file with zeros up to 256 KiB ahead. Default: 0.
     #[must_use]
     pub fn free_disk_bytes(mut self, bytes: u64) -> Self {
         self.free_disk_bytes = bytes;
         self
     }
 
-    /// Payload bytes that the queues hold together now.
+    /// What the queues hold together now, so counted.
     pub fn held_bytes(&self) -> u64 {
         self.held_bytes.load(Ordering::Relaxed)
     }

@@ -14,6 +14,8 @@ pub struct Stats {
     pub leased_bytes: u64,
     /// Open leases.
     pub leases: u64,
+    /// What the limits count of all of them, see [`crate::Config::max_total_bytes`].
+    pub counted_bytes: u64,
     /// Payload bytes in memory: of waiting items, and of leased ones, which the caller may share.
     pub memory_bytes: u64,
     /// Bytes of all files, those kept for later use included.

@@ -116,6 +116,32 @@ fn no_more_than_the_limit_is_held_however_many_append_at_once() {
     assert!((9_000..=10_000).contains(&held), "{held}");
 }
 
+/// What one thread had seen was told after what another saw later, and stayed.
+#[test]
+fn what_is_held_together_is_right_after_many_have_appended_and_acked_at_once() {
+    let room = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let limits = Arc::new(SharedLimits::new());
+        let queue = open(
+            &room.path().join(round.to_string()),
+            &limits,
+            Overflow::Report,
+        );
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        queue.append_one(payload(100)).unwrap();
+                        let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+                        queue.ack(lease.id).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!((limits.held_bytes(), queue.stats().counted_bytes), (0, 0));
+    }
+}
+
 /// Each of them found room, before any of the others had been counted.
 #[test]
 fn appends_at_the_same_time_do_not_take_the_room_of_one_another() {

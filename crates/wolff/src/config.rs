@@ -50,7 +50,8 @@ pub struct ProducerConfig {
     pub replayq_dir: Option<PathBuf>,
     /// Size of a queue's segment files, bytes. Default: 10 MiB.
     pub replayq_seg_bytes: u64,
-    /// Bytes of accepted and unfinished records of one partition at which it is full. Default: 2,000,000,000.
+    /// Bytes of accepted and unfinished records of one partition, as encoded, at which it is full. Records that are written to disk together share a header of about 100
+    /// bytes there, so that a call with a single small record takes that much more. Default: 2,000,000,000.
     pub replayq_max_total_bytes: u64,
     /// What happens then. Default: [`Overflow::Block`].
     pub overflow: Overflow,

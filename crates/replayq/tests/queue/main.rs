@@ -14,6 +14,7 @@ mod faults;
 mod found;
 mod golden;
 mod kill;
+mod limits;
 mod model;
 mod order;
 mod promises;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use replayq::vfs::sim::{Change, Fate, SimVfs};
-use replayq::{Config, LeaseError, LeaseId, OpenError, PopLimits, Queue, Recovery};
+use replayq::{Config, Flush, LeaseError, LeaseId, OpenError, PopLimits, Queue, Recovery};
 
 use crate::setup::{DIRECTORY, Mode, Setup, payload};
 
@@ -147,7 +147,7 @@ fn before_growing(mode: Mode) -> SimVfs {
     }
     let done = queue.pop(PopLimits::items(1)).unwrap().unwrap();
     queue.ack_with_tag(done.id, TAG).unwrap();
-    queue.flush().unwrap();
+    queue.flush(Flush::Disk).unwrap();
     drop(queue);
     vfs.copy()
 }

@@ -1,0 +1,138 @@
+//! Who may append: the queue's own limit, the one that it shares with others, and the reserve of the disk.
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::config::{Config, Overflow};
+use crate::disk::Disk;
+use crate::error::AppendError;
+use crate::field;
+use crate::ledger::Ledger;
+use crate::load::Load;
+use crate::segment::entry;
+use crate::shared::{Held, Share};
+
+/// The limits of one queue.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    max_total_bytes: u64,
+    overflow: Overflow,
+    /// Appends under way, where those beyond the limit are rejected. Locked after the ledger.
+    appending: Mutex<Load>,
+    share: Option<Share>,
+}
+
+/// An append under way; until it has ended it counts as held.
+#[derive(Debug)]
+pub(crate) struct Admitted<'a> {
+    appending: &'a Mutex<Load>,
+    load: Load,
+    _shared: Option<Held<'a>>,
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        let mut appending = self.appending.lock();
+        *appending = appending.less(self.load);
+    }
+}
+
+impl Admission {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            max_total_bytes: config.max_total_bytes,
+            overflow: config.overflow,
+            appending: Mutex::new(Load::default()),
+            share: config.shared_limits.clone().map(Share::new),
+        }
+    }
+
+    /// Looks at the limits, and makes room in those that are shared until the append has ended.
+    pub(crate) fn admit(
+        &self,
+        ledger: &Mutex<Ledger>,
+        disk: Option<&Disk>,
+        payloads: &[Bytes],
+    ) -> Result<Option<Admitted<'_>>, AppendError> {
+        let rejects = self.overflow == Overflow::Reject;
+        let mut admitted = if rejects {
+            Some(self.admit_to_own_limit(ledger, Load::of(payloads))?)
+        } else {
+            None
+        };
+        let Some(share) = &self.share else {
+            return Ok(admitted);
+        };
+        let limits = share.limits();
+        if let Some(disk) = disk {
+            limits
+                .check_disk(&*disk.vfs, &disk.directory, entries_bytes(payloads))
+                .map_err(|free| AppendError::DiskReserve {
+                    free,
+                    reserve: limits.reserve_bytes(),
+                })?;
+        }
+        if let Some(admitted) = &mut admitted {
+            let held = share
+                .try_hold(admitted.load.counted_bytes())
+                .map_err(|bytes| AppendError::Full {
+                    bytes,
+                    limit: limits.limit_bytes(),
+                })?;
+            admitted._shared = Some(held);
+        }
+        Ok(admitted)
+    }
+
+    /// Whether there is room beside what is held and what others append at the same time.
+    fn admit_to_own_limit(
+        &self,
+        ledger: &Mutex<Ledger>,
+        load: Load,
+    ) -> Result<Admitted<'_>, AppendError> {
+        // Under this lock one asks after the other, and nothing appended is missed: it is in the ledger before it is no longer under way.
+        let ledger = ledger.lock();
+        let mut appending = self.appending.lock();
+        let bytes = ledger.load().plus(*appending).plus(load).counted_bytes();
+        if bytes > self.max_total_bytes {
+            return Err(AppendError::Full {
+                bytes,
+                limit: self.max_total_bytes,
+            });
+        }
+        *appending = appending.plus(load);
+        Ok(Admitted {
+            appending: &self.appending,
+            load,
+            _shared: None,
+        })
+    }
+
+    /// Tells those who share limits with this queue what it holds now.
+    pub(crate) fn recount(&self, ledger: &Mutex<Ledger>) {
+        if let Some(share) = &self.share {
+            // Under the lock: what one thread saw must not be told after what another saw later.
+            let ledger = ledger.lock();
+            share.count(ledger.load().counted_bytes());
+        }
+    }
+
+    /// By how many bytes the queue is over its limit, or over the one that it shares, whichever is more.
+    pub(crate) fn overflow_bytes(&self, load: Load) -> i64 {
+        let own = i128::from(load.counted_bytes()).saturating_sub(i128::from(self.max_total_bytes));
+        let shared = self
+            .share
+            .as_ref()
+            .map_or(i128::MIN, |share| share.limits().overflow_bytes());
+        let difference = own.max(shared);
+        i64::try_from(difference).unwrap_or(if difference > 0 { i64::MAX } else { i64::MIN })
+    }
+}
+
+/// What the items take in a segment.
+fn entries_bytes(payloads: &[Bytes]) -> u64 {
+    payloads
+        .iter()
+        .map(|payload| entry::entry_bytes(field::wide(payload.len())))
+        .sum()
+}
