@@ -6,10 +6,9 @@ use parking_lot::Mutex;
 use crate::config::{Config, Overflow};
 use crate::disk::Disk;
 use crate::error::AppendError;
-use crate::field;
 use crate::ledger::Ledger;
 use crate::load::Load;
-use crate::segment::entry;
+use crate::segment::entry::entries_bytes;
 use crate::shared::{Held, Share};
 
 /// The limits of one queue.
@@ -127,12 +126,4 @@ impl Admission {
         let difference = own.max(shared);
         i64::try_from(difference).unwrap_or(if difference > 0 { i64::MAX } else { i64::MIN })
     }
-}
-
-/// What the items take in a segment.
-fn entries_bytes(payloads: &[Bytes]) -> u64 {
-    payloads
-        .iter()
-        .map(|payload| entry::entry_bytes(field::wide(payload.len())))
-        .sum()
 }

@@ -12,7 +12,7 @@ use crate::field;
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::leases::Home;
 use crate::ledger::{Ledger, Place};
-use crate::segment::entry;
+use crate::segment::entry::{self, entries_bytes};
 use crate::segment::head::Seal;
 use crate::segment::key::SegmentKey;
 use crate::segments::Segment;
@@ -28,9 +28,7 @@ struct CallRef<'a> {
 
 impl CallRef<'_> {
     fn entry_bytes(&self) -> u64 {
-        let items = self.payloads.iter().fold(0_u64, |sum, payload| {
-            sum.saturating_add(entry::entry_bytes(field::wide(payload.len())))
-        });
+        let items = entries_bytes(self.payloads);
         self.lease.map_or(items, |ask| {
             items.saturating_add(entry::entry_bytes(
                 24_u64.saturating_add(field::wide(ask.tag.len())),

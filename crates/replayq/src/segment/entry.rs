@@ -1,5 +1,7 @@
 //! An entry of a segment: a header of 24 bytes, a payload, and zeros up to the next multiple of eight. See FORMAT.md.
 
+use bytes::Bytes;
+
 use crate::field::{self, take_u32, take_u64};
 
 use super::payload::PayloadSum;
@@ -107,6 +109,14 @@ pub(crate) const fn entry_bytes(payload_bytes: u64) -> u64 {
     (HEADER_BYTES as u64)
         .saturating_add(payload_bytes)
         .next_multiple_of(ALIGNMENT)
+}
+
+/// Bytes of the entries of items with these payloads.
+pub(crate) fn entries_bytes(payloads: &[Bytes]) -> u64 {
+    payloads
+        .iter()
+        .map(|payload| entry_bytes(field::wide(payload.len())))
+        .fold(0, u64::saturating_add)
 }
 
 /// The zeros that follow a payload.
