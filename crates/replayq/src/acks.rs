@@ -61,6 +61,28 @@ impl Acks {
                 .covers(first.max(self.through.saturating_add(1)), last)
     }
 
+    /// The last id that is done.
+    pub(crate) fn last(&self) -> u64 {
+        self.beyond.last().map_or(self.through, |(_, last)| last)
+    }
+
+    /// The first id from `first` on that is not done.
+    pub(crate) fn first_open(&self, first: u64) -> u64 {
+        let first = first.max(self.through.saturating_add(1));
+        self.beyond
+            .around(first)
+            .map_or(first, |(_, end)| end.saturating_add(1))
+    }
+
+    /// The last id up to `last` that is not done, if one is.
+    pub(crate) fn last_open(&self, last: u64) -> Option<u64> {
+        let last = self
+            .beyond
+            .around(last)
+            .map_or(last, |(start, _)| start.saturating_sub(1));
+        (last > self.through).then_some(last)
+    }
+
     /// Whether any id from `first` to `last` is done.
     pub(crate) fn touches(&self, first: u64, last: u64) -> bool {
         first <= self.through || self.beyond.overlaps(first, last)
@@ -90,5 +112,19 @@ mod tests {
         assert!(acks.covers(1, 5) && acks.covers(8, 9));
         assert!(!acks.covers(5, 8) && !acks.contains(6));
         assert!(acks.touches(5, 7) && acks.touches(6, 8) && !acks.touches(6, 7));
+    }
+
+    #[test]
+    fn what_is_open_lies_between_what_is_done() {
+        let acks = Acks::new(5, [(8, 9), (20, 30)]);
+        assert_eq!(acks.last(), 30);
+        assert_eq!(
+            [1, 6, 8, 10, 25].map(|id| acks.first_open(id)),
+            [6, 6, 10, 10, 31]
+        );
+        assert_eq!(
+            [40, 25, 19, 9, 5].map(|id| acks.last_open(id)),
+            [Some(40), Some(19), Some(19), Some(7), None]
+        );
     }
 }

@@ -12,6 +12,7 @@ use crate::field;
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::leases::Home;
 use crate::ledger::{Ledger, Place};
+use crate::load::Load;
 use crate::segment::entry::{self, entries_bytes};
 use crate::segment::head::Seal;
 use crate::segment::key::SegmentKey;
@@ -503,9 +504,11 @@ fn publish(
     }
     ledger.next_id = id;
     if let Some(segment) = ledger.segments.get_mut(written.segment) {
-        segment.last_id = id.saturating_sub(1);
-        segment.items = segment.items.saturating_add(id.saturating_sub(first_id));
-        segment.payload_bytes = segment.payload_bytes.saturating_add(payload_bytes);
+        let load = Load {
+            items: id.saturating_sub(first_id),
+            bytes: payload_bytes,
+        };
+        segment.add(load, id.saturating_sub(1));
         segment.end = written.end;
         segment.is_unsynced = !settings.is_synced;
     }

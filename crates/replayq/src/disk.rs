@@ -221,6 +221,7 @@ impl Disk {
             let next_id = ledger.next_id.saturating_add(reserve);
             control.file.encode_commit(
                 &ledger.acks,
+                ledger.segments.partly_done(&ledger.acks),
                 [next_id, ledger.next_generation],
                 &ledger.commit_tag,
             );

@@ -256,8 +256,27 @@ impl Ledger {
     /// Marks a whole lease as done. Returns where its records lie.
     pub(crate) fn ack(&mut self, id: LeaseId) -> Result<Vec<Home>, AckError> {
         let lease = self.leases.remove(id).ok_or(AckError::UnknownLease(id))?;
+        self.take_off(&lease);
         self.finish(lease.items.first.0, lease.items.last.0);
         Ok(lease.homes)
+    }
+
+    /// The open items of the lease are about to be done.
+    fn take_off(&mut self, lease: &OpenLease) {
+        let (first, last) = (lease.items.first.0, lease.items.last.0);
+        match &lease.held {
+            Some(held) if !self.segments.is_in_one(first, last) => {
+                self.segments
+                    .take_off(held.iter().map(|item| (item.id.0, item.bytes())));
+            }
+            _ => {
+                let load = Load {
+                    items: lease.open_items,
+                    bytes: lease.open_bytes,
+                };
+                self.segments.take_off_all(first, last, load);
+            }
+        }
     }
 
     /// Marks some items of a lease, which must be in memory, as done. When none is left, the lease is, and the places of its records are returned.
@@ -274,8 +293,11 @@ impl Ledger {
             return Err(AckError::NotInLease { items, lease: id });
         }
         let range = lease.items;
+        let segments = &mut self.segments;
         self.leases.update(id, |lease| {
             if let Some(held) = lease.held.as_mut() {
+                let done = held.iter().filter(|item| items.contains(item.id));
+                segments.take_off(done.map(|item| (item.id.0, item.bytes())));
                 held.retain(|item| !items.contains(item.id));
                 lease.open_items = crate::field::wide(held.len());
                 lease.open_bytes = held.iter().map(Item::bytes).sum();

@@ -167,10 +167,11 @@ impl Disk {
         }
         let mut ledger = ledger.lock();
         if let Some(segment) = ledger.segments.get_mut(written.segment) {
-            segment.last_id = last.id.0;
-            segment.items = segment.items.saturating_add(field::wide(run.len()));
-            let bytes = run.iter().map(Item::bytes).sum();
-            segment.payload_bytes = segment.payload_bytes.saturating_add(bytes);
+            let load = Load {
+                items: field::wide(run.len()),
+                bytes: run.iter().map(Item::bytes).sum(),
+            };
+            segment.add(load, last.id.0);
             segment.end = written.end;
         }
         ledger

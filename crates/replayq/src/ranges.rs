@@ -64,6 +64,19 @@ impl RangeSet {
         self.ranges.splice(from..to, left.into_iter().chain(right));
     }
 
+    pub(crate) fn last(&self) -> Option<(u64, u64)> {
+        self.ranges.last().copied()
+    }
+
+    /// The range in which the id is.
+    pub(crate) fn around(&self, id: u64) -> Option<(u64, u64)> {
+        let at = self.ranges.partition_point(|&(_, end)| end < id);
+        self.ranges
+            .get(at)
+            .copied()
+            .filter(|&(start, _)| start <= id)
+    }
+
     pub(crate) fn contains(&self, id: u64) -> bool {
         self.covers(id, id)
     }

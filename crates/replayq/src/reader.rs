@@ -92,7 +92,7 @@ impl Batch {
         if !self.damage.is_empty()
             && let Some(segment) = ledger.segments.get_mut(key)
         {
-            segment.is_damaged = true;
+            segment.note_damage();
         }
         for damage in self.damage {
             ledger.report(damage);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::acks::Acks;
+use crate::control::commit::PartlyDone;
 use crate::ids::ItemRange;
+use crate::load::Load;
 use crate::segment::head::HEAD_BYTES;
 use crate::segment::key::SegmentKey;
 
@@ -19,6 +21,8 @@ pub(crate) struct Segment {
     pub(crate) items: u64,
     /// Their payloads' bytes.
     pub(crate) payload_bytes: u64,
+    /// The items that are not done; none: nobody has counted them.
+    pub(crate) open: Option<Load>,
     /// Where the entries end that readers may see.
     pub(crate) end: u64,
     /// The length of the file.
@@ -42,6 +46,7 @@ impl Segment {
             previous_id,
             items: 0,
             payload_bytes: 0,
+            open: Some(Load::default()),
             end: HEAD_BYTES,
             file_bytes,
             is_closed: false,
@@ -50,6 +55,20 @@ impl Segment {
             is_suspect: false,
             lease_pins: 0,
         }
+    }
+
+    /// Items were written to it, up to the id.
+    pub(crate) fn add(&mut self, load: Load, last_id: u64) {
+        self.last_id = last_id;
+        self.items = self.items.saturating_add(load.items);
+        self.payload_bytes = self.payload_bytes.saturating_add(load.bytes);
+        self.open = self.open.map(|open| open.plus(load));
+    }
+
+    /// What is in it is not what was written.
+    pub(crate) fn note_damage(&mut self) {
+        self.is_damaged = true;
+        self.open = None;
     }
 }
 
@@ -126,24 +145,109 @@ impl Segments {
         }
     }
 
+    /// The closed segments of which some items are done and some are not, in order, as far as these are counted.
+    pub(crate) fn partly_done(&self, acks: &Acks) -> impl Iterator<Item = PartlyDone> {
+        let first_open = acks.through().saturating_add(1);
+        let last = last_of(acks.last());
+        let first = self
+            .live
+            .range(..=last_of(first_open).min(last))
+            .next_back()
+            .map(|(key, _)| *key);
+        first
+            .into_iter()
+            .flat_map(move |first| self.live.range(first..=last))
+            .filter(|(key, segment)| {
+                segment.is_closed && acks.touches(key.first_id, segment.last_id)
+            })
+            .filter_map(|(key, segment)| {
+                Some(PartlyDone {
+                    segment: *key,
+                    items: segment.items,
+                    open: segment.open.filter(|open| open.items > 0)?,
+                })
+            })
+    }
+
+    /// Items are done that were not, in the order of their ids: id and payload's bytes of each.
+    pub(crate) fn take_off(&mut self, items: impl Iterator<Item = (u64, u64)>) {
+        if self.live.is_empty() {
+            return;
+        }
+        let mut items = items.peekable();
+        while let Some((first, _)) = items.peek().copied() {
+            let next = (Bound::Excluded(last_of(first)), Bound::Unbounded);
+            let before_next = self
+                .live
+                .range(next)
+                .next()
+                .map_or(u64::MAX, |(key, _)| key.first_id.saturating_sub(1));
+            let segment = self.around_mut(first);
+            // Items behind the last one of a segment are in no file.
+            let last = segment
+                .as_ref()
+                .map_or(before_next, |segment| segment.last_id);
+            let mut load = Load::default();
+            while let Some((_, bytes)) = items.next_if(|(id, _)| *id <= last) {
+                load = load.plus(Load { items: 1, bytes });
+            }
+            if let Some(segment) = segment {
+                segment.open = segment.open.map(|open| open.less(load));
+            }
+        }
+    }
+
+    /// So many items with ids from `first` to `last` are done that were not.
+    pub(crate) fn take_off_all(&mut self, first: u64, last: u64, load: Load) {
+        if let Some(segment) = self
+            .around_mut(first)
+            .filter(|segment| last <= segment.last_id)
+        {
+            segment.open = segment.open.map(|open| open.less(load));
+            return;
+        }
+        // Nobody knows which of them was where.
+        self.forget_open(first, last);
+    }
+
+    /// Nobody knows any more which items with ids from `first` to `last` are done.
+    fn forget_open(&mut self, first: u64, last: u64) {
+        let before = self.live.range(..=last_of(first)).next_back();
+        let from = before.map_or(
+            SegmentKey {
+                first_id: first,
+                generation: 0,
+            },
+            |(key, _)| *key,
+        );
+        for (_, segment) in self.live.range_mut(from..=last_of(last).max(from)) {
+            segment.open = None;
+        }
+    }
+
+    /// The segment in which the item is.
+    fn around_mut(&mut self, id: u64) -> Option<&mut Segment> {
+        let (_, segment) = self.live.range_mut(..=last_of(id)).next_back()?;
+        (id <= segment.last_id).then_some(segment)
+    }
+
+    /// Whether one segment has all these ids.
+    pub(crate) fn is_in_one(&self, first: u64, last: u64) -> bool {
+        let segment = self.live.range(..=last_of(first)).next_back();
+        segment.is_some_and(|(_, segment)| last <= segment.last_id)
+    }
+
     /// Looks for segments that became done by acks of ids from `first` to `last`.
     pub(crate) fn note_acked(&mut self, acks: &Acks, first: u64, last: u64) {
         if first > last {
             return;
         }
-        let start = SegmentKey {
-            first_id: first,
-            generation: u64::MAX,
-        };
+        let start = last_of(first);
         let mut covered = Vec::new();
         let before = self.live.range(..=start).next_back();
-        let within = self.live.range((
-            Bound::Excluded(start),
-            Bound::Included(SegmentKey {
-                first_id: last,
-                generation: u64::MAX,
-            }),
-        ));
+        let within = self
+            .live
+            .range((Bound::Excluded(start), Bound::Included(last_of(last))));
         for (key, segment) in before.into_iter().chain(within) {
             if is_done(*key, segment, acks) {
                 covered.push(*key);
@@ -252,6 +356,14 @@ pub(crate) struct Span {
     pub(crate) end: u64,
     /// Ids from here on are another segment's.
     pub(crate) limit_id: u64,
+}
+
+/// The last key that a segment beginning with the id may have.
+fn last_of(first_id: u64) -> SegmentKey {
+    SegmentKey {
+        first_id,
+        generation: u64::MAX,
+    }
 }
 
 fn is_done(key: SegmentKey, segment: &Segment, acks: &Acks) -> bool {

@@ -278,12 +278,16 @@ impl Writer {
         }
     }
 
-    /// Lets go of the segment as full. The seal only spares reading at open: where it cannot be written, nothing is lost.
+    /// Lets go of the segment as full. The seal only spares reading at open, also after a power loss: where it cannot be written or synced, nothing is lost.
     pub(crate) fn close_segment(&mut self, seal: &Seal) {
         if let Some(active) = self.active.take()
             && let Some(bytes) = seal.encode(self.uuid, active.key)
         {
-            let _ = vfs::write_all_at(&*active.file, &mut [IoSlice::new(&bytes)], SEAL_POSITION);
+            let written =
+                vfs::write_all_at(&*active.file, &mut [IoSlice::new(&bytes)], SEAL_POSITION);
+            if written.is_ok() && self.is_synced {
+                let _ = vfs::uninterrupted(|| active.file.sync());
+            }
         }
     }
 

@@ -6,14 +6,30 @@ use crate::acks::Acks;
 use crate::field::{
     self, put_varint, take_bytes, take_slice, take_u16, take_u32, take_u64, take_varint,
 };
-use crate::segment::key::QueueUuid;
+use crate::load::Load;
+use crate::segment::key::{QueueUuid, SegmentKey};
+
+use super::header::ControlHeader;
 
 const MAGIC: [u8; 4] = *b"RQCM";
-const VERSION: u16 = 1;
+/// The version of records that say what is left of segments.
+const VERSION: u16 = 2;
+/// Records of this version do not.
+const FIRST_VERSION: u16 = 1;
 /// Bytes before the tag.
 const FIXED_BYTES: usize = 88;
 /// The largest tag that a caller may put into the commit record, in bytes.
 pub const MAX_COMMIT_TAG_BYTES: usize = 1024;
+
+/// What is left of a segment in which some items are done, so that opening the queue need not count them.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) struct PartlyDone {
+    pub(crate) segment: SegmentKey,
+    /// All items in it. Where there are others now, the rest says nothing.
+    pub(crate) items: u64,
+    /// Those that are not done.
+    pub(crate) open: Load,
+}
 
 /// One commit record.
 #[derive(Clone, Eq, PartialEq, Debug)]
@@ -29,18 +45,20 @@ pub(crate) struct Commit {
     pub(crate) boot_id: [u8; 16],
     /// The caller's.
     pub(crate) tag: Bytes,
+    /// Of the segments that nothing is appended to any more, as far as known and as there was room.
+    pub(crate) partly_done: Vec<PartlyDone>,
 }
 
 impl Commit {
-    /// Writes the record over `out`.
-    pub(crate) fn encode(&self, uuid: QueueUuid, out: &mut Vec<u8>) {
+    /// Writes the record over `out`, for a control file with that header.
+    pub(crate) fn encode(&self, header: &ControlHeader, out: &mut Vec<u8>) {
         encode_parts(
             &self.acks,
-            self.sequence,
-            [self.next_id, self.next_generation],
+            self.partly_done.iter().copied(),
+            [self.sequence, self.next_id, self.next_generation],
             self.boot_id,
             &self.tag,
-            uuid,
+            header,
             out,
         );
     }
@@ -59,7 +77,8 @@ impl Commit {
             return None;
         }
         let mut rest = covered.get(4..)?;
-        if take_u16(&mut rest)? != VERSION {
+        let version = take_u16(&mut rest)?;
+        if !(FIRST_VERSION..=VERSION).contains(&version) {
             return None;
         }
         let tag_bytes = usize::from(take_u16(&mut rest)?);
@@ -69,7 +88,7 @@ impl Commit {
         let (next_id, next_generation) = (take_u64(&mut rest)?, take_u64(&mut rest)?);
         let boot_id = take_bytes(&mut rest)?;
         let count = take_u32(&mut rest)?;
-        let _ = take_u32(&mut rest)?;
+        let segments = take_u32(&mut rest)?;
         let tag = Bytes::copy_from_slice(take_slice(&mut rest, tag_bytes)?);
         let mut ranges = Vec::new();
         let mut id = through;
@@ -78,6 +97,24 @@ impl Commit {
             let last = first.checked_add(take_varint(&mut rest)?)?;
             ranges.push((first, last));
             id = last;
+        }
+        let mut partly_done = Vec::new();
+        if version > FIRST_VERSION {
+            let mut first_id = 0_u64;
+            for _ in 0..segments {
+                first_id = first_id.checked_add(take_varint(&mut rest)?)?;
+                partly_done.push(PartlyDone {
+                    segment: SegmentKey {
+                        first_id,
+                        generation: take_varint(&mut rest)?,
+                    },
+                    items: take_varint(&mut rest)?,
+                    open: Load {
+                        items: take_varint(&mut rest)?,
+                        bytes: take_varint(&mut rest)?,
+                    },
+                });
+            }
         }
         Some((
             uuid,
@@ -88,27 +125,35 @@ impl Commit {
                 next_generation,
                 boot_id,
                 tag,
+                partly_done,
             },
         ))
     }
 }
 
-/// Writes a commit record over `out`, from borrowed parts: `next` are the next id and the next generation.
+/// Writes a commit record over `out`, from borrowed parts: `numbers` are the sequence, the next id and the next generation. The segments come in order; those for which a slot
+/// has no room are left out.
 pub(crate) fn encode_parts(
     acks: &Acks,
-    sequence: u64,
-    next: [u64; 2],
+    partly_done: impl Iterator<Item = PartlyDone>,
+    numbers: [u64; 3],
     boot_id: [u8; 16],
     tag: &[u8],
-    uuid: QueueUuid,
+    header: &ControlHeader,
     out: &mut Vec<u8>,
 ) {
+    let version = if header.has_partly_done() {
+        VERSION
+    } else {
+        FIRST_VERSION
+    };
     out.clear();
     out.extend_from_slice(&[0; 12]);
-    out.extend_from_slice(&VERSION.to_le_bytes());
+    out.extend_from_slice(&version.to_le_bytes());
     out.extend_from_slice(&u16::try_from(tag.len()).unwrap_or(u16::MAX).to_le_bytes());
-    out.extend_from_slice(&uuid.0);
-    for field in [sequence, acks.through(), next[0], next[1]] {
+    out.extend_from_slice(&header.uuid.0);
+    let [sequence, next_id, next_generation] = numbers;
+    for field in [sequence, acks.through(), next_id, next_generation] {
         out.extend_from_slice(&field.to_le_bytes());
     }
     out.extend_from_slice(&boot_id);
@@ -126,6 +171,12 @@ pub(crate) fn encode_parts(
         put_varint(out, last.saturating_sub(first));
         id = last;
     }
+    if version > FIRST_VERSION {
+        let segments = put_partly_done(partly_done, header.geometry.commit_slot_bytes, out);
+        if let Some(field) = out.get_mut(84..FIXED_BYTES) {
+            field.copy_from_slice(&segments.to_le_bytes());
+        }
+    }
     let length = u32::try_from(out.len()).unwrap_or(u32::MAX);
     if let Some(field) = out.get_mut(8..12) {
         field.copy_from_slice(&length.to_le_bytes());
@@ -138,6 +189,34 @@ pub(crate) fn encode_parts(
     }
 }
 
+/// Writes as many as a slot has room for, and returns how many.
+fn put_partly_done(
+    partly_done: impl Iterator<Item = PartlyDone>,
+    slot_bytes: u32,
+    out: &mut Vec<u8>,
+) -> u32 {
+    let (mut count, mut first_id) = (0_u32, 0_u64);
+    for one in partly_done {
+        let end = out.len();
+        for field in [
+            one.segment.first_id.saturating_sub(first_id),
+            one.segment.generation,
+            one.items,
+            one.open.items,
+            one.open.bytes,
+        ] {
+            put_varint(out, field);
+        }
+        if !fits(out, slot_bytes) {
+            out.truncate(end);
+            break;
+        }
+        first_id = one.segment.first_id;
+        count = count.saturating_add(1);
+    }
+    count
+}
+
 /// Whether the record fits a slot of this many bytes.
 pub(crate) fn fits(record: &[u8], slot_bytes: u32) -> bool {
     field::wide(record.len()) <= u64::from(slot_bytes)
@@ -146,6 +225,30 @@ pub(crate) fn fits(record: &[u8], slot_bytes: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::control::header::{Geometry, VERSION as HEADER_VERSION};
+
+    fn header(version: u16) -> ControlHeader {
+        ControlHeader {
+            version,
+            uuid: UUID,
+            geometry: Geometry::with_lease_slots(1),
+        }
+    }
+
+    fn one(first_id: u64) -> PartlyDone {
+        PartlyDone {
+            segment: SegmentKey {
+                first_id,
+                generation: 5,
+            },
+            items: 300,
+            open: Load {
+                items: 200,
+                bytes: 1 << 20,
+            },
+        }
+    }
 
     fn decode(slot: &[u8], uuid: QueueUuid) -> Option<Commit> {
         let (found, commit) = Commit::decode_any(slot)?;
@@ -162,22 +265,53 @@ mod tests {
             next_generation: 6,
             boot_id: [4; 16],
             tag: Bytes::from_static(b"last offset 7"),
+            partly_done: vec![one(90), one(1 << 39)],
         }
     }
 
     #[test]
     fn records_come_back() {
         let mut slot = Vec::new();
-        commit().encode(UUID, &mut slot);
+        commit().encode(&header(HEADER_VERSION), &mut slot);
         slot.resize(8192, 0xee);
         assert_eq!(decode(&slot, UUID), Some(commit()));
         assert_eq!(decode(&slot, QueueUuid([8; 16])), None);
     }
 
     #[test]
+    fn control_files_of_older_versions_get_records_that_older_programs_know() {
+        let mut slot = Vec::new();
+        commit().encode(&header(2), &mut slot);
+        assert_eq!(slot.get(12..14), Some(&[1, 0][..]));
+        let found = decode(&slot, UUID).unwrap();
+        assert_eq!(
+            found,
+            Commit {
+                partly_done: Vec::new(),
+                ..commit()
+            }
+        );
+    }
+
+    #[test]
+    fn segments_without_room_in_the_slot_are_left_out_and_the_record_fits() {
+        let all = Commit {
+            partly_done: (1..3000).map(one).collect(),
+            ..commit()
+        };
+        let mut slot = Vec::new();
+        all.encode(&header(HEADER_VERSION), &mut slot);
+        assert!((8170..=8192).contains(&slot.len()), "{}", slot.len());
+        let found = decode(&slot, UUID).unwrap();
+        assert!(all.partly_done.starts_with(&found.partly_done));
+        assert!(found.partly_done.len() > 500);
+        assert_eq!(found.acks, all.acks);
+    }
+
+    #[test]
     fn no_flipped_bit_and_no_cut_validates() {
         let mut slot = Vec::new();
-        commit().encode(UUID, &mut slot);
+        commit().encode(&header(HEADER_VERSION), &mut slot);
         for bit in 0..slot.len() * 8 {
             let mut flipped = slot.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);

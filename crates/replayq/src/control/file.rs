@@ -9,7 +9,7 @@ use crate::error::{IoContext, IoFailure};
 use crate::field;
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
-use super::commit::{self, Commit};
+use super::commit::{self, Commit, PartlyDone};
 use super::found::Found;
 use super::header::{self, COMMIT_SLOTS, ControlHeader, FILE_NAME, Geometry, NEW_FILE_NAME};
 use super::lease::{LeaseRecord, empty_slot};
@@ -58,7 +58,7 @@ impl Control {
         is_synced: bool,
     ) -> Result<Self, IoFailure> {
         let mut newest = Vec::new();
-        first.encode(header.uuid, &mut newest);
+        first.encode(&header, &mut newest);
         let slots = slots(&header, live);
         let file = write_beside(&*vfs, directory, &header, &newest, &slots, is_synced)?;
         let path = directory.join(FILE_NAME);
@@ -97,7 +97,7 @@ impl Control {
         let slots = slots(&header, live);
         let mut record = Vec::new();
         if let Some(commit) = found.newest(header.uuid) {
-            commit.encode(header.uuid, &mut record);
+            commit.encode(&header, &mut record);
         }
         let newest = found
             .commits
@@ -149,14 +149,21 @@ impl Control {
     }
 
     /// Encodes the next record, for [`Self::write_commit`]; apart from that so that the state it is made from need not be locked during the write.
-    pub(crate) fn encode_commit(&mut self, acks: &Acks, next: [u64; 2], tag: &[u8]) {
+    pub(crate) fn encode_commit(
+        &mut self,
+        acks: &Acks,
+        partly_done: impl Iterator<Item = PartlyDone>,
+        next: [u64; 2],
+        tag: &[u8],
+    ) {
+        let [next_id, next_generation] = next;
         commit::encode_parts(
             acks,
-            self.sequence.saturating_add(1),
-            next,
+            partly_done,
+            [self.sequence.saturating_add(1), next_id, next_generation],
             self.boot_id,
             tag,
-            self.header.uuid,
+            &self.header,
             &mut self.scratch,
         );
     }

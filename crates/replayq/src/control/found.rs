@@ -102,7 +102,7 @@ impl Found {
     pub(crate) fn heal(&self, header: &ControlHeader) -> std::io::Result<()> {
         let mut newest = Vec::new();
         if let Some(commit) = self.newest(header.uuid) {
-            commit.encode(header.uuid, &mut newest);
+            commit.encode(header, &mut newest);
         }
         let (geometry, may_be_zeros) = layout(self.header, self.content.len());
         let commits = self.commits.iter().enumerate();

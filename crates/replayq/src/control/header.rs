@@ -8,6 +8,8 @@ use crate::segment::key::QueueUuid;
 pub(crate) const VERSION: u16 = 3;
 /// From this version on a slot says so when it is empty. Before, zeros did, and a block that a disk had lost was one of them.
 const FIRST_WITH_EMPTY_SLOTS: u16 = 2;
+/// From this version on commits say what is left of segments.
+const FIRST_WITH_PARTLY_DONE: u16 = 3;
 /// The name of the file.
 pub(crate) const FILE_NAME: &str = "control";
 /// Its name while it is being written.
@@ -89,6 +91,11 @@ impl ControlHeader {
     /// Whether a slot of zeros is an empty one, and not damaged.
     pub(crate) fn has_zeros_for_empty(&self) -> bool {
         self.version < FIRST_WITH_EMPTY_SLOTS
+    }
+
+    /// Whether commits say what is left of segments that are done in part.
+    pub(crate) fn has_partly_done(&self) -> bool {
+        self.version >= FIRST_WITH_PARTLY_DONE
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -71,6 +71,11 @@ pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recove
             .as_ref()
             .filter(|_| !is_commit_lost)
             .map(|commit| commit.next_id),
+        partly_done: commit
+            .iter()
+            .flat_map(|commit| &commit.partly_done)
+            .map(|rest| (rest.segment, *rest))
+            .collect(),
         ledger: ledger_of(commit.as_ref()),
         recovery,
         writer,
@@ -264,6 +269,7 @@ fn create_control(
         next_generation: ledger.next_generation,
         boot_id,
         tag: ledger.commit_tag.clone(),
+        partly_done: ledger.segments.partly_done(&ledger.acks).collect(),
     };
     Control::create(
         Arc::clone(&builder.config.vfs),

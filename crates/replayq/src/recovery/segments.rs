@@ -1,14 +1,17 @@
 //! Taking over the segments that were found: into the ledger, and the last one into the writer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{Config, Storage};
+use crate::control::commit::PartlyDone;
 use crate::control::lease::LeaseRecord;
 use crate::damage::{Damage, Recovery};
 use crate::error::{IoContext, IoFailure};
 use crate::ids::{ItemId, ItemRange};
 use crate::leases::Home;
 use crate::ledger::{Ledger, Place};
+use crate::load::Load;
 use crate::ranges::RangeSet;
 use crate::segment::entry::ALIGNMENT;
 use crate::segment::head::{self, Seal};
@@ -27,6 +30,8 @@ pub(super) struct Builder<'a> {
     pub(super) uuid: QueueUuid,
     /// Ids below this one were used when the newest commit was written; none if that is not known for sure.
     pub(super) used_before: Option<u64>,
+    /// What the newest commit says to be left of segments.
+    pub(super) partly_done: BTreeMap<SegmentKey, PartlyDone>,
     pub(super) ledger: Ledger,
     pub(super) recovery: Recovery,
     pub(super) writer: Writer,
@@ -83,6 +88,11 @@ impl Builder<'_> {
         segment.is_damaged = !surveyed.damage.is_empty();
         segment.is_unsynced = true;
         segment.is_closed = true;
+        let is_counted = !segment.is_damaged && !surveyed.is_suspect;
+        segment.open = is_counted.then_some(Load {
+            items: surveyed.open_items,
+            bytes: surveyed.open_bytes,
+        });
         self.recovery.damage.append(&mut surveyed.damage);
         if let Some(file) = unsealed {
             if self.config.syncs() {
@@ -141,7 +151,8 @@ impl Builder<'_> {
         let seal = seal.filter(|_| missing == 0);
         let acks = &self.ledger.acks;
         if let Some(seal) = seal {
-            let surveyed = survey_sealed(vfs, candidate, &seal, self.uuid, limit_id, acks)?;
+            let rest = self.partly_done.get(&key);
+            let surveyed = survey_sealed(vfs, candidate, &seal, self.uuid, limit_id, acks, rest)?;
             return Ok((surveyed, None));
         }
         let file = candidate.open(vfs)?;

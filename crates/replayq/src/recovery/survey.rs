@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::acks::Acks;
+use crate::control::commit::PartlyDone;
 use crate::control::lease::LeaseRecord;
 use crate::damage::Damage;
 use crate::error::{IoContext, IoFailure};
@@ -53,7 +54,7 @@ impl Surveyed {
     }
 }
 
-/// A sealed segment says itself what it holds; only where some of it is done the rest has to be counted.
+/// A sealed segment says itself what it holds; where some of it is done, the commit says what is left. Only where it does not, that has to be counted.
 pub(super) fn survey_sealed(
     vfs: &dyn Vfs,
     candidate: &Candidate,
@@ -61,11 +62,17 @@ pub(super) fn survey_sealed(
     uuid: QueueUuid,
     limit_id: u64,
     acks: &Acks,
+    rest: Option<&PartlyDone>,
 ) -> Result<Surveyed, IoFailure> {
     let key = candidate.key;
+    let rest = rest.filter(|rest| {
+        rest.items == seal.items
+            && (1..=seal.items).contains(&rest.open.items)
+            && rest.open.bytes <= seal.payload_bytes
+    });
     let file_name = PathBuf::from(key.file_name());
     let is_covered = acks.covers(key.first_id, seal.last_id);
-    let is_walked = !is_covered && acks.touches(key.first_id, seal.last_id);
+    let is_walked = !is_covered && rest.is_none() && acks.touches(key.first_id, seal.last_id);
     let mut surveyed = if is_covered {
         Surveyed::default()
     } else if is_walked {
@@ -74,10 +81,10 @@ pub(super) fn survey_sealed(
             .context("read", &file_name)?
     } else {
         Surveyed {
-            open_items: seal.items,
-            open_bytes: seal.payload_bytes,
-            lowest_open: Some(key.first_id),
-            highest_open: Some(seal.last_id),
+            open_items: rest.map_or(seal.items, |rest| rest.open.items),
+            open_bytes: rest.map_or(seal.payload_bytes, |rest| rest.open.bytes),
+            lowest_open: Some(acks.first_open(key.first_id)),
+            highest_open: acks.last_open(seal.last_id),
             ..Surveyed::default()
         }
     };

@@ -16,6 +16,7 @@ mod golden;
 mod kill;
 mod limits;
 mod model;
+mod opening;
 mod order;
 mod promises;
 mod slots;

@@ -102,6 +102,7 @@ impl VfsFile for SimFile {
             found.len()
         };
         buffer.extend_from_slice(found.get(..part).unwrap_or(found));
+        world.read_bytes = world.read_bytes.saturating_add(field::wide(part));
         Ok(part)
     }
 

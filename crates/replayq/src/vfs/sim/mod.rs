@@ -92,6 +92,11 @@ impl SimVfs {
         self.world.lock().calls
     }
 
+    /// The bytes that were read so far.
+    pub fn read_bytes(&self) -> u64 {
+        self.world.lock().read_bytes
+    }
+
     /// The calls so far that changed something.
     pub fn changes(&self) -> u64 {
         self.world.lock().changes

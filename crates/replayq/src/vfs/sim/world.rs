@@ -33,6 +33,7 @@ pub(super) struct World {
     pub(super) faults: Vec<Fault>,
     pub(super) calls: u64,
     pub(super) changes: u64,
+    pub(super) read_bytes: u64,
     pub(super) crash_at: Option<(u64, usize)>,
     pub(super) is_crashed: bool,
     pub(super) capacity: Option<u64>,
