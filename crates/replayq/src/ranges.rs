@@ -1,9 +1,12 @@
 //! A set of ids kept as ranges.
 
-/// Ids as sorted ranges that neither overlap nor touch.
+use std::collections::BTreeMap;
+
+/// Ids as ranges that neither overlap nor touch: each costs little, however many there are and wherever it lies.
 #[derive(Clone, Default, Eq, PartialEq, Debug)]
 pub(crate) struct RangeSet {
-    ranges: Vec<(u64, u64)>,
+    /// The last id of each range by its first.
+    ranges: BTreeMap<u64, u64>,
 }
 
 impl RangeSet {
@@ -17,7 +20,13 @@ impl RangeSet {
 
     /// The ranges in order, both ends included.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.ranges.iter().copied()
+        self.ranges.iter().map(|(start, end)| (*start, *end))
+    }
+
+    pub(crate) fn last(&self) -> Option<(u64, u64)> {
+        self.ranges
+            .last_key_value()
+            .map(|(start, end)| (*start, *end))
     }
 
     /// Adds the ids from `first` to `last`.
@@ -25,21 +34,16 @@ impl RangeSet {
         if first > last {
             return;
         }
-        let from = self
-            .ranges
-            .partition_point(|&(_, end)| end.saturating_add(1) < first);
-        let to = self
-            .ranges
-            .partition_point(|&(start, _)| start <= last.saturating_add(1));
-        let merged = self
-            .ranges
-            .get(from..to)
-            .unwrap_or(&[])
-            .iter()
-            .fold((first, last), |(low, high), &(start, end)| {
-                (low.min(start), high.max(end))
-            });
-        self.ranges.splice(from..to.max(from), [merged]);
+        let (mut first, mut last) = (first, last);
+        // Those that it overlaps or touches become one with it, from the end on.
+        while let Some((start, end)) = self.last_from(last.saturating_add(1)) {
+            if end.saturating_add(1) < first {
+                break;
+            }
+            self.ranges.remove(&start);
+            (first, last) = (first.min(start), last.max(end));
+        }
+        self.ranges.insert(first, last);
     }
 
     /// Takes out the ids from `first` to `last`.
@@ -47,59 +51,54 @@ impl RangeSet {
         if first > last {
             return;
         }
-        let from = self.ranges.partition_point(|&(_, end)| end < first);
-        let to = self
-            .ranges
-            .partition_point(|&(start, _)| start <= last)
-            .max(from);
-        let cut = self.ranges.get(from..to).unwrap_or(&[]);
-        let left = cut
-            .first()
-            .filter(|&&(start, _)| start < first)
-            .map(|&(start, _)| (start, first.saturating_sub(1)));
-        let right = cut
-            .last()
-            .filter(|&&(_, end)| end > last)
-            .map(|&(_, end)| (last.saturating_add(1), end));
-        self.ranges.splice(from..to, left.into_iter().chain(right));
-    }
-
-    pub(crate) fn last(&self) -> Option<(u64, u64)> {
-        self.ranges.last().copied()
+        while let Some((start, end)) = self.last_from(last) {
+            if end < first {
+                break;
+            }
+            self.ranges.remove(&start);
+            if end > last {
+                self.ranges.insert(last.saturating_add(1), end);
+            }
+            if start < first {
+                self.ranges.insert(start, first.saturating_sub(1));
+            }
+        }
     }
 
     /// The range in which the id is.
     pub(crate) fn around(&self, id: u64) -> Option<(u64, u64)> {
-        let at = self.ranges.partition_point(|&(_, end)| end < id);
-        self.ranges
-            .get(at)
-            .copied()
-            .filter(|&(start, _)| start <= id)
+        self.last_from(id).filter(|&(_, end)| id <= end)
     }
 
     pub(crate) fn contains(&self, id: u64) -> bool {
-        self.covers(id, id)
+        self.around(id).is_some()
     }
 
     /// Whether all ids from `first` to `last` are in the set.
     pub(crate) fn covers(&self, first: u64, last: u64) -> bool {
-        let at = self.ranges.partition_point(|&(_, end)| end < first);
-        self.ranges
-            .get(at)
-            .is_some_and(|&(start, end)| start <= first && last <= end)
+        self.around(first).is_some_and(|(_, end)| last <= end)
     }
 
     /// Whether any id from `first` to `last` is in the set.
     pub(crate) fn overlaps(&self, first: u64, last: u64) -> bool {
-        let at = self.ranges.partition_point(|&(_, end)| end < first);
-        self.ranges.get(at).is_some_and(|&(start, _)| start <= last)
+        self.last_from(last).is_some_and(|(_, end)| first <= end)
     }
 
     /// Takes the first range out, if it starts at or below `id`.
     pub(crate) fn take_front_up_to(&mut self, id: u64) -> Option<(u64, u64)> {
-        let front = *self.ranges.first().filter(|&&(start, _)| start <= id)?;
-        self.ranges.remove(0);
-        Some(front)
+        let front = self
+            .ranges
+            .first_entry()
+            .filter(|front| *front.key() <= id)?;
+        Some(front.remove_entry())
+    }
+
+    /// The last range that starts at or below the id.
+    fn last_from(&self, id: u64) -> Option<(u64, u64)> {
+        self.ranges
+            .range(..=id)
+            .next_back()
+            .map(|(start, end)| (*start, *end))
     }
 }
 
