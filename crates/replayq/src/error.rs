@@ -260,7 +260,8 @@ pub enum AckError {
     /// The ack counts in this life of the queue, but could not be written: after a crash the items come back, unless a later ack or flush succeeds first.
     #[error("the ack is not durable yet: {0}")]
     NotDurable(#[source] IoFailure),
-    /// The same, because so many separate stretches of items are acked behind the oldest open one that their list does not fit the commit record. Ack older items: the list shrinks.
+    /// The same, because so many separate stretches of items are acked behind the oldest open one that their list does not fit the commit record: about 4,000 as files are made, and
+    /// several hundred thousand where the disk has space for a larger record. Ack older items: the list shrinks.
     #[error(
         "the ack is not durable yet: the acked items lie in {stretches} separate stretches, too many for the commit record: ack older items"
     )]

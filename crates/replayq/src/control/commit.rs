@@ -218,7 +218,7 @@ fn put_partly_done(
 }
 
 /// Whether the record fits a slot of this many bytes.
-pub(crate) fn fits(record: &[u8], slot_bytes: u32) -> bool {
+fn fits(record: &[u8], slot_bytes: u32) -> bool {
     field::wide(record.len()) <= u64::from(slot_bytes)
 }
 

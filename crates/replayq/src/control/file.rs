@@ -19,7 +19,7 @@ use super::slots::{LeaseSlot, Slots};
 #[derive(Clone, Debug)]
 pub(crate) enum CommitWriteError {
     Io(IoFailure),
-    /// The record does not fit a slot.
+    /// The record does not fit a slot, and there is no space for larger ones.
     TooLarge,
 }
 
@@ -59,6 +59,14 @@ impl Control {
     ) -> Result<Self, IoFailure> {
         let mut newest = Vec::new();
         first.encode(&header, &mut newest);
+        let geometry = header.geometry.with_room_for(newest.len());
+        let header = ControlHeader {
+            geometry: geometry.ok_or_else(|| {
+                let cause = std::io::Error::other("more is done than one commit can say");
+                IoFailure::new("create", &directory.join(FILE_NAME), cause)
+            })?,
+            ..header
+        };
         let slots = slots(&header, live);
         let file = write_beside(&*vfs, directory, &header, &newest, &slots, is_synced)?;
         let path = directory.join(FILE_NAME);
@@ -170,9 +178,7 @@ impl Control {
 
     /// Writes the record that was encoded last, into a slot whose loss would cost nothing.
     pub(crate) fn write_commit(&mut self) -> Result<(), CommitWriteError> {
-        if !commit::fits(&self.scratch, self.header.geometry.commit_slot_bytes) {
-            return Err(CommitWriteError::TooLarge);
-        }
+        self.make_room()?;
         let slot = (0..COMMIT_SLOTS)
             .find(|slot| *slot != self.newest_slot && Some(*slot) != self.durable_slot)
             .unwrap_or(0);
@@ -187,6 +193,22 @@ impl Control {
         self.newest_slot = slot;
         self.is_dirty = true;
         std::mem::swap(&mut self.newest, &mut self.scratch);
+        Ok(())
+    }
+
+    /// Makes the slots larger where the record that was encoded last does not fit them: in a new file, for which a full disk has no space.
+    fn make_room(&mut self) -> Result<(), CommitWriteError> {
+        let bytes = self.scratch.len();
+        let geometry = self
+            .header
+            .geometry
+            .with_room_for(bytes)
+            .ok_or(CommitWriteError::TooLarge)?;
+        if geometry != self.header.geometry {
+            self.replace(geometry)
+                .map_err(|_| CommitWriteError::TooLarge)?;
+            self.note_durable();
+        }
         Ok(())
     }
 

@@ -45,22 +45,14 @@ impl Found {
         let mut content = Vec::with_capacity(bytes);
         vfs::read_full_at(&*file, &mut content, bytes, 0).context("read", &path)?;
         let header = ControlHeader::decode(&content);
-        let (geometry, may_be_zeros) = layout(header, content.len());
-        let mut commits = Vec::new();
-        let mut damaged_commits = 0_usize;
-        for slot in 0..COMMIT_SLOTS {
-            let bytes = part(
-                &content,
-                geometry.commit_position(slot),
-                u64::from(geometry.commit_slot_bytes),
-            );
-            let commit = Commit::decode_any(bytes);
-            let is_written = !may_be_zeros || bytes.iter().take(16).any(|byte| *byte != 0);
-            if commit.is_none() && is_written {
-                damaged_commits = damaged_commits.saturating_add(1);
-            }
-            commits.push(commit);
-        }
+        let (geometry, may_be_zeros) = layout(header, &content);
+        let commits = commits(&content, geometry);
+        let damaged_commits = (0..COMMIT_SLOTS).zip(&commits).filter(|(slot, commit)| {
+            let start = part(&content, geometry.commit_position(*slot), 16);
+            let is_unused = start.iter().all(|byte| *byte == 0);
+            commit.is_none() && !(may_be_zeros && is_unused)
+        });
+        let damaged_commits = damaged_commits.count();
         Ok(Some(Self {
             header,
             is_cut: field::wide(content.len()) < geometry.file_bytes(),
@@ -83,7 +75,7 @@ impl Found {
 
     /// What the lease slots hold.
     pub(crate) fn leases(&self, uuid: QueueUuid) -> Vec<SlotState> {
-        let (geometry, may_be_zeros) = layout(self.header, self.content.len());
+        let (geometry, may_be_zeros) = layout(self.header, &self.content);
         let slots = usize::try_from(geometry.lease_slots).unwrap_or(0);
         (0..slots)
             .map(|slot| {
@@ -104,7 +96,7 @@ impl Found {
         if let Some(commit) = self.newest(header.uuid) {
             commit.encode(header, &mut newest);
         }
-        let (geometry, may_be_zeros) = layout(self.header, self.content.len());
+        let (geometry, may_be_zeros) = layout(self.header, &self.content);
         let commits = self.commits.iter().enumerate();
         for (slot, _) in commits.filter(|(_, commit)| commit.is_none()) {
             let position = geometry.commit_position(slot);
@@ -124,12 +116,29 @@ impl Found {
     }
 }
 
-/// Where things lie in a file of so many bytes, and whether slots of zeros are empty ones.
-fn layout(header: HeaderState, file_bytes: usize) -> (Geometry, bool) {
-    match header {
-        HeaderState::Valid(header) => (header.geometry, header.has_zeros_for_empty()),
-        _ => (Geometry::of_file(field::wide(file_bytes)), true),
+/// Where things lie, and whether slots of zeros are empty ones. A file whose header is lost is of the sizes of which most commits can be read.
+fn layout(header: HeaderState, content: &[u8]) -> (Geometry, bool) {
+    if let HeaderState::Valid(header) = header {
+        return (header.geometry, header.has_zeros_for_empty());
     }
+    let readable = |geometry: &Geometry| commits(content, *geometry).iter().flatten().count();
+    let mut best = Geometry::with_lease_slots(0);
+    let mut most = None;
+    for geometry in Geometry::all_of_file(field::wide(content.len())) {
+        let count = readable(&geometry);
+        if most.is_none_or(|most| count > most) {
+            (best, most) = (geometry, Some(count));
+        }
+    }
+    (best, true)
+}
+
+/// What each commit slot holds, if it validates.
+fn commits(content: &[u8], geometry: Geometry) -> Vec<Option<(QueueUuid, Commit)>> {
+    let bytes = u64::from(geometry.commit_slot_bytes);
+    (0..COMMIT_SLOTS)
+        .map(|slot| Commit::decode_any(part(content, geometry.commit_position(slot), bytes)))
+        .collect()
 }
 
 fn part(content: &[u8], position: u64, bytes: u64) -> &[u8] {

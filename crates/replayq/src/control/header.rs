@@ -42,11 +42,37 @@ impl Geometry {
         }
     }
 
-    /// Of a file of this length that does not say it itself.
-    pub(crate) fn of_file(bytes: u64) -> Self {
-        let before_leases = Self::with_lease_slots(0).file_bytes();
-        let slots = bytes.saturating_sub(before_leases) / BLOCK_BYTES;
-        Self::with_lease_slots(u32::try_from(slots).unwrap_or(u32::MAX))
+    /// All that a file of this length may have that does not say it itself, the usual one first.
+    pub(crate) fn all_of_file(bytes: u64) -> impl Iterator<Item = Self> {
+        let sizes = std::iter::successors(Some(COMMIT_SLOT_BYTES), |bytes| bytes.checked_mul(2));
+        sizes
+            .take_while(|bytes| *bytes <= LARGEST_COMMIT_SLOT)
+            .map(move |commit_slot_bytes| {
+                let before_leases = Self {
+                    commit_slot_bytes,
+                    lease_slots: 0,
+                };
+                let slots = bytes.saturating_sub(before_leases.file_bytes()) / BLOCK_BYTES;
+                Self {
+                    lease_slots: u32::try_from(slots)
+                        .unwrap_or(u32::MAX)
+                        .min(MOST_LEASE_SLOTS),
+                    ..before_leases
+                }
+            })
+    }
+
+    /// With commit slots in which a record of so many bytes has room; none: there are no such.
+    pub(crate) fn with_room_for(self, record_bytes: usize) -> Option<Self> {
+        let bytes = u32::try_from(record_bytes).ok()?;
+        if bytes <= self.commit_slot_bytes {
+            return Some(self);
+        }
+        let commit_slot_bytes = bytes.checked_next_power_of_two()?;
+        (commit_slot_bytes <= LARGEST_COMMIT_SLOT).then_some(Self {
+            commit_slot_bytes,
+            ..self
+        })
     }
 
     pub(crate) fn commit_position(&self, slot: usize) -> u64 {
@@ -187,9 +213,17 @@ mod tests {
     fn a_file_without_a_header_says_by_its_length_how_many_leases_fit() {
         for slots in [0, 1, 16, MOST_LEASE_SLOTS] {
             let geometry = Geometry::with_lease_slots(slots);
-            assert_eq!(Geometry::of_file(geometry.file_bytes()), geometry);
-            assert_eq!(Geometry::of_file(geometry.file_bytes() + 4095), geometry);
+            for more in [0, 4095] {
+                let found = Geometry::all_of_file(geometry.file_bytes() + more).next();
+                assert_eq!(found, Some(geometry));
+            }
+            let wide = geometry.with_room_for(20_000).unwrap();
+            assert_eq!(wide.commit_slot_bytes, 32_768);
+            assert!(Geometry::all_of_file(wide.file_bytes()).any(|found| found == wide));
         }
-        assert_eq!(Geometry::of_file(u64::MAX).lease_slots, MOST_LEASE_SLOTS);
+        let largest = Geometry::all_of_file(u64::MAX).last().unwrap();
+        assert_eq!(largest.lease_slots, MOST_LEASE_SLOTS);
+        assert_eq!(largest.with_room_for(1 << 20), Some(largest));
+        assert_eq!(largest.with_room_for((1 << 20) + 1), None);
     }
 }

@@ -20,6 +20,7 @@ mod opening;
 mod order;
 mod promises;
 mod slots;
+mod stretches;
 mod system;
 mod upstream;
 

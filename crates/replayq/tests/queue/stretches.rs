@@ -1,0 +1,137 @@
+//! Acks far out of order: what is done lies in so many separate stretches that a commit record has to be larger than it is made for.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use replayq::vfs::sim::{Fate, SimVfs};
+use replayq::{AckError, Config, Damage, Flush, LeaseId, PopLimits, Queue};
+
+use crate::setup::{DIRECTORY, Mode, Setup};
+
+const TAG: Bytes = Bytes::from_static(b"tag");
+
+fn setup(mode: Mode) -> Setup {
+    Setup {
+        segment_bytes: 64 << 10,
+        ..Setup::small(mode)
+    }
+}
+
+fn control() -> PathBuf {
+    Path::new(DIRECTORY).join("control")
+}
+
+fn append(queue: &Queue, items: usize) {
+    let payloads = vec![Bytes::from_static(b"payload"); 100];
+    for _ in 0..items / 100 {
+        queue.append(&payloads).unwrap();
+    }
+}
+
+/// A lease for each item.
+fn lease_all(queue: &Queue) -> Vec<LeaseId> {
+    let pop = || queue.pop(PopLimits::items(1)).unwrap();
+    std::iter::from_fn(pop).map(|lease| lease.id).collect()
+}
+
+/// The ids of all that waits.
+fn waiting(queue: &Queue) -> BTreeSet<u64> {
+    let pop = || queue.pop(PopLimits::items(1000)).unwrap();
+    std::iter::from_fn(pop)
+        .flat_map(|lease| lease.items)
+        .map(|item| item.id.0)
+        .collect()
+}
+
+#[test]
+fn acks_of_every_second_item_are_durable_however_many_they_are() {
+    const ITEMS: usize = 12_000;
+    for mode in [Mode::Os, Mode::Fsync] {
+        let (setup, vfs) = (setup(mode), SimVfs::new());
+        let (queue, _) = setup.open(&vfs).unwrap();
+        append(&queue, ITEMS);
+        let leases = lease_all(&queue);
+        queue.tag(leases[0], TAG).unwrap();
+        // In reverse, so that none of them becomes one with another.
+        for lease in leases.iter().rev().step_by(2) {
+            queue.ack(*lease).unwrap();
+        }
+        queue.flush(Flush::Disk).unwrap();
+        let expected: BTreeSet<u64> = (3..=ITEMS as u64).step_by(2).collect();
+        let check = |vfs: &SimVfs, damage: &[Damage]| {
+            let (queue, recovery) = setup.open(vfs).unwrap();
+            assert_eq!(recovery.damage, damage);
+            assert_eq!((recovery.leases.len(), &recovery.leases[0].tag), (1, &TAG));
+            assert_eq!(recovery.items, expected.len() as u64 + 1);
+            assert_eq!(waiting(&queue), expected);
+        };
+        check(&vfs.after_kill(), &[]);
+        check(
+            &vfs.after_power_loss(vfs.pending_names(), |_, _| Fate::Lost),
+            &[],
+        );
+        // Without its header, the file says by what is in it where the slots are.
+        let left = vfs.after_kill();
+        let mut content = left.read_file(&control()).unwrap();
+        content[30] ^= 1;
+        left.write_file(&control(), content);
+        check(&left, &[Damage::Control]);
+        check(&left, &[]);
+    }
+}
+
+#[test]
+fn a_full_disk_takes_as_many_stretches_as_there_was_room_for_and_goes_on_when_they_are_fewer() {
+    let (setup, vfs) = (setup(Mode::Os), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 10_000);
+    let leases = lease_all(&queue);
+    let used = vfs.used_bytes();
+    vfs.set_capacity(Some(used));
+    let acked = leases.iter().skip(1).step_by(2);
+    let answers: Vec<_> = acked.map(|lease| queue.ack(*lease)).collect();
+    let refused = answers.iter().filter(|answer| answer.is_err()).count();
+    assert!((900..1100).contains(&refused), "{refused}");
+    let is_too_many = |answer: &Result<(), AckError>| matches!(answer, Err(AckError::TooManyStretches { stretches }) if *stretches > 4000);
+    assert!(answers[answers.len() - refused..].iter().all(is_too_many));
+    assert_eq!(vfs.used_bytes(), used);
+    // Those that were answered are done; and all are, as soon as the record fits again.
+    let (left, _) = setup.open(&vfs.after_kill()).unwrap();
+    assert_eq!(left.count(), 10_000 - (5000 - refused as u64));
+    for lease in leases.iter().step_by(2).take(2500) {
+        let _too_many_at_first = queue.ack(*lease);
+    }
+    let (left, _) = setup.open(&vfs.after_kill()).unwrap();
+    assert_eq!(left.count(), 2500);
+    // With space it fits at once.
+    vfs.set_capacity(None);
+    queue.close().unwrap();
+}
+
+#[test]
+fn a_hundred_thousand_leases_come_and_go_in_any_order() {
+    const ITEMS: usize = 100_000;
+    let (queue, _) = Queue::open(Config::memory()).unwrap();
+    append(&queue, ITEMS);
+    let leases = lease_all(&queue);
+    assert_eq!(queue.stats().leases, ITEMS as u64);
+    let [even, odd]: [Vec<LeaseId>; 2] = [0, 1].map(|first| {
+        leases
+            .iter()
+            .rev()
+            .skip(first)
+            .step_by(2)
+            .copied()
+            .collect()
+    });
+    for lease in odd {
+        queue.ack(lease).unwrap();
+    }
+    for lease in even {
+        queue.release(lease).unwrap();
+    }
+    assert_eq!((queue.count(), queue.stats().leases), (50_000, 0));
+    let expected: BTreeSet<u64> = (2..=ITEMS as u64).step_by(2).collect();
+    assert_eq!(waiting(&queue), expected);
+}
