@@ -7,6 +7,7 @@ use crate::field::{
     self, put_varint, take_bytes, take_slice, take_u16, take_u32, take_u64, take_varint,
 };
 use crate::load::Load;
+use crate::segment::head::Seal;
 use crate::segment::key::{QueueUuid, SegmentKey};
 
 use super::header::ControlHeader;
@@ -29,6 +30,16 @@ pub(crate) struct PartlyDone {
     pub(crate) items: u64,
     /// Those that are not done.
     pub(crate) open: Load,
+}
+
+/// What is not done of a segment with that seal, if the list has it, which is in order.
+pub(crate) fn open_of(list: &[PartlyDone], segment: SegmentKey, seal: &Seal) -> Option<Load> {
+    let at = list.binary_search_by_key(&segment, |one| one.segment);
+    let one = list.get(at.ok()?)?;
+    let is_so = one.items == seal.items
+        && (1..=seal.items).contains(&one.open.items)
+        && one.open.bytes <= seal.payload_bytes;
+    is_so.then_some(one.open)
 }
 
 /// One commit record.

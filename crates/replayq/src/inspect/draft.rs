@@ -2,6 +2,7 @@
 
 use crate::acks::Acks;
 use crate::control::Found;
+use crate::control::commit::PartlyDone;
 use crate::control::lease::{LeaseRecord, SlotState};
 use crate::damage::Damage;
 use crate::disk::RESERVED_IDS;
@@ -17,6 +18,8 @@ use super::view::LeaseView;
 pub(super) struct Draft {
     pub(super) acks: Acks,
     pub(super) damage: Vec<Damage>,
+    /// What is left of segments.
+    pub(super) partly_done: Vec<PartlyDone>,
     leases: Vec<(LeaseRecord, String)>,
     leased: RangeSet,
     /// Ids are given to items that are in no file.
@@ -27,10 +30,10 @@ impl Draft {
     pub(super) fn new(found: Option<&Found>, uuid: QueueUuid) -> Self {
         let mut draft = Self::default();
         let Some(found) = found else { return draft };
-        draft.acks = found
-            .newest(uuid)
-            .map(|commit| commit.acks.clone())
-            .unwrap_or_default();
+        if let Some(commit) = found.newest(uuid) {
+            draft.acks = commit.acks.clone();
+            draft.partly_done = commit.partly_done.clone();
+        }
         draft
             .damage
             .extend(std::iter::repeat_n(Damage::Commit, found.damaged_commits));
@@ -111,8 +114,11 @@ impl Draft {
         let mut found: Vec<_> = self.leases.iter().collect();
         found.sort_unstable_by_key(|(record, _)| std::cmp::Reverse(record.sequence));
         let mut kept: Vec<LeaseView> = Vec::new();
+        let mut taken = RangeSet::default();
         for (record, file) in found {
-            if !kept.iter().any(|lease| lease.items.overlaps(record.items)) {
+            let (first, last) = (record.items.first.0, record.items.last.0);
+            if !taken.overlaps(first, last) {
+                taken.insert(first, last);
                 kept.push(LeaseView {
                     items: record.items,
                     tag: record.tag.clone(),

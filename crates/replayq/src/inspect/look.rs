@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::control::commit::open_of;
 use crate::control::header::{self, HeaderState};
 use crate::control::{self, Found};
 use crate::damage::Damage;
@@ -335,18 +336,21 @@ fn look_at(
         Some(seal) if !draft.acks.touches(key.first_id, seal.last_id) => {
             (quick, (seal.items, seal.payload_bytes))
         }
-        Some(_) => {
-            let (_, open) = read(
-                vfs,
-                segment,
-                uuid,
-                Payloads::Skip,
-                draft,
-                &file,
-                &mut |_| ControlFlow::Continue(()),
-            )?;
-            (quick, open)
-        }
+        Some(seal) => match open_of(&draft.partly_done, key, seal) {
+            Some(open) => (quick, (open.items, open.bytes)),
+            None => {
+                let (_, open) = read(
+                    vfs,
+                    segment,
+                    uuid,
+                    Payloads::Skip,
+                    draft,
+                    &file,
+                    &mut |_| ControlFlow::Continue(()),
+                )?;
+                (quick, open)
+            }
+        },
         None if is_stale(segment) => (quick, (0, 0)),
         None => read(vfs, segment, uuid, Payloads::Verify, draft, &file, each)?,
     };

@@ -10,6 +10,7 @@ use crate::error::IoFailure;
 use crate::ids::ItemId;
 use crate::leases::{Home, OpenLease};
 use crate::ledger::Ledger;
+use crate::ranges::RangeSet;
 use crate::reader;
 use crate::segment::key::QueueUuid;
 use crate::segment::walk::Payloads;
@@ -36,6 +37,7 @@ pub(super) fn restore_leases(
     found.sort_unstable_by_key(|(record, _)| std::cmp::Reverse(record.sequence));
     ledger.lease_sequence = found.first().map_or(0, |(record, _)| record.sequence);
     let mut kept: Vec<(LeaseRecord, Home)> = Vec::new();
+    let mut taken = RangeSet::default();
     for (record, home) in found {
         let is_open = record.items.last.0 < ledger.next_id
             && !ledger
@@ -44,13 +46,12 @@ pub(super) fn restore_leases(
         if !is_open {
             continue;
         }
-        let is_replaced = kept
-            .iter()
-            .any(|(other, _)| other.items.overlaps(record.items));
-        if is_replaced {
+        let (first, last) = (record.items.first.0, record.items.last.0);
+        if taken.overlaps(first, last) {
             pin(ledger, home);
             restored.replaced.push(home);
         } else {
+            taken.insert(first, last);
             kept.push((record, home));
         }
     }

@@ -72,10 +72,9 @@ pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recove
             .filter(|_| !is_commit_lost)
             .map(|commit| commit.next_id),
         partly_done: commit
-            .iter()
-            .flat_map(|commit| &commit.partly_done)
-            .map(|rest| (rest.segment, *rest))
-            .collect(),
+            .as_ref()
+            .map(|commit| commit.partly_done.clone())
+            .unwrap_or_default(),
         ledger: ledger_of(commit.as_ref()),
         recovery,
         writer,

@@ -1,10 +1,9 @@
 //! Taking over the segments that were found: into the ledger, and the last one into the writer.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{Config, Storage};
-use crate::control::commit::PartlyDone;
+use crate::control::commit::{PartlyDone, open_of};
 use crate::control::lease::LeaseRecord;
 use crate::damage::{Damage, Recovery};
 use crate::error::{IoContext, IoFailure};
@@ -31,7 +30,7 @@ pub(super) struct Builder<'a> {
     /// Ids below this one were used when the newest commit was written; none if that is not known for sure.
     pub(super) used_before: Option<u64>,
     /// What the newest commit says to be left of segments.
-    pub(super) partly_done: BTreeMap<SegmentKey, PartlyDone>,
+    pub(super) partly_done: Vec<PartlyDone>,
     pub(super) ledger: Ledger,
     pub(super) recovery: Recovery,
     pub(super) writer: Writer,
@@ -151,8 +150,8 @@ impl Builder<'_> {
         let seal = seal.filter(|_| missing == 0);
         let acks = &self.ledger.acks;
         if let Some(seal) = seal {
-            let rest = self.partly_done.get(&key);
-            let surveyed = survey_sealed(vfs, candidate, &seal, self.uuid, limit_id, acks, rest)?;
+            let open = open_of(&self.partly_done, key, &seal);
+            let surveyed = survey_sealed(vfs, candidate, &seal, self.uuid, limit_id, acks, open)?;
             return Ok((surveyed, None));
         }
         let file = candidate.open(vfs)?;

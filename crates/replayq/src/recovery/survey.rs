@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::acks::Acks;
-use crate::control::commit::PartlyDone;
 use crate::control::lease::LeaseRecord;
 use crate::damage::Damage;
 use crate::error::{IoContext, IoFailure};
 use crate::ids::{ItemId, ItemRange};
 use crate::leases::Home;
+use crate::load::Load;
 use crate::segment::entry::Kind;
 use crate::segment::head::{self, HEAD_BYTES, Seal};
 use crate::segment::key::{QueueUuid, SegmentKey};
@@ -62,17 +62,12 @@ pub(super) fn survey_sealed(
     uuid: QueueUuid,
     limit_id: u64,
     acks: &Acks,
-    rest: Option<&PartlyDone>,
+    open: Option<Load>,
 ) -> Result<Surveyed, IoFailure> {
     let key = candidate.key;
-    let rest = rest.filter(|rest| {
-        rest.items == seal.items
-            && (1..=seal.items).contains(&rest.open.items)
-            && rest.open.bytes <= seal.payload_bytes
-    });
     let file_name = PathBuf::from(key.file_name());
     let is_covered = acks.covers(key.first_id, seal.last_id);
-    let is_walked = !is_covered && rest.is_none() && acks.touches(key.first_id, seal.last_id);
+    let is_walked = !is_covered && open.is_none() && acks.touches(key.first_id, seal.last_id);
     let mut surveyed = if is_covered {
         Surveyed::default()
     } else if is_walked {
@@ -81,8 +76,8 @@ pub(super) fn survey_sealed(
             .context("read", &file_name)?
     } else {
         Surveyed {
-            open_items: rest.map_or(seal.items, |rest| rest.open.items),
-            open_bytes: rest.map_or(seal.payload_bytes, |rest| rest.open.bytes),
+            open_items: open.map_or(seal.items, |open| open.items),
+            open_bytes: open.map_or(seal.payload_bytes, |open| open.bytes),
             lowest_open: Some(acks.first_open(key.first_id)),
             highest_open: acks.last_open(seal.last_id),
             ..Surveyed::default()

@@ -1,9 +1,10 @@
 //! What opening reads: of a full segment its head, also where items of it are done; and that what it counts is right all the same.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use replayq::vfs::sim::{Fate, SimVfs};
-use replayq::{Flush, ItemId, ItemRange, PopLimits, Queue, Recovery};
+use replayq::{Depth, Flush, Inspector, ItemId, ItemRange, PopLimits, Queue, Recovery};
 
 use crate::setup::{DIRECTORY, End, Mode, Setup, payload};
 
@@ -91,11 +92,26 @@ fn of_200_segments_in_which_every_second_item_is_done_opening_reads_the_heads() 
         assert_eq!(queue.stats().segments, SEGMENTS + 1);
         let left = end(queue, &vfs, how);
         let control = left.read_file(&Path::new(DIRECTORY).join("control"));
-        let (_, recovery, read_bytes) = open(setup, &left);
-        assert_eq!(recovery.items, SEGMENTS * 4 + 2);
         let heads = (SEGMENTS + 1) * HEAD_BYTES;
         let most = heads + SEGMENT_BYTES + control.unwrap().len() as u64;
+        let inspection = Inspector::with_vfs(Arc::new(left.clone()))
+            .inspect(Path::new(DIRECTORY), Depth::Summaries)
+            .unwrap();
+        let looked = left.read_bytes();
+        // The last one is read for its leases, and for its items.
+        assert!(
+            looked <= most + SEGMENT_BYTES,
+            "{mode:?}, {how:?}: {looked}"
+        );
+
+        let left = left.copy();
+        let (_, recovery, read_bytes) = open(setup, &left);
         assert!(read_bytes <= most, "{mode:?}, {how:?}: {read_bytes}");
+        assert_eq!(recovery.items, SEGMENTS * 4 + 2);
+        assert_eq!(
+            (inspection.open_items, inspection.open_bytes),
+            (recovery.items, recovery.bytes)
+        );
     }
 }
 
