@@ -83,6 +83,17 @@ impl Acks {
         (last > self.through).then_some(last)
     }
 
+    /// The ids from `first` to `last` that are not done.
+    pub(crate) fn open_within(&self, first: u64, last: u64) -> RangeSet {
+        let mut ids = RangeSet::default();
+        ids.insert(first, last);
+        ids.remove(0, self.through);
+        for (first, last) in self.beyond.iter() {
+            ids.remove(first, last);
+        }
+        ids
+    }
+
     /// Whether any id from `first` to `last` is done.
     pub(crate) fn touches(&self, first: u64, last: u64) -> bool {
         first <= self.through || self.beyond.overlaps(first, last)

@@ -34,7 +34,8 @@ impl Queue {
     /// ```
     ///
     /// # Errors
-    /// Writing or syncing failed: what is not written yet is tried again by the next flush. A segment whose sync failed once is never reported durable again.
+    /// Writing or syncing failed: the next flush tries again. A file whose sync failed is never synced a second time: what it holds is read back and written to another file, by
+    /// the same flush or by the next. What cannot be read back and is not in memory either is lost, see [`FlushError::Lost`].
     pub fn flush(&self, level: Flush) -> Result<(), FlushError> {
         if self.ledger.lock().is_closed {
             return Err(FlushError::Closed);

@@ -53,6 +53,19 @@ pub enum Damage {
     Lease,
 }
 
+impl Damage {
+    /// The items that are lost by it, of those that were not done.
+    #[must_use]
+    pub fn ids(&self) -> Option<ItemRange> {
+        match self {
+            Self::Item { id, .. } => Some(ItemRange::one(*id)),
+            Self::Bytes { ids, .. } => *ids,
+            Self::Missing { ids } => Some(*ids),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

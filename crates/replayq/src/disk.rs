@@ -43,8 +43,8 @@ pub(crate) struct Disk {
     /// Held while segments are let go of, which is done without the control file: the directory is given up only then.
     pub(crate) departures: Mutex<()>,
     pub(crate) reader: Mutex<Reader>,
-    /// Shared by the calls of offload mode that have items or leases in hand: what they take may be in no file, no lease and not in the backlog for a while. Who writes down
-    /// what is in memory has it alone.
+    /// Shared by calls that have the records of a lease in hand; in offload mode by all that have items in hand, which may be in no file, no lease and not in the backlog for a
+    /// while. Who writes down what is in memory, or moves records, has it alone.
     pub(crate) hands: RwLock<()>,
     /// Held by who closes or purges, before all other locks.
     pub(crate) lock: Mutex<Option<Box<dyn VfsLock>>>,
@@ -166,10 +166,12 @@ impl Disk {
         id: LeaseId,
         items: ItemRange,
     ) -> Result<Vec<Item>, IoFailure> {
+        // Held throughout: while it is, no segment is replaced by a copy.
+        let reader = self.reader.lock();
         let spans = ledger.lock().spans(std::iter::once(items));
         let mut found = Vec::new();
         for span in spans {
-            found.append(&mut self.reader.lock().read_span(span, ledger)?);
+            found.append(&mut reader.read_span(span, ledger)?);
         }
         let mut ledger = ledger.lock();
         ledger.count_lease(id, &mut found);
@@ -280,7 +282,7 @@ impl Disk {
         drop(self.departures.lock());
     }
 
-    fn let_go(&self, ledger: &Mutex<Ledger>, leaving: Vec<Retired>) {
+    pub(crate) fn let_go(&self, ledger: &Mutex<Ledger>, leaving: Vec<Retired>) {
         for segment in leaving {
             let path = self.directory.join(segment.key.file_name());
             let result = if segment.is_damaged {

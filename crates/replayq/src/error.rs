@@ -297,6 +297,13 @@ pub enum FlushError {
         /// How many there are.
         stretches: usize,
     },
+    /// A sync failed, and what the system had of these items was gone when it was read back to be written to another file. They are lost, see [`crate::Queue::damage`]; all
+    /// others are durable.
+    #[error("{items} items are lost: the disk did not take them, and they could not be read back")]
+    Lost {
+        /// How many.
+        items: u64,
+    },
     /// The queue had been closed before its files were to be removed, and somebody else has opened them since, or has them open. Nothing was removed.
     #[error(
         "the queue was closed, and {path} is in other hands since: nothing was removed; who has it may do so"

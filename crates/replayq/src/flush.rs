@@ -1,5 +1,7 @@
 //! Making what was answered outlive the process, or the power.
 
+use std::io::ErrorKind;
+
 use parking_lot::Mutex;
 
 use crate::config::Flush;
@@ -7,7 +9,9 @@ use crate::disk::{Disk, Offload, into_flush};
 use crate::error::{FlushError, IoContext, IoFailure};
 use crate::ledger::Ledger;
 use crate::segment::key::SegmentKey;
+use crate::segments::Segment;
 use crate::vfs::{self, OpenMode};
+use crate::writer::Writer;
 
 impl Disk {
     /// Makes everything that was answered so far survive what the level names; nothing where nothing is to survive.
@@ -40,38 +44,55 @@ impl Disk {
         self.write_down(&mut writer, ledger).map_err(into_flush)
     }
 
-    /// Syncs the segments that were written since the last time. One that failed to sync is never trusted again: the failure stays.
-    fn sync_segments(&self, ledger: &Mutex<Ledger>) -> Result<(), IoFailure> {
+    /// Syncs the segments that were written since the last time. One whose sync failed is never synced again, but replaced.
+    fn sync_segments(&self, ledger: &Mutex<Ledger>) -> Result<(), FlushError> {
+        let unsynced = |segment: &Segment| segment.is_unsynced;
+        for key in keys(ledger, unsynced) {
+            let mut writer = self.writer.lock();
+            self.sync_segment(&mut writer, ledger, key)?;
+        }
+        let suspect = |segment: &Segment| segment.is_suspect;
+        if keys(ledger, suspect).is_empty() {
+            return Ok(());
+        }
+        let _no_lease_in_hand = self.hands.write();
         let _writer = self.writer.lock();
-        let unsynced: Vec<SegmentKey> = ledger
-            .lock()
-            .segments
-            .iter()
-            .filter(|(_, segment)| segment.is_unsynced)
-            .map(|(key, _)| key)
-            .collect();
-        for key in unsynced {
-            let path = self.directory.join(key.file_name());
-            if ledger
-                .lock()
-                .segments
-                .get(key)
-                .is_some_and(|segment| segment.is_suspect)
-            {
-                return Err(IoFailure::new(
-                    "sync",
-                    &path,
-                    std::io::Error::other("an earlier sync of this file failed"),
-                ));
-            }
-            let file = vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Write))
-                .context("open", &path)?;
-            let result = vfs::uninterrupted(|| file.sync()).context("sync", &path);
-            if let Some(segment) = ledger.lock().segments.get_mut(key) {
-                segment.is_unsynced = result.is_err();
-                segment.is_suspect = result.is_err();
-            }
-            result?;
+        let mut lost = 0_u64;
+        for key in keys(ledger, suspect) {
+            lost = lost.saturating_add(self.rescue(ledger, key)?);
+        }
+        if lost == 0 {
+            Ok(())
+        } else {
+            Err(FlushError::Lost { items: lost })
+        }
+    }
+
+    /// Syncs a segment. After a failure it is suspect, and nothing more is written to it.
+    fn sync_segment(
+        &self,
+        writer: &mut Writer,
+        ledger: &Mutex<Ledger>,
+        key: SegmentKey,
+    ) -> Result<(), IoFailure> {
+        let is_done = || ledger.lock().segments.get(key).is_none();
+        let is_suspect = |segment: &Segment| segment.is_suspect;
+        if is_done() || ledger.lock().segments.get(key).is_some_and(is_suspect) {
+            return Ok(());
+        }
+        let path = self.directory.join(key.file_name());
+        let file = match vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Write)) {
+            // All that was in it was acked meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound && is_done() => return Ok(()),
+            file => file.context("open", &path)?,
+        };
+        let is_synced = vfs::uninterrupted(|| file.sync()).is_ok();
+        if let Some(segment) = ledger.lock().segments.get_mut(key) {
+            segment.is_unsynced = !is_synced;
+            segment.is_suspect = !is_synced;
+        }
+        if !is_synced && writer.segment() == Some(key) {
+            self.distrust(writer, ledger);
         }
         Ok(())
     }
@@ -90,4 +111,13 @@ impl Disk {
             .context("sync", &self.directory)?;
         Ok(())
     }
+}
+
+fn keys(ledger: &Mutex<Ledger>, is_wanted: impl Fn(&Segment) -> bool) -> Vec<SegmentKey> {
+    let ledger = ledger.lock();
+    let wanted = ledger
+        .segments
+        .iter()
+        .filter(|(_, segment)| is_wanted(segment));
+    wanted.map(|(key, _)| key).collect()
 }

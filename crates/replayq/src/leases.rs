@@ -112,6 +112,32 @@ impl Leases {
         Some(result)
     }
 
+    /// A segment was replaced by a copy, in which the entries lie elsewhere. Returns how many of them there are still in use; those that were lost are none any more.
+    pub(crate) fn move_homes(
+        &mut self,
+        old: SegmentKey,
+        new: SegmentKey,
+        positions: &BTreeMap<u64, u64>,
+    ) -> u32 {
+        let mut moved = 0_u32;
+        for lease in self.open.values_mut() {
+            lease.homes.retain_mut(|home| match home {
+                Home::Entry {
+                    segment, position, ..
+                } if *segment == old => {
+                    let Some(place) = positions.get(position) else {
+                        return false;
+                    };
+                    (*segment, *position) = (new, *place);
+                    moved = moved.saturating_add(1);
+                    true
+                }
+                _ => true,
+            });
+        }
+        moved
+    }
+
     /// Whether the item is in a lease.
     pub(crate) fn contains(&self, id: ItemId) -> bool {
         self.ids.contains(id.0)

@@ -1,5 +1,7 @@
 //! What the queue holds, in memory: who has which item, what is done, which file holds what. Locked for moments only, never during I/O.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use crate::acks::Acks;
@@ -412,6 +414,19 @@ impl Ledger {
             items: self.backlog.items().saturating_add(self.leases.items()),
             bytes: self.backlog.bytes().saturating_add(self.leases.bytes()),
         }
+    }
+
+    /// The open items of that range which are in memory.
+    pub(crate) fn items_at_hand(&self, first: u64, last: u64) -> BTreeMap<u64, Bytes> {
+        let held = self
+            .leases
+            .iter()
+            .filter_map(|(_, lease)| lease.held.as_ref());
+        held.flatten()
+            .chain(self.backlog.resident())
+            .filter(|item| first <= item.id.0 && item.id.0 <= last)
+            .map(|item| (item.id.0, item.payload.clone()))
+            .collect()
     }
 
     /// The open items that are in no file, in order.

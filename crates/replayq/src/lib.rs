@@ -18,8 +18,11 @@ mod ending;
 mod flush;
 mod offload;
 
+mod rescue;
+
 mod disk;
 
+mod copy;
 mod reader;
 mod turns;
 mod writer;

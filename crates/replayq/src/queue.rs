@@ -224,7 +224,7 @@ impl Queue {
     /// No such lease, a tag that is too long, or it could not be written: then the lease is as before.
     pub fn tag(&self, lease: LeaseId, tag: Bytes) -> Result<(), LeaseError> {
         check_tag(&tag)?;
-        let _in_hand = self.take_in_hand();
+        let _in_hand = self.disk.as_ref().map(|disk| disk.hands.read());
         let record = {
             let mut ledger = self.ledger.lock();
             if ledger.is_closed {
@@ -400,7 +400,7 @@ impl Queue {
     /// # Errors
     /// No such lease; or its record could not be taken back: then the lease is still open.
     pub fn release(&self, id: LeaseId) -> Result<(), AckError> {
-        let _in_hand = self.take_in_hand();
+        let _in_hand = self.disk.as_ref().map(|disk| disk.hands.read());
         let homes = {
             let ledger = self.ledger.lock();
             if ledger.is_closed {

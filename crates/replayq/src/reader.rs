@@ -251,6 +251,13 @@ impl Reader {
         }
     }
 
+    /// The segment is replaced by another. Whether it was the one that is being read.
+    pub(crate) fn let_go(&mut self, key: SegmentKey) -> bool {
+        self.current
+            .take_if(|(current, _)| *current == key)
+            .is_some()
+    }
+
     fn open(&mut self, place: Place, ledger: &Mutex<Ledger>) -> Result<(), IoFailure> {
         let path = self.directory.join(place.segment.file_name());
         let (end, last_id, limit_id) = {
@@ -340,7 +347,10 @@ fn read(walk: &mut Walk, key: SegmentKey, bytes: u64, batch: &mut Batch) -> std:
 /// Hands over what was read; the reader has passed all items up to `last_id`.
 fn settle(ledger: &mut Ledger, key: SegmentKey, mut batch: Batch, last_id: u64) {
     for item in std::mem::take(&mut batch.items) {
-        ledger.absorb(item);
+        // What the reader has passed before, in a segment that was replaced by a copy, is in memory or was.
+        if item.id.0 > ledger.read_through {
+            ledger.absorb(item);
+        }
     }
     batch.tell(ledger, key);
     ledger.read_through = ledger.read_through.max(last_id);

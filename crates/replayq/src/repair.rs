@@ -1,26 +1,21 @@
 //! Making a damaged directory sound again: what is whole is kept, what is damaged is put aside, what is lost is said.
 
-use std::io::IoSlice;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Config, Flush};
 use crate::control::Found;
+use crate::copy::{Copy, Source};
 use crate::damage::{Damage, Recovery};
-use crate::disk::{LOCK_NAME, aside};
+use crate::disk::{LOCK_NAME, aside, remove_file};
 use crate::error::{FlushError, IoContext, IoFailure, OpenError};
 use crate::field;
 use crate::inspect::{Depth, InspectError, Inspection, Inspector, Owner, SegmentState};
 use crate::queue::Queue;
-use crate::segment::entry::{self, Header, Kind};
-use crate::segment::head::{
-    HEAD_BYTES, HeadState, SEAL_POSITION, Seal, SegmentHeader, VERSION as SEGMENT_VERSION,
-};
+use crate::segment::head::{HEAD_BYTES, HeadState, Seal, SegmentHeader};
 use crate::segment::key::{self, QueueUuid, SegmentKey};
-use crate::segment::payload::PayloadSum;
-use crate::segment::sums::HeaderSums;
-use crate::segment::walk::{Found as Entry, Payloads, Step, Walk};
-use crate::vfs::{self, OpenMode, OsVfs, Vfs, VfsFile};
+use crate::vfs::{self, OpenMode, OsVfs, Vfs};
 
 /// Why a directory could not be repaired. Nothing that was sound is lost by trying.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -173,19 +168,16 @@ fn rewrite(
         first_id: old.first_id,
         generation,
     };
-    let Some(mut copy) = Copy::begin(&**vfs, before, old, key).context("read", &old_path)? else {
+    let Some(source) = source(&**vfs, before, old).context("read", &old_path)? else {
         return Ok(());
     };
-    if let Err(error) = vfs.remove(&new_path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(IoFailure::new("remove", &new_path, error));
-    }
+    let mut copy = Copy::new(source, key);
+    remove_file(&**vfs, &new_path)?;
     let target = vfs::uninterrupted(|| vfs.open(&new_path, OpenMode::Create))
         .context("create", &new_path)?;
-    let items = copy.run(&*target).context("copy to", &new_path)?;
+    copy.run(&*target, 0).context("copy to", &new_path)?;
     vfs::uninterrupted(|| target.sync()).context("sync", &new_path)?;
-    if items > 0 {
+    if copy.seal.items > 0 {
         // From here on the new one counts: of two with the same first item the later generation does.
         let path = directory.join(key.file_name());
         vfs.rename(&new_path, &path).context("rename", &new_path)?;
@@ -197,134 +189,38 @@ fn rewrite(
     vfs.sync_directory(directory).context("sync", directory)
 }
 
-/// One segment on its way into another file.
-struct Copy {
-    walk: Walk,
-    uuid: QueueUuid,
-    key: SegmentKey,
-    sums: HeaderSums,
-    previous_id: u64,
-    buffer: Vec<u8>,
-    seal: Seal,
-    written: u64,
-}
-
-impl Copy {
-    fn begin(
-        vfs: &dyn Vfs,
-        before: &Inspection,
-        old: SegmentKey,
-        key: SegmentKey,
-    ) -> std::io::Result<Option<Self>> {
-        let Some(uuid) = QueueUuid::parse(&before.uuid) else {
-            return Ok(None);
-        };
-        let file = vfs::uninterrupted(|| {
-            vfs.open(&before.directory.join(old.file_name()), OpenMode::Read)
-        })?;
-        let mut head = Vec::with_capacity(field::narrow(HEAD_BYTES));
-        vfs::read_full_at(&*file, &mut head, field::narrow(HEAD_BYTES), 0)?;
-        let previous_id = match SegmentHeader::decode(&head) {
-            HeadState::Valid(header) if header.key == old => header.previous_id,
-            _ => old.first_id.saturating_sub(1),
-        };
-        let end = match Seal::decode(&head, uuid, old) {
-            Some(seal) => seal.end.min(file.length()?),
-            None => file.length()?,
-        };
-        let limit_id = before
-            .segments
-            .iter()
-            .filter_map(|segment| SegmentKey::parse(&segment.file))
-            .filter(|other| *other > old)
-            .map(|other| other.first_id)
-            .min()
-            .unwrap_or(u64::MAX);
-        Ok(Some(Self {
-            walk: Walk::new(
-                file,
-                old.seed(uuid),
-                Payloads::Verify,
-                old.first_id,
-                limit_id,
-                end,
-                1 << 20,
-            ),
-            uuid,
-            key,
-            sums: HeaderSums::new(key.seed(uuid)),
-            previous_id,
-            buffer: Vec::new(),
-            seal: Seal {
-                items: 0,
-                payload_bytes: 0,
-                last_id: old.first_id.saturating_sub(1),
-                end: HEAD_BYTES,
-                leases: Vec::new(),
-            },
-            written: HEAD_BYTES,
-        }))
-    }
-
-    /// Copies; returns how many items there were.
-    fn run(&mut self, target: &dyn VfsFile) -> std::io::Result<u64> {
-        const PIECE_BYTES: usize = 1 << 20;
-        let header = SegmentHeader {
-            version: SEGMENT_VERSION,
-            uuid: self.uuid,
-            key: self.key,
-            previous_id: self.previous_id,
-        };
-        vfs::write_all_at(target, &mut [IoSlice::new(&header.encode())], 0)?;
-        loop {
-            match self.walk.step()? {
-                Step::End => break,
-                Step::Garbage { .. } => {}
-                Step::Entry(found) if found.is_damaged => {}
-                Step::Entry(found) => self.add(&found),
-            }
-            if self.buffer.len() >= PIECE_BYTES {
-                self.write(target)?;
-            }
-        }
-        self.write(target)?;
-        // With too many leases there is no seal: it only spares reading.
-        if let Some(seal) = self.seal.encode(self.uuid, self.key) {
-            vfs::write_all_at(target, &mut [IoSlice::new(&seal)], SEAL_POSITION)?;
-        }
-        Ok(self.seal.items)
-    }
-
-    fn add(&mut self, found: &Entry) {
-        match found.header.kind {
-            Kind::Void => return,
-            Kind::Lease => self.seal.leases.push(self.seal.end),
-            Kind::Item => {
-                self.seal.items = self.seal.items.saturating_add(1);
-                self.seal.payload_bytes = self
-                    .seal
-                    .payload_bytes
-                    .saturating_add(u64::from(found.header.payload_bytes));
-                self.seal.last_id = found.header.id;
-            }
-        }
-        let header = Header {
-            payload_sum: PayloadSum::of(&found.payload),
-            ..found.header
-        };
-        let mut head = [0; entry::HEADER_BYTES];
-        header.encode(&mut self.sums, &mut head);
-        self.buffer.extend_from_slice(&head);
-        self.buffer.extend_from_slice(&found.payload);
-        self.buffer
-            .extend_from_slice(entry::padding(found.payload.len()));
-        self.seal.end = self.seal.end.saturating_add(header.entry_bytes());
-    }
-
-    fn write(&mut self, target: &dyn VfsFile) -> std::io::Result<()> {
-        vfs::write_all_at(target, &mut [IoSlice::new(&self.buffer)], self.written)?;
-        self.written = self.seal.end;
-        self.buffer.clear();
-        Ok(())
-    }
+/// The segment as it is found; none if nobody knows whose it is.
+fn source(vfs: &dyn Vfs, before: &Inspection, key: SegmentKey) -> std::io::Result<Option<Source>> {
+    let Some(uuid) = QueueUuid::parse(&before.uuid) else {
+        return Ok(None);
+    };
+    let path = before.directory.join(key.file_name());
+    let file = vfs::uninterrupted(|| vfs.open(&path, OpenMode::Read))?;
+    let mut head = Vec::with_capacity(field::narrow(HEAD_BYTES));
+    vfs::read_full_at(&*file, &mut head, field::narrow(HEAD_BYTES), 0)?;
+    let previous_id = match SegmentHeader::decode(&head) {
+        HeadState::Valid(header) if header.key == key => header.previous_id,
+        _ => key.first_id.saturating_sub(1),
+    };
+    let end = match Seal::decode(&head, uuid, key) {
+        Some(seal) => seal.end.min(file.length()?),
+        None => file.length()?,
+    };
+    let limit_id = before
+        .segments
+        .iter()
+        .filter_map(|segment| SegmentKey::parse(&segment.file))
+        .filter(|other| *other > key)
+        .map(|other| other.first_id)
+        .min()
+        .unwrap_or(u64::MAX);
+    Ok(Some(Source {
+        file,
+        uuid,
+        key,
+        previous_id,
+        limit_id,
+        end,
+        at_hand: BTreeMap::new(),
+    }))
 }

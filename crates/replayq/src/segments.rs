@@ -78,6 +78,8 @@ pub(crate) struct Retired {
     pub(crate) key: SegmentKey,
     pub(crate) file_bytes: u64,
     pub(crate) is_damaged: bool,
+    /// A sync of it failed: it is not used again.
+    pub(crate) is_suspect: bool,
     /// It may be touched when the commit with this sequence is durable.
     pub(crate) covered_by: u64,
 }
@@ -285,11 +287,25 @@ impl Segments {
                     key: *key,
                     file_bytes: segment.file_bytes,
                     is_damaged: segment.is_damaged,
+                    is_suspect: segment.is_suspect,
                     covered_by,
                 });
             }
         }
         self.done.retain(|key| !keys.contains(key));
+    }
+
+    /// Takes a segment out that another one replaces: its file is to be removed, but counts until it is.
+    pub(crate) fn take_out(&mut self, key: SegmentKey) -> Option<Retired> {
+        let segment = self.live.remove(&key)?;
+        self.done.retain(|done| *done != key);
+        Some(Retired {
+            key,
+            file_bytes: segment.file_bytes,
+            is_damaged: segment.is_damaged,
+            is_suspect: true,
+            covered_by: 0,
+        })
     }
 
     /// The segments that wait for a commit.
@@ -316,6 +332,7 @@ impl Segments {
             if segment.covered_by > durable {
                 self.retired.push(segment);
             } else if !segment.is_damaged
+                && !segment.is_suspect
                 && self.spares.len() < most_spares
                 && segment.file_bytes >= spare_bytes / 2
                 && segment.file_bytes <= spare_bytes.saturating_mul(2)

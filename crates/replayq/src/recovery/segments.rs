@@ -11,7 +11,6 @@ use crate::ids::{ItemId, ItemRange};
 use crate::leases::Home;
 use crate::ledger::{Ledger, Place};
 use crate::load::Load;
-use crate::ranges::RangeSet;
 use crate::segment::entry::ALIGNMENT;
 use crate::segment::head::{self, Seal};
 use crate::segment::key::{QueueUuid, SegmentKey};
@@ -214,12 +213,7 @@ impl Builder<'_> {
             self.used_before.is_some() && matches!(self.config.storage, Storage::Disk(_));
         if is_known {
             let acks = &self.ledger.acks;
-            let mut ids = RangeSet::default();
-            ids.insert(first, used_through.min(last));
-            ids.remove(0, acks.through());
-            for (first, last) in acks.beyond().iter() {
-                ids.remove(first, last);
-            }
+            let ids = acks.open_within(first, used_through.min(last));
             let damage = ids.iter().map(|(first, last)| Damage::Missing {
                 ids: ItemRange {
                     first: ItemId(first),

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use replayq::vfs::sim::{Change, Fault, FaultKind, SimVfs};
-use replayq::{AppendError, Config, Flush, FlushError, PopLimits, Queue};
+use replayq::vfs::sim::{Change, Fate, Fault, FaultKind, SimVfs};
+use replayq::{
+    AppendError, Config, Damage, Flush, FlushError, ItemId, ItemRange, PopLimits, Queue,
+};
 
 use crate::driver::Driver;
 use crate::program::Op;
-use crate::setup::{DIRECTORY, End, Mode, Setup, payload};
+use crate::setup::{DIRECTORY, End, Mode, Setup, payload, serial};
 
 const EINTR: i32 = 4;
 const EIO: i32 = 5;
@@ -64,6 +66,7 @@ fn survives(setup: Setup, fault: Fault) {
     vfs.inject(fault);
     driver.has_faults = true;
     driver.run(&program());
+    driver.check_power_loss();
     vfs.heal();
     driver.has_faults = false;
     driver.run(&[
@@ -75,6 +78,10 @@ fn survives(setup: Setup, fault: Fault) {
         Op::Tag { lease: 0 },
     ]);
     driver.check_copy(End::Kill);
+    let failures = driver.failures;
+    driver.step(&Op::Flush { level: Flush::Disk });
+    assert_eq!(driver.failures, failures, "a flush when all is well again");
+    driver.check_power_loss();
     driver.drain();
 }
 
@@ -169,26 +176,142 @@ fn a_failed_sync_is_never_retried_but_its_items_written_to_a_new_file() {
     });
     let created = created.expect("a new file");
     assert!(history.contains(&Change::Sync(created)));
-    let lost = vfs.after_power_loss(vfs.pending_names(), |_, _| replayq::vfs::sim::Fate::Lost);
+    let lost = vfs.after_power_loss(vfs.pending_names(), |_, _| Fate::Lost);
     let (queue, _) = setup.open(&lost).unwrap();
     let lease = queue.pop(PopLimits::items(9)).unwrap().unwrap();
     assert_eq!(lease.items.len(), 2);
 }
 
-#[test]
-fn a_flush_that_failed_once_says_so_until_the_file_is_gone() {
-    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+/// At level `Os`: eight items of a kilobyte, of which the first three are durable, and the last sync of the segment fails.
+fn fail_a_flush(
+    resident_bytes: u64,
+    kind: FaultKind,
+) -> (SimVfs, Setup, Queue, Result<(), FlushError>) {
+    let setup = Setup {
+        segment_bytes: 50_000,
+        resident_bytes,
+        ..Setup::small(Mode::Os)
+    };
+    let vfs = SimVfs::new();
     let (queue, _) = setup.open(&vfs).unwrap();
-    queue.append_one(payload(1, 100)).unwrap();
+    for serial in 1..=3 {
+        queue.append_one(payload(serial, 1000)).unwrap();
+    }
+    queue.flush(Flush::Disk).unwrap();
+    for serial in 4..=8 {
+        queue.append_one(payload(serial, 1000)).unwrap();
+    }
     // The calls of a flush: open the segment, sync it.
     vfs.inject(Fault {
         call: vfs.calls() + 1,
         for_ever: false,
-        kind: FaultKind::Error(EIO),
+        kind,
     });
-    assert!(matches!(queue.flush(Flush::Disk), Err(FlushError::Io(_))));
-    vfs.heal();
-    assert!(matches!(queue.flush(Flush::Disk), Err(FlushError::Io(_))));
+    let flushed = queue.flush(Flush::Disk);
+    (vfs, setup, queue, flushed)
+}
+
+fn popped(queue: &Queue) -> Vec<u64> {
+    let lease = queue.pop(PopLimits::items(99)).unwrap();
+    let items = lease.into_iter().flat_map(|lease| lease.items);
+    items.map(|item| serial(&item.payload)).collect()
+}
+
+#[test]
+fn a_flush_whose_sync_fails_reads_the_items_back_and_writes_them_to_a_new_file() {
+    for resident_bytes in [0, 2500, 100_000] {
+        let (vfs, setup, queue, flushed) = fail_a_flush(resident_bytes, FaultKind::Error(EIO));
+        flushed.unwrap();
+        let history = vfs.history();
+        let failed = history.iter().find_map(|change| match change {
+            Change::Create(path) if path.extension().is_some_and(|end| end == "segment") => {
+                Some(path.clone())
+            }
+            _ => None,
+        });
+        let failed = failed.expect("a segment");
+        assert!(history.contains(&Change::Remove(failed)), "{history:?}");
+        queue.append_one(payload(9, 100)).unwrap();
+        queue.flush(Flush::Disk).unwrap();
+        let lost = vfs.after_power_loss(0, |_, _| Fate::Lost);
+        for queue in [queue, setup.open(&lost).unwrap().0] {
+            assert_eq!(popped(&queue), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+            assert_eq!(queue.damage(), []);
+        }
+    }
+}
+
+/// The kernel may drop what it could not write.
+#[test]
+fn items_that_a_failed_sync_has_dropped_are_written_from_memory_or_reported() {
+    let (_, _, queue, flushed) = fail_a_flush(100_000, FaultKind::Drop);
+    flushed.unwrap();
+    assert_eq!(popped(&queue), [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(queue.damage(), []);
+
+    for resident_bytes in [0, 2500] {
+        let (vfs, setup, queue, flushed) = fail_a_flush(resident_bytes, FaultKind::Drop);
+        let Err(FlushError::Lost { items: 5 }) = flushed else {
+            panic!("{flushed:?}")
+        };
+        let ids = ItemRange::new(ItemId(4), ItemId(8));
+        let damage = queue.damage();
+        assert_eq!(damage.iter().map(Damage::ids).collect::<Vec<_>>(), [ids]);
+        let aside = vfs.files().into_iter().find(|file| {
+            let extension = file.extension();
+            extension.is_some_and(|extension| extension == "damaged")
+        });
+        assert!(aside.is_some(), "{:?}", vfs.files());
+        // All others are durable, and it goes on.
+        queue.flush(Flush::Disk).unwrap();
+        let lost = vfs.after_power_loss(0, |_, _| Fate::Lost);
+        queue.append_one(payload(9, 100)).unwrap();
+        assert_eq!(popped(&queue), [1, 2, 3, 9]);
+        assert_eq!(popped(&setup.open(&lost).unwrap().0), [1, 2, 3]);
+    }
+}
+
+#[test]
+fn a_segment_is_replaced_in_the_middle_of_its_being_read_with_leases_in_it() {
+    for reads in 0..8 {
+        let setup = Setup {
+            segment_bytes: 50_000,
+            resident_bytes: 0,
+            ..Setup::small(Mode::Os)
+        };
+        let mut driver = Driver::start(setup, SimVfs::new()).unwrap();
+        for _ in 0..10 {
+            driver.step(&Op::Append {
+                count: 2,
+                bytes: 900,
+            });
+        }
+        driver.step(&Op::AppendLeased {
+            count: 1,
+            bytes: 900,
+            with_waiting: true,
+        });
+        for _ in 0..reads {
+            driver.step(&Op::Pop { items: 2 });
+            driver.step(&Op::Tag { lease: 0 });
+            driver.step(&Op::Tag { lease: 1 });
+        }
+        let vfs = driver.vfs.clone();
+        vfs.inject(Fault {
+            call: vfs.calls() + 1,
+            for_ever: false,
+            kind: FaultKind::Error(EIO),
+        });
+        driver.step(&Op::Flush { level: Flush::Disk });
+        vfs.heal();
+        driver.check_copy(End::Kill);
+        driver.check_power_loss();
+        driver.step(&Op::Release { lease: 1 });
+        driver.step(&Op::Pop { items: 5 });
+        driver.step(&Op::Tag { lease: 0 });
+        driver.check_copy(End::Kill);
+        driver.drain();
+    }
 }
 
 #[test]

@@ -194,10 +194,13 @@ impl Disk {
         }
     }
 
-    /// A sync that fails: the system forgets that there was something to write.
-    pub(super) fn fail_sync(&mut self, inode: Inode) {
+    /// A sync that fails: the system forgets that there was something to write, and what it was if it drops it.
+    pub(super) fn fail_sync(&mut self, inode: Inode, drops: bool) {
         if let Some(content) = self.files.get_mut(&inode) {
             content.pending.clear();
+            if drops {
+                content.seen.clone_from(&content.durable);
+            }
         }
     }
 

@@ -5,6 +5,8 @@
 pub enum FaultKind {
     /// It answers with this system error, having done nothing. A sync that fails so loses what it should have synced: later syncs succeed without it.
     Error(i32),
+    /// It answers with EIO, having done nothing. A sync that fails so drops what it should have synced: what is read from then on is what the disk had before.
+    Drop,
     /// A read or write does half of what it was asked to; other calls do their work.
     Short,
 }

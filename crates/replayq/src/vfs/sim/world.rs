@@ -26,6 +26,8 @@ pub enum Change {
     Sync(PathBuf),
 }
 
+const EIO: i32 = 5;
+
 /// The state of a simulation.
 #[derive(Debug, Default)]
 pub(super) struct World {
@@ -70,6 +72,7 @@ impl World {
             .map(|fault| fault.kind)
         {
             Some(FaultKind::Error(code)) => Err(io::Error::from_raw_os_error(code)),
+            Some(FaultKind::Drop) => Err(io::Error::from_raw_os_error(EIO)),
             Some(FaultKind::Short) => Ok(Extent::Half),
             None => Ok(Extent::Full),
         }
@@ -110,8 +113,12 @@ impl World {
         self.locks.remove(path);
     }
 
+    /// The call before this one was a sync that has failed.
     pub(super) fn fail_sync(&mut self, inode: Inode) {
-        self.disk.fail_sync(inode);
+        let call = self.calls.saturating_sub(1);
+        let fault = self.faults.iter().find(|fault| fault.strikes(call));
+        let drops = fault.is_some_and(|fault| fault.kind == FaultKind::Drop);
+        self.disk.fail_sync(inode, drops);
     }
 
     pub(super) fn next_random(&mut self) -> [u8; 16] {
