@@ -73,6 +73,18 @@ pub enum Overflow {
     Reject,
 }
 
+/// What becomes of items that the disk cannot read any more.
+#[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// They wait, and with them all behind them, until the disk can read them again: the calls that want to read them, and opening, answer with an error that says where.
+    #[default]
+    Wait,
+    /// A block that cannot be read, after a few tries, is damage: the items in it are lost, the others go on, the file is kept aside in the end, and all is reported
+    /// as [`crate::Damage`]. Meant for disks with bad places: of one that does not answer at all nothing can be read.
+    Skip,
+}
+
 /// The configuration of one queue. Start with [`Config::memory`] or [`Config::disk`].
 ///
 /// ```
@@ -126,6 +138,8 @@ pub struct Config {
     /// written behind the items, which a full disk does not allow. A lease that gets another tag needs a second place for the moment. A queue that is opened with a larger
     /// number than before gets the places if there is space; it never loses any. Default: 16. From 1 to 4096.
     pub lease_slots: u32,
+    /// What becomes of items that the disk cannot read any more. Default: [`Unreadable::Wait`].
+    pub unreadable: Unreadable,
     /// Limits that this queue has together with others. Default: none.
     pub shared_limits: Option<Arc<SharedLimits>>,
     /// The file system, for tests. Default: the operating system's.
@@ -158,6 +172,7 @@ impl Config {
             overflow: Overflow::Report,
             spare_segments: 2,
             lease_slots: 16,
+            unreadable: Unreadable::Wait,
             shared_limits: None,
             vfs: Arc::new(OsVfs),
         }
@@ -216,6 +231,13 @@ impl Config {
     #[must_use]
     pub fn lease_slots(mut self, count: u32) -> Self {
         self.lease_slots = count;
+        self
+    }
+
+    /// Sets what becomes of items that the disk cannot read any more.
+    #[must_use]
+    pub fn unreadable(mut self, policy: Unreadable) -> Self {
+        self.unreadable = policy;
         self
     }
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::damage::Damage;
+use crate::error::{IoContext, IoFailure};
 use crate::field;
 use crate::ids::{ItemId, ItemRange};
 use crate::segment::entry::{self, Header, Kind};
@@ -24,6 +26,7 @@ const PIECE_BYTES: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) file: Arc<dyn VfsFile>,
+    pub(crate) path: PathBuf,
     pub(crate) uuid: QueueUuid,
     pub(crate) key: SegmentKey,
     /// The id before the first that the segment was made with.
@@ -84,19 +87,26 @@ impl Copy {
         }
     }
 
-    /// Copies all of it; items up to `last_id` are known to have been there.
-    pub(crate) fn run(&mut self, target: &dyn VfsFile, last_id: u64) -> io::Result<()> {
+    /// Copies all of it to the file, which has that path; items up to `last_id` are known to have been there.
+    pub(crate) fn run(
+        &mut self,
+        target: &dyn VfsFile,
+        path: &Path,
+        last_id: u64,
+    ) -> Result<(), IoFailure> {
         let header = SegmentHeader {
             version: VERSION,
             uuid: self.source.uuid,
             key: self.key,
             previous_id: self.source.previous_id,
         };
-        vfs::write_all_at(target, &mut [IoSlice::new(&header.encode())], 0)?;
+        vfs::write_all_at(target, &mut [IoSlice::new(&header.encode())], 0)
+            .context("write to", path)?;
         let mut garbage = None;
         loop {
             let passed = self.walk.last_id();
-            match self.walk.step()? {
+            let step = self.walk.step().context("read", &self.source.path);
+            match step.map_err(|failure| failure.at(self.walk.position()))? {
                 Step::End => break,
                 Step::Garbage { position, bytes } => garbage = Some((position, bytes)),
                 Step::Entry(found) => {
@@ -110,7 +120,7 @@ impl Copy {
                 }
             }
             if self.buffer.len() >= PIECE_BYTES {
-                self.write(target)?;
+                self.write(target).context("write to", path)?;
             }
         }
         let position = self.walk.position();
@@ -118,10 +128,11 @@ impl Copy {
         if ids.0 <= ids.1 {
             self.lose((position, self.source.end.saturating_sub(position)), ids);
         }
-        self.write(target)?;
+        self.write(target).context("write to", path)?;
         // With too many leases there is no seal: it only spares reading.
         if let Some(seal) = self.seal.encode(self.source.uuid, self.key) {
-            vfs::write_all_at(target, &mut [IoSlice::new(&seal)], SEAL_POSITION)?;
+            vfs::write_all_at(target, &mut [IoSlice::new(&seal)], SEAL_POSITION)
+                .context("write to", path)?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::ids::{ItemId, ItemRange, LeaseId};
+use crate::vfs::Hole;
 
 /// One damaged place. Damage costs the record it is in and nothing else; the file it is in is kept aside (with the suffix `.damaged`) once its other items are done.
 #[derive(Clone, Eq, PartialEq, Debug)]
@@ -29,6 +30,15 @@ pub enum Damage {
         bytes: u64,
         /// The ids that items in there must have had; none if only a lease, or nothing that mattered, was there.
         ids: Option<ItemRange>,
+    },
+    /// Bytes that the disk could not read, see [`crate::Unreadable::Skip`]. The items in them are lost; where their ids are known they are named by another entry.
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Where they start.
+        position: u64,
+        /// How many they are.
+        bytes: u64,
     },
     /// Items that were never acked and are in no file.
     Missing {
@@ -91,6 +101,14 @@ impl fmt::Display for Damage {
                 formatter,
                 "{bytes} bytes from byte {position} of {file} on are damaged, no items are lost"
             ),
+            Self::Unreadable {
+                file,
+                position,
+                bytes,
+            } => write!(
+                formatter,
+                "{bytes} bytes from byte {position} of {file} on cannot be read, what was in them is lost"
+            ),
             Self::Missing { ids } => write!(formatter, "items {ids} are in no file"),
             Self::SegmentHeader { file } => write!(
                 formatter,
@@ -106,6 +124,17 @@ impl fmt::Display for Damage {
                 formatter.write_str("a commit record is damaged, acked items may come back")
             }
             Self::Lease => formatter.write_str("a lease record is damaged, its tag is lost"),
+        }
+    }
+}
+
+impl From<Hole> for Damage {
+    fn from(hole: Hole) -> Self {
+        let name = hole.path.file_name().unwrap_or_default();
+        Self::Unreadable {
+            file: name.to_string_lossy().into_owned(),
+            position: hole.position,
+            bytes: hole.bytes,
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::segment::key::{self, QueueUuid, SegmentKey};
 use crate::segments::Retired;
 use crate::taker::Taker;
 use crate::turns::Turns;
-use crate::vfs::{Vfs, VfsLock};
+use crate::vfs::{Salvage, Vfs, VfsLock};
 use crate::writer::Writer;
 
 /// The file whose lock says that a queue is open.
@@ -36,6 +36,8 @@ pub(crate) struct Disk {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) directory: PathBuf,
     pub(crate) uuid: QueueUuid,
+    /// Where unreadable places are passed over: what knows of them.
+    pub(crate) salvage: Option<Arc<Salvage>>,
     pub(crate) settings: Settings,
     pub(crate) turns: Turns<Call, Appended>,
     pub(crate) writer: Mutex<Writer>,
@@ -130,7 +132,9 @@ impl Disk {
                     return Ok(ledger.lease_taken(taker.into_items()));
                 }
             }
-            match reader.fill(ledger) {
+            let filled = reader.fill(ledger);
+            self.report_holes(ledger);
+            match filled {
                 Ok(()) => {}
                 Err(failure) => {
                     // All or nothing: to the caller a part would look as if the rest were lost.
@@ -155,7 +159,23 @@ impl Disk {
                     return Ok(());
                 }
             }
-            reader.fill(ledger)?;
+            let filled = reader.fill(ledger);
+            self.report_holes(ledger);
+            filled?;
+        }
+    }
+
+    /// Says which places could not be read and were passed over.
+    pub(crate) fn report_holes(&self, ledger: &Mutex<Ledger>) {
+        let Some(salvage) = &self.salvage else { return };
+        for hole in salvage.take_holes() {
+            let name = hole.path.file_name().and_then(|name| name.to_str());
+            let key = name.and_then(SegmentKey::parse);
+            let mut ledger = ledger.lock();
+            if let Some(segment) = key.and_then(|key| ledger.segments.get_mut(key)) {
+                segment.is_damaged = true;
+            }
+            ledger.report(hole.into());
         }
     }
 
@@ -171,7 +191,9 @@ impl Disk {
         let spans = ledger.lock().spans(std::iter::once(items));
         let mut found = Vec::new();
         for span in spans {
-            found.append(&mut reader.read_span(span, ledger)?);
+            let read = reader.read_span(span, ledger);
+            self.report_holes(ledger);
+            found.append(&mut read?);
         }
         let mut ledger = ledger.lock();
         ledger.count_lease(id, &mut found);

@@ -12,6 +12,7 @@ use crate::ids::{ItemRange, LeaseId};
 pub struct IoFailure {
     operation: &'static str,
     path: PathBuf,
+    position: Option<u64>,
     source: Arc<io::Error>,
 }
 
@@ -20,8 +21,15 @@ impl IoFailure {
         Self {
             operation,
             path: path.to_path_buf(),
+            position: None,
             source: Arc::new(source),
         }
+    }
+
+    /// Says where in the file.
+    pub(crate) fn at(mut self, position: u64) -> Self {
+        self.position = Some(position);
+        self
     }
 
     /// What was tried, as in "write to".
@@ -34,6 +42,12 @@ impl IoFailure {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where in the file, in bytes, if that is known.
+    #[must_use]
+    pub fn position(&self) -> Option<u64> {
+        self.position
     }
 
     /// The kind of the system's answer.
@@ -54,6 +68,9 @@ impl IoFailure {
                 return "raise the limit of open files (ulimit -n) or open fewer queues";
             }
             Some(ELOOP) => return "symbolic links are not followed here: give the real path",
+            Some(EIO) if self.operation == "read" => {
+                return "the device has lost what was there: check it; with Unreadable::Skip the queue goes on without what cannot be read, and so it does when it was repaired";
+            }
             Some(EIO) => return "the device reports errors: check the disk and the kernel's log",
             _ => {}
         }
@@ -90,12 +107,14 @@ impl fmt::Display for IoFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "cannot {} {}: {} ({})",
+            "cannot {} {}",
             self.operation,
-            self.path.display(),
-            self.source,
-            self.advice()
-        )
+            self.path.display()
+        )?;
+        if let Some(position) = self.position {
+            write!(formatter, " at byte {position}")?;
+        }
+        write!(formatter, ": {} ({})", self.source, self.advice())
     }
 }
 

@@ -59,7 +59,7 @@ mod field;
 mod ids;
 
 pub use backlog::Item;
-pub use config::{Config, Durability, Flush, MAX_ITEM_BYTES, Overflow, Storage};
+pub use config::{Config, Durability, Flush, MAX_ITEM_BYTES, Overflow, Storage, Unreadable};
 pub use control::commit::MAX_COMMIT_TAG_BYTES;
 pub use control::lease::MAX_LEASE_TAG_BYTES;
 pub use damage::{Damage, RecoveredLease, Recovery};

@@ -142,7 +142,8 @@ impl Reader {
         let key = *key;
         let mut batch = Batch::default();
         let result = read(walk, key, crate::field::wide(self.read_bytes), &mut batch)
-            .context("read", &self.directory.join(key.file_name()));
+            .context("read", &self.directory.join(key.file_name()))
+            .map_err(|failure| failure.at(walk.position()));
         let (position, last_id) = (walk.position(), walk.last_id());
         let mut ledger = ledger.lock();
         let is_over = batch.is_over;
@@ -232,7 +233,9 @@ impl Reader {
         loop {
             let mut batch = Batch::default();
             let bytes = crate::field::wide(self.read_bytes);
-            read(&mut walk, span.segment, bytes, &mut batch).context("read", &path)?;
+            read(&mut walk, span.segment, bytes, &mut batch)
+                .context("read", &path)
+                .map_err(|failure| failure.at(walk.position()))?;
             let mut ledger = ledger.lock();
             if batch.is_over
                 && let Some(segment) = ledger.segments.get(span.segment)

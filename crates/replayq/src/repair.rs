@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::{Config, Flush};
+use crate::config::{Config, Flush, Unreadable};
 use crate::control::Found;
 use crate::copy::{Copy, Source};
 use crate::damage::{Damage, Recovery};
@@ -15,7 +15,7 @@ use crate::inspect::{Depth, InspectError, Inspection, Inspector, Owner, SegmentS
 use crate::queue::Queue;
 use crate::segment::head::{HEAD_BYTES, HeadState, Seal, SegmentHeader};
 use crate::segment::key::{self, QueueUuid, SegmentKey};
-use crate::vfs::{self, OpenMode, OsVfs, Vfs};
+use crate::vfs::{self, OpenMode, OsVfs, Salvage, Vfs};
 
 /// Why a directory could not be repaired. Nothing that was sound is lost by trying.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -102,21 +102,26 @@ pub fn repair_in(vfs: Arc<dyn Vfs>, directory: &Path) -> Result<Repair, RepairEr
             },
         })?;
     let before = inspector.inspect_held(directory)?;
+    let salvage: Arc<dyn Vfs> = Arc::new(Salvage::new(Arc::clone(&vfs)));
     let mut rewritten = Vec::new();
-    let mut generation = next_generation(&*vfs, &before)?;
+    let mut generation = next_generation(&*salvage, &before)?;
     for segment in &before.segments {
-        let is_damaged = segment.damage > 0 && segment.state != SegmentState::Foreign;
+        let is_own = segment.state != SegmentState::Foreign;
         if let (true, Some(key)) = (
-            is_damaged && has_damage_inside(&before, &segment.file),
+            is_own && has_damage_inside(&before, &segment.file),
             SegmentKey::parse(&segment.file),
         ) {
-            rewrite(&vfs, &before, key, generation)?;
+            rewrite(&salvage, &before, key, generation)?;
             generation = generation.saturating_add(1);
             rewritten.push(segment.file.clone());
         }
     }
     drop(lock);
-    let (queue, recovery) = Queue::open(Config::disk(directory).vfs(vfs))?;
+    let (queue, recovery) = Queue::open(
+        Config::disk(directory)
+            .unreadable(Unreadable::Skip)
+            .vfs(vfs),
+    )?;
     queue.flush(Flush::Disk)?;
     queue.close()?;
     Ok(Repair {
@@ -130,9 +135,10 @@ pub fn repair_in(vfs: Arc<dyn Vfs>, directory: &Path) -> Result<Repair, RepairEr
 /// Whether there is damage in the file itself, not only before it.
 fn has_damage_inside(inspection: &Inspection, name: &str) -> bool {
     inspection.damage.iter().any(|damage| match damage {
-        Damage::Item { file, .. } | Damage::Bytes { file, .. } | Damage::SegmentHeader { file } => {
-            file == name
-        }
+        Damage::Item { file, .. }
+        | Damage::Bytes { file, .. }
+        | Damage::Unreadable { file, .. }
+        | Damage::SegmentHeader { file } => file == name,
         _ => false,
     })
 }
@@ -175,7 +181,7 @@ fn rewrite(
     remove_file(&**vfs, &new_path)?;
     let target = vfs::uninterrupted(|| vfs.open(&new_path, OpenMode::Create))
         .context("create", &new_path)?;
-    copy.run(&*target, 0).context("copy to", &new_path)?;
+    copy.run(&*target, &new_path, 0)?;
     vfs::uninterrupted(|| target.sync()).context("sync", &new_path)?;
     if copy.seal.items > 0 {
         // From here on the new one counts: of two with the same first item the later generation does.
@@ -216,6 +222,7 @@ fn source(vfs: &dyn Vfs, before: &Inspection, key: SegmentKey) -> std::io::Resul
         .unwrap_or(u64::MAX);
     Ok(Some(Source {
         file,
+        path,
         uuid,
         key,
         previous_id,

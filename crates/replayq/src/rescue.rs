@@ -36,6 +36,7 @@ impl Disk {
             .context("create", &new_path)?;
         let source = Source {
             file,
+            path: old_path,
             uuid: self.uuid,
             key: old,
             previous_id: segment.previous_id,
@@ -46,8 +47,7 @@ impl Disk {
         let mut copy = Copy::new(source, key);
         let path = self.directory.join(key.file_name());
         let copied = copy
-            .run(&*target, segment.last_id)
-            .context("copy unsynced items to", &new_path)
+            .run(&*target, &new_path, segment.last_id)
             .and_then(|()| vfs::uninterrupted(|| target.sync()).context("sync", &new_path))
             .and_then(|()| {
                 // From here on the new one counts: of two with the same first item the later generation does.
@@ -55,6 +55,7 @@ impl Disk {
                     .rename(&new_path, &path)
                     .context("rename", &new_path)
             });
+        self.report_holes(ledger);
         if copied.is_err() {
             // It would only take space that the next try needs.
             let _ = self.vfs.remove(&new_path);

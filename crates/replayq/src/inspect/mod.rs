@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::damage::Damage;
 use crate::error::IoFailure;
 use crate::ids::ItemId;
-use crate::vfs::{OsVfs, Vfs};
+use crate::vfs::{OsVfs, Salvage, Vfs};
 
 pub use view::{CommitView, Inspection, LeaseView, OtherFile, Owner, SegmentState, SegmentView};
 
@@ -153,7 +154,27 @@ impl Inspector {
         is_held: bool,
     ) -> Result<Inspection, InspectError> {
         let mut each = |_: StoredItem| ControlFlow::Continue(());
-        look::look(&self.vfs, directory, depth, is_held, &mut each)
+        self.look_around(directory, depth, is_held, &mut each)
+    }
+
+    /// Looks once. What cannot be read is damage too.
+    fn look_around(
+        &self,
+        directory: &Path,
+        depth: Depth,
+        is_held: bool,
+        each: &mut dyn FnMut(StoredItem) -> ControlFlow<()>,
+    ) -> Result<Inspection, InspectError> {
+        let salvage = Arc::new(Salvage::new(Arc::clone(&self.vfs)));
+        let vfs: Arc<dyn Vfs> = Arc::<Salvage>::clone(&salvage);
+        let mut inspection = look::look(&vfs, directory, depth, is_held, each)?;
+        for hole in salvage.take_holes() {
+            let damage = Damage::from(hole);
+            if !inspection.damage.contains(&damage) {
+                inspection.damage.push(damage);
+            }
+        }
+        Ok(inspection)
     }
 
     /// Goes through all sound items in order, those done included, and says what was found on the way. Of a queue that is in use, what is
@@ -166,6 +187,6 @@ impl Inspector {
         directory: &Path,
         mut each: impl FnMut(StoredItem) -> ControlFlow<()>,
     ) -> Result<Inspection, InspectError> {
-        look::look(&self.vfs, directory, Depth::EveryByte, false, &mut each)
+        self.look_around(directory, Depth::EveryByte, false, &mut each)
     }
 }

@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::config::{Config, Storage};
+use crate::config::{Config, Storage, Unreadable};
 use crate::control::commit::Commit;
 use crate::control::header::{self, ControlHeader, Geometry, HeaderState};
 use crate::control::lease::SlotState;
-use crate::control::{Control, Found, LeaseSlot};
+use crate::control::{Control, FILE_NAME, Found, LeaseSlot};
 use crate::damage::{Damage, Recovery};
 use crate::disk::{ControlState, Disk, LOCK_NAME, Offload, Settings, remove_files};
 use crate::error::{AckError, IoContext, IoFailure, OpenError};
@@ -25,7 +25,7 @@ use crate::ledger::Ledger;
 use crate::reader::Reader;
 use crate::segment::key::QueueUuid;
 use crate::turns::Turns;
-use crate::vfs::{self, OpenMode, Vfs, VfsLock};
+use crate::vfs::{self, OpenMode, Salvage, Vfs, VfsLock};
 use crate::writer::Writer;
 
 use candidate::{Candidate, find_segments, identify, put_foreign_aside};
@@ -37,6 +37,13 @@ const ID_JUMP: u64 = 1 << 32;
 
 /// Opens the directory of a disk queue.
 pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recovery), OpenError> {
+    let salvage = (config.unreadable == Unreadable::Skip)
+        .then(|| Arc::new(Salvage::new(Arc::clone(&config.vfs))));
+    let mut config = config.clone();
+    if let Some(salvage) = &salvage {
+        config.vfs = Arc::<Salvage>::clone(salvage);
+    }
+    let config = &config;
     let vfs = Arc::clone(&config.vfs);
     let directory = vfs
         .create_directory(path)
@@ -52,6 +59,11 @@ pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recove
     let commit = found.as_ref().and_then(|found| found.newest(uuid)).cloned();
     let mut recovery = Recovery::default();
     report_control(found.as_ref(), uuid, &candidates, &mut recovery);
+    report_holes(salvage.as_deref(), &mut recovery);
+    let has_bad_control = recovery
+        .damage
+        .iter()
+        .any(|damage| matches!(damage, Damage::Unreadable { file, .. } if file == FILE_NAME));
     put_foreign_aside(&*vfs, &directory, uuid, &mut candidates, &mut recovery)?;
 
     let is_commit_lost = found
@@ -79,6 +91,8 @@ pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recove
         recovery,
         writer,
         leases: Vec::new(),
+        salvage,
+        has_bad_control,
     };
     builder.recovery.commit_tag = builder.ledger.commit_tag.clone();
     builder.take_over(&candidates)?;
@@ -86,6 +100,7 @@ pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recove
         vfs.sync_directory(&directory).context("sync", &directory)?;
     }
     let restored = find_leases(&mut builder, found.as_ref(), &directory)?;
+    report_holes(builder.salvage.as_deref(), &mut builder.recovery);
 
     let boot_id = vfs.boot_id();
     let is_same_run = boot_id.is_some()
@@ -157,6 +172,12 @@ fn report_control(
         .extend(std::iter::repeat_n(Damage::Commit, damaged));
 }
 
+/// Says which places could not be read and were passed over.
+fn report_holes(salvage: Option<&Salvage>, recovery: &mut Recovery) {
+    let holes = salvage.map(Salvage::take_holes).unwrap_or_default();
+    recovery.damage.extend(holes.into_iter().map(Damage::from));
+}
+
 /// The ledger as the newest commit shows it.
 fn ledger_of(commit: Option<&Commit>) -> Ledger {
     let mut ledger = Ledger::new();
@@ -208,7 +229,7 @@ fn open_control(
         && let HeaderState::Valid(header) = found.header
         && header.uuid == builder.uuid
     {
-        if found.is_cut || commit.is_none() {
+        if found.is_cut || commit.is_none() || builder.has_bad_control {
             let header = ControlHeader {
                 version: header::VERSION,
                 geometry: geometry(header.geometry, builder.config, restored),
@@ -294,6 +315,7 @@ fn finish(
         mut ledger,
         recovery,
         writer,
+        salvage,
         ..
     } = builder;
     ledger.version = 1;
@@ -308,6 +330,7 @@ fn finish(
         vfs,
         directory,
         uuid,
+        salvage,
         settings: settings(config),
         turns: Turns::new(),
         writer: Mutex::new(writer),

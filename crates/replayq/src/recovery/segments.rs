@@ -16,7 +16,7 @@ use crate::segment::head::{self, Seal};
 use crate::segment::key::{QueueUuid, SegmentKey};
 use crate::segment::walk::Payloads;
 use crate::segments::Segment;
-use crate::vfs::{self, VfsFile};
+use crate::vfs::{self, Salvage, VfsFile};
 use crate::writer::Writer;
 
 use super::candidate::Candidate;
@@ -35,6 +35,10 @@ pub(super) struct Builder<'a> {
     pub(super) writer: Writer,
     /// The lease records in segments.
     pub(super) leases: Vec<(LeaseRecord, Home)>,
+    /// Where unreadable places are passed over: what knows of them.
+    pub(super) salvage: Option<Arc<Salvage>>,
+    /// Some of the control file cannot be read, and so cannot be written in part either: it is made anew.
+    pub(super) has_bad_control: bool,
 }
 
 impl Builder<'_> {
@@ -65,6 +69,11 @@ impl Builder<'_> {
             .next_generation
             .max(key.generation.saturating_add(1));
         let (mut surveyed, unsealed) = self.survey(candidate, limit_id.unwrap_or(u64::MAX))?;
+        if let Some(salvage) = &self.salvage {
+            // At the end of a segment only this tells what was lost from what was never written.
+            let holes = salvage.take_holes().into_iter();
+            surveyed.damage.extend(holes.map(Damage::from));
+        }
         let is_own = candidate.is_own();
         if is_own && candidate.header.is_none() && surveyed.items > 0 {
             self.recovery.damage.push(Damage::SegmentHeader {

@@ -4,6 +4,7 @@
 pub mod sim;
 
 mod os;
+mod salvage;
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use os::OsVfs;
+pub(crate) use salvage::{Hole, Salvage};
 
 /// How to open a file. Symbolic links are never followed.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]

@@ -22,6 +22,7 @@ mod promises;
 mod slots;
 mod stretches;
 mod system;
+mod unreadable;
 mod upstream;
 
 mod driver;

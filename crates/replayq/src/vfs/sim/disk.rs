@@ -62,6 +62,8 @@ pub(super) struct Disk {
     directories: BTreeSet<PathBuf>,
     next_inode: Inode,
     next_edit: u64,
+    /// Stretches that cannot be read: from the first byte to before the second.
+    spoiled: Vec<(Inode, u64, u64)>,
 }
 
 fn apply(content: &mut Vec<u8>, edit: &Edit) {
@@ -161,6 +163,21 @@ impl Disk {
         self.names.values().map(|inode| self.length(*inode)).sum()
     }
 
+    pub(super) fn spoil(&mut self, path: &Path, position: u64, bytes: u64) {
+        if let Some(inode) = self.find(path) {
+            let end = position.saturating_add(bytes);
+            self.spoiled.push((inode, position, end));
+        }
+    }
+
+    /// Whether any of those bytes cannot be read.
+    pub(super) fn is_spoiled(&self, inode: Inode, position: u64, bytes: usize) -> bool {
+        let end = position.saturating_add(field::wide(bytes));
+        self.spoiled
+            .iter()
+            .any(|&(spoiled, from, to)| spoiled == inode && position < to && from < end)
+    }
+
     pub(super) fn read(&self, inode: Inode, position: u64, bytes: usize) -> &[u8] {
         let Some(content) = self.files.get(&inode) else {
             return &[];
@@ -171,6 +188,9 @@ impl Disk {
     }
 
     pub(super) fn write(&mut self, inode: Inode, position: u64, bytes: Vec<u8>) {
+        let end = position.saturating_add(field::wide(bytes.len()));
+        self.spoiled
+            .retain(|&(spoiled, from, to)| spoiled != inode || from < position || end < to);
         self.edit(inode, Edit::Write(position, bytes));
     }
 

@@ -13,6 +13,7 @@ use crate::vfs::{VfsFile, VfsLock};
 use super::disk::Inode;
 use super::world::{Change, Extent, World};
 
+const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 const EBADF: i32 = 9;
 
@@ -95,6 +96,9 @@ impl VfsFile for SimFile {
     fn read_at(&self, buffer: &mut Vec<u8>, bytes: usize, position: u64) -> io::Result<usize> {
         let mut world = self.world.lock();
         let extent = world.transfer()?;
+        if world.disk.is_spoiled(self.inode, position, bytes) {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
         let found = world.disk.read(self.inode, position, bytes);
         let part = if extent == Extent::Half && found.len() > 1 {
             found.len() / 2

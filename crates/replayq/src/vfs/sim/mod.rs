@@ -164,6 +164,11 @@ impl SimVfs {
         self.world.lock().disk.put(path, content);
     }
 
+    /// Makes a stretch of a file unreadable, as a disk does that has lost it: reads that touch it fail until all of it is written over.
+    pub fn spoil(&self, path: &Path, position: u64, bytes: u64) {
+        self.world.lock().disk.spoil(path, position, bytes);
+    }
+
     /// Takes a file away, for good at once.
     pub fn remove_file(&self, path: &Path) {
         self.world.lock().disk.delete(path);
