@@ -49,6 +49,7 @@ impl Disk {
         self.await_departures();
         self.write_commit(&mut control, ledger, 0)?;
         control.file.repeat_commit().map_err(AckError::NotDurable)?;
+        control.file.check_name().map_err(AckError::NotDurable)?;
         if self.settings.is_synced {
             control.file.sync().map_err(AckError::NotDurable)?;
         }

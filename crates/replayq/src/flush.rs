@@ -26,9 +26,10 @@ impl Disk {
         let version = ledger.lock().version;
         self.commit(ledger, version, &[]).map_err(into_flush)?;
         if level == Flush::Disk {
-            self.sync_names(ledger)?;
+            self.sync_names(ledger)
+        } else {
+            Ok(self.control.lock().file.check_name()?)
         }
-        Ok(())
     }
 
     /// Writes down what is in no file, in the mode that has such items.

@@ -147,6 +147,16 @@ impl Control {
         self.header.geometry.file_bytes()
     }
 
+    /// What is written to a file that somebody has removed is written for nobody.
+    pub(crate) fn check_name(&self) -> Result<(), IoFailure> {
+        if self.file.has_name().context("look at", &self.path)? {
+            Ok(())
+        } else {
+            let gone = std::io::ErrorKind::NotFound.into();
+            Err(IoFailure::new("find", &self.path, gone))
+        }
+    }
+
     pub(crate) fn sequence(&self) -> u64 {
         self.sequence
     }

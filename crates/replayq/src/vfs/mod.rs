@@ -89,8 +89,12 @@ pub trait VfsFile: fmt::Debug + Send + Sync {
     fn length(&self) -> io::Result<u64>;
     /// Cuts or extends (with zeros) to the length.
     fn set_length(&self, bytes: u64) -> io::Result<()>;
-    /// Makes the content and the length durable.
+    /// Makes the content and the length durable. A file without a name never is: that is an error.
     fn sync(&self) -> io::Result<()>;
+    /// Whether the file still has a name. One that was removed can be written as before, and everything in it is gone when it is closed.
+    fn has_name(&self) -> io::Result<bool> {
+        Ok(true)
+    }
 }
 
 /// A lock that is held until dropped.

@@ -196,6 +196,10 @@ impl VfsFile for SalvageFile {
     fn sync(&self) -> io::Result<()> {
         self.inner.sync()
     }
+
+    fn has_name(&self) -> io::Result<bool> {
+        self.inner.has_name()
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use replayq::vfs::sim::{Change, Fate, Fault, FaultKind, SimVfs};
 use replayq::{
-    AppendError, Config, Damage, Flush, FlushError, ItemId, ItemRange, PopLimits, Queue,
+    AckError, AppendError, Config, Damage, Flush, FlushError, ItemId, ItemRange, PopLimits, Queue,
 };
 
 use crate::driver::Driver;
@@ -117,6 +117,41 @@ fn any_call_may_find_the_disk_full() {
     for mode in Mode::DURABLE {
         survives_all(mode, FaultKind::Error(ENOSPC));
     }
+}
+
+#[test]
+fn the_file_system_may_become_read_only_at_any_call_and_writable_again() {
+    for mode in Mode::DURABLE {
+        survives_all(mode, FaultKind::ReadOnly);
+    }
+}
+
+#[test]
+fn a_read_only_file_system_still_hands_out_what_is_there_and_takes_acks_for_this_life() {
+    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    for serial in 1..=9 {
+        queue.append_one(payload(serial, 1000)).unwrap();
+    }
+    vfs.inject(Fault {
+        call: 0,
+        for_ever: true,
+        kind: FaultKind::ReadOnly,
+    });
+    let refused = queue.append_one(payload(10, 1000)).unwrap_err();
+    assert!(refused.to_string().contains("remount"), "{refused}");
+    for serial in 1..=9 {
+        let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+        assert_eq!(lease.items[0].payload, payload(serial, 1000));
+        let acked = queue.ack(lease.id);
+        assert!(matches!(acked, Err(AckError::NotDurable(_))), "{acked:?}");
+    }
+    queue.close().unwrap_err();
+    vfs.heal();
+    queue.append_one(payload(11, 1000)).unwrap();
+    queue.close().unwrap();
+    let (queue, _) = setup.open(&vfs).unwrap();
+    assert_eq!(popped(&queue), [11]);
 }
 
 #[test]

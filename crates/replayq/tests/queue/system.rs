@@ -4,10 +4,13 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use bytes::Bytes;
 use replayq::vfs::sim::SimVfs;
-use replayq::{AppendError, Config, LeaseError, OpenError, PopLimits, Queue};
+use replayq::{
+    AppendError, Config, Durability, Flush, FlushError, LeaseError, OpenError, PopLimits, Queue,
+};
 
 use crate::setup::{Mode, Setup, payload};
 use crate::steps::{limited, listen, skip, steps};
@@ -342,4 +345,44 @@ fn a_backlog_of_more_segments_than_there_are_descriptors_is_opened() {
     );
     assert!(status.success(), "{status:?}");
     assert_eq!(said.lines, ["open 60"]);
+}
+
+/// Its files can be written as before, and all of it is gone when they are closed.
+#[test]
+fn a_directory_that_is_removed_under_an_open_queue_is_no_place_where_anything_is_durable() {
+    for is_synced in [false, true] {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("queue");
+        let durability = if is_synced {
+            Durability::Fsync {
+                max_delay: Duration::ZERO,
+            }
+        } else {
+            Durability::Os
+        };
+        let config = || Config::disk(&directory).durability(durability);
+        let (queue, _) = Queue::open(config()).unwrap();
+        queue.append_one(payload(1, 100)).unwrap();
+        let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        let appended = queue.append_one(payload(2, 100));
+        assert_eq!(appended.is_err(), is_synced, "{appended:?}");
+        let flushed = [queue.flush(Flush::Os), queue.flush(Flush::Disk)];
+        for result in flushed.into_iter().chain([queue.close()]) {
+            let Err(FlushError::Io(failure)) = result else {
+                panic!("{result:?}")
+            };
+            assert!(
+                failure.to_string().contains("somebody removed"),
+                "{failure}"
+            );
+        }
+        // What is in memory goes on as long as this lives.
+        assert_eq!(queue.read_lease(lease.id).unwrap().items, lease.items);
+        queue.close_and_purge().unwrap();
+        let (queue, recovery) = Queue::open(config()).unwrap();
+        assert_eq!(recovery.items, 0);
+        queue.close_and_purge().unwrap();
+        assert!(!directory.exists());
+    }
 }

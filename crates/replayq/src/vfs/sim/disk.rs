@@ -111,6 +111,10 @@ impl Disk {
         self.names.get(path).copied()
     }
 
+    pub(super) fn has_name(&self, inode: Inode) -> bool {
+        self.names.values().any(|named| *named == inode)
+    }
+
     pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.names.keys()
     }

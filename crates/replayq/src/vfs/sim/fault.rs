@@ -7,6 +7,8 @@ pub enum FaultKind {
     Error(i32),
     /// It answers with EIO, having done nothing. A sync that fails so drops what it should have synced: what is read from then on is what the disk had before.
     Drop,
+    /// The file system is mounted read-only: calls that change something fail with EROFS, others do their work.
+    ReadOnly,
     /// A read or write does half of what it was asked to; other calls do their work.
     Short,
 }

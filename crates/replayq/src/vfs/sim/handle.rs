@@ -78,6 +78,7 @@ impl VfsFile for SimFile {
             return Err(io::Error::from_raw_os_error(ENOSPC));
         }
         bytes.truncate(field::narrow(possible));
+        world.check_writable()?;
         if let Some(torn_bytes) = world.begin_change() {
             bytes.truncate(torn_bytes);
             if !bytes.is_empty() {
@@ -136,9 +137,18 @@ impl VfsFile for SimFile {
             }
             return Err(error);
         }
+        if !world.disk.has_name(self.inode) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         world.change(Change::Sync(self.path.clone()))?;
         world.disk.sync(self.inode);
         Ok(())
+    }
+
+    fn has_name(&self) -> io::Result<bool> {
+        let mut world = self.world.lock();
+        world.call()?;
+        Ok(world.disk.has_name(self.inode))
     }
 }
 

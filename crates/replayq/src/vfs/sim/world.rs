@@ -27,6 +27,7 @@ pub enum Change {
 }
 
 const EIO: i32 = 5;
+const EROFS: i32 = 30;
 
 /// The state of a simulation.
 #[derive(Debug, Default)]
@@ -74,12 +75,25 @@ impl World {
             Some(FaultKind::Error(code)) => Err(io::Error::from_raw_os_error(code)),
             Some(FaultKind::Drop) => Err(io::Error::from_raw_os_error(EIO)),
             Some(FaultKind::Short) => Ok(Extent::Half),
-            None => Ok(Extent::Full),
+            Some(FaultKind::ReadOnly) | None => Ok(Extent::Full),
+        }
+    }
+
+    /// Whether the call that is being made may change something.
+    pub(super) fn check_writable(&self) -> io::Result<()> {
+        let call = self.calls.saturating_sub(1);
+        let fault = self.faults.iter().find(|fault| fault.strikes(call));
+        match fault.map(|fault| fault.kind) {
+            Some(FaultKind::ReadOnly) => Err(io::Error::from_raw_os_error(EROFS)),
+            _ => Ok(()),
         }
     }
 
     /// Counts a change, before it is made.
     pub(super) fn change(&mut self, change: Change) -> io::Result<()> {
+        if !matches!(change, Change::Sync(_) | Change::SyncDirectory(_)) {
+            self.check_writable()?;
+        }
         match self.begin_change() {
             Some(_) => Err(io::Error::other("the simulated process has ended")),
             None => {
