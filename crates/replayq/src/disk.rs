@@ -260,12 +260,14 @@ impl Disk {
                 ledger.acks.beyond().len(),
             )
         };
-        control.file.write_commit().map_err(|error| match error {
+        let written = control.file.write_commit();
+        let mut ledger = ledger.lock();
+        ledger.owes_commit = written.is_err();
+        written.map_err(|error| match error {
             CommitWriteError::Io(failure) => AckError::NotDurable(failure),
             CommitWriteError::TooLarge => AckError::TooManyStretches { stretches },
         })?;
         control.written_version = version;
-        let mut ledger = ledger.lock();
         if self.settings.offload.is_some() {
             ledger.reserved_id = reserved_id;
         }

@@ -97,6 +97,8 @@ pub(crate) struct Ledger {
     pub(crate) commit_tag: Bytes,
     /// Counts the changes that a commit record would show.
     pub(crate) version: u64,
+    /// A commit could not be written: the next call that changes what is done writes one, even if it needs none itself, for its answer covers those before it.
+    pub(crate) owes_commit: bool,
     /// Items that are in no file, where there are files.
     pub(crate) in_memory_only: RangeSet,
     /// Those of them that may be in a file all the same, since writing them down was begun and did not come to an end.
@@ -137,6 +139,7 @@ impl Ledger {
             lease_sequence: 0,
             commit_tag: Bytes::new(),
             version: 0,
+            owes_commit: false,
             in_memory_only: RangeSet::default(),
             half_written: RangeSet::default(),
             is_spilling: false,

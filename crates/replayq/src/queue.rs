@@ -356,7 +356,7 @@ impl Queue {
                 None => ledger.ack(lease)?,
                 Some(items) => ledger.ack_items(lease, items)?,
             };
-            if !was_in_file && homes.is_empty() && tag.is_none() {
+            if !was_in_file && homes.is_empty() && tag.is_none() && !ledger.owes_commit {
                 // No file says anything of these items, so none needs to say that they are done.
                 return Ok(());
             }

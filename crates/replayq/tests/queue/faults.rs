@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
+
 use replayq::vfs::sim::{Change, Fate, Fault, FaultKind, SimVfs};
 use replayq::{
     AckError, AppendError, Config, Damage, Flush, FlushError, ItemId, ItemRange, PopLimits, Queue,
 };
 
 use crate::driver::Driver;
-use crate::program::Op;
+use crate::program::{Op, any_op, run_cases};
 use crate::setup::{DIRECTORY, End, Mode, Setup, payload, serial};
 
 const EINTR: i32 = 4;
@@ -61,11 +63,15 @@ fn program() -> Vec<Op> {
 
 /// Runs the program with the fault, heals, goes on, and looks at what is there after a kill.
 fn survives(setup: Setup, fault: Fault) {
+    survives_running(setup, fault, &program());
+}
+
+fn survives_running(setup: Setup, fault: Fault, program: &[Op]) {
     let vfs = SimVfs::new();
     let mut driver = Driver::start(setup, vfs.clone()).unwrap();
     vfs.inject(fault);
     driver.has_faults = true;
-    driver.run(&program());
+    driver.run(program);
     driver.check_power_loss();
     vfs.heal();
     driver.has_faults = false;
@@ -103,6 +109,50 @@ fn survives_all(mode: Mode, kind: FaultKind) {
             );
         }
     }
+}
+
+/// Random programs, of which a random call fails: once, or so many in a row that a part of the program has no disk.
+fn survives_at_random(mode: Mode, kind: FaultKind) {
+    let strategy = (
+        proptest::collection::vec(any_op(), 5..60),
+        any::<u64>(),
+        any::<bool>(),
+    );
+    run_cases(150, &strategy, |(program, dice, for_ever)| {
+        let setup = Setup::small(mode);
+        let vfs = SimVfs::new();
+        let mut driver = Driver::start(setup, vfs.clone()).unwrap();
+        let first = vfs.calls();
+        driver.run(&program);
+        let call = first + dice % (vfs.calls() - first).max(1);
+        let fault = Fault {
+            call,
+            for_ever,
+            kind,
+        };
+        survives_running(setup, fault, &program);
+        Ok(())
+    });
+}
+
+#[test]
+fn any_call_of_any_program_on_disk_may_fail() {
+    survives_at_random(Mode::Os, FaultKind::Error(EIO));
+}
+
+#[test]
+fn any_call_of_any_program_with_syncs_may_fail() {
+    survives_at_random(Mode::Fsync, FaultKind::Error(EIO));
+}
+
+#[test]
+fn any_call_of_any_program_that_spills_may_fail() {
+    survives_at_random(Mode::Offload, FaultKind::Error(EIO));
+}
+
+#[test]
+fn any_call_of_any_program_that_spills_may_find_the_disk_full() {
+    survives_at_random(Mode::Offload, FaultKind::Error(ENOSPC));
 }
 
 #[test]

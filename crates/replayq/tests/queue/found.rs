@@ -639,3 +639,87 @@ fn reading_a_lease_of_an_earlier_life_says_what_of_it_is_lost() {
     assert_eq!(pop_ids(&queue, 9), [4]);
     assert_eq!(queue.damage().len(), 1, "{:?}", queue.damage());
 }
+
+/// The items of a pop under way are in no file and no lease: a flush that did not wait for it would miss them.
+#[test]
+fn flushes_go_along_with_appends_pops_acks_and_releases_of_other_threads() {
+    const ITEMS: u64 = 600;
+    let setup = Setup {
+        segment_bytes: 20_000,
+        ..Setup::small(Mode::Offload)
+    };
+    let vfs = SimVfs::new();
+    let (queue, _) = setup.open(&vfs).unwrap();
+    let (mut acked, mut kept, mut round) = (Vec::new(), Vec::new(), 0);
+    thread::scope(|scope| {
+        let appending = scope.spawn(|| {
+            for serial in 1..=ITEMS {
+                queue.append_one(payload(serial, 100)).unwrap();
+            }
+        });
+        let queue = &queue;
+        let flushing = scope.spawn(move || {
+            while !appending.is_finished() {
+                queue.flush(Flush::Os).unwrap();
+                queue.flush(Flush::Disk).unwrap();
+            }
+        });
+        while !flushing.is_finished() {
+            let Some(lease) = queue.pop(PopLimits::items(3)).unwrap() else {
+                thread::yield_now();
+                continue;
+            };
+            let taken = ids(&lease.items);
+            round += 1;
+            if round % 3 == 0 {
+                queue.release(lease.id).unwrap();
+            } else if round % 40 == 1 {
+                queue.tag(lease.id, Bytes::from_static(b"tag")).unwrap();
+                kept.push(taken);
+            } else {
+                queue.ack(lease.id).unwrap();
+                acked.extend(taken);
+            }
+        }
+    });
+    queue.flush(Flush::Disk).unwrap();
+    kept.sort_unstable();
+    let lost = vfs.after_power_loss(0, |_, _| Fate::Lost);
+    for disk in [vfs.after_kill(), lost] {
+        let (queue, recovery) = setup.open(&disk).unwrap();
+        let leases: Vec<_> = recovery
+            .leases
+            .iter()
+            .map(|lease| ids(&queue.read_lease(lease.id).unwrap().items))
+            .collect();
+        assert_eq!(leases, kept);
+        let mut found: Vec<u64> = leases.into_iter().flatten().collect();
+        found.extend(pop_all(&queue));
+        found.extend(&acked);
+        found.sort_unstable();
+        assert_eq!(found, (1..=ITEMS).collect::<Vec<_>>());
+    }
+}
+
+fn pop_all(queue: &Queue) -> Vec<u64> {
+    std::iter::from_fn(|| queue.pop(PopLimits::items(50)).unwrap())
+        .flat_map(|lease| ids(&lease.items))
+        .collect()
+}
+
+/// The ack of an item that is in memory only needs no commit; its answer said that a tag before it was written, which it was not.
+#[test]
+fn an_ack_in_memory_writes_what_a_failed_call_before_it_could_not() {
+    let (setup, vfs) = (Setup::small(Mode::Offload), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 1..=2, 100);
+    let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+    fail_from(&vfs, 0);
+    queue
+        .set_commit_tag(Bytes::from_static(b"tag"))
+        .unwrap_err();
+    vfs.heal();
+    queue.ack(lease.id).unwrap();
+    let (_, recovery) = setup.open(&vfs.after_kill()).unwrap();
+    assert_eq!(&recovery.commit_tag[..], b"tag");
+}

@@ -140,6 +140,67 @@ fn a_process_with_syncs_killed_at_any_system_call_keeps_what_it_answered() {
     is_killed_at_every_call(true);
 }
 
+/// Each of these system calls fails once with EIO, one after the other, in the real file system.
+fn meets_an_error_at_every_call(is_synced: bool) {
+    const FAILING: [&str; 8] = [
+        "pwrite64",
+        "pwritev",
+        "pread64",
+        "fdatasync",
+        "fsync",
+        "ftruncate",
+        "rename",
+        "unlink",
+    ];
+    let (mut errors, mut went_on) = (0, 0);
+    for (call, before) in calls_of("6", is_synced) {
+        if !FAILING.contains(&call.as_str()) {
+            continue;
+        }
+        for number in before + 1.. {
+            let room = tempfile::tempdir().unwrap();
+            let (directory, trace) = (room.path().join("queue"), room.path().join("trace"));
+            let inject = format!("inject={call}:error=EIO:when={number}");
+            let only = format!("trace={call}");
+            let arguments = ["-e", &only, "-e", &inject];
+            let mut command = traced(&arguments, &trace, &directory, &["run", "6"]);
+            if is_synced {
+                command.env("STEPS_FSYNC", "1");
+            }
+            let (said, status) = listen(&mut command, None);
+            assert!(
+                status.code().is_some_and(|code| code < 2),
+                "{call} {number}"
+            );
+            let has_failed = std::fs::read_to_string(trace)
+                .unwrap()
+                .contains("(INJECTED)");
+            if directory.exists() {
+                said.check(&directory);
+            }
+            if !has_failed {
+                assert!(status.success(), "{call} {number}: {status:?}");
+                break;
+            }
+            errors += 1;
+            went_on += u32::from(call == "fdatasync" && status.success());
+        }
+    }
+    println!("{errors} system calls failed");
+    assert!(errors > 50, "only {errors} system calls failed");
+    assert!(went_on > 0, "a sync of a segment that failed was mended");
+}
+
+#[test]
+fn a_process_that_meets_an_error_at_any_system_call_keeps_what_it_answered() {
+    meets_an_error_at_every_call(false);
+}
+
+#[test]
+fn a_process_with_syncs_that_meets_an_error_at_any_system_call_keeps_what_it_answered() {
+    meets_an_error_at_every_call(true);
+}
+
 #[test]
 fn a_process_killed_at_random_under_load_keeps_what_it_answered() {
     let mut dice = 12_345_usize;
