@@ -10,16 +10,25 @@ use std::error::Error;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
+use std::process::ExitCode;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
 use replayq::{Config, Durability, Flush, PopLimits, Queue};
 
-/// Small segments, so that a few rounds fill several.
+/// Small segments, so that a few rounds fill several. STEPS_SEGMENT_BYTES gives another size.
 const SEGMENT_BYTES: u64 = 8 << 10;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    if let Err(error) = do_as_told() {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn do_as_told() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
@@ -35,8 +44,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn open(directory: &str) -> Result<Queue, Box<dyn Error>> {
+    let segment_bytes = match std::env::var("STEPS_SEGMENT_BYTES") {
+        Ok(bytes) => bytes.parse()?,
+        Err(_) => SEGMENT_BYTES,
+    };
     let mut config = Config::disk(directory)
-        .segment_bytes(SEGMENT_BYTES)
+        .segment_bytes(segment_bytes)
         .resident_bytes(4 << 10)
         .spare_segments(1);
     if std::env::var_os("STEPS_FSYNC").is_some() {

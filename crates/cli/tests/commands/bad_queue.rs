@@ -111,7 +111,7 @@ exec 3<&0 </dev/null
 exec 3<&-
 wait $!
 code=$?
-mount -o remount,size=$SIZE_AGAIN "$QUEUE" || exit 99
+mount -o remount,size=$SIZE_AGAIN tmpfs "$QUEUE" || exit 99
 "$@" </dev/null >"$AGAIN"
 echo $? >>"$AGAIN"
 exit $code

@@ -31,6 +31,8 @@ mod oracle;
 
 mod program;
 
+mod namespace;
+
 mod steps;
 
 mod setup;

@@ -148,7 +148,8 @@ pub(crate) fn limited(limits: &str, directory: &Path, arguments: &[&str]) -> Com
 pub(crate) fn skip(name: &str, reason: &str) {
     use std::io::Write;
 
-    eprintln!("skipped: {name}: {reason}");
+    // Not with `eprintln`, which is silent in a test that passes.
+    let _closed = std::io::stderr().write_all(format!("skipped: {name}: {reason}\n").as_bytes());
     if let Some(path) = std::env::var_os("WOLFF_SKIPS") {
         let mut file = std::fs::OpenOptions::new()
             .append(true)

@@ -1,9 +1,11 @@
 //! What the system must grant: locks between processes, permissions, links, full and read-only disks, limits; and what the queue may cost.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,8 +14,9 @@ use replayq::{
     AppendError, Config, Durability, Flush, FlushError, LeaseError, OpenError, PopLimits, Queue,
 };
 
+use crate::namespace::{is_inside, mount, remount};
 use crate::setup::{Mode, Setup, payload};
-use crate::steps::{limited, listen, skip, steps};
+use crate::steps::{Said, limited, listen, steps};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -147,48 +150,15 @@ fn a_backlog_on_disk_takes_less_than_16_mib_of_memory() {
     assert!(kib < 16 << 10, "{kib} KiB");
 }
 
-/// A file system of its own, taken down in the end.
-struct Mount(tempfile::TempDir);
-
-impl Mount {
-    fn new(name: &str, options: &str) -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(directory.path())
-            .output();
-        if mounted.is_ok_and(|output| output.status.success()) {
-            return Some(Self(directory));
-        }
-        skip(name, "no file system can be mounted");
-        None
-    }
-
-    fn remount(&self, options: &str) {
-        let status = Command::new("mount")
-            .args(["-o", options])
-            .arg(self.0.path())
-            .status();
-        assert!(status.unwrap().success());
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
 #[test]
 fn a_file_system_of_1_mib_is_filled_and_emptied_and_filled() {
-    let Some(mount) = Mount::new(
-        "a_file_system_of_1_mib_is_filled_and_emptied_and_filled",
-        "size=1m",
-    ) else {
+    if !is_inside("system::a_file_system_of_1_mib_is_filled_and_emptied_and_filled") {
         return;
-    };
+    }
+    let directory = tempfile::tempdir().unwrap();
+    mount("1m", directory.path());
     let config = || {
-        Config::disk(mount.0.path().join("queue"))
+        Config::disk(directory.path().join("queue"))
             .segment_bytes(64 << 10)
             .resident_bytes(0)
     };
@@ -236,14 +206,13 @@ fn a_file_system_of_1_mib_is_filled_and_emptied_and_filled() {
 #[test]
 fn a_full_file_system_takes_as_many_leases_with_tags_as_there_are_slots() {
     const SLOTS: u32 = 24;
-    let Some(mount) = Mount::new(
-        "a_full_file_system_takes_as_many_leases_with_tags_as_there_are_slots",
-        "size=1m",
-    ) else {
+    if !is_inside("system::a_full_file_system_takes_as_many_leases_with_tags_as_there_are_slots") {
         return;
-    };
+    }
+    let directory = tempfile::tempdir().unwrap();
+    mount("1m", directory.path());
     let config = || {
-        Config::disk(mount.0.path().join("queue"))
+        Config::disk(directory.path().join("queue"))
             .segment_bytes(64 << 10)
             .lease_slots(SLOTS)
     };
@@ -269,63 +238,130 @@ fn a_full_file_system_takes_as_many_leases_with_tags_as_there_are_slots() {
 
 #[test]
 fn a_read_only_file_system_is_an_error_with_advice() {
-    let Some(mount) = Mount::new("a_read_only_file_system_is_an_error_with_advice", "size=1m")
-    else {
+    if !is_inside("system::a_read_only_file_system_is_an_error_with_advice") {
         return;
-    };
-    let directory = mount.0.path().join("queue");
+    }
+    let room = tempfile::tempdir().unwrap();
+    mount("1m", room.path());
+    let directory = room.path().join("queue");
     let (queue, _) = Queue::open(Config::disk(&directory)).unwrap();
     queue.append_one(payload(1, 100)).unwrap();
     queue.close().unwrap();
     drop(queue);
-    mount.remount("remount,ro");
-    let error = Queue::open(Config::disk(&directory)).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("remount the file system writable"),
-        "{error}"
-    );
-    mount.remount("remount,rw");
+    remount("ro", room.path());
+    for directory in [&directory, &room.path().join("another")] {
+        let error = Queue::open(Config::disk(directory)).unwrap_err();
+        let advice = "remount the file system writable";
+        assert!(error.to_string().contains(advice), "{error}");
+    }
+    remount("rw", room.path());
     let (queue, _) = Queue::open(Config::disk(&directory)).unwrap();
     assert_eq!(queue.count(), 1);
+}
+
+/// Somebody whom permissions stop: this process, or if it is root a child that is not.
+#[test]
+fn a_directory_that_may_not_be_written_is_an_error_with_advice_and_stays_as_it_is() {
+    const NOBODY: u32 = 65_534;
+    let room = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(room.path(), Permissions::from_mode(0o755)).unwrap();
+    let directory = room.path().join("queue");
+    let (queue, _) = Queue::open(Config::disk(&directory)).unwrap();
+    queue.append_one(payload(1, 100)).unwrap();
+    queue.close().unwrap();
+    drop(queue);
+    // Where anybody may run it.
+    let program = room.path().join("steps");
+    std::fs::copy(crate::steps::program(), &program).unwrap();
+    let files = || -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&directory).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    let is_root = std::fs::metadata(room.path()).unwrap().uid() == 0;
+    if is_root {
+        for path in files().iter().chain([&directory]) {
+            chown(path, Some(NOBODY), None).unwrap();
+        }
+    }
+    let content = || -> Vec<Vec<u8>> {
+        let files = files().into_iter();
+        files.map(|file| std::fs::read(file).unwrap()).collect()
+    };
+    let before = content();
+    for file in files() {
+        std::fs::set_permissions(file, Permissions::from_mode(0o400)).unwrap();
+    }
+    std::fs::set_permissions(&directory, Permissions::from_mode(0o500)).unwrap();
+    for path in [&directory, &directory.join("below")] {
+        let mut command = Command::new(&program);
+        command.arg(path).args(["run", "1"]).current_dir("/");
+        if is_root {
+            command.uid(NOBODY);
+        }
+        let ended = command.output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{said}");
+        for what in ["Permission denied", "give the user of this process access"] {
+            assert!(said.contains(what), "{said}");
+        }
+    }
+    assert_eq!(content(), before);
 }
 
 #[test]
 fn a_process_without_file_descriptors_loses_nothing_it_answered() {
     let directory = tempfile::tempdir().unwrap();
-    let mut worked = 0;
+    let (mut worked, mut refused) = (0, 0);
     for limit in 3..14 {
         let path = directory.path().join(limit.to_string());
         let (said, status) = listen(
             limited(&format!("ulimit -n {limit}"), &path, &["run", "10"]).stderr(Stdio::null()),
             None,
         );
+        // With the last two not even the program can be loaded.
         assert!(
             matches!(status.code(), Some(0 | 1 | 126 | 127)),
             "{limit} descriptors: {status:?}"
         );
-        worked += usize::from(status.success());
+        worked += usize::from(status.success() && said.refused == 0);
+        refused += said.refused;
         said.check(&path);
     }
+    assert!(refused > 0, "no append met the limit");
     assert!(worked > 3, "a few descriptors are enough");
+}
+
+/// Without a handler the signal would end the process, as it would any.
+fn with_file_sizes_of(blocks: u32, directory: &Path) -> (Said, ExitStatus, String) {
+    let limits = format!("trap '' XFSZ; ulimit -f {blocks}");
+    let errors = directory.with_extension("errors");
+    let mut command = limited(&limits, directory, &["run", "200"]);
+    command
+        .env("STEPS_SEGMENT_BYTES", "1000000")
+        .stderr(std::fs::File::create(&errors).unwrap());
+    let (said, status) = listen(&mut command, None);
+    (said, status, std::fs::read_to_string(errors).unwrap())
 }
 
 #[test]
 fn a_process_with_a_limit_of_file_sizes_loses_nothing_it_answered() {
+    const ADVICE: &str = "raise the limit of file sizes (ulimit -f)";
     let directory = tempfile::tempdir().unwrap();
-    for blocks in [8, 64, 121, 128] {
+    // Blocks are of 512 or 1024 bytes. No control file fits in so few.
+    for blocks in [8, 56] {
         let path = directory.path().join(blocks.to_string());
-        // Without the handler the signal would end the process, as it would any.
-        let limits = format!("trap '' XFSZ; ulimit -f {blocks}");
-        let (said, status) = listen(
-            limited(&limits, &path, &["run", "10"]).stderr(Stdio::null()),
-            None,
-        );
-        assert!(
-            matches!(status.code(), Some(0 | 1)),
-            "{blocks} blocks: {status:?}"
-        );
+        let (_, status, errors) = with_file_sizes_of(blocks, &path);
+        assert_eq!(status.code(), Some(1), "{blocks} blocks: {errors}");
+        assert!(errors.contains(ADVICE), "{blocks} blocks: {errors}");
+    }
+    // It does, and after a while the segment ends.
+    for blocks in [200, 300] {
+        let path = directory.path().join(blocks.to_string());
+        let (said, status, errors) = with_file_sizes_of(blocks, &path);
+        assert_eq!(status.code(), Some(0), "{blocks} blocks: {errors}");
+        let refused = said.lines.iter().find(|line| line.starts_with("refused"));
+        assert!(refused.unwrap().contains(ADVICE), "{refused:?}");
+        assert!(said.counts().0 > 10, "{blocks} blocks: {said:?}");
         said.check(&path);
     }
 }
