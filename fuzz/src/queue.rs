@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use replayq::vfs::sim::{Fault, FaultKind, SimVfs};
-use replayq::{AppendError, Config, ItemId, Lease, PopLimits, Queue};
+use replayq::{AppendError, Config, Flush, ItemId, Lease, PopLimits, Queue};
 use twox_hash::XxHash3_64;
 
 const DIRECTORY: &str = "/queue";
@@ -14,9 +14,12 @@ const SEGMENT_HEAD_BYTES: usize = 4096;
 /// Where the commit slots of the control file lie.
 const COMMIT_SLOTS: [usize; 3] = [4096, 12_288, 20_480];
 const LEASE_SLOTS: usize = 28_672;
+/// So few that leases soon have to be written between the items.
+const LEASE_SLOT_COUNT: u8 = 3;
 
 fn config(vfs: &SimVfs) -> Config {
     Config::disk(DIRECTORY)
+        .lease_slots(u32::from(LEASE_SLOT_COUNT))
         .segment_bytes(5000)
         .resident_bytes(500)
         .read_bytes(4096)
@@ -47,10 +50,11 @@ fn sample() -> SimVfs {
     vfs
 }
 
-/// Whatever the directory holds: it opens or says why not, what is in it can be read, acked and added to, and all of that once more.
+/// Whatever the directory holds: it opens or says why not, what is in it can be read, acked and added to, and all of that once more, with room for more leases.
 fn use_directory(vfs: &SimVfs) {
-    for _ in 0..2 {
-        let Ok((queue, recovery)) = Queue::open(config(vfs)) else {
+    for more_slots in [0, 4] {
+        let slots = u32::from(LEASE_SLOT_COUNT + more_slots);
+        let Ok((queue, recovery)) = Queue::open(config(vfs).lease_slots(slots)) else {
             return;
         };
         for lease in &recovery.leases {
@@ -263,7 +267,7 @@ pub fn slots(data: &[u8]) {
                 slot.extend(body);
                 put(
                     &mut content,
-                    LEASE_SLOTS + 4096 * usize::from(input.byte() % 8),
+                    LEASE_SLOTS + 4096 * usize::from(input.byte() % LEASE_SLOT_COUNT),
                     &slot,
                 );
             }
@@ -313,7 +317,8 @@ pub fn operations(data: &[u8]) {
     let mut leases: Vec<Lease> = Vec::new();
     let mut serial = 0_u64;
     while !input.is_over() {
-        match input.byte() % 8 {
+        let op = input.byte();
+        match op % 8 {
             0 | 1 => {
                 serial += 1;
                 let mut payload = serial.to_le_bytes().to_vec();
@@ -381,7 +386,16 @@ pub fn operations(data: &[u8]) {
                 open = check_all(&vfs, &open, &doubtful);
                 doubtful.clear();
             }
-            _ => {}
+            _ => {
+                let level = match op / 8 % 2 {
+                    0 => Flush::Os,
+                    _ => Flush::Disk,
+                };
+                // Acks that had failed are written with it.
+                if queue.flush(level).is_ok() {
+                    doubtful.clear();
+                }
+            }
         }
     }
     vfs.heal();
