@@ -1,5 +1,13 @@
-//! The cases of the suite of Erlang's replayq, as far as they are about behaviour that this crate has too. Left out: records of its format version 0, its committer process,
-//! and its shared tables.
+//! The cases of the suite of Erlang's replayq, each under its name there. The suite runs them with each of its ways to keep items in memory, of which there is one here.
+//!
+//! | there | why it is not here |
+//! |---|---|
+//! | `t_reopen_v0` | its format version 0; our versions are read in `golden` |
+//! | `t_comitter_crash` | a process that writes commits |
+//! | `owner_down_cause_purge` | tables of a process that outlive it; what is in memory goes with the queue: `a_queue_in_memory_is_gone_with_its_owner` |
+//! | `t_append_pop_…_my_marshaller` | a function that makes bytes of items: they are bytes here |
+//! | `t_run_persistent`, `t_run_offload` | random programs: `model`, offload with reopening too |
+//! | `benchmark_tests` | the benches |
 
 use std::path::{Path, PathBuf};
 
@@ -112,12 +120,16 @@ fn offload_file_spills_and_comes_back_to_memory_when_the_reader_has_caught_up() 
     assert!(!queue.is_writing_to_disk());
     queue.append_one(Bytes::from(vec![2; 4000])).unwrap();
     queue.append_one(Bytes::from(vec![3; 10])).unwrap();
-    assert!(queue.is_writing_to_disk() && !segments(&vfs).is_empty());
+    assert!(queue.is_writing_to_disk());
+    let mut files = vec![segments(&vfs).len()];
     for first in [1, 2, 3] {
         let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
         assert_eq!(lease.items[0].payload[0], first);
         queue.ack(lease.id).unwrap();
+        files.push(segments(&vfs).len());
     }
+    // Of those that are done one is kept to be written again, besides the one that was written last.
+    assert_eq!(files, [2, 2, 2, 2]);
     assert!(!queue.is_writing_to_disk());
     queue.append_one(Bytes::from(vec![4; 10])).unwrap();
     assert!(!queue.is_writing_to_disk());
@@ -155,10 +167,12 @@ fn append_pop_disk_what_is_popped_without_an_ack_is_replayed_with_the_same_ids()
     }
     queue.close().unwrap();
     let (queue, _) = setup.open(&vfs).unwrap();
-    assert_eq!(
-        pop(&queue, PopLimits::default()),
-        ["item3", "item4", "item5"]
-    );
+    let rest = queue.pop(PopLimits::default()).unwrap().unwrap();
+    assert_eq!(texts(&rest.items), ["item3", "item4", "item5"]);
+    queue.ack(rest.id).unwrap();
+    queue.close().unwrap();
+    let (queue, recovery) = setup.open(&vfs).unwrap();
+    assert_eq!((recovery.items, queue.is_empty()), (0, true));
 }
 
 #[test]
@@ -180,15 +194,31 @@ fn append_max_total_bytes_the_overflow_counts_from_below_zero() {
     for config in [Config::memory(), Config::disk(DIRECTORY)] {
         let config = config
             .vfs(std::sync::Arc::new(SimVfs::new()))
-            .max_total_bytes(10);
+            .max_total_bytes(20);
         let (queue, _) = Queue::open(config).unwrap();
-        assert_eq!(queue.overflow_bytes(), -10);
-        queue.append(&bytes(&["01234567890123456789"])).unwrap();
-        assert_eq!(queue.overflow_bytes(), 10);
-        let lease = queue.pop(PopLimits::default()).unwrap().unwrap();
-        queue.ack(lease.id).unwrap();
-        assert_eq!(queue.overflow_bytes(), -10);
+        assert_eq!(queue.overflow_bytes(), -20);
+        queue
+            .append(&bytes(&["01234567890123456789", "01234567890123456789"]))
+            .unwrap();
+        assert_eq!(queue.overflow_bytes(), 20);
+        for left in [0, -20] {
+            let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+            queue.ack(lease.id).unwrap();
+            assert_eq!(queue.overflow_bytes(), left);
+        }
     }
+}
+
+#[test]
+fn a_queue_in_memory_is_gone_with_its_owner() {
+    let vfs = SimVfs::new();
+    let setup = Setup::small(Mode::Memory);
+    let (queue, _) = setup.open(&vfs).unwrap();
+    queue.append(&bytes(&["item1"])).unwrap();
+    drop(queue);
+    let (queue, recovery) = setup.open(&vfs).unwrap();
+    assert_eq!((recovery.items, queue.count()), (0, 0));
+    assert_eq!(vfs.files(), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -269,6 +299,48 @@ fn corrupted_segment_items_before_and_behind_the_damage_are_kept() {
         "{recovery:?}"
     );
     assert_eq!(pop(&queue, PopLimits::default()), ["item1", "", "item4"]);
+}
+
+/// What stands behind the last item of a segment, or in its place.
+fn with_bad_tail(spoil: impl Fn(&mut Vec<u8>, usize)) -> Vec<String> {
+    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    queue.append(&bytes(&["item1", "", "item3"])).unwrap();
+    let end = vfs.read_file(&segments(&vfs)[0]).unwrap().len();
+    queue.append(&bytes(&["item4"])).unwrap();
+    // Without a close: there is no commit that knows of the last items.
+    drop(queue);
+    let path = segments(&vfs).swap_remove(0);
+    let mut content = vfs.read_file(&path).unwrap();
+    spoil(&mut content, end);
+    vfs.write_file(&path, content);
+    let (queue, _) = setup.open(&vfs).unwrap();
+    queue.append(&bytes(&["item5"])).unwrap();
+    pop(&queue, PopLimits::default())
+}
+
+#[test]
+fn corrupted_segment_a_bad_tail_costs_the_item_in_it_and_no_earlier_one() {
+    let spoils: [(&str, fn(&mut Vec<u8>, usize)); 5] = [
+        ("another kind of entry", |content, end| content[end] ^= 1),
+        ("another checksum", |content, end| content[end + 16] ^= 1),
+        ("another length", |content, end| content[end + 4] = 200),
+        ("a header that is cut", |content, end| {
+            content.truncate(end + 10)
+        }),
+        ("a payload that is cut", |content, end| {
+            content.truncate(end + 26)
+        }),
+    ];
+    for (name, spoil) in spoils {
+        assert_eq!(
+            with_bad_tail(spoil),
+            ["item1", "", "item3", "item5"],
+            "{name}"
+        );
+    }
+    let garbage = with_bad_tail(|content, _| content.extend(b"some corrupted data"));
+    assert_eq!(garbage, ["item1", "", "item3", "item4", "item5"]);
 }
 
 #[test]
