@@ -88,7 +88,7 @@ impl Acks {
         let mut ids = RangeSet::default();
         ids.insert(first, last);
         ids.remove(0, self.through);
-        for (first, last) in self.beyond.iter() {
+        for (first, last) in self.beyond.overlapping(first, last) {
             ids.remove(first, last);
         }
         ids

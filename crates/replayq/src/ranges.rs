@@ -70,6 +70,15 @@ impl RangeSet {
         self.last_from(id).filter(|&(_, end)| id <= end)
     }
 
+    /// The ranges, as they are, of which an id is from `first` to `last`.
+    pub(crate) fn overlapping(&self, first: u64, last: u64) -> impl Iterator<Item = (u64, u64)> {
+        let start = self.around(first).map_or(first, |(start, _)| start);
+        self.ranges
+            .range(start..=last.max(start))
+            .map(|(start, end)| (*start, *end))
+            .filter(move |(start, _)| *start <= last)
+    }
+
     pub(crate) fn contains(&self, id: u64) -> bool {
         self.around(id).is_some()
     }
@@ -124,6 +133,8 @@ mod tests {
                 prop_assert!(ranges.iter().zip(ranges.iter().skip(1)).all(|((_, end), (start, _))| end + 1 < start));
                 prop_assert_eq!(ranges.covers(first, last), (first..=last).all(|id| ids.contains(&id)));
                 prop_assert_eq!(ranges.overlaps(first, last), (first..=last).any(|id| ids.contains(&id)));
+                let there = ranges.iter().filter(|(start, end)| *start <= last && *end >= first);
+                prop_assert!(ranges.overlapping(first, last).eq(there));
             }
         }
     }

@@ -321,7 +321,8 @@ fn with_bad_tail(spoil: impl Fn(&mut Vec<u8>, usize)) -> Vec<String> {
 
 #[test]
 fn corrupted_segment_a_bad_tail_costs_the_item_in_it_and_no_earlier_one() {
-    let spoils: [(&str, fn(&mut Vec<u8>, usize)); 5] = [
+    type Spoil = fn(&mut Vec<u8>, usize);
+    let spoils: [(&str, Spoil); 5] = [
         ("another kind of entry", |content, end| content[end] ^= 1),
         ("another checksum", |content, end| content[end + 16] ^= 1),
         ("another length", |content, end| content[end + 4] = 200),
