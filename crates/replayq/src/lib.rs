@@ -23,6 +23,7 @@ mod rescue;
 mod disk;
 
 mod copy;
+mod memory;
 mod reader;
 mod turns;
 mod writer;

@@ -299,7 +299,8 @@ impl Queue {
     }
 
     /// The items of the lease are done and leave the queue. When this has returned they never come back, whatever happens to the process; at level `Fsync` a power loss may
-    /// bring those of the last moments back.
+    /// bring those of the last moments back. It writes down all separate stretches of items that are done behind the oldest open one, and takes the longer the more of
+    /// them there are.
     ///
     /// # Errors
     /// No such lease; or the ack is not durable, see [`AckError`].
