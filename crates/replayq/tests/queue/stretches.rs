@@ -135,3 +135,66 @@ fn a_hundred_thousand_leases_come_and_go_in_any_order() {
     let expected: BTreeSet<u64> = (2..=ITEMS as u64).step_by(2).collect();
     assert_eq!(waiting(&queue), expected);
 }
+
+/// Of 8,100 items every second one is done, which is durable: a commit slot has room for two stretches more.
+fn nearly_full(mode: Mode) -> SimVfs {
+    let vfs = SimVfs::new();
+    let (queue, _) = setup(mode).open(&vfs).unwrap();
+    append(&queue, 8100);
+    for lease in lease_all(&queue).iter().skip(1).step_by(2) {
+        queue.ack(*lease).unwrap();
+    }
+    queue.flush(Flush::Disk).unwrap();
+    drop(queue);
+    vfs.copy()
+}
+
+#[test]
+fn no_crash_while_the_commit_gets_more_room_forgets_an_ack_or_loses_an_item() {
+    const ACKS: usize = 6;
+    for mode in [Mode::Os, Mode::Fsync] {
+        let base = nearly_full(mode);
+        let mut grown = 0;
+        for change in 0..16 {
+            let vfs = base.copy();
+            let (queue, _) = setup(mode).open(&vfs).unwrap();
+            append(&queue, 100);
+            queue.flush(Flush::Disk).unwrap();
+            let mut open: BTreeSet<u64> = (1..=8100).step_by(2).chain(8101..=8200).collect();
+            let leases = lease_all(&queue);
+            let new = &leases[leases.len() - 100..];
+            vfs.crash_at(vfs.changes() + change, 50);
+            let (mut acked, mut last) = (BTreeSet::new(), None);
+            for (lease, id) in new.iter().zip(8101..).skip(1).step_by(2).take(ACKS) {
+                last = Some(id);
+                if queue.ack(*lease).is_err() {
+                    break;
+                }
+                acked.insert(id);
+            }
+            let file = vfs.read_file(&control()).unwrap();
+            grown += usize::from(file.len() > 4096 + 3 * 16_384 + 7 * 4096);
+
+            // Whoever was told that an ack is durable finds it; of the last one nobody was told.
+            let (killed, recovery) = setup(mode).open(&vfs.after_kill()).unwrap();
+            assert!(recovery.damage.len() <= 1, "{recovery:?}");
+            let mut found = waiting(&killed);
+            open.retain(|id| !acked.contains(id));
+            found.extend(last.filter(|id| open.contains(id)));
+            assert!(found == open, "{mode:?}, killed at {change}");
+
+            // A power loss may bring back what was acked since the last sync, and takes nothing.
+            open.extend(acked);
+            for names in 0..=vfs.pending_names() {
+                for fate in [Fate::Lost, Fate::Kept] {
+                    let left = vfs.after_power_loss(names, |_, _| fate);
+                    let (queue, _) = setup(mode).open(&left).unwrap();
+                    let found = waiting(&queue);
+                    let new = open.iter().filter(|id| !found.contains(id)).count();
+                    assert!(found.is_subset(&open) && new <= ACKS, "{mode:?}, {change}");
+                }
+            }
+        }
+        assert!((2..16).contains(&grown), "{grown}");
+    }
+}
