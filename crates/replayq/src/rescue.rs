@@ -94,6 +94,7 @@ fn replace(
     copy: Copy,
     was_being_read: bool,
 ) -> (u64, Option<Retired>) {
+    let open = ledger.segments.get(old).and_then(|segment| segment.open);
     let Some(mut retired) = ledger.segments.take_out(old) else {
         return (0, None);
     };
@@ -101,6 +102,7 @@ fn replace(
     segment.last_id = copy.seal.last_id;
     segment.items = copy.seal.items;
     segment.payload_bytes = copy.seal.payload_bytes;
+    segment.open = open;
     segment.end = copy.seal.end;
     segment.is_closed = true;
     segment.lease_pins = ledger.leases.move_homes(old, key, &copy.leases);
@@ -119,6 +121,12 @@ fn replace(
         ledger.finish(first, last);
         ledger.report(damage);
         retired.is_damaged = true;
+    }
+    if lost > 0
+        && let Some(segment) = ledger.segments.get_mut(key)
+    {
+        // Their payloads' bytes are not known.
+        segment.open = None;
     }
     let is_unread = ledger
         .unread_from
