@@ -10,7 +10,7 @@ use crate::disk::aside;
 use crate::error::{IoContext, IoFailure, OpenError};
 use crate::field;
 use crate::segment::head::{self, HEAD_BYTES, HeadState, SegmentHeader};
-use crate::segment::key::{QueueUuid, SegmentKey};
+use crate::segment::key::{NEW_FILE_NAME, QueueUuid, SegmentKey};
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
 /// A segment file as it was found. It is opened while it is looked into only: there may be more of them than descriptors.
@@ -38,10 +38,14 @@ impl Candidate {
 pub(super) fn find_segments(vfs: &dyn Vfs, directory: &Path) -> Result<Vec<Candidate>, OpenError> {
     let mut candidates = Vec::new();
     for entry in vfs.list(directory).context("list", directory)? {
+        let path = directory.join(&entry.name);
+        if entry.name == NEW_FILE_NAME {
+            // A copy that a crash has cut short: it only takes space.
+            let _ = vfs.remove(&path);
+        }
         let Some(key) = SegmentKey::parse(&entry.name) else {
             continue;
         };
-        let path = directory.join(&entry.name);
         let file =
             vfs::uninterrupted(|| vfs.open(&path, OpenMode::Write)).context("open", &path)?;
         let mut head = Vec::with_capacity(field::narrow(HEAD_BYTES));

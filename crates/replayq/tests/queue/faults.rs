@@ -9,7 +9,7 @@ use replayq::{
     AckError, AppendError, Config, Damage, Flush, FlushError, ItemId, ItemRange, PopLimits, Queue,
 };
 
-use crate::driver::Driver;
+use crate::driver::{Driver, look};
 use crate::program::{Op, any_op, run_cases};
 use crate::setup::{DIRECTORY, End, Mode, Setup, payload, serial};
 
@@ -397,6 +397,46 @@ fn a_segment_is_replaced_in_the_middle_of_its_being_read_with_leases_in_it() {
         driver.check_copy(End::Kill);
         driver.drain();
     }
+}
+
+#[test]
+fn a_crash_while_a_segment_is_replaced_loses_nothing_and_leaves_no_half_of_a_copy() {
+    let append = |count| Op::Append { count, bytes: 900 };
+    let mut crashes = 0;
+    for (change, torn_bytes) in (0..99).flat_map(|change| [(change, 0), (change, 3000)]) {
+        let setup = Setup {
+            segment_bytes: 50_000,
+            ..Setup::small(Mode::Os)
+        };
+        let mut driver = Driver::start(setup, SimVfs::new()).unwrap();
+        let vfs = driver.vfs.clone();
+        driver.run(&[append(4), Op::Pop { items: 2 }, Op::Tag { lease: 0 }]);
+        driver.run(&[Op::Flush { level: Flush::Disk }, append(4)]);
+        vfs.inject(Fault {
+            call: vfs.calls() + 1,
+            for_ever: false,
+            kind: FaultKind::Error(EIO),
+        });
+        vfs.crash_at(vfs.changes() + change, torn_bytes);
+        driver.step(&Op::Flush { level: Flush::Disk });
+        if !vfs.is_crashed() {
+            break;
+        }
+        crashes += 1;
+        driver.check_copy(End::Kill);
+        for names in 0..=vfs.pending_names() {
+            for fate in [Fate::Lost, Fate::Kept, Fate::Part(0, 2000)] {
+                let after = vfs.after_power_loss(names, |_, _| fate);
+                let image = look(&setup, &after);
+                driver.oracle.clone().reopen(&image, End::PowerLoss);
+            }
+        }
+        let after = vfs.after_kill();
+        drop(setup.open(&after).unwrap());
+        let is_left = |file: &std::path::PathBuf| file.ends_with("segment.new");
+        assert!(!after.files().iter().any(is_left), "{:?}", after.files());
+    }
+    assert!(crashes > 12, "{crashes} crashes");
 }
 
 #[test]

@@ -8,6 +8,7 @@
     reason = "a test ends where something is not as it must be"
 )]
 
+mod closing;
 mod crash;
 mod damage;
 mod faults;
@@ -34,5 +35,7 @@ mod program;
 mod namespace;
 
 mod steps;
+
+mod calls;
 
 mod setup;
