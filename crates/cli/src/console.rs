@@ -1,7 +1,7 @@
 //! The only place that writes to stdout and stderr. A reader that has gone away has enough; that stdout cannot be written to is a failure, since a script
 //! takes silence for good news.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Write as _};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
 
@@ -30,13 +30,32 @@ pub(crate) fn is_watched() -> bool {
 pub(crate) fn print(text: impl Display) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     // Flushed line by line: who reads a pipe wants to see it, and at exit it would be too late to notice an error.
-    judge(writeln!(stdout, "{text}").and_then(|()| stdout.flush()))
+    judge(writeln!(stdout, "{}", Shown(text)).and_then(|()| stdout.flush()))
+}
+
+/// Text without what a terminal would obey: in names of files there may be anything.
+struct Shown<T>(T);
+
+impl<T: Display> Display for Shown<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for letter in self.0.to_string().chars() {
+            match letter {
+                '\n' | '\t' => f.write_char(letter)?,
+                letter if letter.is_control() => write!(f, "{}", letter.escape_default())?,
+                letter => f.write_char(letter)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A value as JSON on a line of its own.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     match serde_json::to_string(value) {
-        Ok(json) => print(json),
+        Ok(json) => {
+            let mut stdout = io::stdout().lock();
+            judge(writeln!(stdout, "{json}").and_then(|()| stdout.flush()))
+        }
         // Only maps with odd keys cannot be written, and there are none.
         Err(problem) => Err(Failure::failed(problem.to_string())),
     }
@@ -55,7 +74,7 @@ pub(crate) fn judge(written: io::Result<()>) -> Result<(), Failure> {
 
 /// A line for the person at the terminal, on stderr.
 pub(crate) fn say(line: impl Display) {
-    let write = || writeln!(io::stderr().lock(), "{line}");
+    let write = || writeln!(io::stderr().lock(), "{}", Shown(&line));
     let _nobody_reads = if is_watched() {
         bars().suspend(write)
     } else {

@@ -193,6 +193,24 @@ fn what_is_no_queue_is_wrong_usage_and_stays_as_it_is() {
 }
 
 #[test]
+fn what_a_terminal_would_obey_is_shown_and_not_sent_to_it() {
+    let room = directory();
+    let path = room.path().join("a\u{1b}[31mb");
+    example(&path).close().unwrap();
+    let missing = path.join("missing");
+    for ended in [
+        queue("inspect", &path).code(0),
+        queue("verify", &path).code(0),
+        queue("repair", &path).code(0),
+        queue("verify", &missing).code(1),
+    ] {
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(told.contains(r"a\u{1b}[31mb"), "{told}");
+        assert!(!told.contains('\u{1b}'), "{told:?}");
+    }
+}
+
+#[test]
 fn a_dump_ends_without_a_word_when_its_reader_has_enough() {
     let room = directory();
     let path = room.path().join("queue");
