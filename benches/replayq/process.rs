@@ -57,6 +57,10 @@ pub(crate) fn be_child(arguments: &[String]) {
             fill(&queue, bytes);
             queue.close().expect("a clean close");
         }
+        "fill-and-thin" => {
+            fill(&queue, bytes);
+            thin(&queue);
+        }
         "drain" => drain(&queue),
         _ => panic!("unknown task"),
     }
@@ -81,6 +85,17 @@ fn fill(queue: &Queue, bytes: u64) {
 fn drain(queue: &Queue) {
     while let Some(lease) = queue.pop(PopLimits::at_most_bytes(1 << 20)).expect("a pop") {
         queue.ack(lease.id).expect("an ack");
+    }
+}
+
+/// Acks all but one item in about each segment: none of them is done, and of none all is left.
+fn thin(queue: &Queue) {
+    const LEFT_ONE_OF: usize = 9_000;
+    while let Some(_open) = queue.pop(PopLimits::items(1)).expect("a pop") {
+        let more = queue.pop(PopLimits::items(LEFT_ONE_OF)).expect("a pop");
+        if let Some(lease) = more {
+            queue.ack(lease.id).expect("an ack");
+        }
     }
 }
 

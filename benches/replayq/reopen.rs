@@ -1,4 +1,4 @@
-//! Opening a queue with a backlog of 2 GiB beside the time to read it: P5, second half. And the memory that such a queue takes.
+//! Opening a queue with a backlog of 2 GiB beside the time to read it: P5, second half. After a close, after a kill, and with items acked in every segment and left in every segment. And the memory that such a queue takes.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -16,12 +16,16 @@ pub(crate) fn run(settings: &Settings) {
     } else {
         2 << 30
     };
-    for (task, name) in [("fill-and-close", "close"), ("fill", "kill")] {
+    for (task, name) in [
+        ("fill-and-close", "close"),
+        ("fill", "kill"),
+        ("fill-and-thin", "acks_out_of_order"),
+    ] {
         let room = tempfile::tempdir_in(&settings.directory).expect("a directory");
         let directory = room.path().join("queue");
         let (helper, peak) = Helper::run(task, &directory, bytes);
         helper.kill();
-        println!("a backlog of {} MiB, after a {name}", bytes >> 20);
+        println!("a backlog of {} MiB, after {name}", bytes >> 20);
         println!("  memory while it was filled: {:.1} MiB", mib(peak));
         // The first open after a kill finds a segment without a seal: this one counts, and there is only one of it.
         let first = open(&directory);
