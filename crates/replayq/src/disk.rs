@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
+use crate::apart::apart;
 use crate::backlog::Item;
 use crate::call::Call;
 use crate::control::lease::LeaseRecord;
@@ -197,7 +198,7 @@ impl Disk {
         }
         let mut ledger = ledger.lock();
         ledger.count_lease(id, &mut found);
-        Ok(found)
+        Ok(apart(found))
     }
 
     /// Brings the control file up to the ledger, unless somebody else just did. Done segments are on their way out then.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::acks::Acks;
+use crate::apart::apart;
 use crate::backlog::{Backlog, Item};
 use crate::damage::Damage;
 use crate::error::{AckError, LeaseError};
@@ -192,6 +193,11 @@ impl Ledger {
         let range = ItemRange {
             first: items.first()?.id,
             last: items.last()?.id,
+        };
+        let items = if range.first.0 <= self.read_through {
+            apart(items)
+        } else {
+            items
         };
         let id = self.open_lease(range, Some(items.clone()), None, Vec::new());
         Some(Lease {
@@ -405,9 +411,18 @@ impl Ledger {
         }
     }
 
-    /// An item that was read from disk: is it anybody's, or one for the backlog?
-    pub(crate) fn absorb(&mut self, item: Item) {
-        if !self.acks.contains(item.id.0) && !self.leases.contains(item.id) {
+    /// Takes what one read brought into the backlog, but for what is done, leased, or was read before: in a segment that was replaced by a copy.
+    pub(crate) fn absorb(&mut self, mut items: Vec<Item>) {
+        let read = items.len();
+        items.retain(|item| {
+            item.id.0 > self.read_through
+                && !self.acks.contains(item.id.0)
+                && !self.leases.contains(item.id)
+        });
+        if items.len() < read {
+            items = apart(items);
+        }
+        for item in items {
             self.backlog.push_read(item);
         }
     }

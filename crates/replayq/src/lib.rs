@@ -30,6 +30,7 @@ mod writer;
 
 mod ledger;
 
+mod apart;
 mod leases;
 mod segments;
 mod taker;

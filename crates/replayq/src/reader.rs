@@ -349,12 +349,7 @@ fn read(walk: &mut Walk, key: SegmentKey, bytes: u64, batch: &mut Batch) -> std:
 
 /// Hands over what was read; the reader has passed all items up to `last_id`.
 fn settle(ledger: &mut Ledger, key: SegmentKey, mut batch: Batch, last_id: u64) {
-    for item in std::mem::take(&mut batch.items) {
-        // What the reader has passed before, in a segment that was replaced by a copy, is in memory or was.
-        if item.id.0 > ledger.read_through {
-            ledger.absorb(item);
-        }
-    }
+    ledger.absorb(std::mem::take(&mut batch.items));
     batch.tell(ledger, key);
     ledger.read_through = ledger.read_through.max(last_id);
 }

@@ -23,6 +23,50 @@ fn a_full_segment_longer_than_one_read_is_read_to_its_end() {
     assert!(queue.damage().is_empty());
 }
 
+/// Two hundred open leases of one item each once held two hundred reads in memory.
+#[test]
+fn few_items_held_for_long_hold_nothing_else_of_what_was_read_with_them() {
+    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 1..=9, 20);
+    let lease = queue.pop(PopLimits::items(2)).unwrap().unwrap();
+    queue.tag(lease.id, Bytes::from_static(b"tag")).unwrap();
+    drop(queue);
+    let (queue, recovery) = setup.open(&vfs).unwrap();
+    let earlier = queue.read_lease(recovery.leases[0].id).unwrap();
+    let later = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+    assert_eq!(later.items[0].payload, payload(3, 20));
+    queue.ack(earlier.id).unwrap();
+    queue.ack(later.id).unwrap();
+    for lease in [earlier, later] {
+        // The other items of the lease, if any, are let go here: nobody else has this memory.
+        let first = lease.items.into_iter().next().unwrap().payload;
+        assert!(first.is_unique());
+    }
+}
+
+/// What is left among much that is done waits in memory, by thousands of reads where it lies far apart.
+#[test]
+fn what_waits_in_memory_holds_nothing_of_what_is_done() {
+    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 1..=9, 20);
+    let first = queue.pop(PopLimits::items(4)).unwrap().unwrap();
+    let left = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+    let last = queue.pop(PopLimits::items(4)).unwrap().unwrap();
+    queue.ack(first.id).unwrap();
+    queue.ack(last.id).unwrap();
+    drop((queue, left));
+    let (queue, _) = setup.open(&vfs).unwrap();
+    // A peek takes nothing out: what it shows is what waits.
+    let peeked = queue.peek(PopLimits::items(9)).unwrap();
+    queue.close().unwrap();
+    drop(queue);
+    let payload = peeked.into_iter().next().unwrap().payload;
+    let memory = payload.try_into_mut().unwrap();
+    assert_eq!(memory.capacity(), 20, "all that it keeps in memory");
+}
+
 #[test]
 fn a_released_lease_of_an_earlier_life_waits_once_and_in_its_place() {
     let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
