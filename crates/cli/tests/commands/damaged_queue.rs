@@ -4,41 +4,23 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use replayq::{Config, PopLimits, Queue};
 use wolff_testbroker::Cluster;
 
-use crate::support::{Ended, TOPIC, cluster, directory, run, wolff};
+use crate::support::{Ended, TOPIC, cluster, directory, example_queue, run, segments, wolff};
 
 /// The size of a block of the control file, and where in a segment the entries begin.
 const BLOCK: u64 = 4096;
 /// Where the lease slots of the control file begin.
 const LEASES: u64 = 28_672;
 
-/// A queue that was closed: three segments with fifteen items that wait, three of them leased, behind three that are done.
+/// The example, closed: fifteen items wait, three of them leased, behind three that are done.
 fn queue_at(path: &Path) {
-    let config = Config::disk(path).segment_bytes(8192).spare_segments(0);
-    let (queue, _) = Queue::open(config).unwrap();
-    for number in 1..=18 {
-        let payload = format!("item {number} {}", "x".repeat(600));
-        queue.append_one(Bytes::from(payload)).unwrap();
-    }
-    let done = queue.pop(PopLimits::items(3)).unwrap().unwrap();
-    queue.ack(done.id).unwrap();
-    let leased = queue.pop(PopLimits::items(3)).unwrap().unwrap();
-    queue.tag(leased.id, Bytes::from_static(b"stamp")).unwrap();
-    queue.close().unwrap();
+    example_queue(path).close().unwrap();
 }
 
 /// The file of the segment with that number, from 0.
 fn segment(queue: &Path, number: usize) -> PathBuf {
-    let mut found: Vec<PathBuf> = fs::read_dir(queue)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|name| name == "segment"))
-        .collect();
-    found.sort();
-    found.swap_remove(number)
+    segments(queue).swap_remove(number)
 }
 
 fn control(queue: &Path) -> PathBuf {

@@ -4,17 +4,17 @@ use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
 
 use bytes::Bytes;
-use replayq::{Config, PopLimits, Queue};
+use replayq::{Config, Queue};
 use serde_json::Value;
 use wolff_testbroker::Cluster;
 
 use crate::support::{
-    Ended, Running, TOPIC, all_values, assert_numbered, cluster, directory, numbered, run,
-    tell_skipped, values, wolff,
+    Ended, Running, TOPIC, all_values, assert_numbered, cluster, directory, example_queue,
+    numbered, run, segments, tell_skipped, values, wolff,
 };
 
 fn queue(what: &str, directory: &Path) -> Ended {
@@ -34,31 +34,6 @@ fn lines(ended: &Ended) -> Vec<Value> {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
-}
-
-/// A queue of three segments with eighteen items, of which the first three are done and the next three leased.
-fn example(path: &Path) -> Queue {
-    let config = Config::disk(path).segment_bytes(8192).spare_segments(0);
-    let (queue, _) = Queue::open(config).unwrap();
-    for number in 1..=18 {
-        let payload = format!("item {number} {}", "x".repeat(600));
-        queue.append_one(Bytes::from(payload)).unwrap();
-    }
-    let done = queue.pop(PopLimits::items(3)).unwrap().unwrap();
-    queue.ack(done.id).unwrap();
-    let leased = queue.pop(PopLimits::items(3)).unwrap().unwrap();
-    queue.tag(leased.id, Bytes::from_static(b"stamp")).unwrap();
-    queue
-}
-
-fn segments(directory: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|name| name == "segment"))
-        .collect();
-    found.sort();
-    found
 }
 
 /// Damages the payload of a segment's first item.
@@ -91,7 +66,7 @@ async fn left_behind(directory: &Path, partitions: i32, input: &str, flags: &[&s
 fn a_queue_in_use_is_shown_and_goes_on() {
     let room = directory();
     let path = room.path().join("queue");
-    let own = example(&path);
+    let own = example_queue(&path);
     let shown = queue("inspect", &path).code(0);
     for what in [
         "in use",
@@ -120,7 +95,7 @@ fn a_queue_in_use_is_shown_and_goes_on() {
 fn a_damaged_queue_is_told_from_a_clean_one_and_repaired_with_all_that_is_whole() {
     let room = directory();
     let path = room.path().join("queue");
-    example(&path).close().unwrap();
+    example_queue(&path).close().unwrap();
     queue("verify", &path).code(0);
     damage(&segments(&path)[1]);
     let shown = queue("inspect", &path).code(4);
@@ -196,7 +171,7 @@ fn what_is_no_queue_is_wrong_usage_and_stays_as_it_is() {
 fn what_a_terminal_would_obey_is_shown_and_not_sent_to_it() {
     let room = directory();
     let path = room.path().join("a\u{1b}[31mb");
-    example(&path).close().unwrap();
+    example_queue(&path).close().unwrap();
     let missing = path.join("missing");
     for ended in [
         queue("inspect", &path).code(0),
@@ -233,7 +208,7 @@ fn a_dump_ends_without_a_word_when_its_reader_has_enough() {
 fn the_exit_code_tells_clean_from_damaged_also_when_nobody_reads() {
     let room = directory();
     let path = room.path().join("queue");
-    example(&path).close().unwrap();
+    example_queue(&path).close().unwrap();
     for (code, is_damaged) in [(0, false), (4, true)] {
         if is_damaged {
             damage(&segments(&path)[1]);
@@ -260,7 +235,7 @@ fn the_exit_code_tells_clean_from_damaged_also_when_nobody_reads() {
 fn a_queue_of_a_newer_program_is_refused_and_left_alone() {
     let room = directory();
     let path = room.path().join("queue");
-    example(&path).close().unwrap();
+    example_queue(&path).close().unwrap();
     let control = path.join("control");
     let mut content = fs::read(&control).unwrap();
     content[8] = 99;
@@ -291,7 +266,7 @@ fn a_queue_that_may_not_be_read_is_told_with_what_to_do() {
     const NOBODY: u32 = 65_534;
     let room = directory();
     let path = room.path().join("queue");
-    example(&path).close().unwrap();
+    example_queue(&path).close().unwrap();
     fs::set_permissions(room.path(), Permissions::from_mode(0o755)).unwrap();
     // Those who may read everything become somebody who may not; the program has to be where that one may run it.
     let program = room.path().join("wolff");
@@ -389,7 +364,7 @@ async fn what_is_in_queues_is_replayed_to_a_topic_and_stays() {
 async fn of_a_damaged_queue_all_that_is_sound_is_replayed_and_the_exit_code_tells() {
     let room = directory();
     let path = room.path().join("queue");
-    example(&path).close().unwrap();
+    example_queue(&path).close().unwrap();
     damage(&segments(&path)[1]);
     let cluster = cluster(1).await;
     let brokers = cluster.bootstrap();

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use replayq::{Config, PopLimits, Queue};
 use serde_json::Value;
 use tempfile::TempDir;
 use wolff::PartitionId;
@@ -340,4 +342,30 @@ pub(crate) fn assert_numbered(values: &[Vec<u8>], at_least: usize) -> usize {
     }
     assert!(next >= at_least, "{next} of {at_least}");
     repeated
+}
+
+/// A queue of three segments with eighteen items, of which the first three are done and the next three leased.
+pub(crate) fn example_queue(path: &Path) -> Queue {
+    let config = Config::disk(path).segment_bytes(8192).spare_segments(0);
+    let (queue, _) = Queue::open(config).unwrap();
+    for number in 1..=18 {
+        let payload = format!("item {number} {}", "x".repeat(600));
+        queue.append_one(Bytes::from(payload)).unwrap();
+    }
+    let done = queue.pop(PopLimits::items(3)).unwrap().unwrap();
+    queue.ack(done.id).unwrap();
+    let leased = queue.pop(PopLimits::items(3)).unwrap().unwrap();
+    queue.tag(leased.id, Bytes::from_static(b"stamp")).unwrap();
+    queue
+}
+
+/// Its segment files, in order.
+pub(crate) fn segments(directory: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|name| name == "segment"))
+        .collect();
+    found.sort();
+    found
 }
