@@ -76,6 +76,19 @@ impl Damage {
     }
 }
 
+/// Items as the subject of a sentence, with its verb.
+struct Subject(ItemRange);
+
+impl fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.first == self.0.last {
+            write!(formatter, "item {} is", self.0)
+        } else {
+            write!(formatter, "items {} are", self.0)
+        }
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -90,7 +103,8 @@ impl fmt::Display for Damage {
                 ids: Some(ids),
             } => write!(
                 formatter,
-                "{bytes} bytes from byte {position} of {file} on are damaged, items {ids} in them are lost"
+                "{bytes} bytes from byte {position} of {file} on are damaged, {} lost in them",
+                Subject(*ids)
             ),
             Self::Bytes {
                 file,
@@ -109,7 +123,7 @@ impl fmt::Display for Damage {
                 formatter,
                 "{bytes} bytes from byte {position} of {file} on cannot be read, what was in them is lost"
             ),
-            Self::Missing { ids } => write!(formatter, "items {ids} are in no file"),
+            Self::Missing { ids } => write!(formatter, "{} in no file", Subject(*ids)),
             Self::SegmentHeader { file } => write!(
                 formatter,
                 "the header of {file} is damaged, nothing is lost"

@@ -91,19 +91,19 @@ const CASES: [Case; 21] = [
     Case {
         name: "the header of an entry",
         damage: |queue| flip(&segment(queue, 1), BLOCK + 5),
-        told: Some("on are damaged, items 7 in them are lost"),
+        told: Some("on are damaged, item 7 is lost in them"),
         sound: 14,
     },
     Case {
         name: "a sector of zeros",
         damage: |queue| overwrite(&segment(queue, 1), BLOCK + 1024, 512, 0),
-        told: Some("on are damaged, items 9 in them are lost"),
+        told: Some("on are damaged, item 9 is lost in them"),
         sound: 13,
     },
     Case {
         name: "the end of the last segment",
         damage: |queue| cut(&segment(queue, 2), 100),
-        told: Some("items 18 are in no file"),
+        told: Some("item 18 is in no file"),
         sound: 14,
     },
     Case {
@@ -115,7 +115,7 @@ const CASES: [Case; 21] = [
     Case {
         name: "the end of a full segment",
         damage: |queue| cut(&segment(queue, 1), 100),
-        told: Some("items 12 are in no file"),
+        told: Some("item 12 is in no file"),
         sound: 14,
     },
     Case {
