@@ -94,6 +94,11 @@ impl IoFailure {
             io::ErrorKind::NotADirectory => {
                 "the path, or a part of it, is not a directory: choose another one"
             }
+            io::ErrorKind::IsADirectory | io::ErrorKind::InvalidInput
+                if matches!(self.operation, "open" | "lock") =>
+            {
+                "something else has the name of one of the queue's files: move it away"
+            }
             io::ErrorKind::InvalidFilename => "choose a shorter path",
             io::ErrorKind::Interrupted => {
                 "the call was interrupted a thousand times in a row: look for what sends signals to this process, or what is wrong with this file system"

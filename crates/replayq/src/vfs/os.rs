@@ -17,8 +17,22 @@ const MOST_BUFFERS: usize = 1024;
 #[derive(Copy, Clone, Debug, Default)]
 pub struct OsVfs;
 
-fn no_follow() -> i32 {
-    i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default()
+/// No link is followed, and nobody waits for the other end of a pipe that stands in the place of a file.
+fn open_flags() -> i32 {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    i32::try_from(flags.bits()).unwrap_or_default()
+}
+
+/// Nothing else that has the name of a file is taken for one, and written over in the end.
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is no regular file",
+        ))
+    }
 }
 
 fn reject_link(path: &Path) -> io::Result<()> {
@@ -111,13 +125,13 @@ impl Vfs for OsVfs {
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
         let mut options = OpenOptions::new();
-        options.read(true).mode(0o600).custom_flags(no_follow());
+        options.read(true).mode(0o600).custom_flags(open_flags());
         match mode {
             OpenMode::Read => {}
             OpenMode::Write => _ = options.write(true),
             OpenMode::Create => _ = options.write(true).create_new(true),
         }
-        Ok(Arc::new(OsFile(options.open(path)?)))
+        Ok(Arc::new(OsFile(regular(options.open(path)?)?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -145,8 +159,9 @@ impl Vfs for OsVfs {
                 .create(true)
                 .truncate(false)
                 .mode(0o600)
-                .custom_flags(no_follow())
+                .custom_flags(open_flags())
                 .open(path)?;
+            let file = regular(file)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(fs::TryLockError::WouldBlock) => return Ok(None),

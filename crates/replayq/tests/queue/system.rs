@@ -11,7 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use replayq::vfs::sim::SimVfs;
 use replayq::{
-    AppendError, Config, Durability, Flush, FlushError, LeaseError, OpenError, PopLimits, Queue,
+    AppendError, Config, Depth, Durability, Flush, FlushError, Inspector, LeaseError, OpenError,
+    PopLimits, Queue,
 };
 
 use crate::namespace::{is_inside, mount, remount};
@@ -91,6 +92,46 @@ fn no_symbolic_link_is_followed() {
     }
     let (queue, _) = Queue::open(Config::disk(&real)).unwrap();
     assert_eq!(queue.count(), 1);
+}
+
+/// A pipe in the place of a file would be waited for until somebody writes into it, and a directory be read without end.
+#[test]
+fn what_has_the_name_of_a_file_and_is_none_is_refused_and_left_alone() {
+    let room = tempfile::tempdir().unwrap();
+    let (queue, _) = Queue::open(Config::disk(room.path())).unwrap();
+    queue.append_one(payload(1, 100)).unwrap();
+    queue.close().unwrap();
+    for name in ["control", "LOCK"] {
+        let (path, moved) = (room.path().join(name), room.path().join("moved"));
+        std::fs::rename(&path, &moved).unwrap();
+        for is_pipe in [true, false] {
+            if is_pipe {
+                let made = Command::new("mkfifo").arg(&path).status().unwrap();
+                assert!(made.success());
+            } else {
+                std::fs::create_dir(&path).unwrap();
+            }
+            let opened = Queue::open(Config::disk(room.path())).unwrap_err();
+            let repaired = replayq::repair(room.path()).unwrap_err();
+            let mut told = vec![opened.to_string(), repaired.to_string()];
+            if name == "control" {
+                let looked = Inspector::new().inspect(room.path(), Depth::EveryByte);
+                told.push(looked.unwrap_err().to_string());
+            }
+            for error in told {
+                assert!(error.contains(name), "{error}");
+                assert!(error.contains("something else has the name"), "{error}");
+            }
+            if is_pipe {
+                std::fs::remove_file(&path).unwrap();
+            } else {
+                std::fs::remove_dir(&path).unwrap();
+            }
+        }
+        std::fs::rename(&moved, &path).unwrap();
+    }
+    let (queue, recovery) = Queue::open(Config::disk(room.path())).unwrap();
+    assert_eq!((queue.count(), recovery.damage), (1, vec![]));
 }
 
 #[test]
