@@ -126,6 +126,16 @@ impl Backlog {
         items
     }
 
+    /// Takes out the items of the run in memory from the id on.
+    pub(crate) fn take_from(&mut self, id: u64) -> VecDeque<Item> {
+        let at = self.resident.partition_point(|item| item.id.0 < id);
+        let items = self.resident.split_off(at);
+        self.resident_bytes = self
+            .resident_bytes
+            .saturating_sub(items.iter().map(Item::bytes).sum());
+        items
+    }
+
     /// Takes out the first item of the run in memory.
     pub(crate) fn pop(&mut self) -> Option<Item> {
         let item = self.resident.pop_front()?;

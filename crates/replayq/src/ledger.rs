@@ -328,8 +328,8 @@ impl Ledger {
         self.backlog.is_behind() && self.read_through < items.first.0
     }
 
-    /// Gives a lease up: its items wait again, in their old place.
-    pub(crate) fn release(&mut self, id: LeaseId) -> Released {
+    /// Gives a lease up: its items wait again, in their old place; on disk only, where the reader may be sent back to them.
+    pub(crate) fn release(&mut self, id: LeaseId, may_read_again: bool) -> Released {
         let Some(lease) = self.leases.get(id) else {
             return Released::Unknown;
         };
@@ -343,6 +343,9 @@ impl Ledger {
             self.backlog.add_unread(lease.open_items, lease.open_bytes);
             return Released::Done;
         };
+        if may_read_again && self.read_again_from(&held) {
+            return Released::Done;
+        }
         if self.backlog.is_behind() {
             let passed = held.partition_point(|item| item.id.0 <= self.read_through);
             for item in held.split_off(passed) {
@@ -351,6 +354,27 @@ impl Ledger {
         }
         self.backlog.put_back(held);
         Released::Done
+    }
+
+    /// Sends the reader back to items that are given up, which it must not be at work for: they and all behind them need not be in memory. Whether it can.
+    fn read_again_from(&mut self, items: &[Item]) -> bool {
+        let first = items.first().filter(|_| self.in_memory_only.is_empty());
+        let Some(first) = first.map(|item| item.id.0) else {
+            return false;
+        };
+        let Some(segment) = self.segments.holder(first) else {
+            return false;
+        };
+        if self.read_through < first && self.backlog.is_behind() {
+            // It has yet to come by them.
+            return false;
+        }
+        for item in self.backlog.take_from(first).iter().chain(items) {
+            self.backlog.add_unread(1, item.bytes());
+        }
+        self.read_through = first.saturating_sub(1);
+        self.unread_from = Some(Place::start_of(segment));
+        true
     }
 
     /// Whether so many items can still be numbered.

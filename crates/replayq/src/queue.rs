@@ -414,13 +414,22 @@ impl Queue {
             disk.void_leases(&self.ledger, id, &homes)?;
         }
         loop {
-            let released = self.ledger.lock().release(id);
-            match released {
+            match self.put_back(id) {
                 Released::Done => return Ok(()),
                 Released::Unknown => return Err(AckError::UnknownLease(id)),
                 Released::NeedsItems(_) => self.hold_items(id)?,
             }
         }
+    }
+
+    /// Where there is enough in memory already, items that are in files wait there.
+    fn put_back(&self, id: LeaseId) -> Released {
+        let crowded = self.disk.as_ref().filter(|disk| {
+            disk.settings.offload.is_none()
+                && self.ledger.lock().backlog.budget_bytes() > disk.settings.resident_bytes
+        });
+        let reader = crowded.map(|disk| disk.reader.lock());
+        self.ledger.lock().release(id, reader.is_some())
     }
 
     /// Writes a tag of the caller's into the commit record, in place of the one before. It comes back as [`Recovery::commit_tag`].

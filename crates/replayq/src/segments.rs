@@ -233,6 +233,12 @@ impl Segments {
         (id <= segment.last_id).then_some(segment)
     }
 
+    /// The segment in which the item is.
+    pub(crate) fn holder(&self, id: u64) -> Option<SegmentKey> {
+        let (key, segment) = self.live.range(..=last_of(id)).next_back()?;
+        (id <= segment.last_id).then_some(*key)
+    }
+
     /// Whether one segment has all these ids.
     pub(crate) fn is_in_one(&self, first: u64, last: u64) -> bool {
         let segment = self.live.range(..=last_of(first)).next_back();

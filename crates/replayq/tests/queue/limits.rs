@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use replayq::vfs::sim::SimVfs;
-use replayq::{AppendError, Config, Overflow, PopLimits, Queue, SharedLimits, Storage};
+use replayq::{
+    AppendError, Config, ItemId, ItemRange, Overflow, PopLimits, Queue, SharedLimits, Storage,
+};
 
-use crate::setup::DIRECTORY;
+use crate::calls::{append, ids as ids_of, pop_ids};
+use crate::setup::{DIRECTORY, Mode, Setup};
 
 const LIMIT: u64 = 60_000;
 const SEGMENT_BYTES: u64 = 8192;
@@ -132,4 +135,54 @@ fn items_without_payload_fill_the_memory_of_a_queue_that_spills() {
         assert!(items <= SEGMENT_BYTES, "there is no end to it");
     }
     assert!(items > 100, "{items}");
+}
+
+#[test]
+fn items_that_are_given_up_wait_on_disk_where_memory_has_enough_of_them() {
+    const RESIDENT_BYTES: u64 = 10_000;
+    const LEASE_BYTES: u64 = 10 * 500;
+    for mode in [Mode::Os, Mode::Fsync] {
+        for stride in [1, 7, 59] {
+            let mut setup = Setup::small(mode);
+            setup.resident_bytes = RESIDENT_BYTES;
+            let vfs = SimVfs::new();
+            let (queue, _) = setup.open(&vfs).unwrap();
+            append(&queue, 1..=600, 500);
+            let mut leases = Vec::new();
+            while let Some(lease) = queue.pop(PopLimits::items(10)).unwrap() {
+                leases.push(lease.id);
+            }
+            assert_eq!(leases.len(), 60);
+            // One is half done, and one stays out.
+            let half = leases[30];
+            let ids = ItemRange::new(ItemId(303), ItemId(306)).unwrap();
+            queue.ack_items(half, ids).unwrap();
+            for number in 0..60 {
+                // In order, mixed, and from the last one to the first.
+                let number = number * stride % 60;
+                if number == 45 {
+                    continue;
+                }
+                queue.release(leases[number]).unwrap();
+                let stats = queue.stats();
+                let held = stats.leased_bytes + RESIDENT_BYTES + 4096 + LEASE_BYTES;
+                assert!(stats.memory_bytes <= held, "{mode:?} {stride}: {stats:?}");
+                assert_eq!(stats.waiting_items + stats.leased_items, 596);
+            }
+            append(&queue, 601..=610, 500);
+            let mut found = Vec::new();
+            while let Some(lease) = queue.pop(PopLimits::items(17)).unwrap() {
+                found.extend(ids_of(&lease.items));
+                queue.ack(lease.id).unwrap();
+            }
+            let is_there = |id: &u64| !(303..=306).contains(id) && !(451..=460).contains(id);
+            let expected: Vec<u64> = (1..=610).filter(is_there).collect();
+            assert_eq!(found, expected, "{mode:?} {stride}");
+            assert_eq!((queue.count(), queue.bytes()), (0, 0));
+            drop(queue);
+            let (queue, recovery) = setup.open(&vfs).unwrap();
+            assert_eq!((recovery.items, recovery.damage.len()), (10, 0));
+            assert_eq!(pop_ids(&queue, 20), (451..=460).collect::<Vec<u64>>());
+        }
+    }
 }
