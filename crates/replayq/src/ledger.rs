@@ -1,5 +1,7 @@
 //! What the queue holds, in memory: who has which item, what is done, which file holds what. Locked for moments only, never during I/O.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use bytes::Bytes;
 
 use crate::acks::Acks;
@@ -170,6 +172,17 @@ impl Ledger {
 
     /// Moves items from the front to the taker, as far as they are in memory and the limits let them. Whether the taker is done.
     pub(crate) fn take(&mut self, taker: &mut Taker<'_>) -> bool {
+        match catch_unwind(AssertUnwindSafe(|| self.take_wanted(taker))) {
+            Ok(is_done) => is_done,
+            Err(panic) => {
+                // The caller's function has panicked: what it had let through is in nobody's hands.
+                self.backlog.put_back(taker.give_back());
+                resume_unwind(panic)
+            }
+        }
+    }
+
+    fn take_wanted(&mut self, taker: &mut Taker<'_>) -> bool {
         while let Some(item) = self.backlog.resident().front() {
             if !self.is_next(taker, item.id) || !taker.wants(item) {
                 return true;

@@ -50,7 +50,7 @@ pub struct PopLimits<'a> {
     pub bytes: BytesLimit,
     /// Items. Default: 1,000.
     pub max_items: usize,
-    /// Called with each item in turn, the first too, although that one is taken in any case; true stops before the item. Called under the queue's lock: it must not use the queue.
+    /// Called with each item in turn, the first too, although that one is taken in any case; true stops before the item. Called under the queue's lock: it must not use the queue. If it panics, so does the pop, and nothing was taken.
     pub stop_before: Option<&'a mut StopBefore<'a>>,
 }
 

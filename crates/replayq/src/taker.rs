@@ -59,4 +59,10 @@ impl<'a> Taker<'a> {
     pub(crate) fn into_items(self) -> Vec<Item> {
         self.items
     }
+
+    /// All that was taken so far.
+    pub(crate) fn give_back(&mut self) -> Vec<Item> {
+        self.bytes = 0;
+        std::mem::take(&mut self.items)
+    }
 }

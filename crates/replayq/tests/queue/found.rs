@@ -1,5 +1,6 @@
 //! Bugs that were found, each as the shortest program that shows it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use replayq::vfs::sim::SimVfs;
-use replayq::{AckError, AppendError, Flush, ItemId, LeaseError, PopLimits};
+use replayq::{AckError, AppendError, Flush, ItemId, ItemRef, LeaseError, PopLimits};
 
 use crate::calls::{append, fail_from, ids, pop_ids, segment};
 use crate::setup::{DIRECTORY, Mode, Setup, payload};
@@ -383,4 +384,27 @@ fn reading_a_lease_of_an_earlier_life_says_what_of_it_is_lost() {
     queue.ack(recovery.leases[0].id).unwrap();
     assert_eq!(pop_ids(&queue, 9), [4]);
     assert_eq!(queue.damage().len(), 1, "{:?}", queue.damage());
+}
+
+#[test]
+fn a_function_that_panics_in_a_pop_takes_nothing() {
+    for mode in [Mode::Memory, Mode::Os] {
+        let mut setup = Setup::small(mode);
+        setup.resident_bytes = 100;
+        let (queue, _) = setup.open(&SimVfs::new()).unwrap();
+        append(&queue, 1..=9, 40);
+        // On disk the last ones are read in the middle of the pop.
+        for last in [1, 3, 9] {
+            let mut panics = |item: &ItemRef<'_>| {
+                assert!(item.id.0 < last, "the caller's own");
+                false
+            };
+            let limits = PopLimits::default().stop_before(&mut panics);
+            let popped = catch_unwind(AssertUnwindSafe(|| queue.pop(limits)));
+            assert!(popped.is_err());
+            assert_eq!((queue.count(), queue.bytes()), (9, 360), "{mode:?} {last}");
+        }
+        assert_eq!(pop_ids(&queue, 10), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!((queue.count(), queue.stats().leased_items), (0, 9));
+    }
 }
