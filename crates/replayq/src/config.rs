@@ -10,6 +10,8 @@ use crate::vfs::{OsVfs, Vfs};
 
 /// The largest item, in bytes.
 pub const MAX_ITEM_BYTES: u64 = 1 << 30;
+/// The longest that an append may be told to wait for others.
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
 /// The most lease slots that a queue may have.
 pub(crate) const MOST_LEASE_SLOTS: u32 = 4096;
 
@@ -47,7 +49,7 @@ pub enum Durability {
     Os,
     /// Power loss: the bytes reached the disk before append answers. Concurrent appends share one sync.
     Fsync {
-        /// How long an append may wait for others to share its sync; zero: only as long as a sync is under way anyway.
+        /// How long an append may wait for others to share its sync; zero: only as long as a sync is under way anyway. At most a minute.
         max_delay: Duration,
     },
 }
@@ -273,6 +275,12 @@ impl Config {
             return Err(OpenError::Config(format!(
                 "lease_slots is {}, it may be from 1 to {MOST_LEASE_SLOTS}",
                 self.lease_slots
+            )));
+        }
+        if self.max_delay() > LONGEST_DELAY {
+            return Err(OpenError::Config(format!(
+                "max_delay is {:?}, the most is {LONGEST_DELAY:?}: an append that is alone waits so long",
+                self.max_delay()
             )));
         }
         Ok(())

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use replayq::vfs::sim::SimVfs;
-use replayq::{AckError, AppendError, Flush, ItemId, ItemRef, LeaseError, PopLimits};
+use replayq::{
+    AckError, AppendError, Durability, Flush, ItemId, ItemRef, LeaseError, PopLimits, Queue,
+};
 
 use crate::calls::{append, fail_from, ids, pop_ids, segment};
 use crate::setup::{DIRECTORY, Mode, Setup, payload};
@@ -406,5 +408,15 @@ fn a_function_that_panics_in_a_pop_takes_nothing() {
         }
         assert_eq!(pop_ids(&queue, 10), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert_eq!((queue.count(), queue.stats().leased_items), (0, 9));
+    }
+}
+
+#[test]
+fn a_delay_that_would_never_end_is_refused() {
+    for max_delay in [Duration::from_secs(61), Duration::MAX] {
+        let setup = Setup::small(Mode::Fsync);
+        let config = setup.config(&SimVfs::new());
+        let error = Queue::open(config.durability(Durability::Fsync { max_delay })).unwrap_err();
+        assert!(error.to_string().contains("the most is 60s"), "{error}");
     }
 }
