@@ -78,9 +78,9 @@ impl Queue {
             entries => entries?,
         };
         for entry in entries {
-            let name = entry?.file_name();
+            let entry = entry?;
             let is_its_own = |name: &str| name == FILE_NAME || SegmentKey::parse(name).is_some();
-            if name.to_str().is_some_and(is_its_own) {
+            if entry.file_name().to_str().is_some_and(is_its_own) && !entry.file_type()?.is_dir() {
                 return Ok(true);
             }
         }

@@ -13,8 +13,9 @@ pub(super) fn run(args: &DumpArgs) -> Result<Exit, Failure> {
         items: args.items,
         all: args.all,
     };
-    let mut exit = Exit::Done;
-    for directory in find::queues(&args.directory)? {
+    let found = find::queues(&args.directory)?;
+    let mut exit = found.exit;
+    for directory in found.queues {
         let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
         let written = stored::write(&directory, selection, &mut out)
             .and_then(|inspection| out.flush().map(|()| inspection));
@@ -25,7 +26,9 @@ pub(super) fn run(args: &DumpArgs) -> Result<Exit, Failure> {
                 for damage in &inspection.damage {
                     console::warn(format_args!("{}: {damage}", directory.display()));
                 }
-                exit = Exit::Damaged;
+                if exit == Exit::Done {
+                    exit = Exit::Damaged;
+                }
             }
             // Whoever reads has enough.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(exit),

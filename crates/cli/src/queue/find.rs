@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::exit::Failure;
+use crate::console;
+use crate::exit::{Exit, Failure};
 
 /// Queues lie a few levels below a base directory; no link is followed.
 const DEEPEST: usize = 8;
@@ -12,42 +13,73 @@ const DEEPEST: usize = 8;
 const WHAT_TO_GIVE: &str =
     "give the directory of a queue, or the one that was produce's --queue-dir";
 
-/// The directories of all queues, in order of their names.
-pub(super) fn queues(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let mut found = Vec::new();
-    search(directory, DEEPEST, &mut found)?;
-    if found.is_empty() {
+/// What was found.
+pub(super) struct Found {
+    /// The directories of all queues, in order of their names.
+    pub(super) queues: Vec<PathBuf>,
+    /// [`Exit::Failed`] where a directory among them could not be read, which was told.
+    pub(super) exit: Exit,
+}
+
+/// Looks for queues.
+pub(super) fn queues(directory: &Path) -> Result<Found, Failure> {
+    let mut found = Found {
+        queues: Vec::new(),
+        exit: Exit::Done,
+    };
+    let below = found.look_into(directory)?;
+    found.search(below, DEEPEST);
+    if found.queues.is_empty() && found.exit == Exit::Done {
         return Err(
             Failure::usage(format!("there is no queue in {}", directory.display()))
                 .advice(WHAT_TO_GIVE),
         );
     }
-    found.sort_by_key(|path| key(path));
+    found.queues.sort_by_key(|path| key(path));
     Ok(found)
 }
 
-fn search(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let mut below = Vec::new();
-    let mut is_queue = false;
-    for entry in fs::read_dir(directory).map_err(|error| unreadable(directory, &error))? {
-        let entry = entry.map_err(|error| unreadable(directory, &error))?;
-        let name = entry.file_name();
-        is_queue |= name == "control"
-            || Path::new(&name)
-                .extension()
-                .is_some_and(|extension| extension == "segment");
-        if entry.file_type().is_ok_and(|file_type| file_type.is_dir()) {
-            below.push(entry.path());
+impl Found {
+    /// One that cannot be read does not hide the others.
+    fn search(&mut self, directories: Vec<PathBuf>, depth: usize) {
+        let Some(depth) = depth.checked_sub(1) else {
+            return;
+        };
+        for directory in directories {
+            match self.look_into(&directory) {
+                Ok(below) => self.search(below, depth),
+                // It was there a moment ago: its owner has no more use for it.
+                Err(failure) if failure.exit == Exit::Usage => {}
+                Err(failure) => {
+                    console::error(failure);
+                    self.exit = Exit::Failed;
+                }
+            }
         }
     }
-    if is_queue {
-        found.push(directory.to_owned());
-    } else if depth > 0 {
-        for path in below {
-            search(&path, depth - 1, found)?;
+
+    /// The directories in it, if it is no queue itself. Those may have any name, that of a queue's file too: topics can be called so.
+    fn look_into(&mut self, directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+        let mut below = Vec::new();
+        let mut is_queue = false;
+        for entry in fs::read_dir(directory).map_err(|error| unreadable(directory, &error))? {
+            let entry = entry.map_err(|error| unreadable(directory, &error))?;
+            if entry.file_type().is_ok_and(|file_type| file_type.is_dir()) {
+                below.push(entry.path());
+                continue;
+            }
+            let name = entry.file_name();
+            is_queue |= name == "control"
+                || Path::new(&name)
+                    .extension()
+                    .is_some_and(|extension| extension == "segment");
         }
+        if is_queue {
+            self.queues.push(directory.to_owned());
+            below.clear();
+        }
+        Ok(below)
     }
-    Ok(())
 }
 
 /// What is not there, or no directory, is a mistake in the command; what is there and cannot be read is not.
@@ -92,6 +124,7 @@ mod tests {
         }
         let found = queues(room.path()).unwrap();
         let names: Vec<_> = found
+            .queues
             .iter()
             .map(|path| path.file_name().unwrap().to_str().unwrap())
             .collect();

@@ -50,8 +50,9 @@ fn look(
     depth: Depth,
     show: impl Fn(&Inspection, usize) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
-    let mut exit = Exit::Done;
-    for (index, directory) in find::queues(&args.directory)?.iter().enumerate() {
+    let found = find::queues(&args.directory)?;
+    let mut exit = found.exit;
+    for (index, directory) in found.queues.iter().enumerate() {
         match Inspector::new().inspect(directory, depth) {
             Ok(inspection) => {
                 if args.json {

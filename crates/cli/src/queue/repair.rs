@@ -10,8 +10,9 @@ use crate::console;
 use crate::exit::{Exit, Failure};
 
 pub(super) fn run(args: &RepairArgs) -> Result<Exit, Failure> {
-    let mut exit = Exit::Done;
-    for directory in find::queues(&args.directory)? {
+    let found = find::queues(&args.directory)?;
+    let mut exit = found.exit;
+    for directory in found.queues {
         match replayq::repair(&directory) {
             Ok(repaired) => {
                 if args.json {

@@ -22,7 +22,10 @@ const INPUT: InputArgs = InputArgs {
 };
 
 pub(super) async fn run(args: &ReplayArgs, stop: &Stop) -> Result<Exit, Failure> {
-    let queues = find::queues(&args.directory)?;
+    let find::Found { queues, exit } = find::queues(&args.directory)?;
+    if exit != Exit::Done {
+        return Ok(exit);
+    }
     if let Some(own) = &args.sending.queue_dir
         && overlap(own, &args.directory)
     {

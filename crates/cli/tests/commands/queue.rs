@@ -375,3 +375,60 @@ async fn of_a_damaged_queue_all_that_is_sound_is_replayed_and_the_exit_code_tell
     assert_eq!(values.len(), 14);
     assert!(values[0].starts_with(b"item 4 x"));
 }
+
+#[test]
+fn queues_of_topics_that_are_called_as_files_of_queues_are_found() {
+    let room = directory();
+    let topics = room.path().join("client").join("c");
+    for topic in ["control", "of.segment", "orders"] {
+        let partition = topics.join(topic).join("0");
+        fs::create_dir_all(&partition).unwrap();
+        example_queue(&partition).close().unwrap();
+    }
+    assert!(!Queue::is_in(&topics).unwrap());
+    for what in ["inspect", "verify", "repair"] {
+        let told = queue(what, room.path()).code(0).stdout;
+        for topic in ["control/0", "of.segment/0", "orders/0"] {
+            assert!(told.contains(topic), "{what}: {told}");
+        }
+    }
+    assert_eq!(fs::read_dir(&topics).unwrap().count(), 3);
+}
+
+#[test]
+fn a_directory_that_may_not_be_read_does_not_hide_the_queues_beside_it() {
+    const NOBODY: u32 = 65_534;
+    let room = directory();
+    fs::set_permissions(room.path(), Permissions::from_mode(0o755)).unwrap();
+    let (base, program) = (room.path().join("base"), room.path().join("wolff"));
+    fs::copy(env!("CARGO_BIN_EXE_wolff"), &program).unwrap();
+    for name in ["a", "z"] {
+        example_queue(&base.join(name)).close().unwrap();
+    }
+    let closed = base.join("m");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, Permissions::from_mode(0o000)).unwrap();
+    let mut command = std::process::Command::new(&program);
+    command.args(["queue", "verify"]).arg(&base);
+    command.env_remove("WOLFF_LOG").current_dir("/");
+    if fs::read_dir(&closed).is_ok() {
+        // Those who may read everything become somebody who may not.
+        let owned = std::process::Command::new("chown")
+            .args(["-R", &NOBODY.to_string()])
+            .arg(&base)
+            .status();
+        command.uid(NOBODY);
+        if !owned.is_ok_and(|status| status.success()) || command.output().is_err() {
+            return tell_skipped(
+                "queue::a_directory_that_may_not_be_read_does_not_hide_the_queues_beside_it",
+                "this user can neither be kept from reading nor become another one",
+            );
+        }
+    }
+    let told = run(&mut command, "")
+        .code(2)
+        .says(["/m:", "run this as the user"]);
+    for name in ["base/a: clean", "base/z: clean"] {
+        assert!(told.stdout.contains(name), "{}", told.stdout);
+    }
+}
