@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use crate::apart::apart;
 use crate::backlog::Item;
@@ -114,6 +114,16 @@ impl Disk {
         self.settings.offload.map(|_| self.hands.read())
     }
 
+    /// The reader, where there is so much in memory already that items given up are to wait in their files.
+    pub(crate) fn reader_where_crowded(
+        &self,
+        ledger: &Mutex<Ledger>,
+    ) -> Option<MutexGuard<'_, Reader>> {
+        let is_crowded = self.settings.offload.is_none()
+            && ledger.lock().backlog.budget_bytes() > self.settings.resident_bytes;
+        is_crowded.then(|| self.reader.lock())
+    }
+
     /// Takes from the front, reading where what is in memory does not do, and leases what was taken. After a failed read it is what there was before, if anything.
     pub(crate) fn take(
         &self,
@@ -126,7 +136,7 @@ impl Disk {
                 // Leased under the same lock as taken: who pops at the same time must see where not to reach over.
                 let mut ledger = ledger.lock();
                 if ledger.is_closed {
-                    ledger.backlog.put_back(taker.into_items());
+                    ledger.put_back_taken(taker.into_items());
                     return Err(ReadError::Closed);
                 }
                 if ledger.take(&mut taker) {
@@ -139,7 +149,7 @@ impl Disk {
                 Ok(()) => {}
                 Err(failure) => {
                     // All or nothing: to the caller a part would look as if the rest were lost.
-                    ledger.lock().backlog.put_back(taker.into_items());
+                    ledger.lock().put_back_taken(taker.into_items());
                     return Err(failure.into());
                 }
             }
@@ -358,23 +368,26 @@ impl Disk {
         }
     }
 
-    /// Voids all records of a lease.
+    /// Voids records that were taken out of a lease. Those that could not be are put back.
     pub(crate) fn void_leases(
         &self,
         ledger: &Mutex<Ledger>,
         id: LeaseId,
-        homes: &[Home],
+        homes: Vec<Home>,
     ) -> Result<(), AckError> {
-        for home in homes {
-            self.void_lease(ledger, *home)
-                .map_err(|error| match error {
+        let mut rest = homes.into_iter();
+        while let Some(home) = rest.next() {
+            if let Err(error) = self.void_lease(ledger, home) {
+                let left = std::iter::once(home).chain(rest);
+                ledger
+                    .lock()
+                    .leases
+                    .update(id, |lease| lease.homes.extend(left));
+                return Err(match error {
                     LeaseError::Io(failure) => AckError::NotDurable(failure),
                     _ => AckError::Closed,
-                })?;
-            // Its place may be another's from now on, whatever else fails.
-            ledger.lock().leases.update(id, |lease| {
-                lease.homes.retain(|other| other != home);
-            });
+                });
+            }
         }
         if self.settings.is_synced {
             let mut control = self.control.lock();

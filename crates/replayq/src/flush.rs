@@ -58,6 +58,10 @@ impl Disk {
         }
         let _no_lease_in_hand = self.hands.write();
         let _writer = self.writer.lock();
+        if ledger.lock().is_closed {
+            // Whoever closed the queue waits for the writer, or has let go of the directory.
+            return Err(FlushError::Closed);
+        }
         let mut lost = 0_u64;
         for key in keys(ledger, suspect) {
             lost = lost.saturating_add(self.rescue(ledger, key)?);

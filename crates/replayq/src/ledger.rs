@@ -89,6 +89,8 @@ pub(crate) struct Ledger {
     /// The reader has passed the items up to this id: those that wait are in memory.
     pub(crate) read_through: u64,
     pub(crate) leases: Leases,
+    /// Items that pops have taken which go on to the disk: in no lease yet, but taken.
+    in_hand: RangeSet,
     pub(crate) acks: Acks,
     pub(crate) segments: Segments,
     pub(crate) next_id: u64,
@@ -132,6 +134,7 @@ impl Ledger {
             unread_from: None,
             read_through: 0,
             leases: Leases::default(),
+            in_hand: RangeSet::default(),
             acks: Acks::default(),
             segments: Segments::default(),
             next_id: 1,
@@ -170,7 +173,8 @@ impl Ledger {
             || self.backlog.resident().len() >= limits.max_items.max(1)
     }
 
-    /// Moves items from the front to the taker, as far as they are in memory and the limits let them. Whether the taker is done.
+    /// Moves items from the front to the taker, as far as they are in memory and the limits let them. Whether the taker is done: what it has is to be leased then, under the same
+    /// lock. Otherwise it goes on to the disk with what it has in hand.
     pub(crate) fn take(&mut self, taker: &mut Taker<'_>) -> bool {
         match catch_unwind(AssertUnwindSafe(|| self.take_wanted(taker))) {
             Ok(is_done) => is_done,
@@ -191,18 +195,40 @@ impl Ledger {
                 taker.push(item);
             }
         }
-        !self.backlog.is_behind()
+        let is_done = !self.backlog.is_behind();
+        if !is_done && let Some((first, last)) = taker.range() {
+            self.in_hand.insert(first.0, last.0);
+        }
+        is_done
+    }
+
+    /// Puts items back that a pop has in hand.
+    pub(crate) fn put_back_taken(&mut self, items: Vec<Item>) {
+        self.let_go_of(&items);
+        self.backlog.put_back(items);
+    }
+
+    fn let_go_of(&mut self, items: &[Item]) {
+        if let (Some(first), Some(last)) = (items.first(), items.last()) {
+            self.in_hand.remove(first.id.0, last.id.0);
+        }
+    }
+
+    /// Whether any of the ids is leased, or about to be.
+    fn is_taken(&self, first: u64, last: u64) -> bool {
+        self.leases.touches(first, last) || first <= last && self.in_hand.overlaps(first, last)
     }
 
     /// Whether the item may be in one lease with those taken before: a lease is one range, which must not reach over another one.
     fn is_next(&self, taker: &Taker<'_>, id: ItemId) -> bool {
         taker.last().is_none_or(|last| {
-            id == last.next() || id > last && !self.leases.touches(last.next().0, id.previous().0)
+            id == last.next() || id > last && !self.is_taken(last.next().0, id.previous().0)
         })
     }
 
     /// Leases what was taken.
     pub(crate) fn lease_taken(&mut self, items: Vec<Item>) -> Option<Lease> {
+        self.let_go_of(&items);
         let range = ItemRange {
             first: items.first()?.id,
             last: items.last()?.id,
@@ -237,7 +263,7 @@ impl Ledger {
         let oldest = self.backlog.resident().front().map(|item| item.id);
         match from {
             _ if self.backlog.is_behind() => Err(LeaseError::NotAtFront),
-            Some(from) if self.leases.touches(from.0, u64::MAX) => Err(LeaseError::NotAtFront),
+            Some(from) if self.is_taken(from.0, u64::MAX) => Err(LeaseError::NotAtFront),
             None if oldest.is_none() => Ok(ItemId(self.next_id)),
             Some(from) if oldest == Some(from) || oldest.is_none() && from.0 == self.next_id => {
                 Ok(from)

@@ -402,34 +402,38 @@ impl Queue {
     /// No such lease; or its record could not be taken back: then the lease is still open.
     pub fn release(&self, id: LeaseId) -> Result<(), AckError> {
         let _in_hand = self.disk.as_ref().map(|disk| disk.hands.read());
-        let homes = {
-            let ledger = self.ledger.lock();
-            if ledger.is_closed {
-                return Err(AckError::Closed);
-            }
-            let lease = ledger.leases.get(id).ok_or(AckError::UnknownLease(id))?;
-            lease.tag.as_ref().map(|_| lease.homes.clone())
-        };
-        if let (Some(disk), Some(homes)) = (&self.disk, homes) {
-            disk.void_leases(&self.ledger, id, &homes)?;
-        }
+        let mut is_voided = false;
         loop {
-            match self.put_back(id) {
-                Released::Done => return Ok(()),
-                Released::Unknown => return Err(AckError::UnknownLease(id)),
-                Released::NeedsItems(_) => self.hold_items(id)?,
+            let disk = self.disk.as_ref();
+            let reader = disk.and_then(|disk| disk.reader_where_crowded(&self.ledger));
+            let homes = {
+                let mut ledger = self.ledger.lock();
+                if ledger.is_closed {
+                    return Err(AckError::Closed);
+                }
+                let lease = ledger.leases.get(id).ok_or(AckError::UnknownLease(id))?;
+                let has_record = !is_voided && lease.tag.is_some() || !lease.homes.is_empty();
+                if has_record {
+                    // Taken along: whoever tags the lease at the same time has nothing to void then, and a place that was emptied may be another lease's at once.
+                    ledger
+                        .leases
+                        .update(id, |lease| std::mem::take(&mut lease.homes))
+                } else {
+                    match ledger.release(id, reader.is_some()) {
+                        Released::Done => return Ok(()),
+                        Released::Unknown => return Err(AckError::UnknownLease(id)),
+                        Released::NeedsItems(_) => None,
+                    }
+                }
+            };
+            drop(reader);
+            match (homes, &self.disk) {
+                (Some(homes), Some(disk)) => disk.void_leases(&self.ledger, id, homes)?,
+                (Some(_), None) => {}
+                (None, _) => self.hold_items(id)?,
             }
+            is_voided = true;
         }
-    }
-
-    /// Where there is enough in memory already, items that are in files wait there.
-    fn put_back(&self, id: LeaseId) -> Released {
-        let crowded = self.disk.as_ref().filter(|disk| {
-            disk.settings.offload.is_none()
-                && self.ledger.lock().backlog.budget_bytes() > disk.settings.resident_bytes
-        });
-        let reader = crowded.map(|disk| disk.reader.lock());
-        self.ledger.lock().release(id, reader.is_some())
     }
 
     /// Writes a tag of the caller's into the commit record, in place of the one before. It comes back as [`Recovery::commit_tag`].

@@ -27,6 +27,11 @@ impl<'a> Taker<'a> {
         self.items.last().map(|item| item.id)
     }
 
+    /// The ids of the first item that was taken, and of the last.
+    pub(crate) fn range(&self) -> Option<(ItemId, ItemId)> {
+        Some((self.items.first()?.id, self.last()?))
+    }
+
     /// Whether the item is to be taken too.
     #[inline]
     pub(crate) fn wants(&mut self, item: &Item) -> bool {

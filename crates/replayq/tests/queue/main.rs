@@ -16,6 +16,7 @@ mod found;
 mod golden;
 mod kill;
 mod limits;
+mod meeting;
 mod model;
 mod opening;
 mod order;
@@ -37,5 +38,7 @@ mod namespace;
 mod steps;
 
 mod calls;
+
+mod hook;
 
 mod setup;

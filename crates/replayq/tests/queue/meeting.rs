@@ -1,0 +1,114 @@
+//! Calls of several threads that meet in the middle of one another.
+
+use std::sync::Arc;
+use std::thread;
+
+use bytes::Bytes;
+use replayq::vfs::sim::{Change, Fault, FaultKind};
+use replayq::{Flush, FlushError, PopLimits, Queue, ReadError};
+
+use crate::calls::{append, ids, pop_ids};
+use crate::hook::{Act, HookVfs};
+use crate::setup::{Mode, Setup};
+
+fn open(setup: Setup, vfs: &HookVfs) -> Arc<Queue> {
+    let config = setup.config(&vfs.sim).vfs(Arc::new(vfs.clone()));
+    Arc::new(Queue::open(config).unwrap().0)
+}
+
+/// They were in no lease while the pop that had taken them went on to the disk, so that another one's lease could reach over them, and its ack.
+#[test]
+fn a_lease_never_reaches_over_items_that_another_pop_has_taken_and_not_yet_leased() {
+    let (setup, vfs) = (Setup::small(Mode::Os), HookVfs::new());
+    let queue = open(setup, &vfs);
+    append(&queue, 1..=5, 100);
+    let lease = |items| queue.pop(PopLimits::items(items)).unwrap().unwrap().id;
+    let [first, taken, last] = [lease(1), lease(2), lease(2)];
+    // More than stays in memory.
+    append(&queue, 6..=6, 2000);
+    queue.release(taken).unwrap();
+    let other = Arc::clone(&queue);
+    vfs.before_next(Act::Read, move || {
+        // The other pop has 2 and 3 in hand.
+        other.release(first).unwrap();
+        other.release(last).unwrap();
+        let lease = other.pop(PopLimits::items(2)).unwrap().unwrap();
+        assert_eq!(ids(&lease.items), [1]);
+        other.ack(lease.id).unwrap();
+    });
+    let lease = queue.pop(PopLimits::items(10)).unwrap().unwrap();
+    assert!(!vfs.is_waiting());
+    assert_eq!(ids(&lease.items), [2, 3, 4, 5, 6]);
+    let (queue, _) = setup.open(&vfs.sim.after_kill()).unwrap();
+    assert_eq!(pop_ids(&queue, 9), [2, 3, 4, 5, 6]);
+}
+
+/// The copy of a segment was put into a directory that might be another's by then.
+#[test]
+fn a_flush_that_meets_a_close_replaces_no_segment_any_more() {
+    let (setup, vfs) = (Setup::small(Mode::Os), HookVfs::new());
+    let queue = open(setup, &vfs);
+    append(&queue, 1..=3, 100);
+    let (other, sim) = (Arc::clone(&queue), vfs.sim.clone());
+    let (sender, closing) = std::sync::mpsc::channel();
+    vfs.before_next(Act::Sync, move || {
+        let closed = Arc::clone(&other);
+        sender.send(thread::spawn(move || closed.close())).unwrap();
+        while !matches!(other.peek(PopLimits::items(1)), Err(ReadError::Closed)) {
+            thread::yield_now();
+        }
+        sim.inject(Fault {
+            call: sim.calls(),
+            for_ever: false,
+            kind: FaultKind::Error(5),
+        });
+    });
+    let flushed = queue.flush(Flush::Disk);
+    assert!(matches!(flushed, Err(FlushError::Closed)), "{flushed:?}");
+    closing.recv().unwrap().join().unwrap().unwrap();
+    let is_copy =
+        |change: &Change| matches!(change, Change::Create(path) if path.ends_with("segment.new"));
+    assert!(!vfs.sim.history().iter().any(is_copy));
+}
+
+/// Its record stayed, and came back as a lease of items that had been given up; or it was emptied when it was another's.
+#[test]
+fn a_lease_that_is_tagged_while_it_is_released_leaves_no_record() {
+    let setup = Setup {
+        lease_slots: 1,
+        ..Setup::small(Mode::Os)
+    };
+    let vfs = HookVfs::new();
+    let queue = open(setup, &vfs);
+    append(&queue, 1..=5, 100);
+    let tag = Bytes::from_static(b"tag");
+    let lease = || {
+        let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap().id;
+        queue.tag(lease, tag.clone()).unwrap();
+        lease
+    };
+    // One in the slot, two behind the items.
+    let [in_slot, released, _kept] = [lease(), lease(), lease()];
+    let other = Arc::clone(&queue);
+    let (sender, tagging) = std::sync::mpsc::channel();
+    vfs.before_next(Act::Write, move || {
+        other.release(in_slot).unwrap();
+        let late = Bytes::from_static(b"late");
+        let (tagged, tag) = (Arc::clone(&other), late.clone());
+        let thread = thread::spawn(move || tagged.tag(released, tag));
+        while other.read_lease(released).unwrap().tag.as_ref() != Some(&late) {
+            thread::yield_now();
+        }
+        sender.send(thread).unwrap();
+    });
+    queue.release(released).unwrap();
+    tagging.recv().unwrap().join().unwrap().unwrap();
+    assert_eq!(pop_ids(&queue, 2), [1, 2]);
+    let (_, recovery) = setup.open(&vfs.sim.after_kill()).unwrap();
+    let leases: Vec<_> = recovery
+        .leases
+        .iter()
+        .map(|lease| lease.items.first.0)
+        .collect();
+    assert_eq!(leases, [3]);
+}
