@@ -101,6 +101,11 @@ impl Disk {
         record: &LeaseRecord,
     ) -> Result<Home, LeaseError> {
         let bytes = entry::entry_bytes(24_u64.saturating_add(field::wide(record.tag.len())));
+        let in_memory = |key: SegmentKey| ledger.lock().is_in_memory_from(key.first_id);
+        if writer.segment().is_some_and(in_memory) {
+            // These items will get segments of their own, and the one being filled ends for its readers where they begin.
+            self.close_segment(writer, ledger);
+        }
         self.make_room(writer, ledger, bytes)?;
         let last_id = ledger.lock().next_id;
         let written = match writer.write([].iter(), last_id, Some(record)) {

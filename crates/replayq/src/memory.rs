@@ -65,6 +65,11 @@ impl Ledger {
         self.is_spilling && (self.backlog.is_behind() || !self.backlog.resident().is_empty())
     }
 
+    /// Whether any item from that id on is in no file.
+    pub(crate) fn is_in_memory_from(&self, first: u64) -> bool {
+        self.in_memory_only.overlaps(first, u64::MAX)
+    }
+
     /// The open items of that range which are in memory.
     pub(crate) fn items_at_hand(&self, first: u64, last: u64) -> BTreeMap<u64, Bytes> {
         let held = self

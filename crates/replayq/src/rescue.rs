@@ -19,13 +19,17 @@ impl Disk {
             let Some(segment) = ledger.segments.get(old).cloned() else {
                 return Ok(0);
             };
-            let key = SegmentKey {
-                first_id: old.first_id,
-                generation: ledger.next_generation,
+            let limit_id = ledger.segments.limit_id(old);
+            let key = if limit_id == old.first_id {
+                // It holds leases only, and the next segment has items from the same id on: a later generation would count in the place of that one.
+                old
+            } else {
+                let generation = ledger.next_generation;
+                ledger.next_generation = generation.saturating_add(1);
+                SegmentKey { generation, ..old }
             };
-            ledger.next_generation = ledger.next_generation.saturating_add(1);
             let at_hand = ledger.items_at_hand(old.first_id, segment.last_id);
-            (key, segment, ledger.segments.limit_id(old), at_hand)
+            (key, segment, limit_id, at_hand)
         };
         let old_path = self.directory.join(old.file_name());
         let new_path = self.directory.join(key::NEW_FILE_NAME);
@@ -71,6 +75,14 @@ impl Disk {
             remove_file(&*self.vfs, &path)?;
             return Ok(0);
         };
+        if key == old {
+            // The old file has no name any more.
+            ledger.lock().segments.forget(&retired);
+            self.vfs
+                .sync_directory(&self.directory)
+                .context("sync", &self.directory)?;
+            return Ok(lost);
+        }
         if let Err(error) = self.vfs.sync_directory(&self.directory) {
             // The old file may be all that a power loss leaves: it stays until the next open, which sees that the new one counts.
             let stays = Retired {

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use replayq::vfs::sim::{Change, Fate, SimVfs};
+use replayq::vfs::sim::{Change, Fate, Fault, FaultKind, SimVfs};
 use replayq::{Config, Flush, LeaseError, LeaseId, OpenError, PopLimits, Queue, Recovery};
 
+use crate::calls::pop_ids;
 use crate::setup::{DIRECTORY, Mode, Setup, payload};
 
 const TAG: Bytes = Bytes::from_static(b"tag");
@@ -213,5 +214,58 @@ fn a_number_of_slots_that_cannot_be_is_refused_with_those_that_can() {
         let error = Queue::open(Config::memory().lease_slots(count)).unwrap_err();
         assert!(matches!(error, OpenError::Config(_)));
         assert!(error.to_string().contains("from 1 to 4096"), "{error}");
+    }
+}
+
+/// The segment that held it ended, for who reads it, where the items in memory began.
+#[test]
+fn leases_behind_the_items_come_back_although_items_in_memory_are_written_behind_them() {
+    let (setup, vfs) = (setup(Mode::Offload, 1), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    for serial in 1..=6 {
+        queue.append_one(payload(serial, 100)).unwrap();
+        tag_one(&queue).unwrap();
+    }
+    queue.flush(Flush::Os).unwrap();
+    let after_kill = vfs.after_kill();
+    queue.close().unwrap();
+    for disk in [after_kill, vfs] {
+        let (_, recovery) = setup.open(&disk).unwrap();
+        let leases = tagged(&recovery);
+        assert_eq!((leases, recovery.damage), ((1..=6).collect(), vec![]));
+    }
+}
+
+/// The copy hid the items that were written behind it, which begin with the same id.
+#[test]
+fn a_segment_of_leases_only_whose_sync_failed_is_replaced_and_no_item_is_lost() {
+    for call in 0..40 {
+        let (setup, vfs) = (setup(Mode::Offload, 1), SimVfs::new());
+        let (queue, _) = setup.open(&vfs).unwrap();
+        queue.append(&[payload(1, 100), payload(2, 100)]).unwrap();
+        tag_one(&queue).unwrap();
+        tag_one(&queue).unwrap();
+        queue.append(&[payload(3, 100), payload(4, 100)]).unwrap();
+        queue.flush(Flush::Os).unwrap();
+        vfs.inject(Fault {
+            call: vfs.calls() + call,
+            for_ever: false,
+            kind: FaultKind::Error(5),
+        });
+        if queue.flush(Flush::Disk).is_err() {
+            queue.flush(Flush::Disk).unwrap();
+        }
+        let lost = vfs.after_power_loss(0, |_, _| Fate::Lost);
+        for disk in [vfs.after_kill(), lost] {
+            let (again, recovery) = setup.open(&disk).unwrap();
+            let leases = tagged(&recovery);
+            assert_eq!(
+                (leases, recovery.damage),
+                (vec![1, 2], vec![]),
+                "call {call}"
+            );
+            assert_eq!(pop_ids(&again, 9), [3, 4], "call {call}");
+        }
+        assert_eq!(pop_ids(&queue, 9), [3, 4], "call {call}");
     }
 }
