@@ -368,7 +368,11 @@ impl Disk {
             ledger.segments.note_changed(&ledger.acks, key);
             seal
         };
-        writer.close_segment(&seal);
+        if writer.close_segment(&seal).is_err()
+            && let Some(segment) = ledger.lock().segments.get_mut(key)
+        {
+            segment.is_given_up = true;
+        }
     }
 
     /// After a failed write: whether the file is as it was before. If not, the segment ends where it ended.
@@ -403,9 +407,24 @@ impl Disk {
         let ledger = &mut *ledger;
         if let Some(segment) = ledger.segments.get_mut(key) {
             segment.is_closed = true;
+            segment.is_given_up = true;
             writer.abandon(segment.end);
         }
         ledger.segments.note_changed(&ledger.acks, key);
+    }
+
+    /// A sync of the file failed: nothing more is written to it, and it is not used again.
+    pub(crate) fn give_file_up(
+        &self,
+        writer: &mut Writer,
+        ledger: &Mutex<Ledger>,
+        key: SegmentKey,
+    ) {
+        if writer.segment() == Some(key) {
+            self.distrust(writer, ledger);
+        } else if let Some(segment) = ledger.lock().segments.get_mut(key) {
+            segment.is_given_up = true;
+        }
     }
 
     /// The ids of items that may be on disk although their append failed are done at once, so that they never come back.

@@ -415,11 +415,16 @@ impl Disk {
                 payload_bytes,
                 id,
             } => {
-                let writer = self.writer.lock();
+                let mut writer = self.writer.lock();
                 if ledger.lock().is_closed {
                     return Err(LeaseError::Closed);
                 }
-                writer.void_lease(segment, position, payload_bytes, id)?;
+                if let Err(failure) = writer.void_lease(segment, position, payload_bytes, id) {
+                    if !failure.is_undone {
+                        self.give_file_up(&mut writer, ledger, segment);
+                    }
+                    return Err(failure.cause.into());
+                }
                 if let Some(segment) = ledger.lock().segments.get_mut(segment) {
                     segment.is_unsynced |= !self.settings.is_synced;
                 }

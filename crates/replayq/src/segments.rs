@@ -35,6 +35,8 @@ pub(crate) struct Segment {
     pub(crate) is_unsynced: bool,
     /// A sync of it failed, so nobody knows what of it survives one.
     pub(crate) is_suspect: bool,
+    /// A write to it or a sync of it failed: its file is not used again.
+    pub(crate) is_given_up: bool,
     /// Leases in it whose items are not done. It stays as long as there are any.
     pub(crate) lease_pins: u32,
 }
@@ -53,6 +55,7 @@ impl Segment {
             is_damaged: false,
             is_unsynced: false,
             is_suspect: false,
+            is_given_up: false,
             lease_pins: 0,
         }
     }
@@ -78,8 +81,8 @@ pub(crate) struct Retired {
     pub(crate) key: SegmentKey,
     pub(crate) file_bytes: u64,
     pub(crate) is_damaged: bool,
-    /// A sync of it failed: it is not used again.
-    pub(crate) is_suspect: bool,
+    /// A write to it or a sync of it failed: it is not used again.
+    pub(crate) is_given_up: bool,
     /// It may be touched when the commit with this sequence is durable.
     pub(crate) covered_by: u64,
 }
@@ -293,7 +296,7 @@ impl Segments {
                     key: *key,
                     file_bytes: segment.file_bytes,
                     is_damaged: segment.is_damaged,
-                    is_suspect: segment.is_suspect,
+                    is_given_up: segment.is_given_up || segment.is_suspect,
                     covered_by,
                 });
             }
@@ -309,7 +312,7 @@ impl Segments {
             key,
             file_bytes: segment.file_bytes,
             is_damaged: segment.is_damaged,
-            is_suspect: true,
+            is_given_up: true,
             covered_by: 0,
         })
     }
@@ -338,7 +341,7 @@ impl Segments {
             if segment.covered_by > durable {
                 self.retired.push(segment);
             } else if !segment.is_damaged
-                && !segment.is_suspect
+                && !segment.is_given_up
                 && self.spares.len() < most_spares
                 && segment.file_bytes >= spare_bytes / 2
                 && segment.file_bytes <= spare_bytes.saturating_mul(2)

@@ -279,26 +279,30 @@ impl Writer {
     }
 
     /// Lets go of the segment as full. The seal only spares reading at open, also after a power loss: where it cannot be written or synced, nothing is lost.
-    pub(crate) fn close_segment(&mut self, seal: &Seal) {
+    pub(crate) fn close_segment(&mut self, seal: &Seal) -> io::Result<()> {
         if let Some(active) = self.active.take()
             && let Some(bytes) = seal.encode(self.uuid, active.key)
         {
-            let written =
-                vfs::write_all_at(&*active.file, &mut [IoSlice::new(&bytes)], SEAL_POSITION);
-            if written.is_ok() && self.is_synced {
-                let _ = vfs::uninterrupted(|| active.file.sync());
+            vfs::write_all_at(&*active.file, &mut [IoSlice::new(&bytes)], SEAL_POSITION)?;
+            if self.is_synced {
+                vfs::uninterrupted(|| active.file.sync())?;
             }
         }
+        Ok(())
     }
 
-    /// Overwrites the header of a lease entry, so that the entry says nothing any more.
+    /// Overwrites the header of a lease entry, so that the entry says nothing any more. What failed was not done, unless it was the sync.
     pub(crate) fn void_lease(
         &self,
         segment: SegmentKey,
         position: u64,
         payload_bytes: u32,
         id: u64,
-    ) -> Result<(), IoFailure> {
+    ) -> Result<(), WriteFailure> {
+        let undone = |cause| WriteFailure {
+            cause,
+            is_undone: true,
+        };
         let path = self.directory.join(segment.file_name());
         let mut header = [0; entry::HEADER_BYTES];
         Header {
@@ -308,12 +312,19 @@ impl Writer {
             payload_sum: PayloadSum::NONE,
         }
         .encode(&mut HeaderSums::new(segment.seed(self.uuid)), &mut header);
-        let file =
-            vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Write)).context("open", &path)?;
+        let file = vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Write))
+            .context("open", &path)
+            .map_err(undone)?;
         vfs::write_all_at(&*file, &mut [IoSlice::new(&header)], position)
-            .context("write to", &path)?;
+            .context("write to", &path)
+            .map_err(undone)?;
         if self.is_synced {
-            vfs::uninterrupted(|| file.sync()).context("sync", &path)?;
+            vfs::uninterrupted(|| file.sync())
+                .context("sync", &path)
+                .map_err(|cause| WriteFailure {
+                    cause,
+                    is_undone: false,
+                })?;
         }
         Ok(())
     }

@@ -510,3 +510,33 @@ fn a_read_that_fails_in_the_middle_of_a_pop_takes_nothing() {
     let payloads: Vec<_> = lease.items.into_iter().map(|item| item.payload).collect();
     assert_eq!(payloads, items);
 }
+
+/// It was filled again as if nothing had been, when its items were acked.
+#[test]
+fn a_file_whose_sync_failed_in_an_append_is_not_used_again() {
+    let (setup, vfs) = (Setup::small(Mode::Fsync), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    queue.append_one(payload(1, 3500)).unwrap();
+    let failed = crate::calls::segment(&vfs);
+    let changes = vfs.history().len();
+    // The calls of an append: write, sync.
+    vfs.inject(Fault {
+        call: vfs.calls() + 1,
+        for_ever: false,
+        kind: FaultKind::Error(EIO),
+    });
+    queue.append_one(payload(2, 100)).unwrap();
+    for number in 3..=9 {
+        let lease = queue.pop(PopLimits::items(9)).unwrap().unwrap();
+        queue.ack(lease.id).unwrap();
+        queue.append_one(payload(number, 3500)).unwrap();
+    }
+    let history = vfs.history();
+    let is_used = |change: &&Change| match change {
+        Change::Write(path, ..) | Change::Sync(path) | Change::Rename(path, _) => *path == failed,
+        _ => false,
+    };
+    let used: Vec<_> = history[changes + 1..].iter().filter(is_used).collect();
+    assert_eq!(used, Vec::<&Change>::new());
+    assert!(history.contains(&Change::Remove(failed)));
+}
