@@ -350,6 +350,10 @@ fn read(walk: &mut Walk, key: SegmentKey, bytes: u64, batch: &mut Batch) -> std:
 /// Hands over what was read; the reader has passed all items up to `last_id`.
 fn settle(ledger: &mut Ledger, key: SegmentKey, mut batch: Batch, last_id: u64) {
     ledger.absorb(std::mem::take(&mut batch.items));
+    if ledger.segments.get(key).is_none() {
+        // All that was in it was acked meanwhile, and the file may be another segment's by now.
+        batch.damage.clear();
+    }
     batch.tell(ledger, key);
     ledger.read_through = ledger.read_through.max(last_id);
 }

@@ -112,3 +112,35 @@ fn a_lease_that_is_tagged_while_it_is_released_leaves_no_record() {
         .collect();
     assert_eq!(leases, [3]);
 }
+
+/// What the reader found in the file was reported as damage.
+#[test]
+fn a_segment_that_is_acked_and_used_again_while_it_is_read_has_no_damage() {
+    let setup = Setup {
+        segment_bytes: 20_000,
+        ..Setup::small(Mode::Os)
+    };
+    let vfs = HookVfs::new();
+    let queue = open(setup, &vfs);
+    for serial in 1..=20 {
+        append(&queue, serial..=serial, 1000);
+    }
+    let lease = queue.pop(PopLimits::items(15)).unwrap().unwrap();
+    queue.tag(lease.id, Bytes::from_static(b"tag")).unwrap();
+    drop((lease, queue));
+    let config = setup.config(&vfs.sim).vfs(Arc::new(vfs.clone()));
+    let (queue, recovery) = Queue::open(config).unwrap();
+    let (queue, lease) = (Arc::new(queue), recovery.leases[0].id);
+    let other = Arc::clone(&queue);
+    vfs.before_next(Act::Read, move || {
+        other.ack(lease).unwrap();
+        for serial in 21..=36 {
+            append(&other, serial..=serial, 1000);
+        }
+    });
+    assert_eq!(pop_ids(&queue, 99), (16..=36).collect::<Vec<_>>());
+    assert!(!vfs.is_waiting());
+    let is_recycled = |change: &Change| matches!(change, Change::Rename(from, to) if from.extension() == to.extension());
+    assert!(vfs.sim.history().iter().any(is_recycled));
+    assert_eq!(queue.damage(), []);
+}
