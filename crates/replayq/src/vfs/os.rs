@@ -36,7 +36,8 @@ fn regular(file: File) -> io::Result<File> {
 }
 
 fn reject_link(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
+    // With a slash or a dot behind it the system would look at what the link points to.
+    match fs::symlink_metadata(path.components().as_path()) {
         Ok(metadata) if metadata.is_symlink() => Err(rustix::io::Errno::LOOP.into()),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -74,10 +74,12 @@ fn no_symbolic_link_is_followed() {
     queue.close().unwrap();
     let link = parent.path().join("link");
     symlink(&real, &link).unwrap();
-    assert!(matches!(
-        Queue::open(Config::disk(&link)),
-        Err(OpenError::Io(_))
-    ));
+    for end in ["", "/", "/.", "//./"] {
+        let mut path = link.clone().into_os_string();
+        path.push(end);
+        let opened = Queue::open(Config::disk(path));
+        assert!(matches!(opened, Err(OpenError::Io(_))), "{end}: {opened:?}");
+    }
     for name in ["control", "LOCK"] {
         let moved = parent.path().join(name);
         std::fs::rename(real.join(name), &moved).unwrap();
