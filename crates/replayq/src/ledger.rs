@@ -69,7 +69,7 @@ pub(crate) enum Released {
     /// There is no such lease.
     Unknown,
     /// Its items must be brought into memory first, and put into the lease.
-    NeedsItems(ItemRange),
+    NeedsItems,
 }
 
 /// Where an item lies on disk.
@@ -180,7 +180,8 @@ impl Ledger {
             Ok(is_done) => is_done,
             Err(panic) => {
                 // The caller's function has panicked: what it had let through is in nobody's hands.
-                self.backlog.put_back(taker.give_back());
+                let taken = taker.give_back();
+                self.put_back_taken(taken);
                 resume_unwind(panic)
             }
         }
@@ -367,13 +368,18 @@ impl Ledger {
         self.backlog.is_behind() && self.read_through < items.first.0
     }
 
+    /// Whether giving the lease up needs its items, which are not in memory: the reader has passed them.
+    pub(crate) fn must_read(&self, lease: &OpenLease) -> bool {
+        lease.held.is_none() && !self.is_ahead_of_reader(lease.items)
+    }
+
     /// Gives a lease up: its items wait again, in their old place; on disk only, where the reader may be sent back to them.
     pub(crate) fn release(&mut self, id: LeaseId, may_read_again: bool) -> Released {
         let Some(lease) = self.leases.get(id) else {
             return Released::Unknown;
         };
-        if lease.held.is_none() && !self.is_ahead_of_reader(lease.items) {
-            return Released::NeedsItems(lease.items);
+        if self.must_read(lease) {
+            return Released::NeedsItems;
         }
         let Some(lease) = self.leases.remove(id) else {
             return Released::Unknown;

@@ -399,7 +399,7 @@ impl Queue {
     /// Gives the lease up: its items are the next to be handed out, and its tag is gone.
     ///
     /// # Errors
-    /// No such lease; or its record could not be taken back: then the lease is still open.
+    /// No such lease; or its items could not be read, or its record not be taken back: then the lease is still open.
     pub fn release(&self, id: LeaseId) -> Result<(), AckError> {
         let _in_hand = self.disk.as_ref().map(|disk| disk.hands.read());
         let mut is_voided = false;
@@ -413,7 +413,10 @@ impl Queue {
                 }
                 let lease = ledger.leases.get(id).ok_or(AckError::UnknownLease(id))?;
                 let has_record = !is_voided && lease.tag.is_some() || !lease.homes.is_empty();
-                if has_record {
+                if ledger.must_read(lease) {
+                    // First of all: where this fails nothing has changed.
+                    None
+                } else if has_record {
                     // Taken along: whoever tags the lease at the same time has nothing to void then, and a place that was emptied may be another lease's at once.
                     ledger
                         .leases
@@ -422,7 +425,7 @@ impl Queue {
                     match ledger.release(id, reader.is_some()) {
                         Released::Done => return Ok(()),
                         Released::Unknown => return Err(AckError::UnknownLease(id)),
-                        Released::NeedsItems(_) => None,
+                        Released::NeedsItems => None,
                     }
                 }
             };

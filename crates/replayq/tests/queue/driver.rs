@@ -434,9 +434,14 @@ impl Driver {
         let Some((id, _)) = self.nth_lease(nth) else {
             return;
         };
+        let before = self.oracle.clone();
         self.oracle.begin_release(id);
         match queue.release(id) {
             Ok(()) => self.oracle.end_release(id),
+            Err(AckError::NotRead(_)) => {
+                self.failures += 1;
+                self.oracle = before;
+            }
             Err(AckError::NotDurable(_)) => self.failures += 1,
             Err(error) => panic!("{error}"),
         }

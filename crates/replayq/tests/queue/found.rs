@@ -390,7 +390,7 @@ fn reading_a_lease_of_an_earlier_life_says_what_of_it_is_lost() {
 
 #[test]
 fn a_function_that_panics_in_a_pop_takes_nothing() {
-    for mode in [Mode::Memory, Mode::Os] {
+    for mode in [Mode::Memory, Mode::Os, Mode::Offload] {
         let mut setup = Setup::small(mode);
         setup.resident_bytes = 100;
         let (queue, _) = setup.open(&SimVfs::new()).unwrap();
