@@ -17,7 +17,7 @@ pub(super) fn run(args: &RepairArgs) -> Result<Exit, Failure> {
             Ok(repaired) => {
                 if args.json {
                     console::print_json(&json!({
-                        "directory": repaired.after.directory,
+                        "directory": repaired.after.directory.to_string_lossy(),
                         "clean": repaired.after.is_clean(),
                         "rewritten": repaired.rewritten,
                         "before": report::json(&repaired.before),

@@ -30,7 +30,7 @@ pub(super) fn state(state: SegmentState) -> &'static str {
 /// All of it.
 pub(super) fn json(inspection: &Inspection) -> Value {
     json!({
-        "directory": inspection.directory,
+        "directory": inspection.directory.to_string_lossy(),
         "clean": inspection.is_clean(),
         "uuid": inspection.uuid,
         "format_version": inspection.format_version,

@@ -1,7 +1,9 @@
 //! Looking into queues on disk: of anybody, in use, damaged.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -431,4 +433,20 @@ fn a_directory_that_may_not_be_read_does_not_hide_the_queues_beside_it() {
     for name in ["base/a: clean", "base/z: clean"] {
         assert!(told.stdout.contains(name), "{}", told.stdout);
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_directory_whose_name_is_no_text_is_shown_as_well_as_can_be() {
+    let room = directory();
+    let path = room.path().join(OsStr::from_bytes(b"a\xffb"));
+    example_queue(&path).close().unwrap();
+    for what in ["inspect", "verify", "repair"] {
+        let shown = queue_with(what, "--json", room.path()).code(0).json();
+        let named = shown["directory"].as_str().unwrap();
+        assert!(named.ends_with("a\u{fffd}b"), "{named}");
+        let told = queue(what, room.path()).code(0).stdout;
+        assert!(told.contains("a\u{fffd}b"), "{told}");
+    }
+    assert_eq!(lines(&queue("dump", room.path()).code(0)).len(), 15);
 }
