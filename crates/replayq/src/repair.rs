@@ -170,28 +170,40 @@ fn rewrite(
     let directory = before.directory.as_path();
     let old_path = directory.join(old.file_name());
     let new_path = directory.join(key::NEW_FILE_NAME);
-    let key = SegmentKey {
-        first_id: old.first_id,
-        generation,
-    };
     let Some(source) = source(&**vfs, before, old).context("read", &old_path)? else {
         return Ok(());
     };
+    // Where it can have leases only, a later generation would hide the items of the next segment, which begins with the same id.
+    let has_items = source.limit_id > old.first_id;
+    let generation = if has_items {
+        generation
+    } else {
+        old.generation
+    };
+    let key = SegmentKey { generation, ..old };
     let mut copy = Copy::new(source, key);
     remove_file(&**vfs, &new_path)?;
     let target = vfs::uninterrupted(|| vfs.open(&new_path, OpenMode::Create))
         .context("create", &new_path)?;
     copy.run(&*target, &new_path, 0)?;
     vfs::uninterrupted(|| target.sync()).context("sync", &new_path)?;
-    if copy.seal.items > 0 {
+    let put_aside = || {
+        vfs.rename(&old_path, &aside(&old_path, "damaged"))
+            .context("put aside", &old_path)
+    };
+    if !has_items {
+        put_aside()?;
+    }
+    if copy.seal.items > 0 || !copy.leases.is_empty() {
         // From here on the new one counts: of two with the same first item the later generation does.
         let path = directory.join(key.file_name());
         vfs.rename(&new_path, &path).context("rename", &new_path)?;
     } else {
         vfs.remove(&new_path).context("remove", &new_path)?;
     }
-    vfs.rename(&old_path, &aside(&old_path, "damaged"))
-        .context("put aside", &old_path)?;
+    if has_items {
+        put_aside()?;
+    }
     vfs.sync_directory(directory).context("sync", directory)
 }
 

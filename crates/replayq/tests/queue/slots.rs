@@ -1,6 +1,7 @@
 //! Lease slots: so many leases can have a tag however full the disk is; a queue gets more of them when it is opened, and never fewer.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use replayq::vfs::sim::{Change, Fate, Fault, FaultKind, SimVfs};
@@ -267,5 +268,50 @@ fn a_segment_of_leases_only_whose_sync_failed_is_replaced_and_no_item_is_lost() 
             assert_eq!(pop_ids(&again, 9), [3, 4], "call {call}");
         }
         assert_eq!(pop_ids(&queue, 9), [3, 4], "call {call}");
+    }
+}
+
+/// A segment in which no item was left was not kept, and what it said of others was gone.
+#[test]
+fn a_repair_keeps_the_leases_of_a_segment_that_has_no_items() {
+    for mode in [Mode::Os, Mode::Offload] {
+        let (setup, vfs) = (setup(mode, 1), SimVfs::new());
+        let (queue, _) = setup.open(&vfs).unwrap();
+        for serial in 1..=3 {
+            queue.append_one(payload(serial, 270)).unwrap();
+        }
+        for _ in 1..=3 {
+            tag_one(&queue).unwrap();
+        }
+        let is_offload = mode == Mode::Offload;
+        if is_offload {
+            // Written down behind the leases.
+            queue.append_one(payload(4, 10)).unwrap();
+        }
+        queue.close().unwrap();
+        drop(queue);
+        let segments = vfs.files().into_iter();
+        let leases = segments
+            .filter(|file| file.to_string_lossy().contains("0004-"))
+            .min()
+            .unwrap();
+        let mut content = vfs.read_file(&leases).unwrap();
+        content[4096 + 8] ^= 1;
+        vfs.write_file(&leases, content);
+        let repaired = replayq::repair_in(Arc::new(vfs.clone()), Path::new(DIRECTORY)).unwrap();
+        assert_eq!(repaired.rewritten.len(), 1, "{repaired:?}");
+        let (queue, recovery) = setup.open(&vfs).unwrap();
+        assert_eq!(
+            (tagged(&recovery), recovery.damage),
+            (vec![1, 3], vec![]),
+            "{mode:?}"
+        );
+        assert_eq!(queue.count(), 1 + u64::from(is_offload), "{mode:?}");
+        assert_eq!(pop_ids(&queue, 9), [2], "{mode:?}");
+        assert_eq!(
+            pop_ids(&queue, 9),
+            [4][..usize::from(is_offload)],
+            "{mode:?}"
+        );
     }
 }
