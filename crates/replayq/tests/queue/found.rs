@@ -389,6 +389,29 @@ fn reading_a_lease_of_an_earlier_life_says_what_of_it_is_lost() {
 }
 
 #[test]
+fn a_release_that_cannot_read_the_items_leaves_the_lease_and_its_tag_on_disk() {
+    let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
+    let (queue, _) = setup.open(&vfs).unwrap();
+    append(&queue, 1..=4, 20);
+    let lease = queue.pop(PopLimits::items(2)).unwrap().unwrap();
+    queue.tag(lease.id, Bytes::from_static(b"tag")).unwrap();
+    drop(queue);
+    let (queue, recovery) = setup.open(&vfs).unwrap();
+    // The reader comes by the items of the lease, which stay on disk.
+    assert_eq!(pop_ids(&queue, 1), [3]);
+    fail_from(&vfs, 0);
+    let refused = queue.release(recovery.leases[0].id);
+    assert!(matches!(refused, Err(AckError::NotRead(_))), "{refused:?}");
+    vfs.heal();
+    drop(queue);
+    let (queue, again) = setup.open(&vfs).unwrap();
+    assert_eq!(again.leases.len(), 1);
+    assert_eq!(&again.leases[0].tag[..], b"tag");
+    queue.release(again.leases[0].id).unwrap();
+    assert_eq!(pop_ids(&queue, 9), [1, 2, 3, 4]);
+}
+
+#[test]
 fn a_function_that_panics_in_a_pop_takes_nothing() {
     for mode in [Mode::Memory, Mode::Os, Mode::Offload] {
         let mut setup = Setup::small(mode);
