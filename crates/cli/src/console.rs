@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use indicatif::MultiProgress;
@@ -46,6 +47,16 @@ impl<T: Display> Display for Shown<T> {
             }
         }
         Ok(())
+    }
+}
+
+/// A path on one line: a name may have line breaks in it, which would pass for lines of ours.
+pub(crate) struct OneLine<'a>(pub(crate) &'a Path);
+
+impl Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.0.display().to_string();
+        f.write_str(&name.replace('\n', "\\n").replace('\t', "\\t"))
     }
 }
 

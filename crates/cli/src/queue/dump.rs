@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 
 use super::find;
 use crate::args::DumpArgs;
-use crate::console;
+use crate::console::{self, OneLine};
 use crate::exit::{Exit, Failure};
 use crate::stored::{self, Selection};
 
@@ -24,7 +24,7 @@ pub(super) fn run(args: &DumpArgs) -> Result<Exit, Failure> {
             Ok(inspection) if inspection.is_clean() => {}
             Ok(inspection) => {
                 for damage in &inspection.damage {
-                    console::warn(format_args!("{}: {damage}", directory.display()));
+                    console::warn(format_args!("{}: {damage}", OneLine(&directory)));
                 }
                 if exit == Exit::Done {
                     exit = Exit::Damaged;
@@ -35,7 +35,7 @@ pub(super) fn run(args: &DumpArgs) -> Result<Exit, Failure> {
             Err(error) => {
                 return Err(Failure::failed(format!(
                     "cannot dump {}: {error}",
-                    directory.display()
+                    OneLine(&directory)
                 )));
             }
         }

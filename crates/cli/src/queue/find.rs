@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::console;
+use crate::console::{self, OneLine};
 use crate::exit::{Exit, Failure};
 
 /// Queues lie a few levels below a base directory; no link is followed.
@@ -31,7 +31,7 @@ pub(super) fn queues(directory: &Path) -> Result<Found, Failure> {
     found.search(below, DEEPEST);
     if found.queues.is_empty() && found.exit == Exit::Done {
         return Err(
-            Failure::usage(format!("there is no queue in {}", directory.display()))
+            Failure::usage(format!("there is no queue in {}", OneLine(directory)))
                 .advice(WHAT_TO_GIVE),
         );
     }
@@ -84,7 +84,7 @@ impl Found {
 
 /// What is not there, or no directory, is a mistake in the command; what is there and cannot be read is not.
 fn unreadable(directory: &Path, error: &io::Error) -> Failure {
-    let what = format!("cannot read {}: {error}", directory.display());
+    let what = format!("cannot read {}: {error}", OneLine(directory));
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             Failure::usage(what).advice(WHAT_TO_GIVE)

@@ -6,7 +6,7 @@ use replayq::{Depth, Inspection, Inspector};
 use super::picture::{Picture, places};
 use super::{find, report};
 use crate::args::{InspectArgs, LookArgs};
-use crate::console;
+use crate::console::{self, OneLine};
 use crate::exit::{Exit, Failure};
 
 pub(super) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
@@ -24,7 +24,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
 
 pub(super) fn verify(args: &LookArgs) -> Result<Exit, Failure> {
     look(args, Depth::EveryByte, |inspection, _| {
-        let directory = inspection.directory.display();
+        let directory = OneLine(&inspection.directory);
         if inspection.is_clean() {
             return console::print(format_args!(
                 "{directory}: clean, {} items wait, {}",

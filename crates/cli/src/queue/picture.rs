@@ -5,6 +5,8 @@ use std::fmt;
 use indicatif::{HumanBytes, HumanCount};
 use replayq::{Damage, Depth, Inspection, ItemId, ItemRange, Owner, SegmentView};
 
+use crate::console::OneLine;
+
 use super::report::state;
 
 /// Cells of a bar.
@@ -31,7 +33,7 @@ pub(super) struct Picture<'a> {
 impl fmt::Display for Picture<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let queue = self.inspection;
-        writeln!(f, "queue {}", queue.directory.display())?;
+        writeln!(f, "queue {}", OneLine(&queue.directory))?;
         let owner = match queue.owner {
             Owner::Nobody => "not in use".to_owned(),
             Owner::Process(Some(process)) => format!("in use by process {process}"),

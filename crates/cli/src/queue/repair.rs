@@ -6,7 +6,7 @@ use serde_json::json;
 use super::picture::places;
 use super::{find, report};
 use crate::args::RepairArgs;
-use crate::console;
+use crate::console::{self, OneLine};
 use crate::exit::{Exit, Failure};
 
 pub(super) fn run(args: &RepairArgs) -> Result<Exit, Failure> {
@@ -45,7 +45,7 @@ pub(super) fn run(args: &RepairArgs) -> Result<Exit, Failure> {
 }
 
 fn tell(repaired: &Repair) -> Result<(), Failure> {
-    let directory = repaired.after.directory.display();
+    let directory = OneLine(&repaired.after.directory);
     if repaired.before.is_clean() {
         return console::print(format_args!("{directory}: was clean"));
     }

@@ -7,7 +7,7 @@ use replayq::{Depth, Inspector};
 
 use super::{find, report};
 use crate::args::{Format, InputArgs, ReplayArgs};
-use crate::console;
+use crate::console::{self, OneLine};
 use crate::exit::{Exit, Failure};
 use crate::input::Source;
 use crate::produce;
@@ -31,8 +31,8 @@ pub(super) async fn run(args: &ReplayArgs, stop: &Stop) -> Result<Exit, Failure>
     {
         return Err(Failure::usage(format!(
             "--queue-dir {} and {} are in each other",
-            own.display(),
-            args.directory.display()
+            OneLine(own),
+            OneLine(&args.directory)
         ))
         .advice(
             "a producer with that --queue-dir delivers what is in it by itself: use wolff produce",
@@ -55,7 +55,7 @@ fn check(queues: &[PathBuf]) -> Result<bool, Failure> {
             .inspect(directory, Depth::EveryByte)
             .map_err(|error| report::failure(&error))?;
         for damage in &inspection.damage {
-            console::warn(format_args!("{}: {damage}", directory.display()));
+            console::warn(format_args!("{}: {damage}", OneLine(directory)));
         }
         is_clean &= inspection.is_clean();
     }

@@ -172,7 +172,7 @@ fn what_is_no_queue_is_wrong_usage_and_stays_as_it_is() {
 #[test]
 fn what_a_terminal_would_obey_is_shown_and_not_sent_to_it() {
     let room = directory();
-    let path = room.path().join("a\u{1b}[31mb");
+    let path = room.path().join("a\u{1b}[31mb\nc");
     example_queue(&path).close().unwrap();
     let missing = path.join("missing");
     for ended in [
@@ -182,7 +182,7 @@ fn what_a_terminal_would_obey_is_shown_and_not_sent_to_it() {
         queue("verify", &missing).code(1),
     ] {
         let told = format!("{}{}", ended.stdout, ended.stderr);
-        assert!(told.contains(r"a\u{1b}[31mb"), "{told}");
+        assert!(told.contains(r"a\u{1b}[31mb\nc"), "{told}");
         assert!(!told.contains('\u{1b}'), "{told:?}");
     }
 }

@@ -114,8 +114,14 @@ impl Builder<'_> {
                 && is_sound
                 && is_todays
                 && surveyed.end < self.config.segment_bytes;
-            if may_go_on && (!surveyed.is_torn || file.set_length(surveyed.end).is_ok()) {
-                if surveyed.is_torn {
+            // What follows may be room, of an earlier use or made ahead, but no more than that is.
+            let is_overlong = candidate.file_bytes
+                > surveyed
+                    .end
+                    .saturating_add(self.config.segment_bytes.saturating_mul(2));
+            let is_to_cut = surveyed.is_torn || is_overlong;
+            if may_go_on && (!is_to_cut || file.set_length(surveyed.end).is_ok()) {
+                if is_to_cut {
                     segment.file_bytes = surveyed.end;
                 }
                 segment.is_closed = false;

@@ -261,8 +261,22 @@ impl Walk {
             // The file is shorter than it was said to be.
             self.end = self.position.saturating_add(field::wide(buffer.len()));
         }
+        let is_empty = buffer.iter().all(|byte| *byte == 0);
         self.window = Bytes::from(buffer);
         self.window_position = self.position;
+        if is_empty {
+            self.pass_zeros()?;
+        }
+        Ok(())
+    }
+
+    /// Goes on behind the window, in which there is no entry, and behind the hole in the file that may follow: it can be terabytes.
+    fn pass_zeros(&mut self) -> io::Result<()> {
+        let behind = self
+            .window_position
+            .saturating_add(field::wide(self.window.len()));
+        let data = vfs::uninterrupted(|| self.file.data_from(behind))?;
+        self.position = data.clamp(behind, self.end.max(behind)) / ALIGNMENT * ALIGNMENT;
         Ok(())
     }
 }

@@ -85,6 +85,13 @@ pub trait VfsFile: fmt::Debug + Send + Sync {
     fn write_at(&self, buffers: &[IoSlice<'_>], position: u64) -> io::Result<usize>;
     /// Appends up to `bytes` bytes from the position on to the buffer and returns how many; 0 is the end of the file.
     fn read_at(&self, buffer: &mut Vec<u8>, bytes: usize, position: u64) -> io::Result<usize>;
+    /// Where data may be from the position on: in a file with holes, behind the one at the position; `u64::MAX` if nothing follows.
+    ///
+    /// # Errors
+    /// The file system says so.
+    fn data_from(&self, position: u64) -> io::Result<u64> {
+        Ok(position)
+    }
     /// The length in bytes.
     fn length(&self) -> io::Result<u64>;
     /// Cuts or extends (with zeros) to the length.

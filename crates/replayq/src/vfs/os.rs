@@ -250,6 +250,18 @@ impl VfsFile for OsFile {
         Ok(read?)
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn data_from(&self, position: u64) -> io::Result<u64> {
+        use rustix::io::Errno;
+        // Nobody here reads or writes where the descriptor stands.
+        match rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Data(position)) {
+            Err(Errno::NXIO) => Ok(u64::MAX),
+            // A file system that knows of no holes.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(position),
+            found => Ok(found?),
+        }
+    }
+
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }

@@ -185,6 +185,10 @@ impl VfsFile for SalvageFile {
         }
     }
 
+    fn data_from(&self, position: u64) -> io::Result<u64> {
+        self.inner.data_from(position)
+    }
+
     fn length(&self) -> io::Result<u64> {
         self.inner.length()
     }

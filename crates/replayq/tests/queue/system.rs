@@ -465,3 +465,31 @@ fn a_directory_that_is_removed_under_an_open_queue_is_no_place_where_anything_is
         assert!(!directory.exists());
     }
 }
+
+/// Where a program, or a file system that was repaired, has made a file longer than the disk. Read byte by byte it would take days.
+#[test]
+fn a_hole_of_gigabytes_behind_the_items_is_passed_at_once() {
+    let room = tempfile::tempdir().unwrap();
+    let directory = room.path().join("queue");
+    let open = || Queue::open(Config::disk(&directory));
+    let (queue, _) = open().unwrap();
+    queue.append_one(payload(1, 100)).unwrap();
+    drop(queue);
+    let segment = std::fs::read_dir(&directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|end| end == "segment"))
+        .unwrap();
+    let file = std::fs::File::options().write(true).open(segment).unwrap();
+    file.set_len(64 << 30).unwrap();
+    // Something that is no entry, in the middle of nothing.
+    std::os::unix::fs::FileExt::write_all_at(&file, b"garbage", 32 << 30).unwrap();
+    let inspection = Inspector::new().inspect(&directory, Depth::EveryByte);
+    assert_eq!(inspection.unwrap().open_items, 1);
+    let (queue, recovery) = open().unwrap();
+    assert_eq!((recovery.items, recovery.damage.len()), (1, 0));
+    queue.append_one(payload(2, 100)).unwrap();
+    let items = queue.pop(PopLimits::default()).unwrap().unwrap().items;
+    assert_eq!(items[1].payload, payload(2, 100));
+    assert!(file.metadata().unwrap().len() < 1 << 20, "it was cut");
+}
