@@ -79,6 +79,13 @@ impl Disk {
         ledger: &Mutex<Ledger>,
     ) -> Result<(), AckError> {
         self.close_segment(writer, ledger);
+        let written = self.write_all_down(writer, ledger);
+        // Also where it failed in the middle: what is appended next has higher ids than belong into a segment for these.
+        self.close_segment(writer, ledger);
+        written
+    }
+
+    fn write_all_down(&self, writer: &mut Writer, ledger: &Mutex<Ledger>) -> Result<(), AckError> {
         let items = {
             let mut ledger = ledger.lock();
             // However this ends, an ack must be written from now on: the item may be found in a file.
@@ -102,7 +109,6 @@ impl Disk {
                     })?;
             note_home(&mut ledger.lock(), id, home);
         }
-        self.close_segment(writer, ledger);
         Ok(())
     }
 
