@@ -38,11 +38,8 @@ impl Disk {
         // Those who have items in hand put them back, or into a lease.
         drop(self.hands.write());
         let mut writer = self.writer.lock();
-        if self.settings.offload == Some(Offload::Written)
-            && let Err(error) = self.write_down(&mut writer, ledger)
-        {
-            self.close_segment(&mut writer, ledger);
-            return Err(error);
+        if self.settings.offload == Some(Offload::Written) {
+            self.write_down(&mut writer, ledger)?;
         }
         let mut control = self.control.lock();
         control.is_closed = true;

@@ -62,11 +62,7 @@ fn program() -> Vec<Op> {
 }
 
 /// Runs the program with the fault, heals, goes on, and looks at what is there after a kill.
-fn survives(setup: Setup, fault: Fault) {
-    survives_running(setup, fault, &program());
-}
-
-fn survives_running(setup: Setup, fault: Fault, program: &[Op]) {
+fn survives(setup: Setup, fault: Fault, program: &[Op]) {
     let vfs = SimVfs::new();
     let mut driver = Driver::start(setup, vfs.clone()).unwrap();
     vfs.inject(fault);
@@ -92,21 +88,23 @@ fn survives_running(setup: Setup, fault: Fault, program: &[Op]) {
 }
 
 fn survives_all(mode: Mode, kind: FaultKind) {
-    let setup = Setup::small(mode);
+    survives_all_of(Setup::small(mode), kind, &program());
+}
+
+/// Every call of the program fails, once and for ever.
+fn survives_all_of(setup: Setup, kind: FaultKind, program: &[Op]) {
     let vfs = SimVfs::new();
     let mut driver = Driver::start(setup, vfs.clone()).unwrap();
     let first = vfs.calls();
-    driver.run(&program());
+    driver.run(program);
     for call in first..vfs.calls() {
         for for_ever in [false, true] {
-            survives(
-                setup,
-                Fault {
-                    call,
-                    for_ever,
-                    kind,
-                },
-            );
+            let fault = Fault {
+                call,
+                for_ever,
+                kind,
+            };
+            survives(setup, fault, program);
         }
     }
 }
@@ -135,7 +133,7 @@ fn survives_at_random(mode: Mode, kind: FaultKind) {
             for_ever,
             kind,
         };
-        survives_running(setup, fault, &program);
+        survives(setup, fault, &program);
         Ok(())
     });
 }
@@ -183,18 +181,7 @@ fn what_is_appended_behind_a_flush_that_failed_in_the_middle_is_found_again() {
         lease_slots: 3,
         ..Setup::small(Mode::Offload)
     };
-    let vfs = SimVfs::new();
-    let mut driver = Driver::start(setup, vfs.clone()).unwrap();
-    let first = vfs.calls();
-    driver.run(&program);
-    for call in first..vfs.calls() {
-        let fault = Fault {
-            call,
-            for_ever: false,
-            kind: FaultKind::Error(EIO),
-        };
-        survives_running(setup, fault, &program);
-    }
+    survives_all_of(setup, FaultKind::Error(EIO), &program);
 }
 
 #[test]
