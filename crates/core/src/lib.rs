@@ -41,7 +41,7 @@ pub use action::{
 pub use batch::{BatchBody, BatchNo, Stamp};
 pub use config::{Config, Durability, Idempotence, RetryDelay};
 pub use frame::{FrameError, frame_of, starts_batch};
-pub use outcome::{FailReason, Outcome};
+pub use outcome::{DoubtReason, FailReason, Outcome, StorageError};
 pub use partition::{Partition, Snapshot};
 pub use split::LeasedBatches;
 pub use verdict::{Verdict, verdict};

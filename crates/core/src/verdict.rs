@@ -33,7 +33,7 @@ pub fn verdict(code: ErrorCode) -> Verdict {
         | ErrorCode::INVALID_PRODUCER_EPOCH
         | ErrorCode::PRODUCER_FENCED => Verdict::NewIdentity,
         ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::CLUSTER_AUTHORIZATION_FAILED => {
-            Verdict::GiveUp(FailReason::Unauthorized(code))
+            Verdict::GiveUp(FailReason::Unauthorized { code })
         }
         ErrorCode::INVALID_RECORD
         | ErrorCode::INVALID_TIMESTAMP
@@ -41,7 +41,10 @@ pub fn verdict(code: ErrorCode) -> Verdict {
         | ErrorCode::INVALID_REQUIRED_ACKS
         | ErrorCode::POLICY_VIOLATION
         | ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT
-        | ErrorCode::UNSUPPORTED_COMPRESSION_TYPE => Verdict::GiveUp(FailReason::Rejected(code)),
+        | ErrorCode::UNSUPPORTED_COMPRESSION_TYPE => Verdict::GiveUp(FailReason::Rejected {
+            code,
+            message: None,
+        }),
         code if code.needs_metadata_refresh() => Verdict::RefreshAndRetry,
         // What nobody has classified is tried again: giving up records on a code of the future would lose them.
         _ => Verdict::Retry,

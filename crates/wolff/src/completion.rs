@@ -92,7 +92,10 @@ impl BatchCompletion {
         let (woken, called) = {
             let mut rest = self.rest.lock();
             match outcome {
-                Outcome::Acked { base_offset } if first == 0 && partition == self.partition => {
+                Outcome::Acked {
+                    base_offset,
+                    possibly_duplicated: false,
+                } if first == 0 && partition == self.partition => {
                     let offset = base_offset.map_or(NO_OFFSET, |offset| offset.0);
                     self.base_offset.store(offset, Ordering::Relaxed);
                     self.acked_below.store(end, Ordering::Release);
@@ -158,7 +161,7 @@ impl BatchCompletion {
         let base_offset = (base != NO_OFFSET).then_some(Offset(base));
         Some(deliver(
             self.partition,
-            &Outcome::Acked { base_offset },
+            &Outcome::acked(base_offset),
             first_record,
         ))
     }
@@ -184,12 +187,13 @@ fn take_in_range<V>(items: &mut Vec<(u32, V)>, range: &Range<u32>) -> Vec<(u32, 
 /// What the caller is told: `distance` is how far behind the run's first record its own first record is.
 fn deliver(partition: Option<PartitionId>, outcome: &Outcome, distance: u32) -> Delivery {
     match outcome {
-        Outcome::Acked { base_offset } => Ok(Ack {
+        Outcome::Acked { base_offset, .. } => Ok(Ack {
             partition: partition.unwrap_or(PartitionId(-1)),
             offset: base_offset.map(|base| Offset(base.0.saturating_add(i64::from(distance)))),
         }),
         Outcome::LeftInQueue => Err(DeliveryError::LeftInQueue),
         Outcome::Failed(reason) => Err(DeliveryError::Failed(reason.clone())),
+        Outcome::InDoubt(reason) => Err(DeliveryError::InDoubt(*reason)),
         _ => Err(DeliveryError::Failed(FailReason::Stopped)),
     }
 }
@@ -244,13 +248,7 @@ mod tests {
     fn each_call_gets_its_own_offset() {
         let batch = BatchCompletion::new(Some(PartitionId(3)));
         assert!(receipt(&batch, 0).try_delivery().is_none());
-        batch.complete(
-            0,
-            5,
-            &Outcome::Acked {
-                base_offset: Some(Offset(100)),
-            },
-        );
+        batch.complete(0, 5, &Outcome::acked(Some(Offset(100))));
         assert_eq!(
             receipt(&batch, 0).try_delivery().unwrap().unwrap().offset,
             Some(Offset(100))
@@ -265,25 +263,16 @@ mod tests {
     #[test]
     fn pieces_of_a_batch_end_each_in_its_own_way() {
         let batch = BatchCompletion::new(Some(PartitionId(0)));
-        batch.complete(
-            0,
-            2,
-            &Outcome::Acked {
-                base_offset: Some(Offset(7)),
-            },
-        );
+        batch.complete(0, 2, &Outcome::acked(Some(Offset(7))));
         batch.complete(
             2,
             1,
-            &Outcome::Failed(FailReason::MessageTooLarge { bytes: 9 }),
+            &Outcome::Failed(FailReason::MessageTooLarge {
+                bytes: 9,
+                limit: None,
+            }),
         );
-        batch.complete(
-            3,
-            2,
-            &Outcome::Acked {
-                base_offset: Some(Offset(9)),
-            },
-        );
+        batch.complete(3, 2, &Outcome::acked(Some(Offset(9))));
         assert_eq!(
             receipt(&batch, 1).try_delivery().unwrap().unwrap().offset,
             Some(Offset(8))
@@ -314,20 +303,8 @@ mod tests {
                 }),
             );
         }
-        batch.complete(
-            0,
-            2,
-            &Outcome::Acked {
-                base_offset: Some(Offset(10)),
-            },
-        );
-        batch.complete(
-            2,
-            2,
-            &Outcome::Acked {
-                base_offset: Some(Offset(12)),
-            },
-        );
+        batch.complete(0, 2, &Outcome::acked(Some(Offset(10))));
+        batch.complete(2, 2, &Outcome::acked(Some(Offset(12))));
         assert_eq!(*seen.lock(), vec![(0, 10), (1, 11), (3, 13)]);
         assert_eq!(panicked.load(Ordering::Relaxed), 1);
     }

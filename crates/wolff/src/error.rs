@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use wolff_core::FailReason;
+use wolff_core::{DoubtReason, FailReason};
 
 /// The producer could not be started. Nothing was accepted, and what is on disk is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,9 @@ pub enum DeliveryError {
     /// The records were given up.
     #[error("not delivered: {0}")]
     Failed(FailReason),
+    /// The records were sent, and nobody can say whether Kafka has them.
+    #[error("in doubt: {0}")]
+    InDoubt(DoubtReason),
     /// The producer was stopped; the records wait on disk and are sent when the queue is opened again.
     #[error("not delivered yet: the records wait in the queue on disk")]
     LeftInQueue,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use parking_lot::Mutex;
 use wolff_core::FailReason;
 
+use crate::error::with_causes;
+
 /// Different reasons that are told apart; the rest is counted together.
 const MAX_REASONS: usize = 32;
 
@@ -20,7 +22,7 @@ impl Failures {
                 "message too large: raise the topic's max.message.bytes or send smaller records"
                     .to_owned()
             }
-            other => other.to_string(),
+            other => with_causes(other),
         };
         let mut counts = self.0.lock();
         let known = counts.contains_key(&words) || counts.len() < MAX_REASONS;

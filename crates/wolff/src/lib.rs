@@ -32,7 +32,7 @@ pub use wolff_client as client;
 pub use wolff_client::{Client, ClientBuilder};
 pub use wolff_codec::records::{Compression, CompressionLevel, Header, RecordRef};
 pub use wolff_codec::{ErrorCode, Offset, PartitionId, Str};
-pub use wolff_core::{FailReason, Idempotence, RetryDelay};
+pub use wolff_core::{DoubtReason, FailReason, Idempotence, RetryDelay, StorageError};
 pub use wolff_partitioner::{KeyHash, Keyless, Strategy};
 
 /// Producers of a client.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::HumanCount;
 use serde::Serialize;
-use wolff::{FailReason, ProducerStats};
+use wolff::ProducerStats;
 
 use crate::args::{ConnectionArgs, SendingArgs, flags_to_go_on};
 use crate::console;
@@ -56,6 +56,9 @@ pub(super) enum Drained {
 /// How many of the lines that were refused are named.
 const MOST_NAMED: u64 = 10;
 
+/// Start of the reason of records that the queue on disk did not store.
+const NOT_STORED: &str = "the local queue could not store the records: ";
+
 /// Records of the input that were refused before the producer counted them.
 #[derive(Debug, Default)]
 pub(super) struct Refused {
@@ -73,10 +76,10 @@ impl Refused {
 
     /// Records that the producer took and its queue on disk then did not; and why.
     pub(super) fn by_queue(stats: &ProducerStats) -> (u64, String) {
-        let words = FailReason::QueueUnavailable(String::new()).to_string();
+        let words = NOT_STORED;
         let mut refused = (0, String::new());
         for (reason, records) in &stats.failures {
-            if let Some(why) = reason.strip_prefix(&words) {
+            if let Some(why) = reason.strip_prefix(words) {
                 refused.0 += records;
                 refused.1 = why.to_owned();
             }
@@ -136,11 +139,11 @@ impl<'a> Summary<'a> {
         elapsed: Duration,
     ) -> Self {
         let (not_stored, _) = Refused::by_queue(stats);
-        let words = FailReason::QueueUnavailable(String::new()).to_string();
+        let words = NOT_STORED;
         let reasons = stats
             .failures
             .iter()
-            .filter(|(reason, _)| !reason.starts_with(&words));
+            .filter(|(reason, _)| !reason.starts_with(words));
         let mut reasons: Vec<_> = reasons.cloned().collect();
         if refused.too_large > 0 {
             reasons.push((

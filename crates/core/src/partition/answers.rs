@@ -57,7 +57,7 @@ impl<T: Clone> Partition<T> {
             match front.state {
                 SlotState::Answered(Answer::Ok(base_offset)) => {
                     self.link.prove();
-                    self.finish_front(Outcome::Acked { base_offset });
+                    self.finish_front(Outcome::acked(base_offset));
                 }
                 SlotState::Answered(Answer::Error(code)) if self.window.sent() == 0 => {
                     self.settle_error(code, now)
@@ -83,7 +83,7 @@ impl<T: Clone> Partition<T> {
 
     fn settle_error(&mut self, code: ErrorCode, now: Instant) {
         match verdict(code) {
-            Verdict::Duplicate => self.finish_front(Outcome::Acked { base_offset: None }),
+            Verdict::Duplicate => self.finish_front(Outcome::acked(None)),
             Verdict::Retry => self.retry(now),
             Verdict::RefreshAndRetry => {
                 // The delay, if any, is that of the reconnection: another leader is asked at once.
@@ -138,7 +138,7 @@ impl<T: Clone> Partition<T> {
         match state {
             SlotState::Answered(Answer::Ok(_)) => {
                 // It is in the log, and so is all before it.
-                self.finish_front(Outcome::Acked { base_offset: None });
+                self.finish_front(Outcome::acked(None));
                 true
             }
             SlotState::Answered(Answer::Error(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER)) => {
@@ -148,7 +148,7 @@ impl<T: Clone> Partition<T> {
             SlotState::Answered(Answer::Error(code)) => {
                 match verdict(code) {
                     // As good as taken.
-                    Verdict::Duplicate => self.finish_front(Outcome::Acked { base_offset: None }),
+                    Verdict::Duplicate => self.finish_front(Outcome::acked(None)),
                     // From the start, once the broker is well again.
                     Verdict::Retry | Verdict::RefreshAndRetry => self.settle_error(code, now),
                     _ => self.renumber(now),
@@ -225,9 +225,15 @@ impl<T: Clone> Partition<T> {
             }
             None if body.call_count() > 1 => {
                 // Its bytes cannot be read back: nothing smaller can be made of it.
-                self.finish_front(Outcome::Failed(FailReason::Rejected(code)));
+                self.finish_front(Outcome::Failed(FailReason::Rejected {
+                    code,
+                    message: None,
+                }));
             }
-            None => self.finish_front(Outcome::Failed(FailReason::MessageTooLarge { bytes })),
+            None => self.finish_front(Outcome::Failed(FailReason::MessageTooLarge {
+                bytes,
+                limit: None,
+            })),
         }
         self.close_gap();
     }

@@ -240,7 +240,7 @@ impl<T: Clone> Partition<T> {
             (Outcome::Acked { .. }, false) => counters.replayed_records += count,
             (Outcome::Failed(_), true) => counters.failed_records += count,
             (Outcome::Failed(_), false) => counters.replay_failed_records += count,
-            (Outcome::LeftInQueue, _) => {}
+            (Outcome::InDoubt(_) | Outcome::LeftInQueue, _) => {}
         }
         if token.is_some() {
             counters.finished_calls += calls;

@@ -8,7 +8,7 @@ use crate::action::{AppendFrame, EndedLease, QueueOperation};
 use crate::backlog::Entry;
 use crate::config::Durability;
 use crate::open_batch::CutFrame;
-use crate::outcome::{FailReason, Outcome};
+use crate::outcome::{FailReason, Outcome, StorageError};
 use crate::split::{LeasedBatches, Piece};
 use crate::window::{Slot, SlotState};
 
@@ -121,7 +121,7 @@ impl<T: Clone> Partition<T> {
 
     /// The local queue took none of the frames of the last [`QueueOperation::Append`]. Nothing of them was reported as
     /// queued; they fail, and so does what came in behind them meanwhile, because it continues their batch.
-    pub fn handle_append_failed(&mut self, reason: &str) {
+    pub fn handle_append_failed(&mut self, reason: &StorageError) {
         if let Some(frame) = self.open.cut(true) {
             self.push_cut(frame);
         }
@@ -134,7 +134,7 @@ impl<T: Clone> Partition<T> {
         for frame in lost {
             // Not queued, but no longer waiting to be: the calls before them are all that count from here on.
             self.counters.queued_calls += frame.calls;
-            let outcome = Outcome::Failed(FailReason::QueueUnavailable(reason.to_owned()));
+            let outcome = Outcome::Failed(FailReason::QueueUnavailable(reason.clone()));
             self.complete(
                 Some(frame.token),
                 frame.first_record,

@@ -287,8 +287,8 @@ async fn until_queued(
 ) -> Result<Receipt, SendError> {
     queue.wait_queued(call_no).await;
     match receipt.try_delivery() {
-        Some(Err(DeliveryError::Failed(FailReason::QueueUnavailable(why)))) => {
-            Err(SendError::Queue(why))
+        Some(Err(DeliveryError::Failed(FailReason::QueueUnavailable(error)))) => {
+            Err(SendError::Queue(crate::error::with_causes(&error)))
         }
         _ => Ok(receipt),
     }

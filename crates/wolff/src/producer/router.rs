@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use wolff_codec::records::{Record, RecordRef};
 use wolff_codec::{ErrorCode, Offset, PartitionId};
-use wolff_core::{Action, FailReason, Outcome, Partition, Transmit};
+use wolff_core::{Action, FailReason, Outcome, Partition, StorageError, Transmit};
 
 use super::moved::Moved;
 use super::pending::Pending;
@@ -170,7 +170,7 @@ impl Router {
             Err(error) => {
                 // Only a partitioner of the user's that names a partition which does not exist comes here.
                 tracing::error!(%error, "records cannot be routed");
-                let reason = FailReason::QueueUnavailable(error.to_string());
+                let reason = FailReason::QueueUnavailable(StorageError::new(error));
                 source.end(Err(DeliveryError::Failed(reason)));
                 return;
             }
@@ -239,14 +239,10 @@ impl Source {
 
     fn end(self, delivery: Delivery) {
         let (partition, outcome) = match delivery {
-            Ok(ack) => (
-                Some(ack.partition),
-                Outcome::Acked {
-                    base_offset: ack.offset,
-                },
-            ),
+            Ok(ack) => (Some(ack.partition), Outcome::acked(ack.offset)),
             Err(DeliveryError::LeftInQueue) => (None, Outcome::LeftInQueue),
             Err(DeliveryError::Failed(reason)) => (None, Outcome::Failed(reason)),
+            Err(DeliveryError::InDoubt(reason)) => (None, Outcome::InDoubt(reason)),
         };
         match &self.token {
             Some(token) => token.complete_in(partition, self.first_record, self.count, &outcome),

@@ -21,13 +21,12 @@ use wolff_codec::PartitionId;
 use wolff_codec::records::{Compression, CompressionLevel};
 use wolff_core::{
     Action, Completion, EndedLease, FailReason, LeasedBatches, Outcome, Partition, QueueOperation,
-    Refused, Snapshot, starts_batch,
+    Refused, Snapshot, StorageError, starts_batch,
 };
 
 use crate::buffers::Buffers;
 use crate::clock::coarse_now_ms;
 use crate::completion::{BatchCompletion, Callback, Receipt};
-use crate::error::with_causes;
 use crate::failures::Failures;
 use crate::io;
 use crate::record::Call;
@@ -323,7 +322,7 @@ impl PartitionQueue {
                 self.state
                     .lock()
                     .machine
-                    .handle_append_failed(&with_causes(&error));
+                    .handle_append_failed(&StorageError::new(error));
                 self.tell_outcomes();
             }
         }

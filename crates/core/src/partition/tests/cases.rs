@@ -10,9 +10,7 @@ use crate::config::{Config, Durability, Idempotence};
 use crate::outcome::{FailReason, Outcome};
 
 fn acked(base: i64) -> Outcome {
-    Outcome::Acked {
-        base_offset: Some(Offset(base)),
-    }
+    Outcome::acked(Some(Offset(base)))
 }
 
 #[test]
@@ -245,7 +243,7 @@ fn what_a_restarted_broker_has_and_does_not_remember_makes_no_duplicate() {
             // The offsets of what the broker forgot are not known any more.
             let is_forgotten = (1..i64::try_from(applied).unwrap()).contains(&number);
             let base_offset = (!is_forgotten).then_some(wolff_codec::Offset(number));
-            assert_eq!(*outcome, Outcome::Acked { base_offset });
+            assert_eq!(*outcome, Outcome::acked(base_offset));
         }
         let snapshot = harness.machine.snapshot();
         assert_eq!(snapshot.possibly_duplicated_records, 0);

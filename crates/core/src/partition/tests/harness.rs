@@ -85,7 +85,10 @@ impl Harness {
         };
         match operation {
             QueueOperation::Append(_) if self.queue_is_broken => {
-                self.machine.handle_append_failed("disk full")
+                self.machine
+                    .handle_append_failed(&crate::outcome::StorageError::new(
+                        std::io::Error::other("disk full"),
+                    ))
             }
             QueueOperation::Append(frames) => {
                 let first = self.next_item;
