@@ -6,9 +6,6 @@
     reason = "a helper of tests, of which each test file uses a part"
 )]
 
-#[path = "../trace/mod.rs"]
-mod trace;
-
 use std::future::Future;
 use std::time::Duration;
 
@@ -26,7 +23,7 @@ pub async fn cluster(brokers: i32, partitions: i32) -> Cluster {
 }
 
 pub fn client_of(bootstrap: String) -> ClientBuilder {
-    trace::begin();
+    crate::trace::begin();
     Client::builder([bootstrap]).min_metadata_refresh_interval(Duration::from_millis(10))
 }
 

@@ -8,9 +8,6 @@
     reason = "a helper of tests, of which each test file uses a part"
 )]
 
-#[path = "../trace/mod.rs"]
-mod trace;
-
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -81,7 +78,7 @@ impl Network {
     }
 
     pub fn client(&self, hosts: &str) -> ClientBuilder {
-        trace::begin();
+        crate::trace::begin();
         Client::builder([hosts]).dialer(self.clone())
     }
 }

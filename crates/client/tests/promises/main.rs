@@ -29,3 +29,5 @@ mod tls;
 #[path = "../impatience/mod.rs"]
 mod impatience;
 mod relay;
+#[path = "../trace/mod.rs"]
+mod trace;

@@ -8,8 +8,6 @@
     reason = "helpers of tests"
 )]
 
-mod peer;
-
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
@@ -20,7 +18,7 @@ use wolff_client::codec::PartitionId;
 use wolff_client::codec::messages::MetadataResponse;
 use wolff_client::{Client, ConnectionStrategy, NewTopic, Registry};
 
-use peer::{Network, metadata, question, topic};
+use crate::peer::{Network, metadata, question, topic};
 
 const P0: PartitionId = PartitionId(0);
 

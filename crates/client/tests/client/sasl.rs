@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod peer;
-
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +20,7 @@ use wolff_client::{
     RequestError, Sasl, SaslFailure, SaslFuture,
 };
 
-use peer::{Listener, Network, Peer, all_versions, produce, question};
+use crate::peer::{Listener, Network, Peer, all_versions, produce, question};
 
 fn alice() -> Credentials {
     Credentials::new("alice", "s3ntinel")
@@ -422,7 +420,7 @@ async fn a_session_is_renewed_in_time_and_nothing_is_lost_or_reordered() {
             .map(|_| connection.start(&question()).unwrap())
             .collect();
         for (number, asked) in (0..).zip(asked) {
-            let answer = peer::numbered(number);
+            let answer = crate::peer::numbered(number);
             peer.answer(asked.id, asked.version, &answer).await;
         }
         let answer = SaslHandshakeResponse::default();
@@ -462,7 +460,7 @@ async fn the_slower_the_broker_the_earlier_a_session_is_renewed() {
             break asking;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let answer = peer::numbered(asked);
+        let answer = crate::peer::numbered(asked);
         peer.answer(asking.correlation_id, asking.api_version, &answer)
             .await;
         asked += 1;
@@ -509,7 +507,7 @@ async fn what_is_in_flight_is_read_before_the_end_however_long_credentials_take(
         let elapsed = begin.elapsed();
         assert!(elapsed < Duration::from_secs(29), "{elapsed:?}");
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let answer = peer::numbered(before);
+        let answer = crate::peer::numbered(before);
         peer.answer(asking.correlation_id, asking.api_version, &answer)
             .await;
         assert_eq!(pending.await.unwrap().producer_id.0, before);
@@ -525,7 +523,7 @@ async fn a_refused_renewal_leaves_what_waited_unsent() {
     let asked = peer.expect::<InitProducerIdRequest>().await;
     let handshake = peer.expect::<SaslHandshakeRequest>().await;
     let after = connection.start(&question()).unwrap();
-    peer.answer(asked.id, asked.version, &peer::numbered(1))
+    peer.answer(asked.id, asked.version, &crate::peer::numbered(1))
         .await;
     let answer = SaslHandshakeResponse::default();
     peer.answer(handshake.id, handshake.version, &answer).await;
@@ -598,7 +596,7 @@ async fn what_the_broker_has_to_do_first_is_not_taken_from_the_time_for_a_renewa
     // Its replicas are slow: each request takes longer than a whole renewal may, and one is throttled on top.
     for (asked, throttle_time_ms) in asked.into_iter().zip([0, 0, 30_000]) {
         tokio::time::sleep(Duration::from_secs(12)).await;
-        let answer = peer::produced(throttle_time_ms);
+        let answer = crate::peer::produced(throttle_time_ms);
         peer.answer(asked.id, asked.version, &answer).await;
     }
     tokio::time::sleep(Duration::from_secs(30)).await;

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod peer;
-
 use bytes::Bytes;
 use wolff_client::codec::messages::{
     PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
@@ -14,7 +12,7 @@ use wolff_client::{
     RequestCause, RequestError,
 };
 
-use peer::{Asked, Peer, connected};
+use crate::peer::{Asked, Peer, connected};
 
 fn batch(topic: &str, partition: i32) -> ProduceBatch {
     ProduceBatch {
@@ -196,7 +194,7 @@ async fn what_waits_is_bounded() {
         config.max_queued_requests = 3;
         builder.config(config)
     };
-    let (_client, connection, mut peer) = peer::connected_with(1 << 16, configure).await;
+    let (_client, connection, mut peer) = crate::peer::connected_with(1 << 16, configure).await;
     let _pending = start(&connection, &[("t", 0), ("t", 1), ("t", 2)]);
     let refused = connection.start_produce(batch("t", 3)).unwrap_err();
     assert_eq!(refused, RequestError::NotSent(RequestCause::QueueFull));

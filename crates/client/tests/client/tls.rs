@@ -2,9 +2,6 @@
 #![cfg(feature = "tls")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-mod certificates;
-mod peer;
-
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,8 +15,8 @@ use wolff_client::{
     TlsFailure, TlsIdentity, TlsOptions, TlsServerName, TlsVerification,
 };
 
-use certificates::{Authority, Certificate};
-use peer::{Listener, Network, Peer};
+use crate::certificates::{Authority, Certificate};
+use crate::peer::{Listener, Network, Peer};
 
 /// A place with an authority's certificate in `ca.pem`, and a broker that has one by it.
 struct Scene {
@@ -115,7 +112,7 @@ impl Scene {
                 Err(MetadataError::Unreachable(mut hosts)) => return Err(hosts.remove(0).reason),
                 Err(error) => panic!("{error}"),
             };
-            let answer = connection.request(&peer::question()).await.unwrap();
+            let answer = connection.request(&crate::peer::question()).await.unwrap();
             assert_eq!(answer.producer_id.0, 7);
             connection.close();
             Ok(())

@@ -2,8 +2,6 @@
 #![cfg(feature = "tls")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod trace;
-
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -49,7 +47,7 @@ fn mechanisms() -> [Sasl; 4] {
 }
 
 fn client(cluster: &Cluster, sasl: Sasl) -> ClientBuilder {
-    trace::begin();
+    crate::trace::begin();
     let endpoint = format!("SASL_PLAINTEXT://{}", cluster.bootstrap());
     Client::builder([endpoint]).sasl(sasl.allow_unencrypted_secrets())
 }

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod peer;
-
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -17,7 +15,7 @@ use wolff_client::{
     ConnectionStrategy, HostReason, MetadataError,
 };
 
-use peer::{Listener, Network, Peer, metadata, question, topic};
+use crate::peer::{Listener, Network, Peer, metadata, question, topic};
 
 const P0: PartitionId = PartitionId(0);
 

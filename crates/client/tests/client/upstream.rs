@@ -6,8 +6,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod impatience;
-
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,7 +19,7 @@ use wolff_client::{
 };
 use wolff_testbroker::{Cluster, Fault, Proxy, Sasl as Users, SaslMechanism};
 
-use impatience::{client_of, cluster, in_time, leader};
+use crate::impatience::{client_of, cluster, in_time, leader};
 
 const P0: PartitionId = PartitionId(0);
 

@@ -1,8 +1,6 @@
 //! Bugs that the Erlang original once had in connections and metadata: each is a test here, with the version that fixed it
 //! there (wolff, or kpro for kafka_protocol).
 
-mod impatience;
-
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -14,7 +12,7 @@ use wolff_client::{
 };
 use wolff_testbroker::{Cluster, Conditions, Direction, Fault, Proxy, ProxyFault};
 
-use impatience::{client_of, cluster, in_time, leader};
+use crate::impatience::{client_of, cluster, in_time, leader};
 
 const P0: PartitionId = PartitionId(0);
 

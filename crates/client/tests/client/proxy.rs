@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-mod impatience;
-
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,7 +14,7 @@ use wolff_client::{
 };
 use wolff_testbroker::{Cluster, Conditions, Direction, Fault, Proxy, ProxyFault};
 
-use impatience::{client_of, cluster, in_time, leader};
+use crate::impatience::{client_of, cluster, in_time, leader};
 
 use Direction::{ToBroker, ToClient};
 

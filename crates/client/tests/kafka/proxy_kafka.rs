@@ -4,8 +4,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod impatience;
-
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::time::{Duration, SystemTime};
@@ -15,7 +13,7 @@ use wolff_client::codec::messages::InitProducerIdRequest;
 use wolff_client::codec::{ApiKey, PartitionId};
 use wolff_testbroker::{Conditions, Proxy, ProxyFault};
 
-use impatience::{client_of, in_time};
+use crate::impatience::{client_of, in_time};
 
 fn skip(test: &str) {
     // Not with `eprintln`, which is silent in a test that passes.
@@ -29,7 +27,7 @@ fn skip(test: &str) {
             .create(true)
             .open(path)
             .unwrap();
-        file.write_all(format!("proxy_kafka::{test}: WOLFF_KAFKA is not set\n").as_bytes())
+        file.write_all(format!("kafka::proxy_kafka::{test}: WOLFF_KAFKA is not set\n").as_bytes())
             .unwrap();
     }
 }

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod trace;
-
 use std::time::Duration;
 
 use wolff_client::codec::messages::{
@@ -28,7 +26,7 @@ async fn cluster(brokers: i32, partitions: i32) -> (Cluster, ClientBuilder) {
 
 /// Impatient, so that what is tested is not how long a pause is.
 fn client_of(cluster: &Cluster) -> ClientBuilder {
-    trace::begin();
+    crate::trace::begin();
     Client::builder([cluster.bootstrap()])
         .min_metadata_refresh_interval(Duration::from_millis(10))
         .connect_timeout(Duration::from_secs(30))

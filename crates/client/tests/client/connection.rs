@@ -2,8 +2,6 @@
 
 #![expect(clippy::panic, reason = "helpers of tests")]
 
-mod peer;
-
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
@@ -17,7 +15,7 @@ use wolff_client::{
     ClientConfig, ConnectionFailure, ProtocolViolation, RequestCause, RequestError,
 };
 
-use peer::{connected, connected_with, frame, numbered, produce, produced, question};
+use crate::peer::{connected, connected_with, frame, numbered, produce, produced, question};
 
 fn lost(error: RequestError) -> (bool, ConnectionFailure) {
     let is_in_doubt = error.is_in_doubt();

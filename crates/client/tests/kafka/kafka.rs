@@ -5,9 +5,6 @@
 #![cfg(feature = "tls")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod certificates;
-mod trace;
-
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
@@ -24,7 +21,7 @@ use wolff_client::{
     Sasl, SaslFailure, TlsFailure, TlsIdentity, TlsOptions,
 };
 
-use certificates::Authority;
+use crate::certificates::Authority;
 
 /// Says that a test did not run, and gives `None`.
 fn skip<T>(variable: &str) -> Option<T> {
@@ -60,7 +57,7 @@ fn tls() -> Option<TlsOptions> {
 
 /// A client of one listener, by the variable that says where it is.
 fn listener(protocol: &str, addresses: &str) -> Option<ClientBuilder> {
-    trace::begin();
+    crate::trace::begin();
     let addresses = variable(addresses)?;
     let hosts = addresses.split(',');
     let endpoints: Vec<_> = hosts.map(|host| format!("{protocol}://{host}")).collect();

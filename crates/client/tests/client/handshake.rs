@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod peer;
-
 use std::time::Duration;
 
 use wolff_client::codec::messages::{
@@ -12,10 +10,10 @@ use wolff_client::codec::messages::{
 use wolff_client::codec::{ApiKey, CorrelationId, ErrorCode};
 use wolff_client::{Client, HostError, HostReason};
 
-use peer::{Network, all_versions, frame};
+use crate::peer::{Network, all_versions, frame};
 
 /// What the client says when the peer does that.
-async fn reason(peer: impl AsyncFnOnce(peer::Peer)) -> HostReason {
+async fn reason(peer: impl AsyncFnOnce(crate::peer::Peer)) -> HostReason {
     let network = Network::default();
     let mut listener = network.listen("kafka");
     let client = network.client("kafka").build().unwrap();

@@ -1,0 +1,25 @@
+//! The client against scripted peers in virtual time and against the embedded broker: connections, metadata, security, and what
+//! the Erlang original tests.
+
+mod cluster;
+mod connection;
+mod dropped;
+mod handshake;
+mod metadata;
+mod proxy;
+mod sasl;
+mod secured;
+mod shared_produce;
+mod tls;
+mod upstream;
+mod upstream_fixes;
+
+#[cfg(feature = "tls")]
+#[path = "../certificates/mod.rs"]
+mod certificates;
+#[path = "../impatience/mod.rs"]
+mod impatience;
+#[path = "../peer/mod.rs"]
+mod peer;
+#[path = "../trace/mod.rs"]
+mod trace;

@@ -1,0 +1,12 @@
+//! The client against a real Kafka, directly and through the proxy.
+#![cfg(feature = "tls")]
+
+mod kafka;
+mod proxy_kafka;
+
+#[path = "../certificates/mod.rs"]
+mod certificates;
+#[path = "../impatience/mod.rs"]
+mod impatience;
+#[path = "../trace/mod.rs"]
+mod trace;
