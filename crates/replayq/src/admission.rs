@@ -6,10 +6,10 @@ use parking_lot::Mutex;
 use crate::config::{Config, Overflow};
 use crate::disk::Disk;
 use crate::error::AppendError;
-use crate::ledger::Ledger;
-use crate::load::Load;
-use crate::segment::entry::entries_bytes;
-use crate::shared::{Held, Share};
+use crate::format::segment::entry::entries_bytes;
+use crate::limits::load::Load;
+use crate::limits::shared::{Held, Share};
+use crate::state::ledger::Ledger;
 
 /// The limits of one queue.
 #[derive(Debug)]

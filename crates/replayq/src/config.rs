@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::OpenError;
-use crate::shared::SharedLimits;
+use crate::limits::shared::SharedLimits;
 use crate::vfs::{OsVfs, Vfs};
 
 /// The largest item, in bytes.

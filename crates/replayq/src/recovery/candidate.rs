@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::control::Found;
-use crate::control::header::HeaderState;
 use crate::damage::{Damage, Recovery};
 use crate::disk::aside;
 use crate::error::{IoContext, IoFailure, OpenError};
 use crate::field;
-use crate::segment::head::{self, HEAD_BYTES, HeadState, SegmentHeader};
-use crate::segment::key::{NEW_FILE_NAME, QueueUuid, SegmentKey};
+use crate::format::control::Found;
+use crate::format::control::header::HeaderState;
+use crate::format::segment::head::{self, HEAD_BYTES, HeadState, SegmentHeader};
+use crate::format::segment::key::{NEW_FILE_NAME, QueueUuid, SegmentKey};
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
 /// A segment file as it was found. It is opened while it is looked into only: there may be more of them than descriptors.

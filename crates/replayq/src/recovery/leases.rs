@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use crate::config::Config;
-use crate::control::LeaseSlot;
-use crate::control::lease::LeaseRecord;
 use crate::damage::{RecoveredLease, Recovery};
+use crate::disk::reader;
 use crate::error::IoFailure;
+use crate::format::control::LeaseSlot;
+use crate::format::control::lease::LeaseRecord;
+use crate::format::segment::key::QueueUuid;
+use crate::format::segment::walk::Payloads;
 use crate::ids::ItemId;
-use crate::leases::{Home, OpenLease};
-use crate::ledger::Ledger;
-use crate::ranges::RangeSet;
-use crate::reader;
-use crate::segment::key::QueueUuid;
-use crate::segment::walk::Payloads;
+use crate::ids::ranges::RangeSet;
+use crate::state::leases::{Home, OpenLease};
+use crate::state::ledger::Ledger;
 
 /// What became of the lease records that were found.
 #[derive(Default)]

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use crate::config::{Config, Storage};
-use crate::control::commit::{PartlyDone, open_of};
-use crate::control::lease::LeaseRecord;
 use crate::damage::{Damage, Recovery};
+use crate::disk::writer::Writer;
 use crate::error::{IoContext, IoFailure};
+use crate::format::control::commit::{PartlyDone, open_of};
+use crate::format::control::lease::LeaseRecord;
+use crate::format::segment::entry::ALIGNMENT;
+use crate::format::segment::head::{self, Seal};
+use crate::format::segment::key::{QueueUuid, SegmentKey};
+use crate::format::segment::walk::Payloads;
 use crate::ids::{ItemId, ItemRange};
-use crate::leases::Home;
-use crate::ledger::{Ledger, Place};
-use crate::load::Load;
-use crate::segment::entry::ALIGNMENT;
-use crate::segment::head::{self, Seal};
-use crate::segment::key::{QueueUuid, SegmentKey};
-use crate::segment::walk::Payloads;
-use crate::segments::Segment;
+use crate::limits::load::Load;
+use crate::state::leases::Home;
+use crate::state::ledger::{Ledger, Place};
+use crate::state::segments::Segment;
 use crate::vfs::{self, Salvage, VfsFile};
-use crate::writer::Writer;
 
 use super::candidate::Candidate;
 use super::survey::{Surveyed, seal_late, survey, survey_sealed};

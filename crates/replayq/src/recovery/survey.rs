@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::acks::Acks;
-use crate::control::lease::LeaseRecord;
 use crate::damage::Damage;
 use crate::error::{IoContext, IoFailure};
+use crate::format::control::lease::LeaseRecord;
+use crate::format::segment::entry::Kind;
+use crate::format::segment::head::{self, HEAD_BYTES, Seal};
+use crate::format::segment::key::{QueueUuid, SegmentKey};
+use crate::format::segment::walk::{Payloads, Step, Walk};
+use crate::ids::acks::Acks;
 use crate::ids::{ItemId, ItemRange};
-use crate::leases::Home;
-use crate::load::Load;
-use crate::segment::entry::Kind;
-use crate::segment::head::{self, HEAD_BYTES, Seal};
-use crate::segment::key::{QueueUuid, SegmentKey};
-use crate::segment::walk::{Payloads, Step, Walk};
+use crate::limits::load::Load;
+use crate::state::leases::Home;
 use crate::vfs::{self, Vfs, VfsFile};
 
 use super::candidate::Candidate;

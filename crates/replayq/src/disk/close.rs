@@ -1,0 +1,125 @@
+//! How a queue lets go of its directory: closed, or with all of its files.
+
+use std::io::ErrorKind;
+
+use parking_lot::Mutex;
+
+use crate::disk::{Disk, LOCK_NAME, Offload, into_flush, remove_file, remove_files};
+use crate::error::{AckError, FlushError, IoContext, IoFailure};
+use crate::format::control::Found;
+use crate::state::ledger::Ledger;
+use crate::vfs::{OpenMode, VfsLock};
+
+impl Disk {
+    /// Writes what is in memory and the last commit, this twice, and lets go of the lock. Where that fails the queue is open again.
+    pub(crate) fn close(&self, ledger: &Mutex<Ledger>) -> Result<(), FlushError> {
+        let mut lock = self.lock.lock();
+        {
+            let mut ledger = ledger.lock();
+            if ledger.is_closed {
+                return Ok(());
+            }
+            ledger.is_closed = true;
+        }
+        match self.write_the_end(ledger) {
+            Ok(()) => {
+                *lock = None;
+                Ok(())
+            }
+            Err(error) => {
+                self.control.lock().is_closed = false;
+                ledger.lock().is_closed = false;
+                Err(into_flush(error))
+            }
+        }
+    }
+
+    fn write_the_end(&self, ledger: &Mutex<Ledger>) -> Result<(), AckError> {
+        // Those who have items in hand put them back, or into a lease.
+        drop(self.hands.write());
+        let mut writer = self.writer.lock();
+        if self.settings.offload == Some(Offload::Written) {
+            self.write_down(&mut writer, ledger)?;
+        }
+        let mut control = self.control.lock();
+        control.is_closed = true;
+        self.await_departures();
+        self.write_commit(&mut control, ledger, 0)?;
+        control.file.repeat_commit().map_err(AckError::NotDurable)?;
+        control.file.check_name().map_err(AckError::NotDurable)?;
+        if self.settings.is_synced {
+            control.file.sync().map_err(AckError::NotDurable)?;
+        }
+        Ok(())
+    }
+
+    /// Removes all files of the queue, then the directory if nothing else is in it.
+    pub(crate) fn purge(&self, ledger: &Mutex<Ledger>) -> Result<(), FlushError> {
+        let mut lock = self.lock.lock();
+        ledger.lock().is_closed = true;
+        drop(self.hands.write());
+        let _writer = self.writer.lock();
+        let mut control = self.control.lock();
+        control.is_closed = true;
+        self.await_departures();
+        if control.is_purged {
+            return Ok(());
+        }
+        // Kept until all is removed, so that a purge that failed can be tried again.
+        let held = match lock.take() {
+            Some(held) => Some(held),
+            None => self.lock_again(control.file.sequence())?,
+        };
+        let removed = match &held {
+            Some(_) => remove_files(&*self.vfs, &self.directory)
+                .and_then(|()| remove_file(&*self.vfs, &self.directory.join(LOCK_NAME))),
+            None => Ok(()),
+        };
+        if removed.is_err() {
+            *lock = held;
+            return Ok(removed?);
+        }
+        control.is_purged = true;
+        match self.vfs.remove_directory(&self.directory) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound
+                ) =>
+            {
+                Ok(())
+            }
+            removed => Ok(removed.context("remove", &self.directory)?),
+        }
+    }
+
+    /// The lock of a queue that was closed, to remove its files; none if they are gone. Only where the directory is as it was left: who opens it writes a commit.
+    fn lock_again(&self, sequence: u64) -> Result<Option<Box<dyn VfsLock>>, FlushError> {
+        let is_another = || FlushError::InOtherHands {
+            path: self.directory.clone(),
+        };
+        // A directory that is another's, or nobody's, must not get a lock file.
+        match self.found_sequence()? {
+            None => return Ok(None),
+            Some(found) if found != sequence => return Err(is_another()),
+            Some(_) => {}
+        }
+        let path = self.directory.join(LOCK_NAME);
+        let held = self.vfs.lock(&path).context("lock", &path)?;
+        let held = held.ok_or_else(is_another)?;
+        match self.found_sequence()? {
+            Some(found) if found == sequence => Ok(Some(held)),
+            Some(_) => Err(is_another()),
+            None => {
+                remove_file(&*self.vfs, &path)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The newest commit in the directory, whoever wrote it; none if there is no control file. One of another queue counts as none of this one's.
+    fn found_sequence(&self) -> Result<Option<u64>, IoFailure> {
+        let found = Found::read(&*self.vfs, &self.directory, OpenMode::Read)?;
+        Ok(found.map(|found| found.newest(self.uuid).map_or(0, |commit| commit.sequence)))
+    }
+}

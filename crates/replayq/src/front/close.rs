@@ -1,0 +1,75 @@
+//! What a queue does for those who want to be sure: flushing, closing, and taking all of it away.
+
+use crate::config::Flush;
+use crate::error::FlushError;
+use crate::front::queue::Queue;
+
+impl Queue {
+    /// Makes everything that was answered so far, acks included, survive what the level names, whatever the queue's own level is. The queue goes on afterwards as if nothing
+    /// had been.
+    ///
+    /// What [`Storage::Offload`](crate::Storage::Offload) has in memory is written down, each time into segments of their own; those of its leases that have a tag come back
+    /// as leases. Other calls that take or give back items wait until that is done.
+    ///
+    /// Who has chosen [`Storage::Memory`](crate::Storage::Memory) or [`Storage::OffloadVolatile`](crate::Storage::OffloadVolatile) wants nothing to survive: the answer is Ok,
+    /// and nothing is done.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use replayq::{Config, Flush, Queue, Storage};
+    ///
+    /// let room = tempfile::tempdir()?;
+    /// let config = || Config::new(Storage::Offload(room.path().join("queue")));
+    /// let (queue, _) = Queue::open(config())?;
+    /// queue.append_one("written down".into())?;
+    /// queue.flush(Flush::Os)?;
+    /// queue.append_one("in memory".into())?;
+    ///
+    /// // The process dies here.
+    /// drop(queue);
+    /// let (_, recovery) = Queue::open(config())?;
+    /// assert_eq!(recovery.items, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Writing or syncing failed: the next flush tries again. A file whose sync failed is never synced a second time: what it holds is read back and written to another file, by
+    /// the same flush or by the next. What cannot be read back and is not in memory either is lost, see [`FlushError::Lost`].
+    pub fn flush(&self, level: Flush) -> Result<(), FlushError> {
+        if self.ledger.lock().is_closed {
+            return Err(FlushError::Closed);
+        }
+        self.disk
+            .as_ref()
+            .map_or(Ok(()), |disk| disk.flush(&self.ledger, level))
+    }
+
+    /// Closes the queue: everything that it promised is in the files, and another may open them. Leases with a tag come back at the next open, other leased items are waiting
+    /// again then. Closing twice is no error; dropping the queue without closing loses nothing that survives the end of the process.
+    ///
+    /// # Errors
+    /// Writing failed: the queue is not closed. It has its directory still and goes on, what was promised before holds, and it can be closed again, for instance when there is
+    /// space again. Who does not want to wait drops it.
+    pub fn close(&self) -> Result<(), FlushError> {
+        match &self.disk {
+            Some(disk) => disk.close(&self.ledger),
+            None => {
+                self.ledger.lock().is_closed = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Closes the queue and removes its files and its directory; a directory in which others have put files stays. A queue that was closed before is removed too, if nobody has
+    /// opened it since.
+    ///
+    /// # Errors
+    /// A file could not be removed: it can be tried again. Or the directory is another's since the queue was closed, see [`FlushError::InOtherHands`].
+    pub fn close_and_purge(&self) -> Result<(), FlushError> {
+        match &self.disk {
+            Some(disk) => disk.purge(&self.ledger),
+            None => self.close(),
+        }
+    }
+}

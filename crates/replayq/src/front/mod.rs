@@ -1,0 +1,7 @@
+//! The queue as its callers see it.
+
+pub(crate) mod io_pool;
+
+pub(crate) mod close;
+
+pub(crate) mod queue;

@@ -1,0 +1,158 @@
+//! The open leases: which items are out, and where their records lie.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::format::control::LeaseSlot;
+use crate::format::segment::key::SegmentKey;
+use crate::ids::ranges::RangeSet;
+use crate::ids::{ItemId, ItemRange, LeaseId};
+use crate::state::waiting::Item;
+
+/// Where a lease is written down.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Home {
+    /// In a lease slot of the control file.
+    Slot(LeaseSlot),
+    /// As an entry at this position of a segment.
+    Entry {
+        /// The segment.
+        segment: SegmentKey,
+        /// Where its header starts.
+        position: u64,
+        /// Bytes of its payload.
+        payload_bytes: u32,
+        /// The id in its header.
+        id: u64,
+    },
+}
+
+/// One open lease.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenLease {
+    pub(crate) items: ItemRange,
+    /// The items that are not done, where they are in memory; leases of an earlier life are read when asked for.
+    pub(crate) held: Option<Vec<Item>>,
+    /// Of the items that are not done.
+    pub(crate) open_items: u64,
+    pub(crate) open_bytes: u64,
+    pub(crate) tag: Option<Bytes>,
+    /// Where its records lie: the newest, and older ones that could not be voided.
+    pub(crate) homes: Vec<Home>,
+}
+
+/// All open leases.
+#[derive(Debug, Default)]
+pub(crate) struct Leases {
+    open: BTreeMap<LeaseId, OpenLease>,
+    /// The ids of all leased items.
+    ids: RangeSet,
+    last: u64,
+    items: u64,
+    bytes: u64,
+    held_bytes: u64,
+}
+
+impl Leases {
+    /// Leased items that are not done.
+    pub(crate) fn items(&self) -> u64 {
+        self.items
+    }
+
+    /// Their payloads' bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes of those that are in memory.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.held_bytes
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (LeaseId, &OpenLease)> {
+        self.open.iter().map(|(id, lease)| (*id, lease))
+    }
+
+    pub(crate) fn insert(&mut self, lease: OpenLease) -> LeaseId {
+        self.last = self.last.saturating_add(1);
+        let id = LeaseId(self.last);
+        self.ids.insert(lease.items.first.0, lease.items.last.0);
+        self.count(&lease, u64::saturating_add);
+        self.open.insert(id, lease);
+        id
+    }
+
+    pub(crate) fn get(&self, id: LeaseId) -> Option<&OpenLease> {
+        self.open.get(&id)
+    }
+
+    pub(crate) fn remove(&mut self, id: LeaseId) -> Option<OpenLease> {
+        let lease = self.open.remove(&id)?;
+        self.ids.remove(lease.items.first.0, lease.items.last.0);
+        self.count(&lease, u64::saturating_sub);
+        Some(lease)
+    }
+
+    /// Changes a lease in place; its range must stay.
+    pub(crate) fn update<T>(
+        &mut self,
+        id: LeaseId,
+        change: impl FnOnce(&mut OpenLease) -> T,
+    ) -> Option<T> {
+        let mut lease = self.open.remove(&id)?;
+        self.count(&lease, u64::saturating_sub);
+        let result = change(&mut lease);
+        self.count(&lease, u64::saturating_add);
+        self.open.insert(id, lease);
+        Some(result)
+    }
+
+    /// A segment was replaced by a copy, in which the entries lie elsewhere. Returns how many of them there are still in use; those that were lost are none any more.
+    pub(crate) fn move_homes(
+        &mut self,
+        old: SegmentKey,
+        new: SegmentKey,
+        positions: &BTreeMap<u64, u64>,
+    ) -> u32 {
+        let mut moved = 0_u32;
+        for lease in self.open.values_mut() {
+            lease.homes.retain_mut(|home| match home {
+                Home::Entry {
+                    segment, position, ..
+                } if *segment == old => {
+                    let Some(place) = positions.get(position) else {
+                        return false;
+                    };
+                    (*segment, *position) = (new, *place);
+                    moved = moved.saturating_add(1);
+                    true
+                }
+                _ => true,
+            });
+        }
+        moved
+    }
+
+    /// Whether the item is in a lease.
+    pub(crate) fn contains(&self, id: ItemId) -> bool {
+        self.ids.contains(id.0)
+    }
+
+    /// Whether any id from `first` to `last` is in a lease.
+    pub(crate) fn touches(&self, first: u64, last: u64) -> bool {
+        first <= last && self.ids.overlaps(first, last)
+    }
+
+    fn count(&mut self, lease: &OpenLease, change: impl Fn(u64, u64) -> u64) {
+        self.items = change(self.items, lease.open_items);
+        self.bytes = change(self.bytes, lease.open_bytes);
+        if lease.held.is_some() {
+            self.held_bytes = change(self.held_bytes, lease.open_bytes);
+        }
+    }
+}

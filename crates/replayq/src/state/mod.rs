@@ -1,0 +1,12 @@
+//! The state of a queue in memory.
+
+mod in_memory;
+
+pub(crate) mod ledger;
+
+pub(crate) mod detach;
+pub(crate) mod leases;
+pub(crate) mod pop;
+pub(crate) mod segments;
+
+pub(crate) mod waiting;

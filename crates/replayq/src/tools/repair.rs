@@ -1,0 +1,245 @@
+//! Making a damaged directory sound again: what is whole is kept, what is damaged is put aside, what is lost is said.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::{Config, Flush, Unreadable};
+use crate::damage::{Damage, Recovery};
+use crate::disk::copy::{Copy, Source};
+use crate::disk::{LOCK_NAME, aside, remove_file};
+use crate::error::{FlushError, IoContext, IoFailure, OpenError};
+use crate::field;
+use crate::format::control::Found;
+use crate::format::segment::head::{HEAD_BYTES, HeadState, Seal, SegmentHeader};
+use crate::format::segment::key::{self, QueueUuid, SegmentKey};
+use crate::front::queue::Queue;
+use crate::tools::inspect::{Depth, InspectError, Inspection, Inspector, Owner, SegmentState};
+use crate::vfs::{self, OpenMode, OsVfs, Salvage, Vfs};
+
+/// Why a directory could not be repaired. Nothing that was sound is lost by trying.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepairError {
+    /// It could not be looked at.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// It could not be opened: somebody has it open, or a file operation failed.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It could not be closed again.
+    #[error(transparent)]
+    Close(#[from] FlushError),
+    /// A file operation failed.
+    #[error(transparent)]
+    Io(#[from] IoFailure),
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Repair {
+    /// How it was. Every [`Damage::Item`], [`Damage::Bytes`] and [`Damage::Missing`] in it names items that are lost.
+    pub before: Inspection,
+    /// What opening the queue found after that.
+    pub recovery: Recovery,
+    /// Segment files that were written anew without their damaged places; the old ones are there with the suffix `.damaged`.
+    pub rewritten: Vec<String>,
+    /// How it is now.
+    pub after: Inspection,
+}
+
+/// Repairs a queue that nobody has open. Items keep their ids, leases their boundaries and tags. What is damaged is kept beside the queue, for
+/// somebody who wants to look at it. A directory that is sound is opened and closed, and stays as it is.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use replayq::{Config, Queue};
+///
+/// let room = tempfile::tempdir()?;
+/// let directory = room.path().join("queue");
+/// let (queue, _) = Queue::open(Config::disk(&directory))?;
+/// queue.append(&["one".into(), "two".into()])?;
+/// queue.close()?;
+/// drop(queue);
+///
+/// // A disk forgets a bit of the first item's payload.
+/// let segment = directory.join("00000000000000000001-00000000000000000001.segment");
+/// let mut bytes = std::fs::read(&segment)?;
+/// bytes[4096 + 24] ^= 1;
+/// std::fs::write(&segment, bytes)?;
+///
+/// let repaired = replayq::repair(&directory)?;
+/// assert_eq!(repaired.before.damage.len(), 1);
+/// assert!(repaired.after.is_clean());
+/// assert_eq!(repaired.after.open_items, 1);
+/// # Ok(())
+/// # }
+/// ```
+/// # Errors
+/// Somebody has the queue open, there is none, or a file operation failed; then it can be tried again.
+pub fn repair(directory: &Path) -> Result<Repair, RepairError> {
+    repair_in(Arc::new(OsVfs), directory)
+}
+
+/// As [`repair`], through another file system.
+///
+/// # Errors
+/// As [`repair`].
+pub fn repair_in(vfs: Arc<dyn Vfs>, directory: &Path) -> Result<Repair, RepairError> {
+    let inspector = Inspector::with_vfs(Arc::clone(&vfs));
+    let lock_path = directory.join(LOCK_NAME);
+    // A directory without a queue must not get a lock file either.
+    let before = inspector.inspect(directory, Depth::EveryByte)?;
+    let lock = vfs
+        .lock(&lock_path)
+        .context("lock", &lock_path)?
+        .ok_or_else(|| OpenError::Locked {
+            path: before.directory.clone(),
+            holder: match before.owner {
+                Owner::Process(process) => process,
+                _ => None,
+            },
+        })?;
+    let before = inspector.inspect_held(directory)?;
+    let salvage: Arc<dyn Vfs> = Arc::new(Salvage::new(Arc::clone(&vfs)));
+    let mut rewritten = Vec::new();
+    let mut generation = next_generation(&*salvage, &before)?;
+    for segment in &before.segments {
+        let is_own = segment.state != SegmentState::Foreign;
+        if let (true, Some(key)) = (
+            is_own && has_damage_inside(&before, &segment.file),
+            SegmentKey::parse(&segment.file),
+        ) {
+            rewrite(&salvage, &before, key, generation)?;
+            generation = generation.saturating_add(1);
+            rewritten.push(segment.file.clone());
+        }
+    }
+    drop(lock);
+    let (queue, recovery) = Queue::open(
+        Config::disk(directory)
+            .unreadable(Unreadable::Skip)
+            .vfs(vfs),
+    )?;
+    queue.flush(Flush::Disk)?;
+    queue.close()?;
+    Ok(Repair {
+        after: inspector.inspect(directory, Depth::EveryByte)?,
+        before,
+        recovery,
+        rewritten,
+    })
+}
+
+/// Whether there is damage in the file itself, not only before it.
+fn has_damage_inside(inspection: &Inspection, name: &str) -> bool {
+    inspection.damage.iter().any(|damage| match damage {
+        Damage::Item { file, .. }
+        | Damage::Bytes { file, .. }
+        | Damage::Unreadable { file, .. }
+        | Damage::SegmentHeader { file } => file == name,
+        _ => false,
+    })
+}
+
+fn next_generation(vfs: &dyn Vfs, before: &Inspection) -> Result<u64, IoFailure> {
+    let of_files = before
+        .segments
+        .iter()
+        .filter_map(|segment| Some(SegmentKey::parse(&segment.file)?.generation));
+    let of_commits = Found::read(vfs, &before.directory, OpenMode::Read)?
+        .into_iter()
+        .flat_map(|found| found.commits)
+        .flatten()
+        .map(|(_, commit)| commit.next_generation);
+    Ok(of_files
+        .chain(of_commits)
+        .max()
+        .unwrap_or(0)
+        .saturating_add(1))
+}
+
+/// Writes the sound entries of a segment into a new one, and puts the old one aside.
+fn rewrite(
+    vfs: &Arc<dyn Vfs>,
+    before: &Inspection,
+    old: SegmentKey,
+    generation: u64,
+) -> Result<(), IoFailure> {
+    let directory = before.directory.as_path();
+    let old_path = directory.join(old.file_name());
+    let new_path = directory.join(key::NEW_FILE_NAME);
+    let Some(source) = source(&**vfs, before, old).context("read", &old_path)? else {
+        return Ok(());
+    };
+    // Where it can have leases only, a later generation would hide the items of the next segment, which begins with the same id.
+    let has_items = source.limit_id > old.first_id;
+    let generation = if has_items {
+        generation
+    } else {
+        old.generation
+    };
+    let key = SegmentKey { generation, ..old };
+    let mut copy = Copy::new(source, key);
+    remove_file(&**vfs, &new_path)?;
+    let target = vfs::uninterrupted(|| vfs.open(&new_path, OpenMode::Create))
+        .context("create", &new_path)?;
+    copy.run(&*target, &new_path, 0)?;
+    vfs::uninterrupted(|| target.sync()).context("sync", &new_path)?;
+    let put_aside = || {
+        vfs.rename(&old_path, &aside(&old_path, "damaged"))
+            .context("put aside", &old_path)
+    };
+    if !has_items {
+        put_aside()?;
+    }
+    if copy.seal.items > 0 || !copy.leases.is_empty() {
+        // From here on the new one counts: of two with the same first item the later generation does.
+        let path = directory.join(key.file_name());
+        vfs.rename(&new_path, &path).context("rename", &new_path)?;
+    } else {
+        vfs.remove(&new_path).context("remove", &new_path)?;
+    }
+    if has_items {
+        put_aside()?;
+    }
+    vfs.sync_directory(directory).context("sync", directory)
+}
+
+/// The segment as it is found; none if nobody knows whose it is.
+fn source(vfs: &dyn Vfs, before: &Inspection, key: SegmentKey) -> std::io::Result<Option<Source>> {
+    let Some(uuid) = QueueUuid::parse(&before.uuid) else {
+        return Ok(None);
+    };
+    let path = before.directory.join(key.file_name());
+    let file = vfs::uninterrupted(|| vfs.open(&path, OpenMode::Read))?;
+    let mut head = Vec::with_capacity(field::narrow(HEAD_BYTES));
+    vfs::read_full_at(&*file, &mut head, field::narrow(HEAD_BYTES), 0)?;
+    let previous_id = match SegmentHeader::decode(&head) {
+        HeadState::Valid(header) if header.key == key => header.previous_id,
+        _ => key.first_id.saturating_sub(1),
+    };
+    let end = match Seal::decode(&head, uuid, key) {
+        Some(seal) => seal.end.min(file.length()?),
+        None => file.length()?,
+    };
+    let limit_id = before
+        .segments
+        .iter()
+        .filter_map(|segment| SegmentKey::parse(&segment.file))
+        .filter(|other| *other > key)
+        .map(|other| other.first_id)
+        .min()
+        .unwrap_or(u64::MAX);
+    Ok(Some(Source {
+        file,
+        path,
+        uuid,
+        key,
+        previous_id,
+        limit_id,
+        end,
+        at_hand: BTreeMap::new(),
+    }))
+}
