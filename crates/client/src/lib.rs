@@ -23,6 +23,8 @@ mod registry;
 
 mod client;
 
+mod environment;
+
 mod manager;
 
 mod connection;
@@ -57,6 +59,7 @@ pub use crate::endpoint::{
     Address, DEFAULT_PORT, Endpoint, EndpointError, EndpointReason, SecurityProtocol,
     UnknownProtocol,
 };
+pub use crate::environment::Environment;
 pub use crate::error::{
     AdminError, ConfigError, ConnectError, ConnectStage, ConnectionFailure, HostError, HostReason,
     IoFailure, MetadataError, NotKafka, ProtocolViolation, RequestCause, RequestError, SaslFailure,
@@ -73,4 +76,6 @@ pub use crate::tls::{TlsIdentity, TlsOptions, TlsServerName, TlsVerification};
 pub use crate::topology::{
     BrokerMetadata, ClusterMetadata, PartitionMetadata, TopicEvent, TopicMetadata,
 };
-pub use crate::transport::{BoxStream, Dial, DialFuture, Stream, TcpDialer};
+pub use crate::transport::{
+    BoxStream, Dial, DialFuture, Resolve, ResolveFuture, Stream, SystemResolver, TcpDialer,
+};

@@ -18,6 +18,11 @@ impl Random {
         Self::from_seed(RandomState::new().hash_one(()))
     }
 
+    /// Another sequence, which this one decides.
+    pub(crate) fn fork(&mut self) -> Self {
+        Self::from_seed(self.next())
+    }
+
     /// The next number, uniform over all of `u64`.
     pub(crate) fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -6,11 +6,13 @@ use std::time::Duration;
 use crate::backoff::BackoffPolicy;
 use crate::config::{ClientConfig, ConnectionStrategy, SocketOptions};
 use crate::endpoint::{Address, Endpoint, SecurityProtocol};
+use crate::environment::Environment;
 use crate::error::ConfigError;
+use crate::random::Random;
 use crate::sasl::Sasl;
 use crate::security::{Security, SecurityOptions};
 use crate::tls::TlsOptions;
-use crate::transport::{Dial, TcpDialer};
+use crate::transport::Dial;
 
 /// A client that is being configured. See [`ClientConfig`] for what each option does.
 #[derive(Debug, Clone)]
@@ -19,7 +21,7 @@ pub struct ClientBuilder {
     endpoints: Vec<String>,
     config: ClientConfig,
     security: SecurityOptions,
-    dialer: Option<Arc<dyn Dial>>,
+    environment: Environment,
 }
 
 impl ClientBuilder {
@@ -28,7 +30,7 @@ impl ClientBuilder {
             endpoints: endpoints.into_iter().map(Into::into).collect(),
             config: ClientConfig::default(),
             security: SecurityOptions::default(),
-            dialer: None,
+            environment: Environment::default(),
         }
     }
 
@@ -120,7 +122,14 @@ impl ClientBuilder {
     /// Dials in another way than by TCP. Then [`ClientConfig::socket`] has no effect; what is secured
     /// is the stream that the dialer gives.
     pub fn dialer(mut self, dialer: impl Dial) -> Self {
-        self.dialer = Some(Arc::new(dialer));
+        self.environment = self.environment.dialer(dialer);
+        self
+    }
+
+    /// Replaces what the client uses of the world around it, as tests and simulations do. It replaces
+    /// an earlier [`ClientBuilder::dialer`], too. Default: [`Environment::default`].
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
         self
     }
 }
@@ -132,6 +141,7 @@ pub(super) struct Ready {
     pub(super) dialer: Arc<dyn Dial>,
     pub(super) security: Security,
     pub(super) bootstrap: Vec<Address>,
+    pub(super) random: Random,
 }
 
 impl ClientBuilder {
@@ -150,12 +160,10 @@ impl ClientBuilder {
         if bootstrap.is_empty() {
             return Err(ConfigError::NoEndpoints);
         }
-        let dialer = self
-            .dialer
-            .unwrap_or_else(|| Arc::new(TcpDialer::new(self.config.socket.clone())));
         Ok(Ready {
+            dialer: self.environment.make_dialer(&self.config.socket),
+            random: self.environment.make_random(),
             config: self.config,
-            dialer,
             security: security.finish()?,
             bootstrap,
         })

@@ -207,10 +207,12 @@ impl ClientBuilder {
             dialer,
             security,
             bootstrap,
+            mut random,
         } = self.finish()?;
-        let settings = Settings::new(&config, dialer, security);
+        let settings = Settings::new(&config, dialer, security, random.fork());
+        let manager = Manager::new(&config, settings, bootstrap.clone(), random);
         Ok(Client {
-            manager: Arc::new(Manager::new(&config, settings, bootstrap.clone())),
+            manager: Arc::new(manager),
             bootstrap: bootstrap.into(),
             client_id: config.client_id.into(),
         })

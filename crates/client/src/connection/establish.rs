@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 use wolff_codec::{FrameSplitter, Str, VersionRanges};
 
@@ -33,11 +34,18 @@ pub(crate) struct Settings {
     query_api_versions: bool,
     max_frame_bytes: usize,
     limits: Limits,
+    /// The source of each connection's own random numbers.
+    random: Mutex<Random>,
 }
 
 impl Settings {
     /// Takes what concerns connections from a configuration.
-    pub(crate) fn new(config: &ClientConfig, dialer: Arc<dyn Dial>, security: Security) -> Self {
+    pub(crate) fn new(
+        config: &ClientConfig,
+        dialer: Arc<dyn Dial>,
+        security: Security,
+        random: Random,
+    ) -> Self {
         Self {
             dialer,
             security,
@@ -50,6 +58,7 @@ impl Settings {
                 waiting_bytes: config.max_queued_bytes,
                 request_timeout: config.request_timeout,
             },
+            random: Mutex::new(random),
         }
     }
 }
@@ -106,7 +115,7 @@ pub(crate) async fn establish(
             shared: Arc::clone(&shared),
             sasl,
             timeout: settings.connect_timeout,
-            random: Random::from_process(),
+            random: settings.random.lock().fork(),
         };
         tokio::spawn(renewal.run(session));
     }

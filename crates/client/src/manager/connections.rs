@@ -4,7 +4,7 @@
 //! nobody but those who want that very broker. Connections to leaders live as long as somebody uses
 //! them; the one for metadata lives as long as the client.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::transport::race_staggered;
 const STAGGER: Duration = Duration::from_secs(1);
 
 /// What a connection to a leader is for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Purpose {
     /// One partition alone.
     Partition(Str, PartitionId),
@@ -50,7 +50,8 @@ struct MetadataSlot {
 struct State {
     is_closed: bool,
     metadata: MetadataSlot,
-    leaders: HashMap<Purpose, Slot>,
+    /// In a defined order, since closing goes through all of them.
+    leaders: BTreeMap<Purpose, Slot>,
     passages: HashMap<Address, Arc<Passage>>,
     /// With so many slots or passages, those that nobody uses are thrown away.
     sweep_at: usize,
@@ -77,7 +78,7 @@ impl Connections {
         let state = State {
             is_closed: false,
             metadata: MetadataSlot::default(),
-            leaders: HashMap::new(),
+            leaders: BTreeMap::new(),
             passages: HashMap::new(),
             sweep_at: 64,
             random,
@@ -244,10 +245,9 @@ impl Connections {
         let State {
             passages, random, ..
         } = &mut *self.state.lock();
-        let passage = passages.entry(address.clone()).or_insert_with(|| {
-            let random = Random::from_seed(random.next());
-            Arc::new(Passage::new(self.backoff, random))
-        });
+        let passage = passages
+            .entry(address.clone())
+            .or_insert_with(|| Arc::new(Passage::new(self.backoff, random.fork())));
         Arc::clone(passage)
     }
 

@@ -37,12 +37,16 @@ pub(crate) struct Manager {
 }
 
 impl Manager {
-    pub(crate) fn new(config: &ClientConfig, settings: Settings, bootstrap: Vec<Address>) -> Self {
+    pub(crate) fn new(
+        config: &ClientConfig,
+        settings: Settings,
+        bootstrap: Vec<Address>,
+        mut random: Random,
+    ) -> Self {
         let backoff = config.reconnect_backoff;
-        let random = Random::from_process();
-        let connections = Connections::new(settings, bootstrap, backoff, random);
+        let connections = Connections::new(settings, bootstrap, backoff, random.fork());
         let connections = Arc::new(connections);
-        let questions = Questions::new(config, Arc::clone(&connections), Random::from_process());
+        let questions = Questions::new(config, Arc::clone(&connections), random);
         Self {
             strategy: config.connection_strategy,
             connections,

@@ -8,7 +8,7 @@
 //! `W` is whoever waits. `mark_stale` while an answer is on its way makes a second question
 //! necessary: that answer may be older than the mark.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use wolff_codec::Str;
@@ -91,7 +91,8 @@ impl<W> Record<W> {
 #[derive(Debug)]
 pub(crate) struct Refresh<W> {
     interval: Duration,
-    topics: HashMap<Str, Record<W>>,
+    /// In a defined order, since closing goes through all of them.
+    topics: BTreeMap<Str, Record<W>>,
     /// Topics with somebody in `waiting`, in a defined order.
     wanted: BTreeSet<Str>,
     is_asking: bool,
@@ -104,7 +105,7 @@ impl<W> Refresh<W> {
     pub(crate) fn new(interval: Duration, after_failure: BackoffPolicy) -> Self {
         Self {
             interval,
-            topics: HashMap::new(),
+            topics: BTreeMap::new(),
             wanted: BTreeSet::new(),
             is_asking: false,
             backoff: Backoff::new(after_failure),
@@ -300,7 +301,7 @@ impl<W> Refresh<W> {
     pub(crate) fn handle_close(&mut self) -> Vec<W> {
         self.is_asking = false;
         self.wanted.clear();
-        let records = self.topics.drain();
+        let records = std::mem::take(&mut self.topics).into_iter();
         records
             .flat_map(|(_, record)| record.asked.into_iter().chain(record.waiting))
             .collect()

@@ -4,7 +4,9 @@ mod tcp;
 
 mod dial;
 mod race;
+mod resolve;
 
 pub use self::dial::{BoxStream, Dial, DialFuture, Stream};
 pub(crate) use self::race::race_staggered;
+pub use self::resolve::{Resolve, ResolveFuture, SystemResolver};
 pub use self::tcp::TcpDialer;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -9,6 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::dial::{BoxStream, Dial, DialFuture};
 use super::race::race_staggered;
+use super::resolve::{Resolve, SystemResolver};
 use crate::config::SocketOptions;
 use crate::endpoint::Address;
 use crate::error::HostReason;
@@ -18,22 +20,40 @@ use crate::error::HostReason;
 const STAGGER: Duration = Duration::from_millis(250);
 
 /// Dials plain TCP. Names are resolved anew for every attempt, so that a moved broker is found.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct TcpDialer {
     options: SocketOptions,
+    resolver: Arc<dyn Resolve>,
+}
+
+impl Default for TcpDialer {
+    fn default() -> Self {
+        Self::new(SocketOptions::default())
+    }
 }
 
 impl TcpDialer {
     /// A dialer that gives each socket these options.
     pub fn new(options: SocketOptions) -> Self {
-        Self { options }
+        Self {
+            options,
+            resolver: Arc::new(SystemResolver),
+        }
+    }
+
+    /// Resolves names with `resolver`. Default: [`SystemResolver`].
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.resolver = resolver;
+        self
     }
 
     async fn connect(&self, address: &Address) -> Result<TcpStream, HostReason> {
-        let resolved = tokio::net::lookup_host((address.host(), address.port()))
-            .await
+        let resolved = (self.resolver.resolve(address.host(), address.port()).await)
             .map_err(|error| HostReason::NameNotFound(error.to_string()))?;
-        let attempts = resolved.map(|address| self.connect_one(address));
+        let attempts = resolved
+            .into_iter()
+            .map(|address| self.connect_one(address));
         race_staggered(attempts, STAGGER)
             .await
             .map_err(|failures| tell_best(failures).unwrap_or_else(no_addresses))
@@ -103,6 +123,7 @@ fn no_addresses() -> HostReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::ResolveFuture;
     use tokio::net::TcpListener;
 
     async fn listener() -> (TcpListener, Address) {
@@ -148,6 +169,33 @@ mod tests {
         let accepted = tokio::spawn(async move { listener.accept().await.map(drop) });
         TcpDialer::default().connect(&localhost).await.unwrap();
         accepted.await.unwrap().unwrap();
+    }
+
+    /// A resolver to which every name is the loopback address, and `nothing` no address.
+    #[derive(Debug)]
+    struct Loopback;
+
+    impl Resolve for Loopback {
+        fn resolve<'a>(&'a self, host: &'a str, port: u16) -> ResolveFuture<'a> {
+            let addresses = match host {
+                "nothing" => Vec::new(),
+                _ => vec![SocketAddr::from(([127, 0, 0, 1], port))],
+            };
+            Box::pin(async { Ok(addresses) })
+        }
+    }
+
+    #[tokio::test]
+    async fn names_are_resolved_by_the_resolver_that_was_given() {
+        let (listener, address) = listener().await;
+        let dialer = TcpDialer::default().with_resolver(Arc::new(Loopback));
+        let accepted = tokio::spawn(async move { listener.accept().await.map(drop) });
+        let broker = Address::new("broker-1.invalid", address.port());
+        dialer.connect(&broker).await.unwrap();
+        accepted.await.unwrap().unwrap();
+        let nothing = Address::new("nothing", address.port());
+        let reason = dialer.connect(&nothing).await.unwrap_err();
+        assert_eq!(reason, no_addresses());
     }
 
     #[tokio::test]
