@@ -5,69 +5,40 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use wolff_codec::ids::BrokerId;
 
 use crate::connection;
+use crate::port::{Accepted, Listener, Port};
 use crate::shared::Shared;
-
-/// How many connections may wait to be accepted.
-const BACKLOG: u32 = 1024;
 
 /// How long to wait when a connection cannot be accepted.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
-
-/// The port of a broker that does not listen, or not yet. While it is bound nobody else gets it, and who connects is refused.
-#[derive(Debug)]
-pub(crate) struct Port {
-    socket: TcpSocket,
-    address: SocketAddr,
-}
-
-impl Port {
-    /// Binds an address; any port, if it has none.
-    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4()?,
-            SocketAddr::V6(_) => TcpSocket::new_v6()?,
-        };
-        // Connections of the broker's former life may linger on the port.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let address = socket.local_addr()?;
-        Ok(Self { socket, address })
-    }
-
-    /// The address with its port.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Listens, and serves clients from now on.
-    pub(crate) fn open(self, shared: &Arc<Shared>, broker: BrokerId) -> io::Result<RunningBroker> {
-        let listener = self.socket.listen(BACKLOG)?;
-        let (stop, stopped) = oneshot::channel();
-        let shared = Arc::clone(shared);
-        let task = tokio::spawn(accept(shared, broker, listener, stopped));
-        Ok(RunningBroker {
-            address: self.address,
-            stop,
-            task,
-        })
-    }
-}
 
 /// A broker that listens. Dropping it closes everything soon.
 #[derive(Debug)]
 pub(crate) struct RunningBroker {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    task: JoinHandle<io::Result<Port>>,
 }
 
 impl RunningBroker {
+    /// Listens on a port, and serves clients from now on.
+    pub(crate) fn start(port: Port, shared: &Arc<Shared>, broker: BrokerId) -> io::Result<Self> {
+        let address = port.address();
+        let listener = port.listen()?;
+        let (stop, stopped) = oneshot::channel();
+        let shared = Arc::clone(shared);
+        let task = tokio::spawn(accept(shared, broker, listener, stopped));
+        Ok(Self {
+            address,
+            stop,
+            task,
+        })
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
@@ -77,30 +48,33 @@ impl RunningBroker {
     pub(crate) async fn stop(self) -> io::Result<Port> {
         // If the task is gone, so are its sockets.
         let _ = self.stop.send(());
-        let _ = self.task.await;
-        Port::bind(self.address)
+        self.task.await.map_err(io::Error::other)?
     }
 }
 
 async fn accept(
     shared: Arc<Shared>,
     broker: BrokerId,
-    listener: TcpListener,
+    mut listener: Listener,
     mut stopped: oneshot::Receiver<()>,
-) {
+) -> io::Result<Port> {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             _ = &mut stopped => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    tracing::debug!(%broker, %peer, "connection accepted");
-                    // Without it answers are late, nothing worse.
-                    let _ = stream.set_nodelay(true);
+                Ok(stream) => {
                     let open = OpenConnection::new(&shared, broker);
                     connections.spawn(async move {
-                        connection::accept(&open.shared, broker, stream).await;
+                        match stream {
+                            Accepted::Tcp(stream) => {
+                                connection::accept(&open.shared, broker, stream).await;
+                            }
+                            Accepted::Memory(stream) => {
+                                connection::accept(&open.shared, broker, stream).await;
+                            }
+                        }
                     });
                 }
                 Err(error) => {
@@ -112,8 +86,9 @@ async fn accept(
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
         }
     }
-    drop(listener);
+    let closed = listener.close();
     connections.shutdown().await;
+    closed.bind()
 }
 
 /// Counts a connection as open while it lives, however it ends.

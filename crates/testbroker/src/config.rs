@@ -8,6 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 use wolff_codec::{ApiKey, Str};
 
+use crate::network::MemoryNetwork;
 use crate::sasl::Sasl;
 #[cfg(feature = "tls")]
 use crate::tls::TlsListener;
@@ -40,6 +41,10 @@ pub(crate) struct Config {
     pub(crate) brokers: i32,
     /// Where the first broker listens. The others follow on the next ports, or on any port if this one's is 0.
     pub(crate) listen: SocketAddr,
+    /// The network in memory that the brokers listen on; none for TCP.
+    pub(crate) network: Option<MemoryNetwork>,
+    /// The wall-clock time at the start, in milliseconds since the Unix epoch; none for the system's.
+    pub(crate) start_time_ms: Option<i64>,
     /// The host that clients are told; by default the address that the broker listens on.
     pub(crate) advertised_host: Option<Str>,
     pub(crate) cluster_id: Option<Str>,
@@ -69,6 +74,8 @@ impl Default for Config {
         Self {
             brokers: 1,
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            network: None,
+            start_time_ms: None,
             advertised_host: None,
             cluster_id: None,
             topics: Vec::new(),

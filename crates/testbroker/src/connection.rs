@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use wolff_codec::ids::BrokerId;
 use wolff_codec::{ApiKey, FrameSplitter, decode_request_header};
@@ -23,7 +22,10 @@ const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 const READ_BYTES: usize = 16 * 1024;
 
 /// Serves a client that has just connected, over TLS if the cluster is so set up.
-pub(crate) async fn accept(shared: &Arc<Shared>, broker: BrokerId, stream: TcpStream) {
+pub(crate) async fn accept<S>(shared: &Arc<Shared>, broker: BrokerId, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     #[cfg(feature = "tls")]
     if let Some(tls) = shared.tls() {
         match tls.accept(stream).await {

@@ -41,6 +41,8 @@
 //! A [`Proxy`] stands in front of these or any other brokers, and makes the network bad: latency, resets, half-open
 //! connections, lost answers.
 //!
+//! On a [`MemoryNetwork`] instead of TCP, under a paused clock, a cluster does the same in every run.
+//!
 //! A [`NullBroker`] is the opposite: it acknowledges at once and keeps nothing, for benchmarks of clients.
 //!
 //! Not here: groups and transactions, authorisation, quotas, anything on disk. A group's coordinator is
@@ -51,6 +53,8 @@ mod null_broker;
 mod proxy;
 
 mod broker;
+
+mod port;
 
 mod connection;
 
@@ -73,6 +77,7 @@ mod error;
 
 mod config;
 
+mod network;
 mod sasl;
 #[cfg(feature = "tls")]
 mod tls;
@@ -84,6 +89,7 @@ pub use cluster::{Cluster, ClusterBuilder};
 pub use config::UnknownProducers;
 pub use error::ClusterError;
 pub use fault::{Fault, FaultId};
+pub use network::MemoryNetwork;
 pub use null_broker::{NullBroker, Received, RunningNullBroker};
 pub use proxy::{Conditions, Direction, Proxy, ProxyBuilder, ProxyFault, ProxyFaultId, ProxyStats};
 pub use sasl::{Sasl, SaslMechanism, ScramLie};

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use wolff_codec::ids::BrokerId;
 use wolff_codec::messages::MetadataResponse;
 
@@ -31,6 +32,9 @@ pub(crate) struct Shared {
     tls: Mutex<Option<TlsListener>>,
     /// Tells whoever waits that the model or the faults have changed.
     changes: watch::Sender<()>,
+    started_at: Instant,
+    /// In milliseconds since the Unix epoch.
+    start_time_ms: i64,
 }
 
 impl Shared {
@@ -39,6 +43,8 @@ impl Shared {
             sasl: Mutex::new(config.sasl.clone().map(Arc::new)),
             #[cfg(feature = "tls")]
             tls: Mutex::new(config.tls.clone()),
+            start_time_ms: config.start_time_ms.unwrap_or_else(system_time_ms),
+            started_at: Instant::now(),
             config,
             model: Mutex::new(model),
             faults: Mutex::default(),
@@ -130,6 +136,13 @@ impl Shared {
         *self.tls.lock() = tls;
     }
 
+    /// The time that the brokers stamp, in milliseconds since the Unix epoch. It goes on by tokio's
+    /// clock from the time of the start.
+    pub(crate) fn now_ms(&self) -> i64 {
+        let since = i64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.start_time_ms.saturating_add(since)
+    }
+
     pub(crate) fn stats(&self) -> &watch::Sender<Stats> {
         &self.stats
     }
@@ -141,8 +154,7 @@ impl Shared {
     }
 }
 
-/// The time that the brokers stamp, in milliseconds since the Unix epoch.
-pub(crate) fn now_ms() -> i64 {
+fn system_time_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     i64::try_from(now.unwrap_or(Duration::ZERO).as_millis()).unwrap_or(i64::MAX)
 }

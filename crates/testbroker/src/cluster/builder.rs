@@ -11,10 +11,12 @@ use wolff_codec::ids::BrokerId;
 use wolff_codec::{ApiKey, Str};
 
 use super::lifecycle::{Cluster, Slot};
-use crate::broker::Port;
+use crate::broker::RunningBroker;
 use crate::config::{Config, NewTopic, UnknownProducers};
 use crate::error::ClusterError;
 use crate::model::{Model, Node, TopicSpec};
+use crate::network::MemoryNetwork;
+use crate::port::Port;
 use crate::sasl::Sasl;
 use crate::shared::Shared;
 #[cfg(feature = "tls")]
@@ -45,6 +47,23 @@ impl ClusterBuilder {
     /// Default: `127.0.0.1:0`.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.config.listen = address;
+        self
+    }
+
+    /// Has the brokers listen on a network in memory instead of TCP ports, at the addresses that [`Self::listen`] says. A
+    /// port 0 is the lowest free one from 9092 on. Default: TCP.
+    ///
+    /// Then nothing in the cluster depends on sockets, threads or the system's clock: under a paused clock of tokio, with
+    /// [`Self::start_time_ms`] and [`Self::cluster_id`], it does the same in every run.
+    pub fn network(mut self, network: &MemoryNetwork) -> Self {
+        self.config.network = Some(network.clone());
+        self
+    }
+
+    /// The time at the start, in milliseconds since the Unix epoch, as append timestamps show it; it goes on by tokio's
+    /// clock. Default: the system's time.
+    pub fn start_time_ms(mut self, time_ms: i64) -> Self {
+        self.config.start_time_ms = Some(time_ms);
         self
     }
 
@@ -178,8 +197,7 @@ impl ClusterBuilder {
         let mut slots = BTreeMap::new();
         for (broker, port) in ports {
             let address = port.address();
-            let running = port
-                .open(&shared, broker)
+            let running = RunningBroker::start(port, &shared, broker)
                 .map_err(|source| ClusterError::Listen { address, source })?;
             addresses.insert(broker, address);
             slots.insert(broker, Slot::Running(running));
@@ -203,8 +221,8 @@ fn bind(config: &Config) -> Result<BTreeMap<BrokerId, Port>, ClusterError> {
         };
         let port = port.ok_or(ClusterError::Brokers { brokers, listen })?;
         let address = SocketAddr::new(listen.ip(), port);
-        let bound =
-            Port::bind(address).map_err(|source| ClusterError::Listen { address, source })?;
+        let bound = Port::bind(address, config.network.as_ref())
+            .map_err(|source| ClusterError::Listen { address, source })?;
         ports.insert(BrokerId(number), bound);
     }
     Ok(ports)

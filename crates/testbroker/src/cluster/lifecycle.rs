@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use wolff_codec::ids::BrokerId;
 
-use crate::broker::{Port, RunningBroker};
+use crate::broker::RunningBroker;
 use crate::error::ClusterError;
+use crate::port::Port;
 use crate::shared::Shared;
 
-/// A Kafka cluster in this process: brokers on real sockets, logs in memory.
+/// A Kafka cluster in this process: brokers on TCP ports or on a [`MemoryNetwork`](crate::MemoryNetwork), logs in memory.
 ///
 /// Dropping it closes all sockets. The [crate's page](crate) has an example.
 #[derive(Debug)]
@@ -99,8 +100,7 @@ impl Cluster {
                 // Alive before it listens: its first client shall not find it dead.
                 self.shared.change(|model| model.revive(broker));
                 let address = port.address();
-                let running = port
-                    .open(&self.shared, broker)
+                let running = RunningBroker::start(port, &self.shared, broker)
                     .map_err(|source| ClusterError::Listen { address, source })?;
                 slots.insert(broker, Slot::Running(running));
                 Ok(())

@@ -12,7 +12,6 @@ use super::serve::{Call, Serve, Served};
 use crate::fault::Target;
 use crate::incoming::{self, Refusal};
 use crate::model::{Appended, Model};
-use crate::shared::now_ms;
 
 /// The first version that names topics by id instead of by name.
 const FIRST_VERSION_WITH_TOPIC_IDS: i16 = 13;
@@ -175,7 +174,8 @@ fn append(
         let topic = model.topic_mut(topic).ok_or(unknown.clone())?;
         let config = topic.config;
         let partition = topic.partition_mut(index).ok_or(unknown)?;
-        partition.append(&batch, &config, shared.config().unknown_producers, now_ms())
+        let now_ms = shared.now_ms();
+        partition.append(&batch, &config, shared.config().unknown_producers, now_ms)
     })?;
     let records = u64::try_from(batch.header().record_count).unwrap_or(0);
     shared.count(call.broker, |stats| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::timeout;
 use wolff_codec::ids::{BrokerId, CorrelationId, PartitionId};
@@ -17,8 +17,13 @@ use wolff_testbroker::Cluster;
 /// Beyond this a test is stuck.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A stream of any kind.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: BytesMut,
     last_correlation_id: i32,
 }
@@ -35,8 +40,13 @@ impl Client {
             .await
             .unwrap()
             .unwrap();
+        Self::over(stream)
+    }
+
+    /// Speaks over a stream that is connected.
+    pub(crate) fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         Self {
-            stream,
+            stream: Box::new(stream),
             buffer: BytesMut::new(),
             last_correlation_id: 0,
         }

@@ -9,6 +9,8 @@ mod lies;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod null_broker;
 #[cfg(test)]
 mod produce;
