@@ -1,6 +1,7 @@
 //! The only place that writes to stdout and stderr. A reader that has gone away has enough; that stdout cannot be written to is a failure, since a script
 //! takes silence for good news.
 
+use std::error::Error;
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
@@ -47,6 +48,25 @@ impl<T: Display> Display for Shown<T> {
             }
         }
         Ok(())
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) struct WithCauses<'a>(pub(crate) &'a (dyn Error + 'a));
+
+impl Display for WithCauses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = self.0.to_string();
+        let mut cause = self.0.source();
+        while let Some(next) = cause {
+            let shown = next.to_string();
+            // Some errors have their cause in their own words.
+            if !text.contains(&shown) {
+                write!(text, ": {shown}")?;
+            }
+            cause = next.source();
+        }
+        f.write_str(&text)
     }
 }
 

@@ -10,12 +10,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use wolff_codec::{Offset, PartitionId};
 use wolff_core::{FailReason, Outcome};
 
-use crate::error::DeliveryError;
+use crate::error::{DeliveryError, WaitError};
+use crate::park;
 
 /// Kafka has the call's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,6 +213,18 @@ impl Receipt {
     #[must_use]
     pub fn partition(&self) -> Option<PartitionId> {
         self.batch.partition()
+    }
+
+    /// Waits for the end of the call in a plain thread, for `timeout` at most. An async task awaits the receipt itself.
+    ///
+    /// # Errors
+    /// [`WaitError`]: after a timeout the call is still being sent, and the receipt can be waited for again.
+    pub fn wait(&self, timeout: Duration) -> Result<Ack, WaitError> {
+        let deadline = Instant::now().checked_add(timeout);
+        match park::block_on_until(None, deadline, self.clone())? {
+            Some(delivery) => delivery.map_err(WaitError::Delivery),
+            None => Err(WaitError::TimedOut(timeout)),
+        }
     }
 
     /// The end of the call, if it has come: a look that does not wait.

@@ -7,9 +7,7 @@ use std::time::Duration;
 use tempfile::tempdir;
 use wolff::client::ConnectionStrategy;
 use wolff::client::codec::ApiKey;
-use wolff::{
-    Client, Compression, CompressionLevel, PartitionId, Produce, Producer, Record, Strategy,
-};
+use wolff::{Client, Compression, CompressionLevel, PartitionId, Producer, Record, Strategy};
 use wolff_testbroker::{Cluster, Fault};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -45,7 +43,7 @@ async fn cast_numbers(producer: &Producer, numbers: std::ops::Range<u32>) {
         let record = Record::new()
             .key(format!("key-{}", number % 7))
             .value(format!("value-{number}"));
-        let _receipt = producer.cast(record).await.expect("accepted");
+        let _receipt = producer.enqueue(record).await.expect("accepted");
     }
 }
 
@@ -56,13 +54,12 @@ fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
 #[tokio::test]
 async fn a_record_is_acknowledged_with_its_partition_and_offset() {
     let cluster = cluster(1).await;
-    let producer = client(&cluster.bootstrap())
-        .producer("events")
+    let producer = Producer::builder(&client(&cluster.bootstrap()), "events")
         .start()
         .await
         .unwrap();
     let first = producer
-        .send_sync(Record::new().value("one"), SOON)
+        .send_and_wait(Record::new().value("one"), SOON)
         .await
         .unwrap();
     assert_eq!(
@@ -70,10 +67,10 @@ async fn a_record_is_acknowledged_with_its_partition_and_offset() {
         (PartitionId(0), Some(0))
     );
     let call = vec![Record::new().value("two"), Record::new().value("three")];
-    let second = producer.send_sync(call, SOON).await.unwrap();
+    let second = producer.send_and_wait(call, SOON).await.unwrap();
     assert_eq!(second.offset.map(|offset| offset.0), Some(1));
     assert_eq!(values(&cluster, 0), ["one", "two", "three"]);
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]
@@ -81,7 +78,7 @@ async fn thousands_of_calls_arrive_once_and_in_order_through_memory_and_disk() {
     for on_disk in [false, true] {
         let cluster = cluster(1).await;
         let base = tempdir().unwrap();
-        let mut builder = client(&cluster.bootstrap()).producer("events");
+        let mut builder = Producer::builder(&client(&cluster.bootstrap()), "events");
         if on_disk {
             builder = builder.replayq_dir(base.path());
         }
@@ -94,7 +91,7 @@ async fn thousands_of_calls_arrive_once_and_in_order_through_memory_and_disk() {
             (stats.accepted, stats.acked, stats.failed, stats.queued),
             (5_000, 5_000, 0, 0)
         );
-        producer.stop().await;
+        producer.stop(Duration::ZERO).await.unwrap();
     }
 }
 
@@ -102,9 +99,8 @@ async fn thousands_of_calls_arrive_once_and_in_order_through_memory_and_disk() {
 async fn every_compression_carries_the_same_records() {
     for compression in [Compression::Gzip, Compression::Snappy, Compression::Lz4] {
         let cluster = cluster(1).await;
-        let builder = client(&cluster.bootstrap())
-            .producer("events")
-            .max_batch_bytes(20_000);
+        let builder =
+            Producer::builder(&client(&cluster.bootstrap()), "events").max_batch_bytes(20_000);
         let producer = builder
             .compression(compression, CompressionLevel::default())
             .start()
@@ -113,15 +109,14 @@ async fn every_compression_carries_the_same_records() {
         cast_numbers(&producer, 0..3_000).await;
         producer.flush(SOON).await.unwrap();
         assert_eq!(values(&cluster, 0), numbers(0..3_000), "{compression:?}");
-        producer.stop().await;
+        producer.stop(Duration::ZERO).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn records_of_one_key_stay_in_order_over_several_partitions() {
     let cluster = cluster(6).await;
-    let producer = client(&cluster.bootstrap())
-        .producer("events")
+    let producer = Producer::builder(&client(&cluster.bootstrap()), "events")
         .partitioner(Strategy::MURMUR2)
         .start()
         .await
@@ -138,7 +133,7 @@ async fn records_of_one_key_stay_in_order_over_several_partitions() {
         total += found.len();
     }
     assert_eq!(total, 2_000);
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]
@@ -148,8 +143,7 @@ async fn partitions_of_one_broker_share_requests_and_keep_their_order() {
         .connection_strategy(ConnectionStrategy::PerBroker)
         .build()
         .unwrap();
-    let producer = client
-        .producer("events")
+    let producer = Producer::builder(&client, "events")
         .partitioner(Strategy::RoundRobin)
         .start()
         .await
@@ -172,15 +166,14 @@ async fn partitions_of_one_broker_share_requests_and_keep_their_order() {
     let requests = cluster.stats().requests(ApiKey::PRODUCE);
     let total = u64::try_from(total).unwrap();
     assert!(requests < total, "{requests} requests for {total} batches");
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_broker_that_dies_and_comes_back_gets_everything_once() {
     let cluster = cluster(1).await;
     let base = tempdir().unwrap();
-    let producer = client(&cluster.bootstrap())
-        .producer("events")
+    let producer = Producer::builder(&client(&cluster.bootstrap()), "events")
         .replayq_dir(base.path())
         .start()
         .await
@@ -198,7 +191,7 @@ async fn a_broker_that_dies_and_comes_back_gets_everything_once() {
     cluster.revive(broker).await.unwrap();
     producer.flush(SOON).await.unwrap();
     assert_eq!(values(&cluster, 0), numbers(0..3_000));
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]
@@ -207,18 +200,16 @@ async fn what_a_stopped_producer_left_on_disk_is_sent_by_the_next_first() {
     let base = tempdir().unwrap();
     let bootstrap = cluster.bootstrap();
     let broker = *cluster.addresses().keys().next().unwrap();
-    let first = client(&bootstrap)
-        .producer("events")
+    let first = Producer::builder(&client(&bootstrap), "events")
         .replayq_dir(base.path())
         .start()
         .await
         .unwrap();
     cluster.kill(broker).await.unwrap();
     cast_numbers(&first, 0..500).await;
-    first.stop().await;
+    first.stop(Duration::ZERO).await.unwrap();
     cluster.revive(broker).await.unwrap();
-    let second = client(&bootstrap)
-        .producer("events")
+    let second = Producer::builder(&client(&bootstrap), "events")
         .replayq_dir(base.path())
         .start()
         .await
@@ -231,7 +222,7 @@ async fn what_a_stopped_producer_left_on_disk_is_sent_by_the_next_first() {
         (stats.accepted, stats.acked, stats.replayed),
         (100, 100, 500)
     );
-    second.stop().await;
+    second.stop(Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]
@@ -240,9 +231,8 @@ async fn records_are_accepted_before_any_broker_was_ever_there() {
     let base = tempdir().unwrap();
     let broker = *cluster.addresses().keys().next().unwrap();
     cluster.kill(broker).await.unwrap();
-    let builder = client(&cluster.bootstrap())
-        .producer("events")
-        .replayq_dir(base.path());
+    let builder =
+        Producer::builder(&client(&cluster.bootstrap()), "events").replayq_dir(base.path());
     let producer = builder
         .partitioner(Strategy::MURMUR2)
         .start()
@@ -259,7 +249,7 @@ async fn records_are_accepted_before_any_broker_was_ever_there() {
     assert_eq!(total, 300);
     let stats = producer.stats();
     assert_eq!((stats.accepted, stats.acked, stats.failed), (300, 300, 0));
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]
@@ -270,8 +260,7 @@ async fn only_the_record_that_is_too_large_fails() {
         .start()
         .await
         .unwrap();
-    let producer = client(&cluster.bootstrap())
-        .producer("events")
+    let producer = Producer::builder(&client(&cluster.bootstrap()), "events")
         .start()
         .await
         .unwrap();
@@ -280,7 +269,7 @@ async fn only_the_record_that_is_too_large_fails() {
         let size = if number == 20 { 5_000 } else { 100 };
         receipts.push(
             producer
-                .cast(Record::new().value(vec![b'x'; size]))
+                .enqueue(Record::new().value(vec![b'x'; size]))
                 .await
                 .unwrap(),
         );
@@ -289,14 +278,13 @@ async fn only_the_record_that_is_too_large_fails() {
         assert_eq!(receipt.await.is_err(), number == 20, "record {number}");
     }
     assert_eq!(values(&cluster, 0).len(), 49);
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]
 async fn an_unknown_topic_is_said_at_the_start() {
     let cluster = cluster(1).await;
-    let error = client(&cluster.bootstrap())
-        .producer("nowhere")
+    let error = Producer::builder(&client(&cluster.bootstrap()), "nowhere")
         .start()
         .await
         .unwrap_err();
@@ -310,8 +298,7 @@ async fn a_topic_that_grows_gets_calls_in_its_new_partitions() {
         .min_metadata_refresh_interval(Duration::ZERO)
         .build()
         .unwrap();
-    let producer = client
-        .producer("events")
+    let producer = Producer::builder(&client, "events")
         .partitioner(Strategy::RoundRobin)
         .partition_count_refresh_interval(Duration::from_millis(20))
         .start()
@@ -331,7 +318,7 @@ async fn a_topic_that_grows_gets_calls_in_its_new_partitions() {
         .map(|partition| values(&cluster, partition).len())
         .collect();
     assert_eq!(counts, [20, 10, 10]);
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]
@@ -344,8 +331,7 @@ async fn a_record_for_a_partition_that_is_not_there_holds_up_nobody_else() {
         config.start_timeout = Duration::from_millis(100);
         config.replayq_dir = Some(directory.path().to_owned());
         let client = client(&cluster.bootstrap());
-        client
-            .producer("events")
+        Producer::builder(&client, "events")
             .config(config)
             .start()
             .await
@@ -353,14 +339,15 @@ async fn a_record_for_a_partition_that_is_not_there_holds_up_nobody_else() {
     };
     let producer = start().await;
     let nowhere = Record::new().value("nowhere");
-    drop(producer.send_to(PartitionId(9), nowhere).await.unwrap());
+    let named = producer.call(nowhere).partition(PartitionId(9));
+    let _receipt = named.send().await.unwrap();
     cast_numbers(&producer, 0..10).await;
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
 
     cluster.revive(1).await.unwrap();
     let producer = start().await;
     let arrived = cluster.wait_for(|stats| stats.records() == 10);
     tokio::time::timeout(SOON, arrived).await.unwrap();
     assert_eq!(values(&cluster, 0), numbers(0..10));
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
 }

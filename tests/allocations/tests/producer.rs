@@ -12,7 +12,7 @@ use std::time::Duration;
 use allocation_counter::{AllocationInfo, measure};
 use tempfile::tempdir;
 use tokio::runtime::{Builder, Runtime};
-use wolff::{Client, Produce, Producer, ProducerBuilder, Receipt, RecordRef, Strategy};
+use wolff::{Client, Producer, ProducerBuilder, Receipt, RecordRef, Strategy};
 use wolff_testbroker::Cluster;
 
 /// Records of a measured run.
@@ -45,8 +45,7 @@ impl Bench {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let producer = runtime.block_on(async {
             let client = Client::builder([cluster.bootstrap()]).build().unwrap();
-            let producer = client
-                .producer("events")
+            let producer = Producer::builder(&client, "events")
                 .partitioner(Strategy::MURMUR2)
                 .max_linger(LINGER);
             configure(producer).start().await.unwrap()
@@ -74,11 +73,12 @@ impl Bench {
                     headers: &[],
                 };
                 let receipt = if per_call == 1 {
-                    self.producer.send(record).await
+                    self.producer.send(record).await.unwrap()
                 } else {
-                    self.producer.send(&[record; 100][..per_call]).await
+                    let call = &[record; 100][..per_call];
+                    self.producer.send(call).await.unwrap()
                 };
-                receipts.push(receipt.unwrap());
+                receipts.push(receipt);
             }
             for receipt in receipts.drain(..) {
                 receipt.await.unwrap();

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use wolff::{Client, CompressionLevel, Produce as _, Producer, Receipt, Record, Strategy};
+use wolff::{Client, CompressionLevel, Producer, Receipt, Record, SendError, Strategy};
 
 use super::{Clock, PATIENCE, runtime};
 use crate::Failure;
@@ -30,7 +30,7 @@ pub(super) fn run(job: &Job) -> Result<Measurement, Failure> {
         let clock = Clock::start(job)?;
         turn.produce(&records, job.records).await?;
         let measurement = clock.stop(job.records)?;
-        turn.producer.stop().await;
+        turn.producer.stop(PATIENCE).await?;
         Ok(measurement)
     })
 }
@@ -54,7 +54,7 @@ pub(super) fn run_paced(job: &Job) -> Result<Latencies, Failure> {
             producer.send(record).await?.await?;
             pacer.acknowledged(began, Instant::now());
         }
-        producer.stop().await;
+        producer.stop(PATIENCE).await?;
         pacer.finish()
     })
 }
@@ -67,9 +67,8 @@ async fn start(job: &Job) -> Result<Producer, Failure> {
         Compression::Lz4 => wolff::Compression::Lz4,
         Compression::Zstd => wolff::Compression::Zstd,
     };
-    let mut builder = Client::builder([job.broker.clone()])
-        .build()?
-        .producer(TOPIC)
+    let client = Client::builder([job.broker.clone()]).build()?;
+    let mut builder = Producer::builder(&client, TOPIC)
         .max_linger(job.linger)
         .max_batch_bytes(job.batch_bytes)
         .compression(compression, CompressionLevel::default())
@@ -99,10 +98,14 @@ impl Turn<'_> {
             // With a queue on disk `send` waits for the kernel to have the bytes, which callers that want speed don't do one
             // by one.
             let receipt = match (call, &self.job.queue_dir) {
-                ([record], None) => self.producer.send(record).await?,
-                ([record], Some(_)) => self.producer.cast(record).await?,
-                (call, None) => self.producer.send(call).await?,
-                (call, Some(_)) => self.producer.cast(call).await?,
+                ([record], None) => self.producer.send(record).await.map_err(SendError::from)?,
+                ([record], Some(_)) => self
+                    .producer
+                    .enqueue(record)
+                    .await
+                    .map_err(SendError::from)?,
+                (call, None) => self.producer.send(call).await.map_err(SendError::from)?,
+                (call, Some(_)) => self.producer.enqueue(call).await.map_err(SendError::from)?,
             };
             self.waiting.push_back(receipt);
             if number % LOOK_EVERY == 0 {

@@ -88,6 +88,15 @@ pub(super) async fn waits_for(producer: &Producer, client: &Client, drained: Dra
     }
 }
 
+/// Stops the producer; what could not be closed is named.
+pub(super) async fn stop(producer: &Producer) {
+    if let Err(error) = producer.stop(Duration::ZERO).await {
+        for error in &error.errors {
+            console::warn(format_args!("{}", console::WithCauses(error)));
+        }
+    }
+}
+
 /// Stopped before anything was read: what counts is what earlier runs have left.
 pub(super) async fn stopped_at_once(args: &SendingArgs) -> Exit {
     match left_on_disk(args).await {

@@ -11,7 +11,7 @@ use wolff::{Call, PartitionId, Producer, SendError};
 use super::large::LargeRecords;
 use super::summary::{EndOfInput, Place, Refused};
 use crate::args::{Format, InputArgs};
-use crate::console;
+use crate::console::{self, WithCauses};
 use crate::input::{Input, JsonRecord, LineRecord, MAX_LINE_BYTES, Piece, Source, lines};
 use crate::stop::Stop;
 
@@ -131,10 +131,13 @@ impl<'a> Feed<'a> {
         bytes: usize,
     ) -> Result<(), EndOfInput> {
         let taken = match partition {
-            Some(partition) => self.producer.cast_to(partition, record).await,
-            None => self.producer.cast(record).await,
+            Some(partition) => {
+                let call = self.producer.call(record).partition(partition);
+                call.enqueue().await
+            }
+            None => self.producer.enqueue(record).await,
         };
-        match taken {
+        match taken.map_err(SendError::from) {
             Ok(receipt) => {
                 self.count += 1;
                 self.taken.0.store(self.count, Ordering::Release);
@@ -147,13 +150,13 @@ impl<'a> Feed<'a> {
                 self.refuse_large(format_args!("it takes {bytes} bytes of at most {limit}"));
                 Ok(())
             }
-            Err(SendError::Queue(why)) => Err(EndOfInput::QueueFailed {
+            Err(SendError::QueueUnavailable(error)) => Err(EndOfInput::QueueFailed {
                 at: self.place(),
-                why,
+                why: WithCauses(&error).to_string(),
             }),
             Err(error @ SendError::Stopped) => Err(EndOfInput::Broken(error.to_string())),
             Err(error) => {
-                self.refuse_wrong(&error);
+                self.refuse_wrong(&WithCauses(&error));
                 Ok(())
             }
         }

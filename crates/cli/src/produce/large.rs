@@ -41,7 +41,8 @@ impl LargeRecords {
         self.sort_out();
         for (place, bytes, reason) in &self.failed {
             console::error(format_args!(
-                "{place}: the record of {bytes} bytes was not delivered: {reason}"
+                "{place}: the record of {bytes} bytes was not delivered: {}",
+                console::WithCauses(reason)
             ));
         }
     }

@@ -5,10 +5,11 @@
 
 mod accepted_log;
 
-mod drain;
 mod feed;
 mod progress;
 mod start;
+
+mod drain;
 
 mod large;
 
@@ -77,7 +78,7 @@ pub(crate) async fn send(
         log.finish().await;
     }
     let waits_for = drain::waits_for(&producer, &client, drained).await;
-    producer.stop().await;
+    drain::stop(&producer).await;
     progress.finish();
     feed.large.report();
 

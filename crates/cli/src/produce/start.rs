@@ -1,13 +1,13 @@
 //! From flags to a running producer.
 
-use std::error::Error;
 use std::time::Duration;
 
-use wolff::{Client, CompressionLevel, Produce, Producer, ProducerConfig, StartError};
+use wolff::{Client, CompressionLevel, Producer, ProducerConfig, StartError};
 
+use super::drain;
 use crate::args::{PartitionerName, SendingArgs};
 use crate::connect::{self, Reached};
-use crate::console;
+use crate::console::{self, WithCauses};
 use crate::exit::Failure;
 
 /// With the queue in memory, each partition holds this much at least before reading the input pauses.
@@ -27,8 +27,7 @@ pub(super) async fn start(args: &SendingArgs, client: &Client) -> Result<Produce
         // It has been waited for already.
         config.start_timeout = Duration::from_millis(1);
     }
-    let started = client
-        .producer(args.topic.as_str())
+    let started = Producer::builder(client, args.topic.as_str())
         .config(config)
         .start()
         .await;
@@ -37,7 +36,7 @@ pub(super) async fn start(args: &SendingArgs, client: &Client) -> Result<Produce
         (args.partitioner, producer.partition_count())
         && usize::try_from(partition).is_ok_and(|partition| partition >= count)
     {
-        producer.stop().await;
+        drain::stop(&producer).await;
         return Err(Failure::usage(format!(
             "--partitioner {partition}: topic {:?} has {count} partitions, 0 to {}",
             args.topic,
@@ -66,11 +65,7 @@ fn config(args: &SendingArgs) -> ProducerConfig {
 
 fn failure(args: &SendingArgs, error: &StartError) -> Failure {
     let brokers = args.connection.brokers();
-    // The causes below the first one are in its words already.
-    let what = match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    };
+    let what = WithCauses(error).to_string();
     match error {
         StartError::UnknownTopic { topic } => {
             Failure::usage(format!("topic {topic:?} does not exist on the cluster at {brokers}")).advice(

@@ -4,17 +4,32 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use wolff_client::{Client, MetadataError};
 use wolff_codec::records::{Compression, CompressionLevel};
 use wolff_codec::{ErrorCode, Str};
 use wolff_core::Idempotence;
 use wolff_partitioner::Strategy;
 
+use super::handle::Producer;
 use super::routes::Routes;
 use super::topic::{Place, Topic};
-use super::{Producer, refresh, router};
+use super::{refresh, router};
 use crate::config::{Overflow, ProducerConfig, RequiredAcks};
 use crate::error::StartError;
+
+impl Producer {
+    /// A producer for a topic, to be configured and started. Needs neither a broker nor a runtime yet.
+    #[doc(alias = "start_producers")]
+    #[doc(alias = "ensure_supervised_producers")]
+    pub fn builder(client: &Client, topic: impl Into<Str>) -> ProducerBuilder {
+        ProducerBuilder {
+            client: client.clone(),
+            topic: topic.into(),
+            config: ProducerConfig::default(),
+        }
+    }
+}
 
 /// Makes a [`Producer`]; see [`ProducerConfig`] for what each setting means.
 #[derive(Debug, Clone)]
@@ -26,14 +41,6 @@ pub struct ProducerBuilder {
 }
 
 impl ProducerBuilder {
-    pub(crate) fn new(client: Client, topic: Str) -> Self {
-        Self {
-            client,
-            topic,
-            config: ProducerConfig::default(),
-        }
-    }
-
     /// All settings at once.
     pub fn config(mut self, config: ProducerConfig) -> Self {
         self.config = config;
@@ -109,12 +116,14 @@ impl ProducerBuilder {
     /// # Errors
     /// [`StartError`]: nothing was started.
     pub async fn start(self) -> Result<Producer, StartError> {
+        let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         self.config.validate()?;
         let topic = Topic::new(self.topic, self.client, self.config);
         match Self::start_topic(&topic).await {
-            Ok(()) => Ok(Producer::new(topic)),
+            Ok(()) => Ok(Producer::new(topic, runtime)),
             Err(error) => {
-                topic.stop().await;
+                // The reason why it does not start says more than what closing it says.
+                let _ = topic.stop(Duration::ZERO).await;
                 Err(error)
             }
         }

@@ -72,10 +72,9 @@ impl Routes {
         if exists {
             return Err(RouteError::NotOpen(partition));
         }
-        let known = self
-            .count
-            .map_or(String::new(), |count| format!(": the topic has {count}"));
-        let text = format!("partition {partition} does not exist{known}");
-        Err(RouteError::Refused(SendError::Partition(text)))
+        Err(RouteError::Refused(SendError::InvalidPartition {
+            partition,
+            count: self.count,
+        }))
     }
 }

@@ -11,19 +11,20 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wolff_client::Client;
 use wolff_codec::{PartitionId, Str};
-use wolff_core::{Config, Durability, Idempotence, Partition};
+use wolff_core::{Config, Durability, Idempotence, Partition, StorageError};
 use wolff_partitioner::{Partitioner, Strategy};
 
 use super::moved::Moved;
 use super::routes::{RouteError, Routes};
 use crate::config::ProducerConfig;
 use crate::directory::TopicDirectory;
-use crate::error::{SendError, StartError, with_causes};
+use crate::error::{CloseError, SendError, StartError, StopError};
 use crate::failures::Failures;
 use crate::queue::{PartitionQueue, QueueParts, Worker, WorkerConfig};
 use crate::random::next_random;
 use crate::record::Call;
 use crate::stats::ProducerStats;
+use crate::stopped::Leftover;
 
 /// Memory that a queue on disk may keep beside the file, for records that are sent soon.
 const RESIDENT_BYTES: u64 = 2 * 1024 * 1024;
@@ -168,12 +169,10 @@ impl Topic {
         key: Option<&[u8]>,
         count: u32,
     ) -> Result<PartitionId, SendError> {
-        let refused = |error: &dyn std::fmt::Display| SendError::Partition(error.to_string());
         let chosen = self.partitioner.choose(key, count, next_random());
-        let chosen = chosen.map_err(|error| refused(&error))?;
-        i32::try_from(chosen)
-            .map(PartitionId)
-            .map_err(|error| refused(&error))
+        let chosen = chosen.map_err(SendError::Partitioner)?;
+        // Topics have fewer partitions than an i32 can say.
+        Ok(PartitionId(i32::try_from(chosen).unwrap_or(i32::MAX)))
     }
 
     fn choose<'a>(
@@ -202,7 +201,7 @@ impl Topic {
         let queue = self
             .open_queue(Place::Partition(partition))
             .await
-            .map_err(|error| SendError::Queue(with_causes(&error)))?;
+            .map_err(|error| SendError::QueueUnavailable(StorageError::new(error)))?;
         self.add_partition(partition, queue.clone());
         Ok(queue)
     }
@@ -310,9 +309,8 @@ impl Topic {
                 });
             }
             Err(error) => {
-                return Err(StartError::Config(format!(
-                    "the runtime is shutting down: {error}"
-                )));
+                tracing::debug!(%error, "no thread opens a queue any more");
+                return Err(StartError::RuntimeShutDown);
             }
         };
         if recovery.items > 0 || !recovery.damage.is_empty() {
@@ -426,14 +424,30 @@ impl Topic {
     }
 
     /// Stops everything; see [`Producer::stop`](super::Producer::stop).
-    pub(super) async fn stop(&self) {
-        self.is_stopped.store(true, Ordering::Release);
+    pub(super) async fn stop(&self, _deadline: Duration) -> Result<Leftover, StopError> {
+        let was_stopped = self.is_stopped.swap(true, Ordering::AcqRel);
         let _no_more_opening = self.opening.lock().await;
         self.stop.send_replace(true);
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         while tasks.join_next().await.is_some() {}
+        let before = self.stats();
+        let mut errors = Vec::new();
         for queue in self.all_queues() {
-            queue.close().await;
+            if let Err(error) = queue.close().await {
+                errors.push(CloseError::new(queue.partition, error));
+            }
+        }
+        let after = self.stats();
+        let mut leftover = Leftover::default();
+        if !was_stopped {
+            leftover.in_queue = after.queued;
+            leftover.recovered_items = after.recovered_items;
+            leftover.failed = after.failed.saturating_sub(before.failed);
+        }
+        if errors.is_empty() {
+            Ok(leftover)
+        } else {
+            Err(StopError::new(leftover, errors))
         }
     }
 

@@ -463,7 +463,7 @@ impl PartitionQueue {
 
     /// Stores what was accepted and acknowledged, reports the rest as left behind, and closes the local queue. To be called
     /// when the worker has ended.
-    pub(crate) async fn close(self: &Arc<Self>) {
+    pub(crate) async fn close(self: &Arc<Self>) -> Result<(), StorageError> {
         self.change(Partition::stop_accepting);
         self.wait_for(|machine| {
             (machine.queued_calls() >= machine.snapshot().accepted_calls).then_some(())
@@ -472,9 +472,10 @@ impl PartitionQueue {
         self.change(Partition::abandon);
         // The last acknowledgements go to the local queue before it is closed.
         self.until_idle().await;
-        if let Err(error) = self.local.close() {
+        self.local.close().map_err(|error| {
             tracing::warn!(partition = ?self.partition, %error, "the local queue was not closed cleanly");
-        }
+            StorageError::new(error)
+        })
     }
 }
 

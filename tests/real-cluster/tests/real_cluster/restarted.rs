@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wolff::{Offset, Produce as _, Record};
+use wolff::{Offset, Producer, Record};
 use wolff_client::ConnectionFailure;
 
 use crate::load::{P0, leader};
@@ -43,10 +43,13 @@ async fn idle_connections_are_replaced_without_an_error(nodes: &Nodes) {
 
     // A producer that is used now and then.
     let topic = topic_led_by(nodes, NUMBER).await;
-    let producer = client.producer(topic.as_str()).start().await.unwrap();
+    let producer = Producer::builder(&client, topic.as_str())
+        .start()
+        .await
+        .unwrap();
     for number in 0..3 {
         let record = Record::new().value(number.to_string());
-        let ack = producer.send_sync(record, PATIENCE).await.unwrap();
+        let ack = producer.send_and_wait(record, PATIENCE).await.unwrap();
         assert_eq!(ack.offset, Some(Offset(number)));
         let connection = leader(&client, &topic, P0).await.connection;
         assert_eq!(
@@ -54,7 +57,7 @@ async fn idle_connections_are_replaced_without_an_error(nodes: &Nodes) {
             ConnectionFailure::ClosedByPeer
         );
     }
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
 }
 
 /// A topic with one partition on that node. Kafka chooses by turns, so it is one of a few.

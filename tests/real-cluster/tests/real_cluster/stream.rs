@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdkafka::message::Message as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use wolff::{Client, Offset, Produce as _, Receipt, Record};
+use wolff::{Client, Offset, Producer, Receipt, Record};
 use wolff_end_to_end::consumer;
 
 use crate::nodes::{Listener, Nodes, PATIENCE, in_time};
@@ -28,7 +28,7 @@ pub(crate) struct Stream {
 impl Stream {
     /// Begins.
     pub(crate) async fn start(client: &Client, topic: &str) -> Self {
-        let producer = client.producer(topic).start().await.unwrap();
+        let producer = Producer::builder(client, topic).start().await.unwrap();
         let (receipts, mut waiting) = mpsc::channel::<Receipt>(ON_THE_WAY);
         let (count, acked) = watch::channel(0);
         let is_over = Arc::new(AtomicBool::new(false));
@@ -43,7 +43,7 @@ impl Stream {
             }
             producer.flush(PATIENCE).await.unwrap();
             drop(receipts);
-            producer.stop().await;
+            producer.stop(Duration::ZERO).await.unwrap();
             sent
         });
         let acking = tokio::spawn(async move {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use wolff::{Compression, CompressionLevel, Produce as _, Record, RequiredAcks, Strategy};
+use wolff::{Compression, CompressionLevel, Producer, Record, RequiredAcks, Strategy};
 
 use super::workload::{all_acked, assert_exactly, flush, key, record, send};
 use crate::site::{PATIENCE, Site};
@@ -34,8 +34,7 @@ async fn each_compression(site: &Site, directory: Option<&Path>) {
     let client = site.client();
     for compression in COMPRESSIONS {
         let topic = site.topic("compressions", 4).await;
-        let mut builder = client
-            .producer(topic.as_str())
+        let mut builder = Producer::builder(&client, topic.as_str())
             .partitioner(Strategy::MURMUR2)
             .max_linger(Duration::from_millis(5))
             .max_batch_bytes(50_000)
@@ -46,7 +45,7 @@ async fn each_compression(site: &Site, directory: Option<&Path>) {
         let producer = builder.start().await.unwrap();
         let mut receipts = Vec::new();
         for number in 0..RECORDS {
-            receipts.push(producer.cast(record(number)).await.unwrap());
+            receipts.push(producer.enqueue(record(number)).await.unwrap());
         }
         flush(&producer).await;
         all_acked(receipts).await;
@@ -56,7 +55,7 @@ async fn each_compression(site: &Site, directory: Option<&Path>) {
             (RECORDS, RECORDS, 0, 0),
             "{compression:?}"
         );
-        producer.stop().await;
+        producer.stop(Duration::ZERO).await.unwrap();
         let found = site.read(&topic).await;
         assert_exactly(&found, RECORDS);
         assert_eq!(found.len(), 4, "all partitions are used");
@@ -67,8 +66,7 @@ pub(crate) async fn acks_of_all_of_the_leader_and_of_nobody(site: Site) {
     let client = site.client();
     for acks in [RequiredAcks::All, RequiredAcks::Leader, RequiredAcks::None] {
         let topic = site.topic("acks", 2).await;
-        let builder = client
-            .producer(topic.as_str())
+        let builder = Producer::builder(&client, topic.as_str())
             .partitioner(Strategy::MURMUR2)
             .required_acks(acks);
         let producer = builder.start().await.unwrap();
@@ -78,7 +76,7 @@ pub(crate) async fn acks_of_all_of_the_leader_and_of_nobody(site: Site) {
             let ack = receipt.await.unwrap();
             assert_eq!(ack.offset.is_some(), acks != RequiredAcks::None, "{acks:?}");
         }
-        producer.stop().await;
+        producer.stop(Duration::ZERO).await.unwrap();
         // Without acknowledgements nobody says when the broker has them.
         let mut found = site.read(&topic).await;
         while acks == RequiredAcks::None && found.values().map(Vec::len).sum::<usize>() < 500 {
@@ -122,21 +120,20 @@ pub(crate) async fn keys_land_where_librdkafka_puts_them(site: Site) {
     .unwrap();
 
     let client = site.client();
-    let producer = client
-        .producer(ours.as_str())
+    let producer = Producer::builder(&client, ours.as_str())
         .partitioner(Strategy::MURMUR2)
         .start()
         .await
         .unwrap();
     for key in &keys {
         let receipt = producer
-            .cast(Record::new().key(key.clone()).value(""))
+            .enqueue(Record::new().key(key.clone()).value(""))
             .await
             .unwrap();
         drop(receipt);
     }
     flush(&producer).await;
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
 
     let placed = |found: std::collections::BTreeMap<i32, Vec<crate::site::Message>>| -> HashMap<Vec<u8>, i32> {
         found.into_values().flatten().map(|message| (message.key.unwrap(), message.partition)).collect()
@@ -159,7 +156,7 @@ pub(crate) async fn null_and_empty_stay_apart_and_headers_and_timestamps_intact(
     for directory in [None, Some(directory.path())] {
         let topic = site.topic("null-and-empty", 1).await;
         let client = site.client();
-        let mut builder = client.producer(topic.as_str());
+        let mut builder = Producer::builder(&client, topic.as_str());
         if let Some(directory) = directory {
             builder = builder.replayq_dir(directory);
         }
@@ -181,17 +178,17 @@ pub(crate) async fn null_and_empty_stay_apart_and_headers_and_timestamps_intact(
                 .timestamp_ms(1),
         ];
         for record in &records {
-            producer.send_sync(record, PATIENCE).await.unwrap();
+            producer.send_and_wait(record, PATIENCE).await.unwrap();
         }
         // The same as one call, where offsets and timestamps are deltas within a batch.
-        producer.send_sync(&records, PATIENCE).await.unwrap();
+        producer.send_and_wait(&records, PATIENCE).await.unwrap();
         let before = now_ms();
         producer
-            .send_sync(Record::new().value("now"), PATIENCE)
+            .send_and_wait(Record::new().value("now"), PATIENCE)
             .await
             .unwrap();
         let after = now_ms();
-        producer.stop().await;
+        producer.stop(Duration::ZERO).await.unwrap();
 
         let mut found = site.read(&topic).await.remove(&0).unwrap();
         let now = found.pop().unwrap().timestamp_ms.unwrap();
@@ -223,8 +220,7 @@ fn now_ms() -> i64 {
 pub(crate) async fn an_ack_says_where_the_record_is(site: Site) {
     let topic = site.topic("acks-say-where", 3).await;
     let client = site.client();
-    let builder = client
-        .producer(topic.as_str())
+    let builder = Producer::builder(&client, topic.as_str())
         .partitioner(Strategy::MURMUR2)
         .max_batch_bytes(3_000);
     let producer = builder.start().await.unwrap();
@@ -237,7 +233,7 @@ pub(crate) async fn an_ack_says_where_the_record_is(site: Site) {
         assert_eq!(partition, Some(ack.partition));
         acks.push(ack);
     }
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     let found = site.read(&topic).await;
     assert_exactly(&found, 1_000);
     for message in found.values().flatten() {
@@ -252,8 +248,7 @@ pub(crate) async fn an_ack_says_where_the_record_is(site: Site) {
 pub(crate) async fn the_records_of_a_call_stay_together(site: Site) {
     let topic = site.topic("calls", 4).await;
     let client = site.client();
-    let builder = client
-        .producer(topic.as_str())
+    let builder = Producer::builder(&client, topic.as_str())
         .partitioner(Strategy::Random)
         .max_batch_bytes(4_000);
     let producer = builder.start().await.unwrap();
@@ -267,11 +262,11 @@ pub(crate) async fn the_records_of_a_call_stay_together(site: Site) {
                     .value(format!("{} of call", call * 10 + index))
             })
             .collect();
-        receipts.push(producer.cast(records).await.unwrap());
+        receipts.push(producer.enqueue(records).await.unwrap());
     }
     flush(&producer).await;
     all_acked(receipts).await;
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     let mut calls = 0;
     for messages in site.read(&topic).await.values() {
         let mut left: &[crate::site::Message] = messages;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wolff::{
-    DeliveryError, FailReason, Overflow, Produce as _, Record, SendError, StartError, Strategy,
+    DeliveryError, FailReason, Overflow, Producer, Record, SendError, StartError, Strategy,
 };
 
 use super::workload::{FOR_EVER, assert_exactly, flush, record, send};
@@ -15,8 +15,7 @@ pub(crate) async fn only_the_call_that_is_too_large_fails(site: Site) {
         .await;
     let client = site.client();
     // Batches far beyond the topic's limit: they have to be split.
-    let builder = client
-        .producer(topic.as_str())
+    let builder = Producer::builder(&client, topic.as_str())
         .max_linger(FOR_EVER)
         .max_batch_bytes(500_000);
     let producer = builder.start().await.unwrap();
@@ -51,13 +50,15 @@ pub(crate) async fn only_the_call_that_is_too_large_fails(site: Site) {
             .sum::<u64>(),
         1
     );
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     assert_exactly(&site.read(&topic).await, 2_000);
 }
 
 pub(crate) async fn an_unknown_topic_is_said_at_the_start(site: Site) {
     let topic = format!("no-such-topic-{}", std::process::id());
-    let started = site.client().producer(topic.as_str()).start().await;
+    let started = Producer::builder(&site.client(), topic.as_str())
+        .start()
+        .await;
     let error = started.expect_err("there is no such topic");
     assert!(
         matches!(&error, StartError::UnknownTopic { topic: name } if *name == topic),
@@ -69,8 +70,7 @@ pub(crate) async fn a_full_queue_refuses_or_blocks_as_told(site: Site) {
     let topic = site.topic("full", 1).await;
     let client = site.client();
     let builder = || {
-        let builder = client
-            .producer(topic.as_str())
+        let builder = Producer::builder(&client, topic.as_str())
             .partitioner(Strategy::Fixed(0))
             .replayq_max_total_bytes(10_000);
         builder.max_linger(FOR_EVER)
@@ -83,9 +83,9 @@ pub(crate) async fn a_full_queue_refuses_or_blocks_as_told(site: Site) {
             Err(error) => break error,
         }
     };
-    assert_eq!(refused, SendError::Full);
+    assert_eq!(refused.reason, SendError::Full);
     assert_eq!(
-        producer.try_send(record(accepted)).unwrap_err(),
+        producer.try_send(record(accepted)).unwrap_err().reason,
         SendError::Full
     );
     assert!(
@@ -96,7 +96,7 @@ pub(crate) async fn a_full_queue_refuses_or_blocks_as_told(site: Site) {
     let receipt = producer.send(record(accepted)).await.unwrap();
     flush(&producer).await;
     receipt.await.unwrap();
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     assert_exactly(&site.read(&topic).await, accepted + 1);
 
     let producer = builder().overflow(Overflow::Block).start().await.unwrap();
@@ -115,6 +115,6 @@ pub(crate) async fn a_full_queue_refuses_or_blocks_as_told(site: Site) {
         .unwrap();
     flush(&producer).await;
     receipt.await.unwrap();
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     assert_exactly(&site.read(&topic).await, number + 1);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use wolff::{Produce as _, ProducerBuilder, Strategy};
+use wolff::{Producer, ProducerBuilder, Strategy};
 
 use super::workload::{all_acked, assert_exactly, flush, record, send};
 use crate::site::Site;
@@ -28,8 +28,7 @@ async fn outage(site: &Site, directory: Option<&Path>) {
     const THIRD: u64 = 5_000;
     let topic = site.topic("outage", 3).await;
     let client = site.client();
-    let builder = client
-        .producer(topic.as_str())
+    let builder = Producer::builder(&client, topic.as_str())
         .partitioner(Strategy::MURMUR2)
         .max_batch_bytes(20_000);
     let producer = on_disk(builder, directory).start().await.unwrap();
@@ -52,7 +51,7 @@ async fn outage(site: &Site, directory: Option<&Path>) {
         (stats.accepted, stats.acked, stats.failed),
         (3 * THIRD, 3 * THIRD, 0)
     );
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     assert_exactly(&site.read(&topic).await, 3 * THIRD);
 }
 
@@ -60,8 +59,7 @@ pub(crate) async fn the_leader_moves_again_and_again(site: Site) {
     const STEP: u64 = 500;
     let topic = site.topic("leader-moves", 2).await;
     let client = site.client();
-    let builder = client
-        .producer(topic.as_str())
+    let builder = Producer::builder(&client, topic.as_str())
         .partitioner(Strategy::MURMUR2)
         .max_batch_bytes(5_000);
     let producer = builder.start().await.unwrap();
@@ -72,7 +70,7 @@ pub(crate) async fn the_leader_moves_again_and_again(site: Site) {
     }
     flush(&producer).await;
     all_acked(receipts).await;
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     assert_exactly(&site.read(&topic).await, 10 * STEP);
 }
 
@@ -92,8 +90,7 @@ async fn start_without_brokers(site: &Site, directory: Option<&Path>) {
     let client = site.client();
     let mut config = wolff::ProducerConfig::default();
     config.start_timeout = Duration::from_millis(200);
-    let builder = client
-        .producer(topic.as_str())
+    let builder = Producer::builder(&client, topic.as_str())
         .config(config)
         .partitioner(Strategy::MURMUR2);
     let producer = on_disk(builder, directory).start().await.unwrap();
@@ -106,7 +103,7 @@ async fn start_without_brokers(site: &Site, directory: Option<&Path>) {
     );
     site.come_back().await;
     for number in RECORDS / 2..RECORDS {
-        receipts.push(producer.cast(record(number)).await.unwrap());
+        receipts.push(producer.enqueue(record(number)).await.unwrap());
     }
     flush(&producer).await;
     assert_eq!(producer.partition_count(), Some(5));
@@ -119,7 +116,7 @@ async fn start_without_brokers(site: &Site, directory: Option<&Path>) {
         (stats.accepted, stats.acked, stats.failed, stats.unrouted),
         (RECORDS, RECORDS, 0, 0)
     );
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     let found = site.read(&topic).await;
     assert_exactly(&found, RECORDS);
     for message in found.values().flatten() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wolff::{DeliveryError, Produce as _, Producer, ProducerConfig, Strategy};
+use wolff::{DeliveryError, Producer, ProducerConfig, Strategy};
 
 use super::workload::{FOR_EVER, assert_exactly, flush, record, send};
 use crate::site::Site;
@@ -12,8 +12,7 @@ const RECORDS: u64 = 2_000;
 /// The next producer on the directory sends what it finds and then its own.
 async fn carry_on(site: &Site, topic: &str, directory: &std::path::Path, left: u64) {
     let client = site.client();
-    let builder = client
-        .producer(topic)
+    let builder = Producer::builder(&client, topic)
         .partitioner(Strategy::MURMUR2)
         .replayq_dir(directory);
     let producer = builder.start().await.unwrap();
@@ -25,19 +24,18 @@ async fn carry_on(site: &Site, topic: &str, directory: &std::path::Path, left: u
     let stats = producer.stats();
     assert_eq!((stats.accepted, stats.acked, stats.failed), (100, 100, 0));
     assert_eq!((stats.replayed, stats.replay_failed), (left, 0));
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     assert_exactly(&site.read(topic).await, RECORDS + 100);
 
     // Nothing is left for a third one.
-    let producer = client
-        .producer(topic)
+    let producer = Producer::builder(&client, topic)
         .replayq_dir(directory)
         .start()
         .await
         .unwrap();
     flush(&producer).await;
     assert_eq!(producer.stats().replayed, 0);
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
 }
 
 async fn left_in_queue(receipts: Vec<wolff::Receipt>) {
@@ -48,8 +46,7 @@ async fn left_in_queue(receipts: Vec<wolff::Receipt>) {
 
 async fn lingering(site: &Site, topic: &str, directory: &std::path::Path) -> Producer {
     let client = site.client();
-    let builder = client
-        .producer(topic)
+    let builder = Producer::builder(&client, topic)
         .partitioner(Strategy::MURMUR2)
         .replayq_dir(directory)
         .max_linger(FOR_EVER);
@@ -61,7 +58,7 @@ pub(crate) async fn what_stop_leaves_on_disk_is_sent_by_the_next_producer(site: 
     let directory = tempfile::tempdir().unwrap();
     let producer = lingering(&site, &topic, directory.path()).await;
     let receipts = send(&producer, 0..RECORDS).await;
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     left_in_queue(receipts).await;
     assert!(site.read(&topic).await.is_empty());
     carry_on(&site, &topic, directory.path(), RECORDS).await;
@@ -71,8 +68,7 @@ pub(crate) async fn what_an_outage_leaves_on_disk_is_sent_by_the_next_producer(s
     let topic = site.topic("left-by-outage", 3).await;
     let directory = tempfile::tempdir().unwrap();
     let client = site.client();
-    let builder = client
-        .producer(topic.as_str())
+    let builder = Producer::builder(&client, topic.as_str())
         .partitioner(Strategy::MURMUR2)
         .replayq_dir(directory.path());
     let producer = builder.start().await.unwrap();
@@ -83,7 +79,7 @@ pub(crate) async fn what_an_outage_leaves_on_disk_is_sent_by_the_next_producer(s
     }
     site.go_down().await;
     let receipts = send(&producer, RECORDS / 2..RECORDS).await;
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     left_in_queue(receipts).await;
     site.come_back().await;
     carry_on(&site, &topic, directory.path(), RECORDS / 2).await;
@@ -99,8 +95,7 @@ pub(crate) async fn what_a_dropped_runtime_leaves_on_disk_is_sent_by_the_next_pr
         .unwrap();
     let (client, path, name) = (site.client(), directory.path().to_owned(), topic.clone());
     let produced = runtime.spawn(async move {
-        let builder = client
-            .producer(name)
+        let builder = Producer::builder(&client, name)
             .partitioner(Strategy::MURMUR2)
             .replayq_dir(path)
             .max_linger(FOR_EVER);
@@ -126,8 +121,7 @@ pub(crate) async fn a_queue_without_routes_survives_a_restart(site: Site) {
     config.partitioner = Strategy::MURMUR2;
     config.replayq_dir = Some(directory.path().to_owned());
     let client = site.client();
-    let producer = client
-        .producer(topic.as_str())
+    let producer = Producer::builder(&client, topic.as_str())
         .config(config)
         .start()
         .await
@@ -136,7 +130,7 @@ pub(crate) async fn a_queue_without_routes_survives_a_restart(site: Site) {
     for number in 0..RECORDS {
         receipts.push(producer.send(record(number)).await.unwrap());
     }
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     left_in_queue(receipts).await;
     site.come_back().await;
     carry_on(&site, &topic, directory.path(), RECORDS).await;

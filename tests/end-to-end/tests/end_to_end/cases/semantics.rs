@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use wolff::{DeliveryError, FailReason, Produce as _, SendError, Strategy};
+use wolff::{DeliveryError, FailReason, Producer, SendError, Strategy};
 
 use super::workload::{FOR_EVER, assert_exactly, flush, record, send};
 use crate::site::{PATIENCE, Site};
@@ -13,8 +13,7 @@ use crate::site::{PATIENCE, Site};
 pub(crate) async fn flush_ends_linger_and_waits_for_the_acknowledgements(site: Site) {
     let topic = site.topic("flush", 3).await;
     let client = site.client();
-    let builder = client
-        .producer(topic.as_str())
+    let builder = Producer::builder(&client, topic.as_str())
         .partitioner(Strategy::MURMUR2)
         .max_linger(FOR_EVER);
     let producer = builder.start().await.unwrap();
@@ -39,15 +38,14 @@ pub(crate) async fn flush_ends_linger_and_waits_for_the_acknowledgements(site: S
     assert!(early.is_err() || later.try_delivery().is_some());
     flush(&producer).await;
     later.await.unwrap();
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     assert_exactly(&site.read(&topic).await, 101);
 }
 
 pub(crate) async fn nothing_is_accepted_or_called_back_after_stop(site: Site) {
     let topic = site.topic("stop", 2).await;
     let client = site.client();
-    let builder = client
-        .producer(topic.as_str())
+    let builder = Producer::builder(&client, topic.as_str())
         .partitioner(Strategy::MURMUR2)
         .max_linger(FOR_EVER);
     let producer = builder.start().await.unwrap();
@@ -58,9 +56,14 @@ pub(crate) async fn nothing_is_accepted_or_called_back_after_stop(site: Site) {
         let count = move |_| {
             calls.fetch_add(1, Ordering::SeqCst);
         };
-        producer.send_with(record(number), count).await.unwrap();
+        let _receipt = producer
+            .call(record(number))
+            .callback(count)
+            .send()
+            .await
+            .unwrap();
     }
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     let called = calls.load(Ordering::SeqCst);
     assert_eq!(called, 50, "every call has come to its end");
     for receipt in receipts {
@@ -70,24 +73,26 @@ pub(crate) async fn nothing_is_accepted_or_called_back_after_stop(site: Site) {
         );
     }
     assert_eq!(
-        producer.send(record(0)).await.unwrap_err(),
+        producer.send(record(0)).await.unwrap_err().reason,
         SendError::Stopped
     );
     assert_eq!(
-        producer.cast(record(0)).await.unwrap_err(),
+        producer.enqueue(record(0)).await.unwrap_err().reason,
         SendError::Stopped
     );
     assert_eq!(
-        producer.try_send(record(0)).unwrap_err(),
+        producer.try_send(record(0)).unwrap_err().reason,
         SendError::Stopped
     );
     let counting = calls.clone();
-    let refused = producer.send_with(record(0), move |_| {
+    let refused = producer.call(record(0)).callback(move |_| {
         counting.fetch_add(1, Ordering::SeqCst);
     });
-    assert_eq!(refused.await.unwrap_err(), SendError::Stopped);
+    let rejected = refused.send().await.unwrap_err();
+    assert_eq!(rejected.reason, SendError::Stopped);
+    assert_eq!(rejected.call, record(0), "the records come back");
     // Stopping again changes nothing.
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     assert_eq!(calls.load(Ordering::SeqCst), called);
 }
 
@@ -97,7 +102,7 @@ pub(crate) async fn callbacks_come_once_each_and_in_order(site: Site) {
     for directory in [None, Some(directory.path())] {
         let topic = site.topic("callbacks", 1).await;
         let client = site.client();
-        let mut builder = client.producer(topic.as_str()).max_batch_bytes(3_000);
+        let mut builder = Producer::builder(&client, topic.as_str()).max_batch_bytes(3_000);
         if let Some(directory) = directory {
             builder = builder.replayq_dir(directory);
         }
@@ -110,10 +115,15 @@ pub(crate) async fn callbacks_come_once_each_and_in_order(site: Site) {
                     .lock()
                     .push((number, delivery.unwrap().offset.unwrap().0))
             };
-            producer.send_with(record(number), tell).await.unwrap();
+            let _receipt = producer
+                .call(record(number))
+                .callback(tell)
+                .send()
+                .await
+                .unwrap();
         }
         flush(&producer).await;
-        producer.stop().await;
+        producer.stop(Duration::ZERO).await.unwrap();
         let expected: Vec<(u64, i64)> = (0..RECORDS).zip(0..).collect();
         assert_eq!(*called.lock(), expected);
         assert_exactly(&site.read(&topic).await, RECORDS);
@@ -122,20 +132,21 @@ pub(crate) async fn callbacks_come_once_each_and_in_order(site: Site) {
 
 pub(crate) async fn send_sync_returns_with_the_acknowledgement(site: Site) {
     let topic = site.topic("send-sync", 1).await;
-    let producer = site
-        .client()
-        .producer(topic.as_str())
+    let producer = Producer::builder(&site.client(), topic.as_str())
         .start()
         .await
         .unwrap();
     for number in 0..20 {
-        let ack = producer.send_sync(record(number), PATIENCE).await.unwrap();
+        let ack = producer
+            .send_and_wait(record(number), PATIENCE)
+            .await
+            .unwrap();
         assert_eq!(
             (ack.partition.0, ack.offset.map(|offset| offset.0)),
             (0, i64::try_from(number).ok())
         );
     }
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     assert_exactly(&site.read(&topic).await, 20);
 }
 
@@ -143,8 +154,7 @@ pub(crate) async fn dropped_futures_lose_nothing(site: Site) {
     let topic = site.topic("dropped", 2).await;
     let directory = tempfile::tempdir().unwrap();
     let client = site.client();
-    let builder = client
-        .producer(topic.as_str())
+    let builder = Producer::builder(&client, topic.as_str())
         .partitioner(Strategy::MURMUR2)
         .replayq_dir(directory.path());
     let producer = builder.start().await.unwrap();
@@ -157,6 +167,6 @@ pub(crate) async fn dropped_futures_lose_nothing(site: Site) {
     }
     flush(&producer).await;
     assert_eq!(producer.stats().acked, 1_000);
-    producer.stop().await;
+    producer.stop(Duration::ZERO).await.unwrap();
     assert_exactly(&site.read(&topic).await, 1_000);
 }

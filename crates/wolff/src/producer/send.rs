@@ -1,0 +1,208 @@
+//! From a call to a receipt: the fast path that waits for nothing, and the path that waits for room and for *queued*.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wolff_codec::PartitionId;
+use wolff_core::{FailReason, Refused};
+
+use super::routes::RouteError;
+use super::topic::Topic;
+use crate::completion::{Ack, Callback, Receipt};
+use crate::config::Overflow;
+use crate::error::{DeliveryError, SendError};
+use crate::queue::{PartitionQueue, Taken};
+use crate::record::Call;
+
+/// The options of one call.
+#[derive(Default)]
+pub(super) struct CallOptions {
+    pub(super) partition: Option<PartitionId>,
+    pub(super) callback: Option<Callback>,
+}
+
+/// What a verb waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// The call is accepted.
+    Accepted,
+    /// It is queued at the durability level.
+    Queued,
+}
+
+/// A call that was accepted.
+struct Accepted {
+    receipt: Receipt,
+    /// The queue, and the call's number in it, where the verb waits for *queued* and it is not queued yet.
+    unqueued: Option<(Arc<PartitionQueue>, u64)>,
+}
+
+impl Accepted {
+    #[inline]
+    fn new(taken: Taken, queue: &Arc<PartitionQueue>, until: Until) -> Self {
+        let waits = until == Until::Queued && !queue.queues_at_once();
+        Self {
+            receipt: taken.receipt,
+            unqueued: waits.then(|| (queue.clone(), taken.call_no)),
+        }
+    }
+
+    #[inline]
+    async fn queued(self) -> Result<Receipt, SendError> {
+        match self.unqueued {
+            None => Ok(self.receipt),
+            Some((queue, call_no)) => until_queued(&queue, call_no, self.receipt).await,
+        }
+    }
+}
+
+/// Hands over a call, waiting for room where the overflow policy says so, and then as long as `until` says.
+#[inline]
+pub(super) async fn send<C: Call>(
+    topic: &Arc<Topic>,
+    call: &C,
+    mut options: CallOptions,
+    until: Until,
+) -> Result<Receipt, SendError> {
+    let accepted = match accept_at_once(topic, call, &mut options, until) {
+        Some(accepted) => accepted,
+        None => accept(topic, call, options, until).await?,
+    };
+    accepted.queued().await
+}
+
+/// Hands over a call without waiting for anything.
+#[inline]
+pub(super) fn try_send<C: Call>(
+    topic: &Arc<Topic>,
+    call: &C,
+    mut options: CallOptions,
+) -> Result<Receipt, SendError> {
+    if let Some(accepted) = accept_at_once(topic, call, &mut options, Until::Accepted) {
+        return Ok(accepted.receipt);
+    }
+    loop {
+        let queue = match topic.route(call, options.partition) {
+            Ok(queue) => queue,
+            Err(RouteError::NotOpen(_)) => return Err(SendError::Full),
+            Err(RouteError::Refused(error)) => return Err(error),
+        };
+        match queue.accept(call, &mut options.callback) {
+            Err(Refused::Stopping) if !topic.is_stopped() => {}
+            Err(refused) => return Err(refused.into()),
+            Ok(taken) => return Ok(taken.receipt),
+        }
+    }
+}
+
+/// How a wait for an acknowledgement ended without one.
+pub(super) enum NoAck {
+    /// The call was not accepted.
+    Refused(SendError),
+    /// It ended otherwise.
+    Delivery(DeliveryError),
+    /// It was accepted, and the time is over.
+    TimedOut(Receipt),
+}
+
+impl NoAck {
+    /// The time is over: for a call that was accepted, or before it was.
+    pub(super) fn timed_out(accepted: Option<Receipt>, timeout: Duration) -> Self {
+        match accepted {
+            Some(receipt) => Self::TimedOut(receipt),
+            None => Self::Refused(SendError::TimedOut(timeout)),
+        }
+    }
+}
+
+/// Hands over a call and waits for its acknowledgement until the timeout.
+pub(super) async fn send_and_wait<C: Call>(
+    topic: &Arc<Topic>,
+    call: &C,
+    options: CallOptions,
+    timeout: Duration,
+) -> Result<Ack, NoAck> {
+    let mut accepted = None;
+    let sending = acknowledged(topic, call, options, &mut accepted);
+    let outcome = tokio::time::timeout(timeout, sending).await;
+    outcome.unwrap_or_else(|_| Err(NoAck::timed_out(accepted, timeout)))
+}
+
+/// Hands over a call and waits for its acknowledgement, for as long as it takes. `receipt` is set when it is accepted.
+pub(super) async fn acknowledged<C: Call>(
+    topic: &Arc<Topic>,
+    call: &C,
+    options: CallOptions,
+    receipt: &mut Option<Receipt>,
+) -> Result<Ack, NoAck> {
+    let accepted = accept_any(topic, call, options).await;
+    let accepted = accepted.map_err(NoAck::Refused)?;
+    *receipt = Some(accepted.receipt.clone());
+    let queued = accepted.queued().await.map_err(NoAck::Refused)?;
+    queued.await.map_err(NoAck::Delivery)
+}
+
+async fn accept_any<C: Call>(
+    topic: &Arc<Topic>,
+    call: &C,
+    mut options: CallOptions,
+) -> Result<Accepted, SendError> {
+    match accept_at_once(topic, call, &mut options, Until::Queued) {
+        Some(accepted) => Ok(accepted),
+        None => accept(topic, call, options, Until::Queued).await,
+    }
+}
+
+/// Fast path. Returns `None` when anything stands in the way: no route, no room, a stop.
+#[inline]
+fn accept_at_once<C: Call>(
+    topic: &Topic,
+    call: &C,
+    options: &mut CallOptions,
+    until: Until,
+) -> Option<Accepted> {
+    let accepted = topic.routed(call, options.partition, |queue| {
+        let taken = queue.accept(call, &mut options.callback).ok()?;
+        Some(Accepted::new(taken, queue, until))
+    });
+    accepted.ok()?
+}
+
+async fn accept<C: Call>(
+    topic: &Arc<Topic>,
+    call: &C,
+    mut options: CallOptions,
+    until: Until,
+) -> Result<Accepted, SendError> {
+    loop {
+        let queue = match topic.route(call, options.partition) {
+            Err(RouteError::NotOpen(partition)) => topic.open_partition(partition).await?,
+            Err(RouteError::Refused(error)) => return Err(error),
+            Ok(queue) => queue,
+        };
+        let taken = match topic.config().overflow {
+            Overflow::Block => queue.accept_waiting(call, &mut options.callback).await,
+            Overflow::Reject => queue.accept(call, &mut options.callback),
+        };
+        match taken {
+            // The queue of unrouted records was closed in between: the partitions are known now.
+            Err(Refused::Stopping) if !topic.is_stopped() => {}
+            Err(refused) => return Err(refused.into()),
+            Ok(taken) => return Ok(Accepted::new(taken, &queue, until)),
+        }
+    }
+}
+
+async fn until_queued(
+    queue: &Arc<PartitionQueue>,
+    call_no: u64,
+    receipt: Receipt,
+) -> Result<Receipt, SendError> {
+    queue.wait_queued(call_no).await;
+    match receipt.try_delivery() {
+        Some(Err(DeliveryError::Failed(FailReason::QueueUnavailable(error)))) => {
+            Err(SendError::QueueUnavailable(error))
+        }
+        _ => Ok(receipt),
+    }
+}
