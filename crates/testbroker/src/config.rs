@@ -9,23 +9,10 @@ use thiserror::Error;
 use wolff_codec::{ApiKey, Str};
 
 use crate::network::MemoryNetwork;
+use crate::partition::{Rules, UnknownProducers};
 use crate::sasl::Sasl;
 #[cfg(feature = "tls")]
 use crate::tls::TlsListener;
-
-/// What the brokers do with the first batch of a producer id that the partition does not know.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum UnknownProducers {
-    /// Accept any first sequence number, as Kafka 2.5 to 4.4 do (KIP-360).
-    #[default]
-    Accept,
-    /// The same, but on a partition that never held a record accept only 0, as Kafka 4.5 does (KAFKA-15591). Others are
-    /// answered with `OUT_OF_ORDER_SEQUENCE_NUMBER`.
-    AcceptOnUsedLog,
-    /// Accept only 0, as Kafka did before 2.5. Others are answered with `UNKNOWN_PRODUCER_ID`.
-    Refuse,
-}
 
 /// A topic to be there from the start.
 #[derive(Clone, Debug)]
@@ -58,6 +45,8 @@ pub(crate) struct Config {
     /// The longest request that is read, in bytes.
     pub(crate) max_request_bytes: usize,
     pub(crate) unknown_producers: UnknownProducers,
+    /// `producer.id.expiration.ms`.
+    pub(crate) producer_expiration: Duration,
     /// The versions to serve, where they are not all that can be served; none to hide an API.
     pub(crate) versions: BTreeMap<ApiKey, Option<RangeInclusive<i16>>>,
     /// None if clients need not say who they are.
@@ -86,6 +75,7 @@ impl Default for Config {
             // Kafka's socket.request.max.bytes.
             max_request_bytes: 100 * 1024 * 1024,
             unknown_producers: UnknownProducers::default(),
+            producer_expiration: Rules::default().producer_expiration,
             versions: BTreeMap::new(),
             sasl: None,
             max_idle: None,
@@ -104,15 +94,32 @@ pub(crate) struct TopicConfig {
     pub(crate) retention_bytes: Option<u64>,
     /// `message.timestamp.type=LogAppendTime`: the broker replaces the timestamps by its own.
     pub(crate) has_log_append_time: bool,
+    /// `cleanup.policy` includes `compact`: records without key are refused. Nothing is compacted.
+    pub(crate) is_compacted: bool,
 }
 
 impl Default for TopicConfig {
     fn default() -> Self {
         Self {
-            // Kafka's message.max.bytes: a mebibyte and the part of the batch that its length field does not count.
-            max_message_bytes: 1024 * 1024 + 12,
+            max_message_bytes: Rules::default().max_batch_bytes,
             retention_bytes: None,
             has_log_append_time: false,
+            is_compacted: false,
+        }
+    }
+}
+
+impl Config {
+    /// The rules of the partitions of a topic.
+    pub(crate) fn rules(&self, topic: &TopicConfig) -> Rules {
+        Rules {
+            unknown_producers: self.unknown_producers,
+            producer_expiration: self.producer_expiration,
+            max_batch_bytes: topic.max_message_bytes,
+            has_log_append_time: topic.has_log_append_time,
+            is_compacted: topic.is_compacted,
+            retention_bytes: topic.retention_bytes,
+            ..Rules::default()
         }
     }
 }
@@ -129,6 +136,7 @@ impl TopicConfig {
     pub(crate) const MAX_MESSAGE_BYTES: &'static str = "max.message.bytes";
     pub(crate) const RETENTION_BYTES: &'static str = "retention.bytes";
     pub(crate) const TIMESTAMP_TYPE: &'static str = "message.timestamp.type";
+    pub(crate) const CLEANUP_POLICY: &'static str = "cleanup.policy";
 
     /// Changes a setting; none for its default. Settings that this broker does not act upon are taken and ignored.
     pub(crate) fn set(
@@ -155,13 +163,19 @@ impl TopicConfig {
             (Self::TIMESTAMP_TYPE, Some("CreateTime")) => self.has_log_append_time = false,
             (Self::TIMESTAMP_TYPE, Some("LogAppendTime")) => self.has_log_append_time = true,
             (Self::TIMESTAMP_TYPE, Some(_)) => return Err(invalid()),
+            (Self::CLEANUP_POLICY, None) => self.is_compacted = defaults.is_compacted,
+            (Self::CLEANUP_POLICY, Some("delete")) => self.is_compacted = false,
+            (Self::CLEANUP_POLICY, Some("compact" | "compact,delete" | "delete,compact")) => {
+                self.is_compacted = true;
+            }
+            (Self::CLEANUP_POLICY, Some(_)) => return Err(invalid()),
             _ => {}
         }
         Ok(())
     }
 
     /// Every setting with its value, as Kafka writes them.
-    pub(crate) fn entries(&self) -> [(&'static str, String); 3] {
+    pub(crate) fn entries(&self) -> [(&'static str, String); 4] {
         let retention = self
             .retention_bytes
             .map_or_else(|| "-1".to_owned(), |bytes| bytes.to_string());
@@ -170,10 +184,16 @@ impl TopicConfig {
         } else {
             "CreateTime"
         };
+        let cleanup_policy = if self.is_compacted {
+            "compact"
+        } else {
+            "delete"
+        };
         [
             (Self::MAX_MESSAGE_BYTES, self.max_message_bytes.to_string()),
             (Self::RETENTION_BYTES, retention),
             (Self::TIMESTAMP_TYPE, timestamp_type.to_owned()),
+            (Self::CLEANUP_POLICY, cleanup_policy.to_owned()),
         ]
     }
 }
@@ -190,6 +210,7 @@ mod tests {
             ("max.message.bytes", "1000"),
             ("retention.bytes", "5000"),
             ("message.timestamp.type", "LogAppendTime"),
+            ("cleanup.policy", "compact"),
         ];
         for (name, value) in settings {
             config.set(name, Some(value), &defaults).unwrap();
@@ -216,12 +237,13 @@ mod tests {
             ("max.message.bytes", "-1"),
             ("retention.bytes", "much"),
             ("message.timestamp.type", "Now"),
+            ("cleanup.policy", "burn"),
         ] {
             let error = config.set(name, Some(value), &defaults).unwrap_err();
             assert_eq!((error.name.as_str(), error.value.as_str()), (name, value));
         }
         config
-            .set("cleanup.policy", Some("compact"), &defaults)
+            .set("segment.bytes", Some("1000"), &defaults)
             .unwrap();
         assert_eq!(config, defaults);
     }

@@ -1,9 +1,11 @@
 //! What a producer sends for one partition, checked as a Kafka leader checks it before it looks at sequence numbers.
 
 use bytes::Bytes;
+use wolff_codec::ErrorCode;
 use wolff_codec::ids::ProducerId;
 use wolff_codec::records::{Batch, Batches, Compression, DecompressError, HeaderError, Records};
-use wolff_codec::{ErrorCode, Str};
+
+use crate::partition::{BatchFacts, Refusal, Stamp};
 
 /// The most that one batch may decompress to, in bytes: what is larger is a bomb, or no batch for a test broker.
 pub(crate) const MAX_DECOMPRESSED_BYTES: usize = 256 * 1024 * 1024;
@@ -11,55 +13,22 @@ pub(crate) const MAX_DECOMPRESSED_BYTES: usize = 256 * 1024 * 1024;
 /// The first version of Produce that may carry zstd (KIP-110).
 const FIRST_VERSION_WITH_ZSTD: i16 = 7;
 
-/// Why a batch is not appended.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Refusal {
-    pub(crate) code: ErrorCode,
-    /// In words.
-    pub(crate) message: Option<Str>,
-    /// The record that is to blame, counted from 0 in its batch.
-    pub(crate) record: Option<i32>,
-}
-
-impl Refusal {
-    fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: Some(Str::from(message.into())),
-            record: None,
-        }
-    }
-
-    fn invalid(message: impl Into<String>) -> Self {
-        Self::new(ErrorCode::INVALID_RECORD, message)
-    }
-
-    fn of_record(record: i32, message: impl Into<String>) -> Self {
-        Self {
-            record: Some(record),
-            ..Self::invalid(message)
-        }
-    }
-}
-
-/// A code that needs no words.
-impl From<ErrorCode> for Refusal {
-    fn from(code: ErrorCode) -> Self {
-        Self {
-            code,
-            message: None,
-            record: None,
-        }
-    }
+/// A batch that passed, and what the rules look at.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) batch: Batch,
+    pub(crate) facts: BatchFacts,
 }
 
 /// Checks the bytes that a producer sent for one partition: exactly one whole batch, of a size that the topic allows, with
-/// the right checksum, and records that are what the batch's header says.
+/// the right checksum, and records that are what the batch's header says. Records without key are looked for where keys are
+/// needed.
 pub(crate) fn check(
     records: Option<Bytes>,
     produce_version: i16,
     max_message_bytes: usize,
-) -> Result<Batch, Refusal> {
+    needs_keys: bool,
+) -> Result<Checked, Refusal> {
     let mut batches = Batches::new(records.unwrap_or_default());
     let batch = match batches.next() {
         Some(Ok(batch)) => batch,
@@ -95,8 +64,15 @@ pub(crate) fn check(
         ));
     }
     check_header(&batch)?;
-    check_records(&batch)?;
-    Ok(batch)
+    let keyless_records = check_records(&batch, needs_keys)?;
+    let facts = BatchFacts {
+        stamp: Stamp::of(batch.header()),
+        record_count: batch.header().record_count,
+        size_bytes: batch.as_bytes().len(),
+        max_timestamp_ms: batch.header().max_timestamp_ms,
+        keyless_records,
+    };
+    Ok(Checked { batch, facts })
 }
 
 fn check_header(batch: &Batch) -> Result<(), Refusal> {
@@ -129,19 +105,21 @@ fn check_header(batch: &Batch) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_records(batch: &Batch) -> Result<(), Refusal> {
+/// Every record must be readable. Returns the records without key, if keys are needed.
+fn check_records(batch: &Batch, needs_keys: bool) -> Result<Vec<i32>, Refusal> {
     let records = match batch.records(MAX_DECOMPRESSED_BYTES) {
         Ok(records) => records,
         // What this build cannot look into is stored as it is.
-        Err(DecompressError::Unavailable { .. }) => return Ok(()),
+        Err(DecompressError::Unavailable { .. }) => return Ok(Vec::new()),
         Err(error) => return Err(Refusal::invalid(error.to_string())),
     };
-    check_offsets(batch, records)
+    check_offsets(batch, records, needs_keys)
 }
 
 /// Every record must be readable, and its offset one more than that of the record before.
-fn check_offsets(batch: &Batch, records: Records) -> Result<(), Refusal> {
+fn check_offsets(batch: &Batch, records: Records, needs_keys: bool) -> Result<Vec<i32>, Refusal> {
     let base_offset = batch.header().base_offset.0;
+    let mut keyless = Vec::new();
     for (index, record) in (0..).zip(records) {
         let record = record.map_err(|error| Refusal::of_record(index, error.to_string()))?;
         if record.offset.0 != base_offset.wrapping_add(i64::from(index)) {
@@ -153,8 +131,11 @@ fn check_offsets(batch: &Batch, records: Records) -> Result<(), Refusal> {
                 ),
             ));
         }
+        if needs_keys && record.key.is_none() {
+            keyless.push(index);
+        }
     }
-    Ok(())
+    Ok(keyless)
 }
 
 #[cfg(test)]
@@ -167,13 +148,15 @@ mod tests {
 
     fn refused(records: &[u8], max_message_bytes: usize) -> ErrorCode {
         let records = Some(Bytes::copy_from_slice(records));
-        check(records, 9, max_message_bytes).unwrap_err().code
+        check(records, 9, max_message_bytes, false)
+            .unwrap_err()
+            .code
     }
 
     #[test]
     fn a_good_batch_passes_up_to_exactly_the_limit() {
         let batch = fixture::batch(&["one", "two"]);
-        assert!(check(Some(batch.clone()), 9, batch.len()).is_ok());
+        assert!(check(Some(batch.clone()), 9, batch.len(), false).is_ok());
         assert_eq!(
             refused(&batch, batch.len() - 1),
             ErrorCode::MESSAGE_TOO_LARGE
@@ -184,7 +167,7 @@ mod tests {
     fn exactly_one_whole_batch_is_required() {
         let batch = fixture::batch(&["one"]);
         let invalid = ErrorCode::INVALID_RECORD;
-        assert_eq!(check(None, 9, 1000).unwrap_err().code, invalid);
+        assert_eq!(check(None, 9, 1000, false).unwrap_err().code, invalid);
         assert_eq!(refused(&[], 1000), invalid);
         assert_eq!(refused(&batch[..batch.len() - 1], 1000), invalid);
         assert_eq!(refused(&[&batch[..], &batch].concat(), 1000), invalid);
@@ -231,7 +214,7 @@ mod tests {
         let code_of = |header: BatchHeader| {
             let encoded = header.encode(records.len(), crc32c(&records)).unwrap();
             let batch = Bytes::from([&encoded[..], &records].concat());
-            check(Some(batch), 9, 1000)
+            check(Some(batch), 9, 1000, false)
                 .err()
                 .map(|refusal| refusal.code)
         };
@@ -290,7 +273,7 @@ mod tests {
         };
         let encoded = zstd.encode(records.len(), crc32c(&records)).unwrap();
         let batch = Bytes::from([&encoded[..], &records].concat());
-        let refusal = check(Some(batch), 6, 1000).unwrap_err();
+        let refusal = check(Some(batch), 6, 1000, false).unwrap_err();
         assert_eq!(refusal.code, ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
     }
 }

@@ -69,13 +69,14 @@ mod stats;
 mod fault;
 
 mod log;
-mod producers;
 
 mod incoming;
 
 mod error;
 
 mod config;
+
+pub mod partition;
 
 mod network;
 mod sasl;
@@ -86,11 +87,11 @@ mod tls;
 mod fixture;
 
 pub use cluster::{Cluster, ClusterBuilder};
-pub use config::UnknownProducers;
 pub use error::ClusterError;
 pub use fault::{Fault, FaultId};
 pub use network::MemoryNetwork;
 pub use null_broker::{NullBroker, Received, RunningNullBroker};
+pub use partition::UnknownProducers;
 pub use proxy::{Conditions, Direction, Proxy, ProxyBuilder, ProxyFault, ProxyFaultId, ProxyStats};
 pub use sasl::{Sasl, SaslMechanism, ScramLie};
 pub use stats::{BrokerStats, Stats};

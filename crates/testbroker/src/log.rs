@@ -1,138 +1,66 @@
-//! The log of a partition: record batches as they came, with the offsets that they got.
-
-use std::collections::VecDeque;
+//! Record batches as a broker stores them: their bytes, with the offsets that they got.
 
 use bytes::{Bytes, BytesMut};
-use wolff_codec::ids::{LeaderEpoch, Offset};
+use wolff_codec::ids::Offset;
 use wolff_codec::records::{
     BATCH_HEADER_BYTES, Batch, BatchHeader, BatchTooLarge, Record, TimestampType, crc32c,
 };
 
 use crate::incoming::MAX_DECOMPRESSED_BYTES;
+use crate::partition::{Log, Placement, StoredBatch};
 
 /// Where a batch header has the base offset and the leader's epoch: the only bytes of a batch that a broker may change
 /// without a new checksum.
 const BASE_OFFSET_AT: std::ops::Range<usize> = 0..8;
 const LEADER_EPOCH_AT: std::ops::Range<usize> = 12..16;
 
-/// Record batches in memory, by offset without gaps.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Log {
-    batches: VecDeque<StoredBatch>,
-    /// The offset that the next record gets.
-    end_offset: i64,
-    /// The length of all batches.
-    bytes: u64,
-}
-
-/// A batch in the log.
+/// The bytes of a batch in the log: header and records.
 #[derive(Clone, Debug)]
-pub(crate) struct StoredBatch {
-    /// As stored: with its base offset.
-    header: BatchHeader,
-    /// Header and records.
+pub(crate) struct Stored {
     bytes: Bytes,
 }
 
-impl StoredBatch {
-    pub(crate) fn header(&self) -> &BatchHeader {
-        &self.header
+impl Stored {
+    /// A checked batch at its place. An append time replaces the records' timestamps.
+    ///
+    /// The bytes are copied, so that the log does not keep whole requests alive.
+    pub(crate) fn new(batch: &Batch, placement: &Placement) -> Result<Self, BatchTooLarge> {
+        let mut bytes = BytesMut::from(&batch.as_bytes()[..]);
+        if let Some(append_time_ms) = placement.append_time_ms {
+            let header = BatchHeader {
+                timestamp_type: TimestampType::LogAppendTime,
+                max_timestamp_ms: append_time_ms,
+                ..*batch.header()
+            };
+            let records = batch.stored_records();
+            let encoded = header.encode(records.len(), crc32c(&records))?;
+            overwrite(&mut bytes, 0..BATCH_HEADER_BYTES, &encoded);
+        }
+        let base_offset = placement.base_offset.0.to_be_bytes();
+        overwrite(&mut bytes, BASE_OFFSET_AT, &base_offset);
+        let leader_epoch = placement.leader_epoch.0.to_be_bytes();
+        overwrite(&mut bytes, LEADER_EPOCH_AT, &leader_epoch);
+        Ok(Self {
+            bytes: bytes.freeze(),
+        })
     }
 
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    fn base_offset(&self) -> i64 {
-        self.header.base_offset.0
-    }
-
-    fn next_offset(&self) -> i64 {
-        // The log's end is checked when a batch is appended.
-        self.base_offset()
-            .saturating_add(i64::from(self.header.last_offset_delta))
-            .saturating_add(1)
+    fn records(&self) -> impl Iterator<Item = Record> + use<> {
+        let batches = wolff_codec::records::Batches::new(self.bytes.clone());
+        batches
+            .flatten()
+            .filter_map(|batch| batch.records(MAX_DECOMPRESSED_BYTES).ok())
+            .flatten()
+            .flatten()
     }
 }
 
-impl Log {
-    /// The offset of the first record that is still there, or would be.
-    pub(crate) fn start_offset(&self) -> Offset {
-        let first = self.batches.front();
-        Offset(first.map_or(self.end_offset, StoredBatch::base_offset))
-    }
-
-    /// The offset that the next record gets. Nothing lags behind here, so this is the high watermark too.
-    pub(crate) fn end_offset(&self) -> Offset {
-        Offset(self.end_offset)
-    }
-
-    /// The batches, oldest first.
-    pub(crate) fn batches(&self) -> impl Iterator<Item = &StoredBatch> {
-        self.batches.iter()
-    }
-
-    /// Appends a checked batch, and returns the offset of its first record. With an append time, it replaces the records'
-    /// timestamps.
-    ///
-    /// The bytes are copied, so that the log does not keep whole requests alive.
-    pub(crate) fn append(
-        &mut self,
-        batch: &Batch,
-        leader_epoch: LeaderEpoch,
-        append_time_ms: Option<i64>,
-    ) -> Result<Offset, BatchTooLarge> {
-        let mut header = BatchHeader {
-            base_offset: Offset(self.end_offset),
-            partition_leader_epoch: leader_epoch,
-            ..*batch.header()
-        };
-        let mut bytes = BytesMut::from(&batch.as_bytes()[..]);
-        if let Some(append_time_ms) = append_time_ms {
-            header.timestamp_type = TimestampType::LogAppendTime;
-            header.max_timestamp_ms = append_time_ms;
-            let records = batch.stored_records();
-            let encoded = header.encode(records.len(), crc32c(&records))?;
-            overwrite(&mut bytes, 0..BATCH_HEADER_BYTES, &encoded);
-        }
-        overwrite(
-            &mut bytes,
-            BASE_OFFSET_AT,
-            &header.base_offset.0.to_be_bytes(),
-        );
-        overwrite(&mut bytes, LEADER_EPOCH_AT, &leader_epoch.0.to_be_bytes());
-
-        let stored = StoredBatch {
-            header,
-            bytes: bytes.freeze(),
-        };
-        self.end_offset = stored.next_offset();
-        self.bytes = self.bytes.saturating_add(stored.bytes.len() as u64);
-        self.batches.push_back(stored);
-        Ok(header.base_offset)
-    }
-
-    /// Drops the oldest batches while there are more bytes than that; the last batch stays.
-    pub(crate) fn retain(&mut self, retention_bytes: u64) {
-        while self.bytes > retention_bytes && self.batches.len() > 1 {
-            if let Some(dropped) = self.batches.pop_front() {
-                self.bytes = self.bytes.saturating_sub(dropped.bytes.len() as u64);
-            }
-        }
-    }
-
-    /// Drops every batch that reaches up to or beyond an offset, as a follower does that becomes leader without having had
-    /// them.
-    pub(crate) fn truncate(&mut self, offset: Offset) {
-        while let Some(last) = self.batches.back()
-            && last.next_offset() > offset.0
-        {
-            self.end_offset = last.base_offset();
-            self.bytes = self.bytes.saturating_sub(last.bytes.len() as u64);
-            self.batches.pop_back();
-        }
-    }
-
+/// Reading.
+impl Log<Stored> {
     /// Whole batches from the one that has `offset` on, up to `max_bytes`; the first one even if it is larger. None if the
     /// offset is not in the log; empty at its end.
     pub(crate) fn read(&self, offset: Offset, max_bytes: usize) -> Option<Vec<Bytes>> {
@@ -141,42 +69,35 @@ impl Log {
         }
         let mut read = Vec::new();
         let mut room = max_bytes;
-        for batch in self.batches.range(self.index_of(offset)..) {
-            if batch.bytes.len() > room && !read.is_empty() {
+        for batch in self.batches_from(offset) {
+            let bytes = batch.payload().bytes();
+            if bytes.len() > room && !read.is_empty() {
                 break;
             }
-            room = room.saturating_sub(batch.bytes.len());
-            read.push(batch.bytes.clone());
+            room = room.saturating_sub(bytes.len());
+            read.push(bytes.clone());
         }
         Some(read)
     }
 
     /// The first record that is not older than a time: its offset and timestamp in milliseconds.
     pub(crate) fn first_since(&self, timestamp_ms: i64) -> Option<(Offset, i64)> {
-        let mut batches = self.batches.iter();
-        let batch = batches.find(|batch| batch.header.max_timestamp_ms >= timestamp_ms)?;
-        let record = records_of(batch).find(|record| record.timestamp_ms >= timestamp_ms);
+        let mut batches = self.batches();
+        let batch = batches.find(|batch| batch.max_timestamp_ms() >= timestamp_ms)?;
+        let mut records = batch.payload().records();
+        let record = records.find(|record| record.timestamp_ms >= timestamp_ms);
         record.map(|record| (record.offset, record.timestamp_ms))
     }
 
     /// The first of the youngest records: its offset and timestamp in milliseconds.
     pub(crate) fn youngest(&self) -> Option<(Offset, i64)> {
-        let times = self
-            .batches
-            .iter()
-            .map(|batch| batch.header.max_timestamp_ms);
+        let times = self.batches().map(StoredBatch::max_timestamp_ms);
         times.max().and_then(|youngest| self.first_since(youngest))
     }
 
     /// Every record, in order. What cannot be read, for want of a decompressor, is left out.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
-        self.batches.iter().flat_map(records_of)
-    }
-
-    /// The index of the batch that has an offset, or of the end.
-    fn index_of(&self, offset: Offset) -> usize {
-        self.batches
-            .partition_point(|batch| batch.next_offset() <= offset.0)
+        self.payloads().flat_map(Stored::records)
     }
 }
 
@@ -188,68 +109,69 @@ fn overwrite(bytes: &mut BytesMut, range: std::ops::Range<usize>, with: &[u8]) {
     }
 }
 
-fn records_of(stored: &StoredBatch) -> impl Iterator<Item = Record> + use<> {
-    let batches = wolff_codec::records::Batches::new(stored.bytes.clone());
-    batches
-        .flatten()
-        .filter_map(|batch| batch.records(MAX_DECOMPRESSED_BYTES).ok())
-        .flatten()
-        .flatten()
-}
-
 #[cfg(test)]
 mod tests {
+    use wolff_codec::ids::{BrokerId, LeaderEpoch};
+
     use super::*;
     use crate::fixture;
     use crate::incoming;
+    use crate::partition::{ACKS_ALL, PartitionModel, Refusal, Rules};
 
-    fn log_of(batches: &[&[&str]]) -> Log {
-        let mut log = Log::default();
+    fn partition() -> PartitionModel<Stored> {
+        PartitionModel::new(Rules::default(), [BrokerId(1)])
+    }
+
+    fn partition_of(batches: &[&[&str]]) -> PartitionModel<Stored> {
+        let mut partition = partition();
+        partition.elect(BrokerId(1), 0);
         for values in batches {
-            append(&mut log, values, None);
+            append(&mut partition, values, 0);
         }
-        log
+        partition
     }
 
-    fn append(log: &mut Log, values: &[&str], append_time_ms: Option<i64>) -> i64 {
-        let batch = incoming::check(Some(fixture::batch(values)), 9, usize::MAX).unwrap();
-        log.append(&batch, LeaderEpoch(3), append_time_ms)
-            .unwrap()
-            .0
+    fn append(partition: &mut PartitionModel<Stored>, values: &[&str], now_ms: i64) -> i64 {
+        let checked = incoming::check(Some(fixture::batch(values)), 9, usize::MAX, false).unwrap();
+        let store = |placement: &Placement| {
+            Ok::<_, Refusal>(Stored::new(&checked.batch, placement).unwrap())
+        };
+        let appended = partition.produce_with(&checked.facts, ACKS_ALL, now_ms, store);
+        appended.unwrap().base_offset.0
     }
 
-    fn values(log: &Log) -> Vec<(i64, String)> {
+    fn values(log: &Log<Stored>) -> Vec<(i64, String)> {
         let text = |record: Record| String::from_utf8(record.value.unwrap().to_vec()).unwrap();
         log.records()
             .map(|record| (record.offset.0, text(record)))
             .collect()
     }
 
+    fn parsed(stored: &Stored) -> Batch {
+        let mut batches = wolff_codec::records::Batches::new(stored.bytes.clone());
+        batches.next().unwrap().unwrap()
+    }
+
     #[test]
     fn records_get_offsets_without_gaps_and_keep_their_checksum() {
-        let log = log_of(&[&["a", "b"], &["c"]]);
+        let partition = partition_of(&[&["a", "b"], &["c"]]);
+        let log = partition.log();
         let expected =
             [(0, "a"), (1, "b"), (2, "c")].map(|(offset, text)| (offset, text.to_owned()));
-        assert_eq!(values(&log), expected);
-        assert_eq!(
-            (log.start_offset(), log.end_offset()),
-            (Offset(0), Offset(3))
-        );
+        assert_eq!(values(log), expected);
         for stored in log.batches() {
-            let batch = wolff_codec::records::Batches::new(stored.bytes.clone())
-                .next()
-                .unwrap()
-                .unwrap();
+            let batch = parsed(stored.payload());
             batch.verify().unwrap();
-            assert_eq!(batch.header(), stored.header());
-            assert_eq!(batch.header().partition_leader_epoch, LeaderEpoch(3));
+            assert_eq!(batch.header().base_offset, stored.base_offset());
+            assert_eq!(batch.header().partition_leader_epoch, LeaderEpoch(1));
         }
     }
 
     #[test]
     fn reading_begins_at_the_batch_that_has_the_offset() {
-        let log = log_of(&[&["a", "b"], &["c", "d"], &["e"]]);
-        let sizes: Vec<usize> = log.batches().map(|batch| batch.bytes.len()).collect();
+        let partition = partition_of(&[&["a", "b"], &["c", "d"], &["e"]]);
+        let log = partition.log();
+        let sizes: Vec<usize> = log.payloads().map(|stored| stored.bytes.len()).collect();
         let read = |offset, max_bytes| {
             log.read(Offset(offset), max_bytes)
                 .map(|batches| batches.len())
@@ -271,27 +193,30 @@ mod tests {
 
     #[test]
     fn retention_drops_the_oldest_and_keeps_the_last() {
-        let mut log = log_of(&[&["a", "b"], &["c"], &["d"]]);
-        let last_bytes = log.batches.back().unwrap().bytes.len() as u64;
-        log.retain(2 * last_bytes);
-        assert_eq!(log.start_offset(), Offset(2));
-        assert_eq!(log.read(Offset(1), 1000), None);
-        log.retain(0);
+        let mut partition = partition_of(&[&["a", "b"], &["c"], &["d"]]);
+        let last = partition.log().payloads().last().unwrap();
+        partition.rules_mut().retention_bytes = Some(2 * last.bytes.len() as u64);
+        assert_eq!(append(&mut partition, &["e"], 0), 4);
+        assert_eq!(partition.log().start_offset(), Offset(3));
+        assert!(partition.log().read(Offset(2), 1000).is_none());
+        partition.rules_mut().retention_bytes = Some(0);
+        assert_eq!(append(&mut partition, &["f"], 0), 5);
+        let log = partition.log();
         assert_eq!(
             (log.start_offset(), log.end_offset()),
-            (Offset(3), Offset(4))
+            (Offset(5), Offset(6))
         );
-        assert_eq!(append(&mut log, &["e"], None), 4);
     }
 
     #[test]
     fn truncation_drops_whole_batches_and_gives_their_offsets_again() {
-        let mut log = log_of(&[&["a", "b"], &["c", "d"], &["e"]]);
-        log.truncate(Offset(3));
-        assert_eq!(log.end_offset(), Offset(2));
-        assert_eq!(append(&mut log, &["x"], None), 2);
-        assert_eq!(values(&log).last(), Some(&(2, "x".to_owned())));
-        log.truncate(Offset(0));
+        let mut partition = partition_of(&[&["a", "b"], &["c", "d"], &["e"]]);
+        partition.lose_beyond(Offset(3), 0);
+        assert_eq!(partition.log().end_offset(), Offset(2));
+        assert_eq!(append(&mut partition, &["x"], 0), 2);
+        assert_eq!(values(partition.log()).last(), Some(&(2, "x".to_owned())));
+        partition.lose_beyond(Offset(0), 0);
+        let log = partition.log();
         assert_eq!(
             (log.start_offset(), log.end_offset()),
             (Offset(0), Offset(0))
@@ -301,27 +226,27 @@ mod tests {
     #[test]
     fn records_are_found_by_time() {
         // Every batch of the fixture has timestamps 1000, 1001, …
-        let mut log = log_of(&[&["a", "b"]]);
-        assert_eq!(log.first_since(0), Some((Offset(0), 1000)));
-        assert_eq!(log.first_since(1001), Some((Offset(1), 1001)));
-        assert_eq!(log.first_since(1002), None);
-        append(&mut log, &["c"], Some(5000));
-        assert_eq!(log.first_since(1002), Some((Offset(2), 5000)));
-        assert_eq!(log.youngest(), Some((Offset(2), 5000)));
-        assert_eq!(Log::default().youngest(), None);
+        let mut partition = partition_of(&[&["a", "b"]]);
+        assert_eq!(partition.log().first_since(0), Some((Offset(0), 1000)));
+        assert_eq!(partition.log().first_since(1001), Some((Offset(1), 1001)));
+        assert_eq!(partition.log().first_since(1002), None);
+        partition.rules_mut().has_log_append_time = true;
+        append(&mut partition, &["c"], 5000);
+        assert_eq!(partition.log().first_since(1002), Some((Offset(2), 5000)));
+        assert_eq!(partition.log().youngest(), Some((Offset(2), 5000)));
+        assert_eq!(Log::<Stored>::default().youngest(), None);
     }
 
     #[test]
     fn append_time_replaces_the_timestamps() {
-        let mut log = Log::default();
-        append(&mut log, &["a", "b"], Some(77));
-        let times: Vec<i64> = log.records().map(|record| record.timestamp_ms).collect();
+        let mut partition = partition();
+        partition.rules_mut().has_log_append_time = true;
+        append(&mut partition, &["a", "b"], 77);
+        let times: Vec<i64> = (partition.log().records())
+            .map(|record| record.timestamp_ms)
+            .collect();
         assert_eq!(times, [77, 77]);
-        let stored = log.batches().next().unwrap();
-        let batch = wolff_codec::records::Batches::new(stored.bytes.clone())
-            .next()
-            .unwrap()
-            .unwrap();
-        batch.verify().unwrap();
+        let stored = partition.log().payloads().next().unwrap();
+        parsed(stored).verify().unwrap();
     }
 }

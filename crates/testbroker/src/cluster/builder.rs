@@ -12,10 +12,11 @@ use wolff_codec::{ApiKey, Str};
 
 use super::lifecycle::{Cluster, Slot};
 use crate::broker::RunningBroker;
-use crate::config::{Config, NewTopic, UnknownProducers};
+use crate::config::{Config, NewTopic};
 use crate::error::ClusterError;
 use crate::model::{Model, Node, TopicSpec};
 use crate::network::MemoryNetwork;
+use crate::partition::UnknownProducers;
 use crate::port::Port;
 use crate::sasl::Sasl;
 use crate::shared::Shared;
@@ -132,6 +133,13 @@ impl ClusterBuilder {
     /// What to do with producer ids that a partition does not know. Default: what Kafka 2.5 to 4.4 do.
     pub fn unknown_producers(mut self, rule: UnknownProducers) -> Self {
         self.config.unknown_producers = rule;
+        self
+    }
+
+    /// The age of its last batch's timestamp at which a producer id is forgotten: `producer.id.expiration.ms`. Brokers look
+    /// when they restart, and when told to by [`Cluster::expire_producers`]. Default: 24 h.
+    pub fn producer_expiration(mut self, age: Duration) -> Self {
+        self.config.producer_expiration = age;
         self
     }
 

@@ -39,8 +39,9 @@ impl Cluster {
         to: impl Into<BrokerId>,
     ) -> Result<(), ClusterError> {
         let (topic, partition, to) = (Str::from(topic), partition.into(), to.into());
+        let now_ms = self.shared.now_ms();
         self.shared
-            .change(|model| model.move_leader(&topic, partition, to))
+            .change(|model| model.move_leader(&topic, partition, to, now_ms))
     }
 
     /// Creates a topic.
@@ -80,7 +81,8 @@ impl Cluster {
         added.map_err(|error| ClusterError::topic(&topic, error))
     }
 
-    /// Changes a setting of a topic: `max.message.bytes`, `retention.bytes` or `message.timestamp.type`. Others are ignored.
+    /// Changes a setting of a topic: `max.message.bytes`, `retention.bytes`, `message.timestamp.type` or
+    /// `cleanup.policy`. Others are ignored.
     ///
     /// # Errors
     /// When there is no such topic, or the setting cannot have that value.
@@ -113,8 +115,7 @@ impl Cluster {
         self.shared.change(|model| {
             model
                 .expect_partition(&topic, partition)?
-                .producers_mut()
-                .expire();
+                .forget_producers();
             Ok(())
         })
     }
@@ -131,10 +132,11 @@ impl Cluster {
         offset: impl Into<Offset>,
     ) -> Result<(), ClusterError> {
         let (topic, partition) = (Str::from(topic), partition.into());
+        let now_ms = self.shared.now_ms();
         self.shared.change(|model| {
             model
                 .expect_partition(&topic, partition)?
-                .lose_from(offset.into());
+                .lose_from(offset.into(), now_ms);
             Ok(())
         })
     }

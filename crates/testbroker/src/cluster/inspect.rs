@@ -137,8 +137,8 @@ impl Cluster {
         self.look(topic, partition, |partition| {
             partition
                 .log()
-                .batches()
-                .map(|batch| batch.bytes().clone())
+                .payloads()
+                .map(|stored| stored.bytes().clone())
                 .collect()
         })
     }

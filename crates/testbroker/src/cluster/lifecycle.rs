@@ -70,7 +70,8 @@ impl Cluster {
                 Err(ClusterError::BrokerDown { broker })
             }
             Some(Slot::Running(running)) => {
-                self.shared.change(|model| model.bury(broker));
+                let now_ms = self.shared.now_ms();
+                self.shared.change(|model| model.bury(broker, now_ms));
                 let address = running.address();
                 let port = running
                     .stop()
@@ -83,7 +84,8 @@ impl Cluster {
     }
 
     /// Brings a killed broker back, on the same port. Its logs are there; of each producer it knows the last batch from
-    /// before its death, as a broker that reloaded its snapshots does. No effect on a living one.
+    /// before its death, as a broker that reloaded its snapshots does: unless the records of that batch are older than
+    /// [`ClusterBuilder::producer_expiration`](super::ClusterBuilder::producer_expiration). No effect on a living one.
     ///
     /// # Errors
     /// When there is no such broker, or it cannot listen.
@@ -98,7 +100,8 @@ impl Cluster {
             }
             Some(Slot::Dead(port)) => {
                 // Alive before it listens: its first client shall not find it dead.
-                self.shared.change(|model| model.revive(broker));
+                let now_ms = self.shared.now_ms();
+                self.shared.change(|model| model.revive(broker, now_ms));
                 let address = port.address();
                 let running = RunningBroker::start(port, &self.shared, broker)
                     .map_err(|source| ClusterError::Listen { address, source })?;

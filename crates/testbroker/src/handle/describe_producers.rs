@@ -11,7 +11,7 @@ use super::leadership::led;
 use super::serve::{Call, Serve, Served};
 use crate::fault::Target;
 use crate::model::Model;
-use crate::producers::ProducerSummary;
+use crate::partition::ProducerSummary;
 
 impl Serve for DescribeProducersRequest {
     fn targets(&self, _model: &Model) -> Vec<Target> {
@@ -55,7 +55,7 @@ fn describe(model: &Model, call: &Call<'_>, topic: &Str, index: PartitionId) -> 
     match partition {
         Ok(partition) => PartitionResponse {
             partition_index: index,
-            active_producers: partition.producers().summaries().map(state).collect(),
+            active_producers: partition.producers(call.broker).map(state).collect(),
             ..Default::default()
         },
         Err(error_code) => PartitionResponse {

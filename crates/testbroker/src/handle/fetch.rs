@@ -173,8 +173,8 @@ fn state_of(partition: &Partition, wanted: &FetchPartition) -> PartitionData {
     let log = partition.log();
     PartitionData {
         partition_index: wanted.partition,
-        high_watermark: log.end_offset(),
-        last_stable_offset: log.end_offset(),
+        high_watermark: partition.high_watermark(),
+        last_stable_offset: partition.high_watermark(),
         log_start_offset: log.start_offset(),
         ..Default::default()
     }

@@ -94,7 +94,7 @@ fn list_partition(
 fn find(partition: &Partition, timestamp: i64) -> (Offset, i64) {
     let log = partition.log();
     let found = match timestamp {
-        time::LATEST => Some((log.end_offset(), -1)),
+        time::LATEST => Some((partition.high_watermark(), -1)),
         time::EARLIEST | time::EARLIEST_LOCAL => Some((log.start_offset(), -1)),
         time::MAX_TIMESTAMP => log.youngest(),
         timestamp if timestamp >= 0 => log.first_since(timestamp),

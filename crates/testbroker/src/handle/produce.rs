@@ -10,8 +10,9 @@ use wolff_codec::{ErrorCode, Str};
 use super::leadership::{current_leader, deserves_hint, endpoints, led};
 use super::serve::{Call, Serve, Served};
 use crate::fault::Target;
-use crate::incoming::{self, Refusal};
-use crate::model::{Appended, Model};
+use crate::incoming::{self, Checked};
+use crate::model::Model;
+use crate::partition::{Appended, RecordError, Refusal};
 
 /// The first version that names topics by id instead of by name.
 const FIRST_VERSION_WITH_TOPIC_IDS: i16 = 13;
@@ -126,15 +127,17 @@ fn produce_to_partition(
         },
         Err(refusal) => {
             call.shared.count(call.broker, |stats| stats.refusals += 1);
-            let record_error = refusal.record.map(|batch_index| BatchIndexAndErrorMessage {
-                batch_index,
-                batch_index_error_message: refusal.message.clone(),
+            let record_error = |error: RecordError| BatchIndexAndErrorMessage {
+                batch_index: error.index,
+                batch_index_error_message: error.message,
                 ..Default::default()
-            });
+            };
             PartitionProduceResponse {
                 index,
                 error_code: refusal.code,
-                record_errors: record_error.into_iter().collect(),
+                record_errors: (refusal.record_errors.into_iter())
+                    .map(record_error)
+                    .collect(),
                 error_message: refusal.message,
                 current_leader: if deserves_hint(refusal.code) {
                     current_leader(&model, topic, index)
@@ -154,30 +157,31 @@ fn append(
     topic: &Str,
     data: PartitionProduceData,
 ) -> Result<Appended, Refusal> {
-    if !(-1..=1).contains(&acks) {
-        return Err(ErrorCode::INVALID_REQUIRED_ACKS.into());
-    }
     let (shared, index) = (call.shared, data.index);
-    let max_message_bytes = {
+    let config = {
         let model = shared.model();
         led(&model, call, topic, index, LeaderEpoch::UNKNOWN)?;
         let topic = model
             .topic(topic)
             .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-        topic.config.max_message_bytes
+        topic.config
     };
     let records = data.records.map(|records| records.to_bytes());
-    let batch = incoming::check(records, call.version, max_message_bytes)?;
+    let Checked { batch, facts } = incoming::check(
+        records,
+        call.version,
+        config.max_message_bytes,
+        config.is_compacted,
+    )?;
     let appended = shared.change(|model| {
         led(model, call, topic, index, LeaderEpoch::UNKNOWN)?;
         let unknown = Refusal::from(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         let topic = model.topic_mut(topic).ok_or(unknown.clone())?;
-        let config = topic.config;
+        let rules = shared.config().rules(&topic.config);
         let partition = topic.partition_mut(index).ok_or(unknown)?;
-        let now_ms = shared.now_ms();
-        partition.append(&batch, &config, shared.config().unknown_producers, now_ms)
+        partition.append(&batch, &facts, acks, rules, shared.now_ms())
     })?;
-    let records = u64::try_from(batch.header().record_count).unwrap_or(0);
+    let records = u64::try_from(facts.record_count).unwrap_or(0);
     shared.count(call.broker, |stats| {
         if appended.is_duplicate {
             stats.duplicates += 1;

@@ -11,7 +11,7 @@ use crate::error::ClusterError;
 
 impl Model {
     /// A broker dies: what it led goes to the next living replica.
-    pub(crate) fn bury(&mut self, broker: BrokerId) {
+    pub(crate) fn bury(&mut self, broker: BrokerId, now_ms: i64) {
         if let Some(node) = self.brokers.get_mut(&broker) {
             node.is_alive = false;
         }
@@ -20,16 +20,16 @@ impl Model {
             .values_mut()
             .flat_map(|topic| &mut topic.partitions)
         {
-            partition.reload(broker);
+            partition.reload(broker, now_ms);
             if partition.leader() == broker {
                 let heir = first_living(partition, &self.brokers);
-                partition.lead(heir);
+                partition.lead(heir, now_ms);
             }
         }
     }
 
     /// A broker comes back: it leads what nobody else could.
-    pub(crate) fn revive(&mut self, broker: BrokerId) {
+    pub(crate) fn revive(&mut self, broker: BrokerId, now_ms: i64) {
         if let Some(node) = self.brokers.get_mut(&broker) {
             node.is_alive = true;
         }
@@ -39,7 +39,7 @@ impl Model {
             .flat_map(|topic| &mut topic.partitions)
         {
             if partition.leader() == BrokerId::NONE && partition.replicas().contains(&broker) {
-                partition.lead(broker);
+                partition.lead(broker, now_ms);
             }
         }
     }
@@ -50,13 +50,14 @@ impl Model {
         topic: &Str,
         partition: PartitionId,
         to: BrokerId,
+        now_ms: i64,
     ) -> Result<(), ClusterError> {
         match self.brokers.get(&to) {
             None => return Err(ClusterError::UnknownBroker { broker: to }),
             Some(node) if !node.is_alive => return Err(ClusterError::BrokerDown { broker: to }),
             Some(_) => {}
         }
-        self.expect_partition(topic, partition)?.lead(to);
+        self.expect_partition(topic, partition)?.lead(to, now_ms);
         Ok(())
     }
 
@@ -114,20 +115,20 @@ mod tests {
     fn the_next_living_replica_inherits_and_keeps_what_it_got() {
         let mut model = with_topic(3, 3);
         assert_eq!(leader(&model), (BrokerId(1), LeaderEpoch(0)));
-        model.bury(BrokerId(1));
+        model.bury(BrokerId(1), 0);
         assert_eq!(leader(&model), (BrokerId(2), LeaderEpoch(1)));
-        model.revive(BrokerId(1));
+        model.revive(BrokerId(1), 0);
         assert_eq!(leader(&model), (BrokerId(2), LeaderEpoch(1)));
-        model.bury(BrokerId(3));
+        model.bury(BrokerId(3), 0);
         assert_eq!(leader(&model), (BrokerId(2), LeaderEpoch(1)));
     }
 
     #[test]
     fn a_partition_whose_replicas_are_all_dead_waits_for_one_of_them() {
         let mut model = with_topic(2, 1);
-        model.bury(BrokerId(1));
+        model.bury(BrokerId(1), 0);
         assert_eq!(leader(&model), (BrokerId::NONE, LeaderEpoch(1)));
-        model.revive(BrokerId(1));
+        model.revive(BrokerId(1), 0);
         assert_eq!(leader(&model), (BrokerId(1), LeaderEpoch(2)));
     }
 
@@ -136,13 +137,13 @@ mod tests {
         let mut model = with_topic(3, 1);
         let orders = Str::from("orders");
         model
-            .move_leader(&orders, PartitionId(0), BrokerId(3))
+            .move_leader(&orders, PartitionId(0), BrokerId(3), 0)
             .unwrap();
         assert_eq!(leader(&model), (BrokerId(3), LeaderEpoch(1)));
-        model.bury(BrokerId(2));
+        model.bury(BrokerId(2), 0);
         let mut moved = |topic: &Str, partition, to| {
             model
-                .move_leader(topic, PartitionId(partition), BrokerId(to))
+                .move_leader(topic, PartitionId(partition), BrokerId(to), 0)
                 .unwrap_err()
         };
         assert!(matches!(

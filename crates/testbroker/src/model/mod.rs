@@ -8,6 +8,6 @@ mod state;
 
 mod partition;
 
-pub(crate) use self::partition::{Appended, Partition};
+pub(crate) use self::partition::Partition;
 pub(crate) use self::state::{Model, Node, Topic};
 pub(crate) use self::topics::{TopicSpec, check_name};

@@ -1,6 +1,7 @@
 //! Brokers die and come back, leaders move.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use wolff_codec::ids::{BrokerId, LeaderEpoch};
@@ -58,9 +59,11 @@ async fn what_a_broker_held_when_it_died_is_not_applied() {
 
 #[tokio::test]
 async fn another_replica_takes_over_and_knows_log_and_producers() {
+    // The records' timestamps are of 1970.
     let cluster = Cluster::builder()
         .brokers(2)
         .topic("orders", 1)
+        .producer_expiration(Duration::MAX)
         .start()
         .await
         .unwrap();
@@ -99,6 +102,22 @@ async fn another_replica_takes_over_and_knows_log_and_producers() {
     assert_eq!(resend(&mut client, 2).await, ErrorCode::NONE);
     assert_eq!(resend(&mut client, 3).await, ErrorCode::NONE);
     assert_eq!(values(&cluster, "orders", 0).len(), 4);
+}
+
+#[tokio::test]
+async fn a_broker_that_restarts_forgets_producers_whose_last_records_are_old() {
+    let cluster = Cluster::builder().topic("orders", 1).start().await.unwrap();
+    let mut client = Client::connect(&cluster, 1).await;
+    let send = async |client: &mut Client| {
+        let batch = stamped_batch(&["of 1970"], stamp(1, 0, 0));
+        client.produce("orders", 0, batch).await.base_offset.0
+    };
+    assert_eq!(send(&mut client).await, 0);
+    assert_eq!(send(&mut client).await, 0, "a duplicate");
+    cluster.kill(1).await.unwrap();
+    cluster.revive(1).await.unwrap();
+    let mut client = Client::connect(&cluster, 1).await;
+    assert_eq!(send(&mut client).await, 1, "appended twice");
 }
 
 #[tokio::test]

@@ -311,3 +311,17 @@ async fn retention_keeps_the_log_within_its_bounds() {
     let answer = client.produce("orders", 0, batch(&["value"])).await;
     assert_eq!(answer.log_start_offset, Offset(start.0 + 1));
 }
+
+#[tokio::test]
+async fn a_compacted_topic_names_every_record_without_a_key() {
+    let cluster = Cluster::builder().topic("orders", 1).start().await.unwrap();
+    (cluster.configure_topic("orders", "cleanup.policy", "compact")).unwrap();
+    let mut client = Client::connect(&cluster, 1).await;
+    let answer = client.produce("orders", 0, batch(&["a", "b"])).await;
+    assert_eq!(answer.error_code, ErrorCode::INVALID_RECORD);
+    let blamed: Vec<i32> = (answer.record_errors.iter())
+        .map(|error| error.batch_index)
+        .collect();
+    assert_eq!(blamed, [0, 1]);
+    assert!(values(&cluster, "orders", 0).is_empty());
+}
