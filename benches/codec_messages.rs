@@ -55,8 +55,8 @@ fn metadata_response(topics: u8, partitions: i32) -> MetadataResponse {
         partition_index: PartitionId(index),
         leader_id: BrokerId(index % 3),
         leader_epoch: LeaderEpoch(7),
-        replica_nodes: vec![BrokerId(0), BrokerId(1), BrokerId(2)],
-        isr_nodes: vec![BrokerId(0), BrokerId(1), BrokerId(2)],
+        replica_nodes: [BrokerId(0), BrokerId(1), BrokerId(2)].into(),
+        isr_nodes: [BrokerId(0), BrokerId(1), BrokerId(2)].into(),
         ..Default::default()
     };
     let topic = |index| MetadataResponseTopic {

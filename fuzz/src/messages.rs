@@ -1,7 +1,9 @@
 //! Frames, headers and messages.
 
 use bytes::{Bytes, BytesMut};
-use wolff_codec::messages::{AnyRequest, AnyResponse};
+use wolff_codec::messages::{
+    AnyRequest, AnyResponse, ConsumerProtocolAssignment, ConsumerProtocolSubscription,
+};
 use wolff_codec::wire::Writer;
 use wolff_codec::{
     ApiKey, DecodeError, FrameError, FrameSplitter, RequestHeader, ResponseHeader,
@@ -124,4 +126,23 @@ fn comes_back<M: PartialEq + std::fmt::Debug>(
     encode(&message, &mut out).expect("what was decoded can be encoded");
     let encoded = out.finish();
     assert_eq!(decode(&encoded.to_bytes()), Ok(message));
+}
+
+/// Any bytes as what members of a group send one another: what is decoded can be encoded in the newest version, and is the same
+/// when it is decoded again.
+pub fn consumer_protocol(data: &[u8]) {
+    const NEWEST: i16 = 3;
+    let bytes = Bytes::copy_from_slice(data);
+    if let Ok(subscription) = ConsumerProtocolSubscription::decode(&bytes) {
+        let encoded = subscription.encode(NEWEST);
+        let encoded = encoded.expect("what was decoded can be encoded");
+        let decoded = ConsumerProtocolSubscription::decode(&encoded);
+        assert_eq!(decoded, Ok(subscription));
+    }
+    if let Ok(assignment) = ConsumerProtocolAssignment::decode(&bytes) {
+        let encoded = assignment.encode(NEWEST);
+        let encoded = encoded.expect("what was decoded can be encoded");
+        let decoded = ConsumerProtocolAssignment::decode(&encoded);
+        assert_eq!(decoded, Ok(assignment));
+    }
 }

@@ -32,6 +32,11 @@ fn responses() {
 }
 
 #[test]
+fn consumer_protocol() {
+    run_over_corpus("consumer_protocol", wolff_fuzz::messages::consumer_protocol);
+}
+
+#[test]
 fn record_batch() {
     run_over_corpus("record_batch", wolff_fuzz::records::record_batch);
 }

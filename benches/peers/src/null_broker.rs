@@ -153,8 +153,8 @@ impl Broker {
             partition_index: PartitionId(index),
             leader_id: leader,
             leader_epoch: LeaderEpoch(0),
-            replica_nodes: vec![leader],
-            isr_nodes: vec![leader],
+            replica_nodes: [leader].into(),
+            isr_nodes: [leader].into(),
             ..Default::default()
         };
         let topics =

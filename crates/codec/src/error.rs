@@ -21,6 +21,14 @@ pub enum EncodeError {
         /// The versions that can be asked for.
         supported: RangeInclusive<i16>,
     },
+    /// The consumer protocol has no such version here.
+    #[error("the consumer protocol has no version {version} here: known are {} to {}", supported.start(), supported.end())]
+    UnsupportedConsumerProtocol {
+        /// The version to encode.
+        version: i16,
+        /// The versions that are known.
+        supported: RangeInclusive<i16>,
+    },
     /// A field has a value that matters and that this version cannot carry.
     #[error("{field} is set, but version {version} does not have it")]
     NotInVersion {
@@ -74,7 +82,9 @@ impl EncodeError {
             | Self::NoneNotAllowed { field, .. }
             | Self::TooLong { field, .. }
             | Self::TagTaken { field, .. } => field.push_outer(step),
-            Self::UnsupportedVersion { .. } | Self::FrameTooLarge { .. } => {}
+            Self::UnsupportedVersion { .. }
+            | Self::UnsupportedConsumerProtocol { .. }
+            | Self::FrameTooLarge { .. } => {}
         }
         self
     }
@@ -92,6 +102,14 @@ pub enum DecodeError {
         /// The version asked for.
         version: i16,
         /// The versions that can be asked for.
+        supported: RangeInclusive<i16>,
+    },
+    /// The consumer protocol has no such version here.
+    #[error("the consumer protocol has no version {version} here: known are {} to {}", supported.start(), supported.end())]
+    UnsupportedConsumerProtocol {
+        /// The version that the bytes begin with.
+        version: i16,
+        /// The versions that are known.
         supported: RangeInclusive<i16>,
     },
     /// This crate does not know that API.
@@ -186,6 +204,13 @@ pub enum Defect {
     TagOutOfOrder {
         /// The number that is not above the one before it.
         tag: u32,
+    },
+    /// The lists of the message take more memory than a message of its size may: four times its bytes and 1 MiB. No
+    /// broker's messages come near; tiny elements in great number do.
+    #[error("the message takes more than {limit} bytes of memory")]
+    TooMuchMemory {
+        /// The most that may be allocated, in bytes.
+        limit: usize,
     },
     /// There are bytes behind the last field.
     #[error("{count} bytes are left over")]

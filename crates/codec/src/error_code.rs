@@ -1,25 +1,37 @@
-//! What a broker answers when it does not do what it was asked, and what a client should do then.
+//! Error codes: the reason why a broker refuses a request, what a client does then, and what the code proves.
 
 use std::fmt;
 
-/// The error code of a response. Codes that have no name here are valid, kept as they are, and treated as errors that
-/// do not go away by themselves.
+/// The error code of a response. Codes that have no name here are valid and kept as they are; as in Apache Kafka's own
+/// client they are not called retriable, and a Produce response with such a code proves nothing.
 ///
-/// Each constant says what a client should do; which codes are retriable, and which after new metadata, is as in Apache
-/// Kafka's own client.
+/// Each constant says what Apache Kafka's own client does: which codes are retriable, and which after new metadata. For
+/// Produce it says what the code proves about the batch, if it proves anything: see [`appended`](Self::appended).
 ///
 /// ```
-/// use wolff_codec::ErrorCode;
+/// use wolff_codec::{Appended, ErrorCode};
 ///
 /// let code = ErrorCode(6);
 /// assert_eq!(code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
 /// assert!(code.is_retriable() && code.needs_metadata_refresh());
+/// assert_eq!(code.appended(), Appended::Perhaps);
 /// assert_eq!(ErrorCode(4711).to_string(), "error code 4711");
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ErrorCode(pub i16);
 
-/// What kind of trouble a code stands for.
+/// Evidence about a batch, from the code that a Produce request with acks -1 was answered with.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Appended {
+    /// The batch is in the log: appended by this attempt, or by an earlier one.
+    Yes,
+    /// This attempt did not append the batch. An earlier attempt may have.
+    No,
+    /// The batch may be in the log.
+    Perhaps,
+}
+
+/// The class of an error code.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
     /// Success.
@@ -41,12 +53,14 @@ macro_rules! error_codes {
     (@advice Stale) => { "Retriable, after the client has asked for metadata again." };
     (@advice Final) => { "Final: this request fails, others may succeed." };
     (@advice Fatal) => {
-        "Fatal: nothing of this kind succeeds with this identity, configuration or these permissions."
+        "Fatal: nothing of this kind succeeds with this identity until an operator changes permissions or configuration."
     };
-    ($($code:literal $name:ident $kind:ident,)*) => {
+    (@proof Yes) => { " In a Produce response: the batch is in the log." };
+    (@proof No) => { " In a Produce response: this attempt did not append the batch." };
+    ($($code:literal $name:ident $kind:ident $($proof:ident)?,)*) => {
         impl ErrorCode {
             $(
-                #[doc = concat!("Code ", $code, ". ", error_codes!(@advice $kind))]
+                #[doc = concat!("Code ", $code, ". ", error_codes!(@advice $kind) $(, error_codes!(@proof $proof))?)]
                 pub const $name: Self = Self($code);
             )*
 
@@ -62,6 +76,20 @@ macro_rules! error_codes {
                 }
             }
 
+            /// Evidence about the batch of a Produce request with acks -1 that is answered with this code.
+            ///
+            /// Most codes leave it open: a leader that appended the batch, waited for its followers and lost the leadership
+            /// meanwhile answers `NOT_LEADER_OR_FOLLOWER`, for example, and so it may with any code that has no name here.
+            /// [`Appended::No`] is about this attempt alone. `OUT_OF_ORDER_SEQUENCE_NUMBER` and `UNKNOWN_PRODUCER_ID` are not
+            /// among those: they say only that the broker does not know the batch.
+            #[must_use]
+            pub fn appended(self) -> Appended {
+                match self.0 {
+                    $($($code => Appended::$proof,)?)*
+                    _ => Appended::Perhaps,
+                }
+            }
+
             fn kind(self) -> Kind {
                 match self.0 {
                     $($code => Kind::$kind,)*
@@ -74,9 +102,9 @@ macro_rules! error_codes {
 
 error_codes! {
     -1 UNKNOWN_SERVER_ERROR Final,
-    0 NONE Ok,
+    0 NONE Ok Yes,
     1 OFFSET_OUT_OF_RANGE Final,
-    2 CORRUPT_MESSAGE Retriable,
+    2 CORRUPT_MESSAGE Retriable No,
     3 UNKNOWN_TOPIC_OR_PARTITION Stale,
     4 INVALID_FETCH_SIZE Final,
     5 LEADER_NOT_AVAILABLE Stale,
@@ -84,18 +112,18 @@ error_codes! {
     7 REQUEST_TIMED_OUT Retriable,
     8 BROKER_NOT_AVAILABLE Final,
     9 REPLICA_NOT_AVAILABLE Stale,
-    10 MESSAGE_TOO_LARGE Final,
+    10 MESSAGE_TOO_LARGE Final No,
     11 STALE_CONTROLLER_EPOCH Final,
     12 OFFSET_METADATA_TOO_LARGE Final,
     13 NETWORK_EXCEPTION Stale,
     14 COORDINATOR_LOAD_IN_PROGRESS Retriable,
     15 COORDINATOR_NOT_AVAILABLE Retriable,
     16 NOT_COORDINATOR Retriable,
-    17 INVALID_TOPIC_EXCEPTION Final,
-    18 RECORD_LIST_TOO_LARGE Final,
-    19 NOT_ENOUGH_REPLICAS Retriable,
+    17 INVALID_TOPIC_EXCEPTION Final No,
+    18 RECORD_LIST_TOO_LARGE Final No,
+    19 NOT_ENOUGH_REPLICAS Retriable No,
     20 NOT_ENOUGH_REPLICAS_AFTER_APPEND Retriable,
-    21 INVALID_REQUIRED_ACKS Final,
+    21 INVALID_REQUIRED_ACKS Final No,
     22 ILLEGAL_GENERATION Final,
     23 INCONSISTENT_GROUP_PROTOCOL Final,
     24 INVALID_GROUP_ID Final,
@@ -103,13 +131,13 @@ error_codes! {
     26 INVALID_SESSION_TIMEOUT Final,
     27 REBALANCE_IN_PROGRESS Final,
     28 INVALID_COMMIT_OFFSET_SIZE Final,
-    29 TOPIC_AUTHORIZATION_FAILED Fatal,
+    29 TOPIC_AUTHORIZATION_FAILED Fatal No,
     30 GROUP_AUTHORIZATION_FAILED Fatal,
-    31 CLUSTER_AUTHORIZATION_FAILED Fatal,
-    32 INVALID_TIMESTAMP Final,
+    31 CLUSTER_AUTHORIZATION_FAILED Fatal No,
+    32 INVALID_TIMESTAMP Final No,
     33 UNSUPPORTED_SASL_MECHANISM Fatal,
     34 ILLEGAL_SASL_STATE Fatal,
-    35 UNSUPPORTED_VERSION Fatal,
+    35 UNSUPPORTED_VERSION Fatal No,
     36 TOPIC_ALREADY_EXISTS Final,
     37 INVALID_PARTITIONS Final,
     38 INVALID_REPLICATION_FACTOR Final,
@@ -117,11 +145,11 @@ error_codes! {
     40 INVALID_CONFIG Final,
     41 NOT_CONTROLLER Retriable,
     42 INVALID_REQUEST Final,
-    43 UNSUPPORTED_FOR_MESSAGE_FORMAT Final,
-    44 POLICY_VIOLATION Final,
+    43 UNSUPPORTED_FOR_MESSAGE_FORMAT Final No,
+    44 POLICY_VIOLATION Final No,
     45 OUT_OF_ORDER_SEQUENCE_NUMBER Final,
-    46 DUPLICATE_SEQUENCE_NUMBER Final,
-    47 INVALID_PRODUCER_EPOCH Final,
+    46 DUPLICATE_SEQUENCE_NUMBER Final Yes,
+    47 INVALID_PRODUCER_EPOCH Final No,
     48 INVALID_TXN_STATE Final,
     49 INVALID_PRODUCER_ID_MAPPING Final,
     50 INVALID_TRANSACTION_TIMEOUT Final,
@@ -150,7 +178,7 @@ error_codes! {
     73 TOPIC_DELETION_DISABLED Final,
     74 FENCED_LEADER_EPOCH Stale,
     75 UNKNOWN_LEADER_EPOCH Retriable,
-    76 UNSUPPORTED_COMPRESSION_TYPE Final,
+    76 UNSUPPORTED_COMPRESSION_TYPE Final No,
     77 STALE_BROKER_EPOCH Final,
     78 OFFSET_NOT_AVAILABLE Retriable,
     79 MEMBER_ID_REQUIRED Final,
@@ -161,10 +189,10 @@ error_codes! {
     84 ELECTION_NOT_NEEDED Stale,
     85 NO_REASSIGNMENT_IN_PROGRESS Final,
     86 GROUP_SUBSCRIBED_TO_TOPIC Final,
-    87 INVALID_RECORD Final,
+    87 INVALID_RECORD Final No,
     88 UNSTABLE_OFFSET_COMMIT Retriable,
-    89 THROTTLING_QUOTA_EXCEEDED Retriable,
-    90 PRODUCER_FENCED Fatal,
+    89 THROTTLING_QUOTA_EXCEEDED Retriable No,
+    90 PRODUCER_FENCED Fatal No,
     91 RESOURCE_NOT_FOUND Final,
     92 DUPLICATE_RESOURCE Final,
     93 UNACCEPTABLE_CREDENTIAL Final,
@@ -286,6 +314,33 @@ mod tests {
         let code = ErrorCode(i16::MAX);
         assert_eq!(code.name(), None);
         assert!(!code.is_ok() && !code.is_retriable() && !code.is_fatal());
+    }
+
+    #[test]
+    fn a_code_proves_only_what_a_broker_knows_before_or_after_the_append() {
+        let proving = |appended| {
+            let codes = ErrorCode::NAMED.iter().copied();
+            codes.filter(move |code| code.appended() == appended)
+        };
+        let yes: Vec<ErrorCode> = proving(Appended::Yes).collect();
+        assert_eq!(yes, [ErrorCode::NONE, ErrorCode::DUPLICATE_SEQUENCE_NUMBER]);
+        assert_eq!(proving(Appended::No).count(), 17);
+        for perhaps in [
+            ErrorCode::UNKNOWN_SERVER_ERROR,
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            ErrorCode::REQUEST_TIMED_OUT,
+            ErrorCode::NETWORK_EXCEPTION,
+            ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+            ErrorCode::KAFKA_STORAGE_ERROR,
+            ErrorCode::UNKNOWN_PRODUCER_ID,
+            ErrorCode::UNKNOWN_TOPIC_ID,
+            ErrorCode::INCONSISTENT_TOPIC_ID,
+            ErrorCode(4711),
+        ] {
+            assert_eq!(perhaps.appended(), Appended::Perhaps, "{perhaps}");
+        }
     }
 
     #[test]

@@ -133,6 +133,11 @@ uuid! {
     ClientInstanceId
 }
 
+uuid! {
+    /// A directory of a broker that holds logs (KIP-858).
+    DirectoryId
+}
+
 /// The usual form: `01234567-89ab-cdef-0123-456789abcdef`.
 fn write_uuid(bytes: [u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (index, byte) in bytes.iter().enumerate() {

@@ -52,8 +52,8 @@
 //! # Errors
 //!
 //! [`EncodeError`]: the caller's value does not fit the version. [`DecodeError`]: the peer's bytes are not what the version
-//! prescribes; [`Malformed`] has the path of the field and the byte. Neither panics, whatever the input; and what is decoded
-//! never takes more than 64 bytes of memory per byte of the message.
+//! prescribes; [`Malformed`] has the path of the field and the byte. Neither panics, whatever the input; and decoding a message
+//! allocates at most four times its bytes and 1 MiB: one that would take more is an error.
 
 mod negotiate;
 mod request;
@@ -74,17 +74,20 @@ mod text;
 mod error;
 
 mod api;
+mod broker_ids;
 mod error_code;
+
 pub mod ids;
 
 pub use api::ApiKey;
+pub use broker_ids::BrokerIds;
 pub use error::{DecodeError, Defect, EncodeError, FieldPath, Malformed, Wanted};
-pub use error_code::ErrorCode;
+pub use error_code::{Appended, ErrorCode};
 pub use frame::{FrameError, FrameSplitter};
 pub use header::{RequestHeader, ResponseHeader};
 pub use ids::{
-    BrokerId, ClientInstanceId, CorrelationId, LeaderEpoch, Offset, PartitionId, ProducerEpoch,
-    ProducerId, TopicId,
+    BrokerId, ClientInstanceId, CorrelationId, DirectoryId, LeaderEpoch, Offset, PartitionId,
+    ProducerEpoch, ProducerId, TopicId,
 };
 pub use message::{Message, Request};
 pub use negotiate::{UnsupportedApi, VersionRanges};

@@ -89,8 +89,16 @@ fn apis() -> impl Iterator<Item = (ApiKey, BTreeSet<i16>)> {
     ApiKey::NAMED.iter().filter_map(versions)
 }
 
-/// Whether the `kafka-protocol` crate has this version.
-fn has_peer(api_key: ApiKey, version: i16) -> bool {
+/// Whether the `kafka-protocol` crate has this version, in both directions.
+#[must_use]
+pub fn has_peer(api_key: ApiKey, version: i16) -> bool {
+    // Of these it has the responses alone, whatever its table says.
+    if matches!(
+        (api_key, version),
+        (ApiKey::OFFSET_COMMIT | ApiKey::OFFSET_FETCH, 10)
+    ) {
+        return false;
+    }
     PeerApiKey::try_from(api_key.0).is_ok_and(|peer| {
         let versions = peer.valid_versions();
         (versions.min..=versions.max).contains(&version)

@@ -15,6 +15,9 @@ pub enum Printed {
     Fields(BTreeMap<String, Printed>),
 }
 
+/// A topic id that is not known.
+const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
+
 impl Printed {
     /// What `value` prints.
     ///
@@ -27,6 +30,11 @@ impl Printed {
             .value()
             .filter(|_| parser.rest.is_empty())
             .ok_or_else(|| parser.rest.to_owned())
+    }
+
+    /// Whether this is what a field holds in versions that lack it: the other side may have a struct without it for them.
+    fn is_absent(&self) -> bool {
+        matches!(self, Self::Leaf(leaf) if leaf == NO_ID || leaf == "None")
     }
 
     /// The first field of `self` that `other` lacks or has another value of, as a path; none if there is no such field.
@@ -58,6 +66,7 @@ impl Printed {
                     Some(theirs) => ours
                         .difference(theirs, except)
                         .map(|path| format!(".{name}{path}")),
+                    None if ours.is_absent() => None,
                     None => Some(format!(".{name} is missing")),
                 }),
             _ => Some(format!(": {self:?} is not {other:?}")),

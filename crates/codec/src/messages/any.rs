@@ -9,26 +9,42 @@ use super::add_partitions_to_txn::{AddPartitionsToTxnRequest, AddPartitionsToTxn
 use super::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use super::create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
 use super::create_topics::{CreateTopicsRequest, CreateTopicsResponse};
+use super::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
+use super::delete_records::{DeleteRecordsRequest, DeleteRecordsResponse};
 use super::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
 use super::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 use super::describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
+use super::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
 use super::describe_producers::{DescribeProducersRequest, DescribeProducersResponse};
+use super::describe_topic_partitions::{
+    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
+};
+use super::describe_transactions::{DescribeTransactionsRequest, DescribeTransactionsResponse};
 use super::end_txn::{EndTxnRequest, EndTxnResponse};
 use super::fetch::{FetchRequest, FetchResponse};
 use super::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
 use super::get_telemetry_subscriptions::{
     GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse,
 };
+use super::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 use super::incremental_alter_configs::{
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
 };
 use super::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+use super::join_group::{JoinGroupRequest, JoinGroupResponse};
+use super::leave_group::{LeaveGroupRequest, LeaveGroupResponse};
+use super::list_groups::{ListGroupsRequest, ListGroupsResponse};
 use super::list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
+use super::list_transactions::{ListTransactionsRequest, ListTransactionsResponse};
 use super::metadata::{MetadataRequest, MetadataResponse};
+use super::offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
+use super::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
+use super::offset_for_leader_epoch::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 use super::produce::{ProduceRequest, ProduceResponse};
 use super::push_telemetry::{PushTelemetryRequest, PushTelemetryResponse};
 use super::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use super::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
+use super::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use super::txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use crate::api::ApiKey;
 use crate::error::{DecodeError, EncodeError};
@@ -124,12 +140,22 @@ any_message! {
         Fetch FetchRequest,
         ListOffsets ListOffsetsRequest,
         Metadata MetadataRequest,
+        OffsetCommit OffsetCommitRequest,
+        OffsetFetch OffsetFetchRequest,
         FindCoordinator FindCoordinatorRequest,
+        JoinGroup JoinGroupRequest,
+        Heartbeat HeartbeatRequest,
+        LeaveGroup LeaveGroupRequest,
+        SyncGroup SyncGroupRequest,
+        DescribeGroups DescribeGroupsRequest,
+        ListGroups ListGroupsRequest,
         SaslHandshake SaslHandshakeRequest,
         ApiVersions ApiVersionsRequest,
         CreateTopics CreateTopicsRequest,
         DeleteTopics DeleteTopicsRequest,
+        DeleteRecords DeleteRecordsRequest,
         InitProducerId InitProducerIdRequest,
+        OffsetForLeaderEpoch OffsetForLeaderEpochRequest,
         AddPartitionsToTxn AddPartitionsToTxnRequest,
         AddOffsetsToTxn AddOffsetsToTxnRequest,
         EndTxn EndTxnRequest,
@@ -137,11 +163,15 @@ any_message! {
         DescribeConfigs DescribeConfigsRequest,
         SaslAuthenticate SaslAuthenticateRequest,
         CreatePartitions CreatePartitionsRequest,
+        DeleteGroups DeleteGroupsRequest,
         IncrementalAlterConfigs IncrementalAlterConfigsRequest,
         DescribeCluster DescribeClusterRequest,
         DescribeProducers DescribeProducersRequest,
+        DescribeTransactions DescribeTransactionsRequest,
+        ListTransactions ListTransactionsRequest,
         GetTelemetrySubscriptions GetTelemetrySubscriptionsRequest,
         PushTelemetry PushTelemetryRequest,
+        DescribeTopicPartitions DescribeTopicPartitionsRequest,
     }
 }
 
@@ -152,12 +182,22 @@ any_message! {
         Fetch FetchResponse,
         ListOffsets ListOffsetsResponse,
         Metadata MetadataResponse,
+        OffsetCommit OffsetCommitResponse,
+        OffsetFetch OffsetFetchResponse,
         FindCoordinator FindCoordinatorResponse,
+        JoinGroup JoinGroupResponse,
+        Heartbeat HeartbeatResponse,
+        LeaveGroup LeaveGroupResponse,
+        SyncGroup SyncGroupResponse,
+        DescribeGroups DescribeGroupsResponse,
+        ListGroups ListGroupsResponse,
         SaslHandshake SaslHandshakeResponse,
         ApiVersions ApiVersionsResponse,
         CreateTopics CreateTopicsResponse,
         DeleteTopics DeleteTopicsResponse,
+        DeleteRecords DeleteRecordsResponse,
         InitProducerId InitProducerIdResponse,
+        OffsetForLeaderEpoch OffsetForLeaderEpochResponse,
         AddPartitionsToTxn AddPartitionsToTxnResponse,
         AddOffsetsToTxn AddOffsetsToTxnResponse,
         EndTxn EndTxnResponse,
@@ -165,11 +205,15 @@ any_message! {
         DescribeConfigs DescribeConfigsResponse,
         SaslAuthenticate SaslAuthenticateResponse,
         CreatePartitions CreatePartitionsResponse,
+        DeleteGroups DeleteGroupsResponse,
         IncrementalAlterConfigs IncrementalAlterConfigsResponse,
         DescribeCluster DescribeClusterResponse,
         DescribeProducers DescribeProducersResponse,
+        DescribeTransactions DescribeTransactionsResponse,
+        ListTransactions ListTransactionsResponse,
         GetTelemetrySubscriptions GetTelemetrySubscriptionsResponse,
         PushTelemetry PushTelemetryResponse,
+        DescribeTopicPartitions DescribeTopicPartitionsResponse,
     }
 }
 
@@ -193,12 +237,22 @@ mod tests {
             FetchRequest FetchResponse,
             ListOffsetsRequest ListOffsetsResponse,
             MetadataRequest MetadataResponse,
+            OffsetCommitRequest OffsetCommitResponse,
+            OffsetFetchRequest OffsetFetchResponse,
             FindCoordinatorRequest FindCoordinatorResponse,
+            JoinGroupRequest JoinGroupResponse,
+            HeartbeatRequest HeartbeatResponse,
+            LeaveGroupRequest LeaveGroupResponse,
+            SyncGroupRequest SyncGroupResponse,
+            DescribeGroupsRequest DescribeGroupsResponse,
+            ListGroupsRequest ListGroupsResponse,
             SaslHandshakeRequest SaslHandshakeResponse,
             ApiVersionsRequest ApiVersionsResponse,
             CreateTopicsRequest CreateTopicsResponse,
             DeleteTopicsRequest DeleteTopicsResponse,
+            DeleteRecordsRequest DeleteRecordsResponse,
             InitProducerIdRequest InitProducerIdResponse,
+            OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse,
             AddPartitionsToTxnRequest AddPartitionsToTxnResponse,
             AddOffsetsToTxnRequest AddOffsetsToTxnResponse,
             EndTxnRequest EndTxnResponse,
@@ -206,11 +260,15 @@ mod tests {
             DescribeConfigsRequest DescribeConfigsResponse,
             SaslAuthenticateRequest SaslAuthenticateResponse,
             CreatePartitionsRequest CreatePartitionsResponse,
+            DeleteGroupsRequest DeleteGroupsResponse,
             IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse,
             DescribeClusterRequest DescribeClusterResponse,
             DescribeProducersRequest DescribeProducersResponse,
+            DescribeTransactionsRequest DescribeTransactionsResponse,
+            ListTransactionsRequest ListTransactionsResponse,
             GetTelemetrySubscriptionsRequest GetTelemetrySubscriptionsResponse,
             PushTelemetryRequest PushTelemetryResponse,
+            DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse,
         }
     }
 

@@ -1,7 +1,8 @@
 //! ListOffsets (key 2): the offset that belongs to a time, or to an end of the log.
 //!
 //! Version 1 answers with one offset instead of several, 2 knows isolation levels, 4 leader epochs, 6 is flexible, 7 finds
-//! the record with the largest timestamp, 8 and 9 know tiered storage, 10 has a timeout for it.
+//! the record with the largest timestamp, 8 and 9 know tiered storage, 10 has a timeout for it, 11 finds
+//! what is not in remote storage yet (KIP-1023).
 
 use std::ops::RangeInclusive;
 
@@ -30,7 +31,7 @@ pub struct ListOffsetsRequest {
 
 impl Message for ListOffsetsRequest {
     const API_KEY: ApiKey = ApiKey::LIST_OFFSETS;
-    const VERSIONS: RangeInclusive<i16> = 0..=10;
+    const VERSIONS: RangeInclusive<i16> = 0..=11;
     const FIRST_FLEXIBLE: Option<i16> = Some(6);
 }
 
@@ -43,7 +44,7 @@ impl Request for ListOffsetsRequest {
         if partitions.any(|partition| partition.max_num_offsets != 1) {
             0
         } else {
-            10
+            11
         }
     }
 }
@@ -103,7 +104,8 @@ pub struct ListOffsetsPartition {
     /// The epoch that the client knows; the broker refuses others unless it is unknown. Since version 4.
     pub current_leader_epoch: LeaderEpoch,
     /// The first record of this time or later is looked for, in milliseconds since 1970; -1 the end of the log, -2
-    /// its start, -3 the largest timestamp, -4 the start of what is local, -5 the end of what is remote.
+    /// its start, -3 the largest timestamp, -4 the start of what is local, -5 the end of what is remote, -6 the start of
+    /// what is to become remote.
     pub timestamp: i64,
     /// How many offsets to return at most. Version 0 only. Default: 1.
     pub max_num_offsets: i32,
@@ -157,7 +159,7 @@ pub struct ListOffsetsResponse {
 
 impl Message for ListOffsetsResponse {
     const API_KEY: ApiKey = ApiKey::LIST_OFFSETS;
-    const VERSIONS: RangeInclusive<i16> = 0..=10;
+    const VERSIONS: RangeInclusive<i16> = 0..=11;
     const FIRST_FLEXIBLE: Option<i16> = Some(6);
 }
 

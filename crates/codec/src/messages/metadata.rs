@@ -6,6 +6,7 @@
 use std::ops::RangeInclusive;
 
 use crate::api::ApiKey;
+use crate::broker_ids::BrokerIds;
 use crate::error::{DecodeError, EncodeError};
 use crate::error_code::ErrorCode;
 use crate::ids::{BrokerId, LeaderEpoch, PartitionId, TopicId};
@@ -311,11 +312,11 @@ pub struct MetadataResponsePartition {
     /// The leader's epoch. Since version 7.
     pub leader_epoch: LeaderEpoch,
     /// All its replicas.
-    pub replica_nodes: Vec<BrokerId>,
+    pub replica_nodes: BrokerIds,
     /// The replicas that are in sync.
-    pub isr_nodes: Vec<BrokerId>,
+    pub isr_nodes: BrokerIds,
     /// The replicas that are offline. Since version 5.
-    pub offline_replicas: Vec<BrokerId>,
+    pub offline_replicas: BrokerIds,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
 }
@@ -332,6 +333,7 @@ impl Field for MetadataResponsePartition {
         out.unknown_tags(&self.unknown_tags)
     }
 
+    #[inline]
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             error_code: from.field("error_code")?,

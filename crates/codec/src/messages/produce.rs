@@ -14,13 +14,13 @@ use crate::message::{Message, Request};
 use crate::text::Str;
 use crate::wire::{Chunks, Decoder, Encoder, Field, TaggedFields};
 
-/// Asks the leader to append record batches.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// Requests the leader to append record batches.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProduceRequest {
     /// The transactional id of the producer; none without transactions.
     pub transactional_id: Option<Str>,
-    /// Who must have the batches before the broker answers: 0 nobody (there is no response), 1 the leader, -1 all
-    /// in-sync replicas.
+    /// Which replicas must have the batches before the broker responds: 0 none (there is no response at all), 1 the
+    /// leader, -1 all in-sync replicas. Default: -1.
     pub acks: i16,
     /// How long the leader may wait for the other replicas, in milliseconds.
     pub timeout_ms: i32,
@@ -28,6 +28,18 @@ pub struct ProduceRequest {
     pub topic_data: Vec<TopicProduceData>,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
+}
+
+impl Default for ProduceRequest {
+    fn default() -> Self {
+        Self {
+            transactional_id: None,
+            acks: -1,
+            timeout_ms: 0,
+            topic_data: Vec::new(),
+            unknown_tags: TaggedFields::new(),
+        }
+    }
 }
 
 impl Message for ProduceRequest {
@@ -261,6 +273,7 @@ impl Field for PartitionProduceResponse {
         tags.finish()
     }
 
+    #[inline]
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let mut current_leader = LeaderIdAndEpoch::default();
         Ok(Self {

@@ -1,6 +1,7 @@
 //! TxnOffsetCommit (key 28): offsets of a group that a transaction commits.
 //!
-//! Version 2 knows leader epochs, 3 is flexible and fences members (KIP-447), 4 may answer `TRANSACTION_ABORTABLE`.
+//! Version 2 knows leader epochs, 3 is flexible and fences members (KIP-447), 4 may answer `TRANSACTION_ABORTABLE`,
+//! 5 adds the group to the transaction by itself (KIP-890).
 
 use std::ops::RangeInclusive;
 
@@ -53,7 +54,7 @@ impl Default for TxnOffsetCommitRequest {
 
 impl Message for TxnOffsetCommitRequest {
     const API_KEY: ApiKey = ApiKey::TXN_OFFSET_COMMIT;
-    const VERSIONS: RangeInclusive<i16> = 0..=4;
+    const VERSIONS: RangeInclusive<i16> = 0..=5;
     const FIRST_FLEXIBLE: Option<i16> = Some(3);
 }
 
@@ -165,7 +166,7 @@ pub struct TxnOffsetCommitResponse {
 
 impl Message for TxnOffsetCommitResponse {
     const API_KEY: ApiKey = ApiKey::TXN_OFFSET_COMMIT;
-    const VERSIONS: RangeInclusive<i16> = 0..=4;
+    const VERSIONS: RangeInclusive<i16> = 0..=5;
     const FIRST_FLEXIBLE: Option<i16> = Some(3);
 }
 

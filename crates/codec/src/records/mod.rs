@@ -1,12 +1,14 @@
 //! Record batches, format version 2 (KIP-98): the only one that Kafka 4 speaks, and every release since 0.11 does.
 //!
-//! Writing: a [`RecordsBuilder`] encodes records one by one into [`Frame`]s; [`FrameTotals`] sums frames up to one batch; a
+//! Writing in one call: [`encode_batch`]. Step by step: a [`RecordsBuilder`] encodes records one by one into [`Frame`]s; [`FrameTotals`] sums frames up to one batch; a
 //! [`BatchHeader`] is built apart, for any stamp, without touching the records again. [`compress`] works on the same frames.
 //!
 //! Reading: [`Batches`] finds the batches in the bytes of a response or request, each [`Batch`] can be verified and gives its
 //! [`Records`].
 
 mod batch;
+mod whole;
+
 mod builder;
 
 mod reader;
@@ -34,3 +36,4 @@ pub use header::{
 };
 pub use reader::{Field, RecordDefect, RecordError, Records};
 pub use record::{Header, Record, RecordRef};
+pub use whole::{EncodeBatchError, encode_batch};

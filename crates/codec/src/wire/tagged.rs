@@ -1,5 +1,7 @@
 //! Tagged fields that this crate does not know.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 /// A tagged field as it came: a number and the bytes of its value.
@@ -12,14 +14,22 @@ pub struct TaggedField {
 }
 
 /// Tagged fields by number, ascending, each at most once. They are kept, so that whoever passes a message on loses nothing.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct TaggedFields(Box<[TaggedField]>);
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct TaggedFields(
+    /// None if there are no fields. A thin pointer: every structure of every message has one.
+    #[expect(clippy::box_collection, reason = "a slice's pointer is twice as large")]
+    Option<Box<Vec<TaggedField>>>,
+);
 
 impl TaggedFields {
     /// Fields that ascend by number already.
     pub(super) fn ascending(fields: Vec<TaggedField>) -> Self {
         debug_assert!(fields.is_sorted_by(|left, right| left.tag < right.tag));
-        Self(fields.into_boxed_slice())
+        Self((!fields.is_empty()).then(|| Box::new(fields)))
+    }
+
+    fn as_slice(&self) -> &[TaggedField] {
+        self.0.as_ref().map_or(&[], |fields| fields.as_slice())
     }
 
     /// No tagged fields; allocates nothing.
@@ -31,18 +41,18 @@ impl TaggedFields {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.as_slice().len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// The fields, ascending by number.
     pub fn iter(&self) -> impl Iterator<Item = &TaggedField> {
-        self.0.iter()
+        self.as_slice().iter()
     }
 
     /// The value of a tag.
@@ -60,7 +70,15 @@ impl FromIterator<TaggedField> for TaggedFields {
         let mut fields: Vec<TaggedField> = fields.into_iter().collect();
         fields.sort_by_key(|field| field.tag);
         fields.dedup_by_key(|field| field.tag);
-        Self(fields.into_boxed_slice())
+        Self::ascending(fields)
+    }
+}
+
+impl fmt::Debug for TaggedFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TaggedFields")
+            .field(&self.as_slice())
+            .finish()
     }
 }
 

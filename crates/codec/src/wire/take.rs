@@ -7,13 +7,28 @@ use bytes::Bytes;
 use super::Field;
 use super::parse::{self, Fault, Parsed};
 use super::tagged::{TaggedField, TaggedFields};
+use crate::broker_ids::BrokerIds;
 use crate::error::{DecodeError, Defect, Step, Wanted};
+use crate::ids::BrokerId;
 use crate::text::Str;
 
 /// How many bytes may be allocated for the elements of an array per byte that is left of the message, before the first
 /// element has been seen. The lists of real messages seldom need more; a lie does not get more than this, and where lists
 /// are nested it gets this for each of them.
 const RESERVED_BYTES_PER_BYTE: usize = 8;
+
+/// What decoding may allocate per byte of the message.
+const MEMORY_PER_BYTE: usize = 4;
+
+/// What decoding may allocate beside: enough for everything that is small.
+const MEMORY_BYTES: usize = 1 << 20;
+
+/// The most memory that decoding a message allocates, in bytes.
+fn memory_limit(body: &[u8]) -> usize {
+    body.len()
+        .saturating_mul(MEMORY_PER_BYTE)
+        .saturating_add(MEMORY_BYTES)
+}
 
 /// What errors call tagged fields, before it is known which one it is.
 const TAGGED_FIELDS: Step = Step::Name("tagged_fields");
@@ -34,6 +49,8 @@ pub struct Decoder<'a> {
     rest: &'a [u8],
     version: i16,
     is_flexible: bool,
+    /// What may still be allocated, in bytes.
+    memory: usize,
 }
 
 impl<'a> Decoder<'a> {
@@ -45,6 +62,7 @@ impl<'a> Decoder<'a> {
             rest: body,
             version,
             is_flexible,
+            memory: memory_limit(body),
         }
     }
 
@@ -72,6 +90,11 @@ impl<'a> Decoder<'a> {
             is_flexible,
             ..self
         }
+    }
+
+    /// The same place in the same body, from where on the version is another one.
+    pub(crate) fn at_version(self, version: i16) -> Self {
+        Self { version, ..self }
     }
 
     /// What has not been taken yet; shares the body's bytes.
@@ -200,11 +223,18 @@ impl<'a> Decoder<'a> {
                 rest: value,
                 ..*self
             };
-            if known(tag, &mut inner)? {
+            let is_known = known(tag, &mut inner)?;
+            self.memory = inner.memory;
+            if is_known {
                 inner.finish().map_err(in_tagged_field(index))?;
                 continue;
             }
             if unknown.is_empty() {
+                self.charge(
+                    usize::try_from(count - index).unwrap_or(usize::MAX),
+                    size_of::<TaggedField>(),
+                )
+                .map_err(in_tagged_field(index))?;
                 unknown.reserve_exact(usize::try_from(count - index).unwrap_or_default());
             }
             unknown.push(TaggedField {
@@ -279,6 +309,21 @@ impl<'a> Decoder<'a> {
         text.map(|text| self.text(start, text)).transpose()
     }
 
+    /// Accounts for the memory of so many elements of that size.
+    #[inline]
+    fn charge(&mut self, count: usize, size: usize) -> Result<(), DecodeError> {
+        match self.memory.checked_sub(count.saturating_mul(size)) {
+            Some(memory) => {
+                self.memory = memory;
+                Ok(())
+            }
+            None => {
+                let limit = memory_limit(self.body);
+                Err(self.error_at(self.rest, Defect::TooMuchMemory { limit }))
+            }
+        }
+    }
+
     /// Strings are tiny on the wire: what they take is found out first.
     #[inline]
     pub(super) fn strings(&mut self, count: usize) -> Result<Vec<Str>, DecodeError> {
@@ -288,6 +333,7 @@ impl<'a> Decoder<'a> {
                 .parsed(parse::required(parse::string(self.is_flexible)))
                 .map_err(|error| error.inside(Step::Index(index)))?;
         }
+        self.charge(count, size_of::<Str>())?;
         let mut strings = Vec::with_capacity(count);
         for index in 0..count {
             strings.push(self.element(index)?);
@@ -332,6 +378,7 @@ impl<'a> Decoder<'a> {
         from_be_bytes: impl Fn([u8; N]) -> T,
     ) -> Result<Vec<T>, DecodeError> {
         let bytes = self.parsed(parse::bytes(count.saturating_mul(N)))?;
+        self.charge(count, size_of::<T>())?;
         let (numbers, _) = bytes.as_chunks();
         Ok(numbers
             .iter()
@@ -340,7 +387,33 @@ impl<'a> Decoder<'a> {
     }
 
     #[inline]
+    pub(super) fn broker_ids(&mut self) -> Result<BrokerIds, DecodeError> {
+        let count = self.parsed(parse::required(parse::array_length(self.is_flexible)))?;
+        self.counted_broker_ids(count)
+    }
+
+    #[inline]
+    pub(super) fn nullable_broker_ids(&mut self) -> Result<Option<BrokerIds>, DecodeError> {
+        let count = self.parsed(parse::array_length(self.is_flexible))?;
+        count
+            .map(|count| self.counted_broker_ids(count))
+            .transpose()
+    }
+
+    #[inline]
+    fn counted_broker_ids(&mut self, count: usize) -> Result<BrokerIds, DecodeError> {
+        let bytes = self.parsed(parse::bytes(count.saturating_mul(size_of::<BrokerId>())))?;
+        self.charge(1, BrokerIds::allocated_bytes(count))?;
+        let (ids, _) = bytes.as_chunks();
+        Ok(ids
+            .iter()
+            .map(|id| BrokerId(i32::from_be_bytes(*id)))
+            .collect())
+    }
+
+    #[inline]
     pub(super) fn elements<T: Field>(&mut self, count: usize) -> Result<Vec<T>, DecodeError> {
+        self.charge(count, size_of::<T>())?;
         let allowed = self.rest.len().saturating_mul(RESERVED_BYTES_PER_BYTE);
         let mut elements = Vec::with_capacity(count.min(allowed / size_of::<T>().max(1)));
         for index in 0..count {
@@ -348,7 +421,11 @@ impl<'a> Decoder<'a> {
                 self.look_ahead::<T>(index, count)?;
                 elements.reserve_exact(count - index);
             }
-            elements.push(self.element(index)?);
+            // Not through `element`: an element is large, and is moved once less so.
+            match T::take(self) {
+                Ok(element) => elements.push(element),
+                Err(error) => return Err(error.inside(Step::Index(index))),
+            }
         }
         Ok(elements)
     }

@@ -8,11 +8,12 @@ use super::parse;
 use super::put::Encoder;
 use super::take::Decoder;
 use crate::api::ApiKey;
+use crate::broker_ids::BrokerIds;
 use crate::error::{DecodeError, EncodeError, Step, Wanted};
 use crate::error_code::ErrorCode;
 use crate::ids::{
-    BrokerId, ClientInstanceId, CorrelationId, LeaderEpoch, Offset, PartitionId, ProducerEpoch,
-    ProducerId, TopicId,
+    BrokerId, ClientInstanceId, CorrelationId, DirectoryId, LeaderEpoch, Offset, PartitionId,
+    ProducerEpoch, ProducerId, TopicId,
 };
 use crate::text::Str;
 
@@ -69,6 +70,7 @@ id!(
     BrokerId,
     ClientInstanceId,
     CorrelationId,
+    DirectoryId,
     ErrorCode,
     LeaderEpoch,
     Offset
@@ -141,6 +143,21 @@ impl Field for Bytes {
     }
 }
 
+impl Field for Option<Bytes> {
+    fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
+        out.put_length(self.as_ref().map(Bytes::len))?;
+        if let Some(bytes) = self {
+            out.put_bytes(bytes);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        from.nullable_byte_sequence()
+    }
+}
+
 /// Record batches.
 impl Field for Option<Chunks> {
     fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
@@ -154,6 +171,32 @@ impl Field for Option<Chunks> {
     #[inline]
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         Ok(from.nullable_byte_sequence()?.map(Chunks::from))
+    }
+}
+
+impl Field for BrokerIds {
+    fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
+        out.put_length(Some(self.len()))?;
+        self.iter().try_for_each(|id| id.put(out))
+    }
+
+    #[inline]
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        from.broker_ids()
+    }
+}
+
+impl Field for Option<BrokerIds> {
+    fn put(&self, out: &mut Encoder<'_>) -> Result<(), EncodeError> {
+        match self {
+            Some(ids) => ids.put(out),
+            None => out.put_length(None),
+        }
+    }
+
+    #[inline]
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        from.nullable_broker_ids()
     }
 }
 

@@ -8,6 +8,7 @@
     reason = "here a panic is a failed test"
 )]
 
+mod consumer_protocol;
 mod hostile_bytes;
 mod round_trips;
 mod tagged_fields;

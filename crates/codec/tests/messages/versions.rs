@@ -4,8 +4,8 @@ use bytes::Bytes;
 use wolff_codec::messages::*;
 use wolff_codec::wire::{Chunks, Writer};
 use wolff_codec::{
-    ApiKey, DecodeError, EncodeError, ErrorCode, Message, PartitionId, Request, Str, TopicId,
-    VersionRanges,
+    ApiKey, BrokerId, DecodeError, EncodeError, ErrorCode, Message, PartitionId, Request, Str,
+    TopicId, VersionRanges,
 };
 
 use crate::every_message::Kind;
@@ -93,6 +93,82 @@ fn produce_names_topics_by_name_up_to_12_and_by_id_since_13() {
             .any(|piece| piece.as_ptr() == records.as_ptr()),
         "the batch is linked, not copied"
     );
+}
+
+#[test]
+fn fetch_names_topics_by_name_up_to_12_and_by_id_since_13() {
+    let topic = FetchTopic {
+        topic: Str::from("orders"),
+        topic_id: TopicId([9; 16]),
+        partitions: vec![FetchPartition::default()],
+        ..Default::default()
+    };
+    let request = FetchRequest {
+        topics: vec![topic.clone()],
+        forgotten_topics_data: vec![],
+        ..Default::default()
+    };
+    assert_eq!(request.newest_version(), 18);
+    for version in FetchRequest::VERSIONS {
+        let decoded = FetchRequest::decode(&encoded(&request, version).unwrap(), version).unwrap();
+        let mut expected = request.clone();
+        match version {
+            ..=12 => expected.topics[0].topic_id = TopicId::ZERO,
+            13.. => expected.topics[0].topic = Str::default(),
+        }
+        assert_eq!(decoded, expected, "version {version}");
+    }
+
+    let forgotten = ForgottenTopic {
+        topic: Str::from("bills"),
+        ..Default::default()
+    };
+    let with_forgotten = FetchRequest {
+        forgotten_topics_data: vec![forgotten],
+        ..request.clone()
+    };
+    assert_eq!(with_forgotten.newest_version(), 12);
+    let from_a_replica = FetchRequest {
+        replica_id: BrokerId(3),
+        ..request
+    };
+    assert_eq!(from_a_replica.newest_version(), 14);
+    let error = encoded(&from_a_replica, 15).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "replica_id is set, but version 15 does not have it"
+    );
+}
+
+#[test]
+fn committed_offsets_are_fetched_of_one_group_up_to_7_and_of_several_since_8() {
+    let of_one = OffsetFetchRequest {
+        group_id: Str::from("billing"),
+        ..Default::default()
+    };
+    assert_eq!(of_one.newest_version(), 7);
+    assert!(encoded(&of_one, 2).is_ok());
+    let error = encoded(&of_one, 1).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "topics is none, but version 1 requires it"
+    );
+    let error = encoded(&of_one, 8).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "group_id is set, but version 8 does not have it"
+    );
+    let of_several = OffsetFetchRequest {
+        groups: vec![OffsetFetchRequestGroup::default()],
+        ..Default::default()
+    };
+    assert_eq!(of_several.newest_version(), 10);
+    assert!(encoded(&of_several, 7).is_err());
+}
+
+#[test]
+fn a_produce_request_waits_for_all_in_sync_replicas_unless_told_otherwise() {
+    assert_eq!(ProduceRequest::default().acks, -1);
 }
 
 #[test]
@@ -244,7 +320,10 @@ fn every_request_is_carried_by_the_newest_version_that_it_admits_to() {
         ApiVersionsRequest CreateTopicsRequest DeleteTopicsRequest InitProducerIdRequest AddPartitionsToTxnRequest
         AddOffsetsToTxnRequest EndTxnRequest TxnOffsetCommitRequest DescribeConfigsRequest SaslAuthenticateRequest
         CreatePartitionsRequest IncrementalAlterConfigsRequest DescribeClusterRequest DescribeProducersRequest
-        GetTelemetrySubscriptionsRequest PushTelemetryRequest
+        GetTelemetrySubscriptionsRequest PushTelemetryRequest OffsetCommitRequest OffsetFetchRequest JoinGroupRequest
+        HeartbeatRequest LeaveGroupRequest SyncGroupRequest DescribeGroupsRequest ListGroupsRequest DeleteRecordsRequest
+        OffsetForLeaderEpochRequest DeleteGroupsRequest DescribeTransactionsRequest ListTransactionsRequest
+        DescribeTopicPartitionsRequest
     }
 }
 

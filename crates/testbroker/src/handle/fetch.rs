@@ -3,20 +3,23 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use wolff_codec::ids::Offset;
+use wolff_codec::ids::{BrokerId, Offset};
 use wolff_codec::messages::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, PartitionData,
 };
 use wolff_codec::wire::Chunks;
 use wolff_codec::{ErrorCode, Str};
 
-use super::leadership::{current_leader, deserves_hint, led};
+use super::leadership::{current_leader, deserves_hint, endpoints, led};
 use super::serve::{Call, Serve, Served};
 use crate::fault::Target;
 use crate::model::{Model, Partition};
 
 /// The first version that tells who leads a partition instead.
 const FIRST_VERSION_WITH_HINT: i16 = 12;
+
+/// The first version that names topics by id instead of by name.
+const FIRST_VERSION_WITH_TOPIC_IDS: i16 = 13;
 
 /// The most that one response carries, whatever the client asks for, in bytes.
 const MAX_RESPONSE_BYTES: usize = 55 * 1024 * 1024;
@@ -25,18 +28,21 @@ const MAX_RESPONSE_BYTES: usize = 55 * 1024 * 1024;
 const MAX_WAIT: Duration = Duration::from_secs(300);
 
 impl Serve for FetchRequest {
-    fn targets(&self, _model: &Model) -> Vec<Target> {
-        let target = |topic: &FetchTopic, partition: &FetchPartition| Target {
-            topic: topic.topic.clone(),
-            partition: Some(partition.partition),
-        };
-        let targets = self.topics.iter().flat_map(|topic| {
-            topic
-                .partitions
-                .iter()
-                .map(move |partition| target(topic, partition))
-        });
-        targets.collect()
+    fn targets(&self, model: &Model) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for topic in &self.topics {
+            let name = if topic.topic_id.is_zero() {
+                Some(&topic.topic)
+            } else {
+                model.name_of(topic.topic_id)
+            };
+            let Some(name) = name else { continue };
+            targets.extend(topic.partitions.iter().map(|partition| Target {
+                topic: name.clone(),
+                partition: Some(partition.partition),
+            }));
+        }
+        targets
     }
 
     async fn serve(self, call: &Call<'_>) -> Served<FetchResponse> {
@@ -81,21 +87,51 @@ fn read(request: &FetchRequest, call: &Call<'_>) -> Found {
         .unwrap_or(0)
         .min(MAX_RESPONSE_BYTES);
     for topic in &request.topics {
+        let name = name_of(&model, call, topic);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for wanted in &topic.partitions {
             let room = max_bytes.saturating_sub(found.bytes);
-            let data = read_partition(&model, call, &topic.topic, wanted, room, found.bytes == 0);
+            let data = match name {
+                Some(name) => read_partition(&model, call, name, wanted, room, found.bytes == 0),
+                None => refused(wanted, ErrorCode::UNKNOWN_TOPIC_ID),
+            };
             found.has_error |= !data.error_code.is_ok();
             found.bytes += data.records.as_ref().map_or(0, Chunks::len);
             partitions.push(data);
         }
         found.response.responses.push(FetchableTopicResponse {
             topic: topic.topic.clone(),
+            topic_id: topic.topic_id,
             partitions,
             ..Default::default()
         });
     }
+    let leaders = found.response.responses.iter().flat_map(|topic| {
+        let partitions = topic.partitions.iter();
+        partitions.map(|partition| partition.current_leader.leader_id)
+    });
+    let leaders: Vec<BrokerId> = leaders.collect();
+    found.response.node_endpoints = endpoints(&model, leaders);
     found
+}
+
+/// The name of a topic that is named by id or by name; `None` for an unknown id.
+fn name_of<'a>(model: &'a Model, call: &Call<'_>, topic: &'a FetchTopic) -> Option<&'a Str> {
+    if call.version >= FIRST_VERSION_WITH_TOPIC_IDS {
+        model.name_of(topic.topic_id)
+    } else {
+        Some(&topic.topic)
+    }
+}
+
+fn refused(wanted: &FetchPartition, error_code: ErrorCode) -> PartitionData {
+    PartitionData {
+        partition_index: wanted.partition,
+        error_code,
+        high_watermark: Offset::UNKNOWN,
+        records: Some(Chunks::new()),
+        ..Default::default()
+    }
 }
 
 /// The first partition with records gives a batch even if it is larger than there is room, so that a client gets on.
@@ -141,11 +177,7 @@ fn read_partition(
         Err(error_code) => {
             let state = match partition {
                 Ok(partition) => state_of(partition, wanted),
-                Err(_) => PartitionData {
-                    partition_index: wanted.partition,
-                    high_watermark: Offset::UNKNOWN,
-                    ..Default::default()
-                },
+                Err(_) => refused(wanted, error_code),
             };
             PartitionData {
                 error_code,

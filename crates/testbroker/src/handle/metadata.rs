@@ -207,9 +207,9 @@ fn describe_partition(
         partition_index,
         leader_id: partition.leader(),
         leader_epoch: partition.leader_epoch(),
-        replica_nodes: partition.replicas().to_vec(),
-        isr_nodes: living,
-        offline_replicas: dead,
+        replica_nodes: partition.replicas().iter().copied().collect(),
+        isr_nodes: living.into(),
+        offline_replicas: dead.into(),
         ..Default::default()
     }
 }

@@ -17,7 +17,7 @@ use wolff_codec::messages::{
 use wolff_codec::records::{BATCH_HEADER_BYTES, BatchHeader};
 use wolff_codec::wire::Chunks;
 use wolff_codec::{
-    ApiKey, DecodeError, EncodeError, ErrorCode, Message, RequestHeader, Str,
+    ApiKey, BrokerIds, DecodeError, EncodeError, ErrorCode, Message, RequestHeader, Str,
     decode_request_header, encode_response,
 };
 
@@ -226,8 +226,8 @@ impl Answers {
             partition_index: PartitionId(index),
             leader_id: BROKER,
             leader_epoch: LeaderEpoch(0),
-            replica_nodes: vec![BROKER],
-            isr_nodes: vec![BROKER],
+            replica_nodes: BrokerIds::from([BROKER]),
+            isr_nodes: BrokerIds::from([BROKER]),
             ..Default::default()
         };
         MetadataResponseTopic {

@@ -98,6 +98,46 @@ func drive(bootstrap string, run int) {
 		defer consumer.Close()
 		return consumer.PollFetches(ctx).Err0()
 	})
+	group := topic + "-group"
+	attempt("consume in a group", func(ctx context.Context) error {
+		consumer := connect(bootstrap, kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(),
+			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+		defer consumer.Close()
+		if err := consumer.PollFetches(ctx).Err0(); err != nil {
+			return err
+		}
+		return consumer.CommitUncommittedOffsets(ctx)
+	})
+	attempt("list groups", func(ctx context.Context) error {
+		_, err := admin.ListGroups(ctx)
+		return err
+	})
+	attempt("describe groups", func(ctx context.Context) error {
+		_, err := admin.DescribeGroups(ctx, group)
+		return err
+	})
+	attempt("fetch offsets of a group", func(ctx context.Context) error {
+		_, err := admin.FetchOffsets(ctx, group)
+		return err
+	})
+	attempt("delete groups", func(ctx context.Context) error {
+		_, err := admin.DeleteGroups(ctx, group)
+		return err
+	})
+	attempt("list transactions", func(ctx context.Context) error {
+		_, err := admin.ListTransactions(ctx, nil, nil)
+		return err
+	})
+	attempt("describe transactions", func(ctx context.Context) error {
+		_, err := admin.DescribeTransactions(ctx, topic)
+		return err
+	})
+	attempt("delete records", func(ctx context.Context) error {
+		offsets := kadm.Offsets{}
+		offsets.AddOffset(topic, 0, 1, -1)
+		_, err := admin.DeleteRecords(ctx, offsets)
+		return err
+	})
 	attempt("describe producers", func(ctx context.Context) error {
 		topics := kadm.TopicsSet{}
 		topics.Add(topic, 0)

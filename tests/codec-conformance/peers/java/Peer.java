@@ -16,6 +16,7 @@ import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -118,6 +119,19 @@ public final class Peer {
             attempt("produce", () -> produce(bootstrap, topic));
             attempt("transaction", () -> transaction(bootstrap, topic));
             attempt("consume", () -> consume(bootstrap, partition));
+            attempt("consume in a group", () -> consumeInGroup(bootstrap, topic));
+            String group = topic + "-group";
+            attempt("list groups", () -> admin.listConsumerGroups().all().get(8, TimeUnit.SECONDS));
+            attempt("describe groups", () ->
+                    admin.describeConsumerGroups(Set.of(group)).all().get(8, TimeUnit.SECONDS));
+            attempt("list offsets of a group", () ->
+                    admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get(8, TimeUnit.SECONDS));
+            attempt("delete groups", () -> admin.deleteConsumerGroups(Set.of(group)).all().get(8, TimeUnit.SECONDS));
+            attempt("list transactions", () -> admin.listTransactions().all().get(8, TimeUnit.SECONDS));
+            attempt("describe transactions", () ->
+                    admin.describeTransactions(Set.of(topic)).all().get(8, TimeUnit.SECONDS));
+            attempt("delete records", () -> admin.deleteRecords(
+                    Map.of(partition, RecordsToDelete.beforeOffset(1))).all().get(8, TimeUnit.SECONDS));
             attempt("describe producers", () -> admin.describeProducers(Set.of(partition)).all().get(8, TimeUnit.SECONDS));
             attempt("list offsets", () ->
                     admin.listOffsets(Map.of(partition, OffsetSpec.latest())).all().get(8, TimeUnit.SECONDS));
@@ -150,12 +164,16 @@ public final class Peer {
     }
 
     private static KafkaConsumer<byte[], byte[]> consumer(String bootstrap) {
+        return consumer(bootstrap, "java-peer");
+    }
+
+    private static KafkaConsumer<byte[], byte[]> consumer(String bootstrap, String group) {
         Properties properties = properties(bootstrap);
         properties.put("key.deserializer", ByteArrayDeserializer.class.getName());
         properties.put("value.deserializer", ByteArrayDeserializer.class.getName());
         properties.put("auto.offset.reset", "earliest");
         properties.put("enable.auto.commit", "false");
-        properties.put("group.id", "java-peer");
+        properties.put("group.id", group);
         properties.put("default.api.timeout.ms", "8000");
         return new KafkaConsumer<>(properties);
     }
@@ -165,6 +183,16 @@ public final class Peer {
             consumer.assign(List.of(partition));
             consumer.seekToBeginning(List.of(partition));
             consumer.poll(Duration.ofSeconds(3));
+        }
+    }
+
+    private static void consumeInGroup(String bootstrap, String topic) {
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(bootstrap, topic + "-group")) {
+            consumer.subscribe(List.of(topic));
+            for (int i = 0; i < 20 && consumer.poll(Duration.ofMillis(500)).isEmpty(); i++) {
+                // The assignment takes a moment.
+            }
+            consumer.commitSync();
         }
     }
 

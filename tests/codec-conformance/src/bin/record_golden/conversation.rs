@@ -1,14 +1,13 @@
 //! Every API in every version that both sides know, asked by this crate.
 
+mod groups;
+
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 use wolff_codec::messages::*;
-use wolff_codec::records::{
-    BatchHeader, Compression, CompressionLevel, FrameTotals, Record, RecordsBuilder, compress,
-    crc32c,
-};
+use wolff_codec::records::{BatchHeader, Compression, Record, encode_batch};
 use wolff_codec::wire::Chunks;
 use wolff_codec::{
     ApiKey, BrokerId, ClientInstanceId, LeaderEpoch, Offset, PartitionId, ProducerEpoch,
@@ -96,6 +95,7 @@ impl Conversation {
         self.configure()?;
         self.produce_and_read()?;
         self.transact()?;
+        self.form_groups()?;
         self.observe()?;
         for version in self.common(ApiKey::DELETE_TOPICS) {
             self.ask(
@@ -121,14 +121,20 @@ impl Conversation {
 
     fn produce_and_read(&mut self) -> Result<(), Failure> {
         for version in self.common(ApiKey::PRODUCE) {
-            let batch = batch(Compression::None, BatchHeader::default())?;
+            let batch = batch(Compression::None)?;
             self.write(&produce(TOPIC, self.topic_id, batch), version)?;
         }
         for version in self.common(ApiKey::LIST_OFFSETS) {
             self.ask(list_offsets(), version)?;
         }
         for version in self.common(ApiKey::FETCH) {
-            self.ask(fetch(), version)?;
+            self.ask(fetch(self.topic_id), version)?;
+        }
+        for version in self.common(ApiKey::OFFSET_FOR_LEADER_EPOCH) {
+            self.ask(offset_for_leader_epoch(), version)?;
+        }
+        for version in self.common(ApiKey::DELETE_RECORDS) {
+            self.ask(delete_records(), version)?;
         }
         Ok(())
     }
@@ -204,6 +210,19 @@ impl Conversation {
         for version in self.common(ApiKey::DESCRIBE_PRODUCERS) {
             self.ask(describe_producers(), version)?;
         }
+        for version in self.common(ApiKey::DESCRIBE_TRANSACTIONS) {
+            let request = DescribeTransactionsRequest {
+                transactional_ids: vec![Str::from_static("wolff-golden-end")],
+                ..Default::default()
+            };
+            self.ask(request, version)?;
+        }
+        for version in self.common(ApiKey::LIST_TRANSACTIONS) {
+            self.ask(ListTransactionsRequest::default(), version)?;
+        }
+        for version in self.common(ApiKey::DESCRIBE_TOPIC_PARTITIONS) {
+            self.ask(describe_topic_partitions(), version)?;
+        }
         // Brokers without a receiver of telemetry do not say that they know it, but answer.
         let subscriptions = GetTelemetrySubscriptionsRequest {
             client_instance_id: ClientInstanceId::default(),
@@ -230,7 +249,7 @@ impl Conversation {
         for compression in Compression::ALL {
             let topic = Str::from(format!("wolff-{compression}"));
             self.create_topic(&topic)?;
-            let batch = batch(compression, BatchHeader::default())?;
+            let batch = batch(compression)?;
             self.write(&produce(topic.clone(), TopicId::ZERO, batch), 11)?;
             topics.push(topic.to_string());
         }
@@ -540,7 +559,7 @@ fn list_offsets() -> ListOffsetsRequest {
     }
 }
 
-fn fetch() -> FetchRequest {
+fn fetch(topic_id: TopicId) -> FetchRequest {
     let partition = FetchPartition {
         fetch_offset: Offset(0),
         // Two batches and a part of the third: brokers cut at the limit.
@@ -550,6 +569,7 @@ fn fetch() -> FetchRequest {
     };
     let topic = FetchTopic {
         topic: TOPIC,
+        topic_id,
         partitions: vec![partition],
         ..Default::default()
     };
@@ -559,6 +579,51 @@ fn fetch() -> FetchRequest {
         min_bytes: 1,
         max_bytes: 5_000,
         topics: vec![topic],
+        ..Default::default()
+    }
+}
+
+fn offset_for_leader_epoch() -> OffsetForLeaderEpochRequest {
+    let partition = OffsetForLeaderPartition {
+        leader_epoch: LeaderEpoch(0),
+        ..Default::default()
+    };
+    let topic = OffsetForLeaderTopic {
+        topic: TOPIC,
+        partitions: vec![partition],
+        ..Default::default()
+    };
+    OffsetForLeaderEpochRequest {
+        topics: vec![topic],
+        ..Default::default()
+    }
+}
+
+fn delete_records() -> DeleteRecordsRequest {
+    let partition = DeleteRecordsPartition {
+        offset: Offset(1),
+        ..Default::default()
+    };
+    let topic = DeleteRecordsTopic {
+        name: TOPIC,
+        partitions: vec![partition],
+        ..Default::default()
+    };
+    DeleteRecordsRequest {
+        topics: vec![topic],
+        timeout_ms: TIMEOUT_MS,
+        ..Default::default()
+    }
+}
+
+fn describe_topic_partitions() -> DescribeTopicPartitionsRequest {
+    DescribeTopicPartitionsRequest {
+        topics: vec![DescribeTopicPartitionsRequestTopic {
+            name: TOPIC,
+            ..Default::default()
+        }],
+        // One partition of several: the response has a cursor.
+        response_partition_limit: 1,
         ..Default::default()
     }
 }
@@ -606,23 +671,12 @@ fn is_accepted(response: &ProduceResponse) -> bool {
 }
 
 /// The samples in one batch.
-fn batch(compression: Compression, stamp: BatchHeader) -> Result<Chunks, Failure> {
+fn batch(compression: Compression) -> Result<Chunks, Failure> {
     let records: Vec<Record> = samples::records();
-    let base = records.first().map_or(0, |record| record.timestamp_ms);
-    let mut builder = RecordsBuilder::new(base);
-    for record in &records {
-        builder.append(&record.as_record_ref())?;
-    }
-    let frame = builder.cut().ok_or("there are no samples")?;
-    let totals = FrameTotals::of([&frame])?;
-    let stored = compress(compression, CompressionLevel::DEFAULT, &[frame.records])?;
-    let header = BatchHeader {
+    let template = BatchHeader {
         compression,
-        producer_id: stamp.producer_id,
-        producer_epoch: stamp.producer_epoch,
-        base_sequence: stamp.base_sequence,
-        ..BatchHeader::for_totals(&totals)?
+        ..BatchHeader::default()
     };
-    let header = header.encode(stored.len(), crc32c(&stored))?;
-    Ok(Chunks::from(vec![Bytes::copy_from_slice(&header), stored]))
+    let batch = encode_batch(&template, records.iter().map(Record::as_record_ref))?;
+    Ok(Chunks::from(batch))
 }

@@ -28,7 +28,7 @@ use self::peers::Peer;
 use self::proxy::{Proxy, Record};
 
 /// By how many versions the clients are made to step back: the longest range there is.
-const STEPS: i16 = 11;
+const STEPS: i16 = 14;
 
 /// Messages that are longer say nothing new.
 const MAX_FRAME_BYTES: usize = 8 * 1024;

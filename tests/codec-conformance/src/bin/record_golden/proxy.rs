@@ -176,8 +176,8 @@ impl Proxy {
 
     /// The newest version that the client gets to see; none for APIs that are to seem unknown.
     fn newest(&self, api_key: ApiKey, theirs: i16) -> Option<i16> {
-        // Newer clients would describe topics by it instead of by Metadata.
-        if api_key == ApiKey::DESCRIBE_TOPIC_PARTITIONS {
+        // Newer clients describe topics by it instead of by Metadata: they do so once.
+        if api_key == ApiKey::DESCRIBE_TOPIC_PARTITIONS && self.step_back > 0 {
             return None;
         }
         match AnyRequest::versions(api_key) {
@@ -185,7 +185,7 @@ impl Proxy {
             Some(ours) if api_key == ApiKey::FIND_COORDINATOR => {
                 Some((theirs.min(*ours.end()) - self.step_back).max(1))
             }
-            Some(ours) => Some((theirs.min(*ours.end()) - self.step_back).max(0)),
+            Some(ours) => Some((theirs.min(*ours.end()) - self.step_back).max(*ours.start())),
             None => Some(theirs),
         }
     }
@@ -237,6 +237,10 @@ impl Proxy {
                     .filter(|coordinator| coordinator.error_code.is_ok())
                     .for_each(|coordinator| here(&mut coordinator.host, &mut coordinator.port));
             }
+            AnyResponse::Fetch(fetched) => fetched
+                .node_endpoints
+                .iter_mut()
+                .for_each(|node| here(&mut node.host, &mut node.port)),
             AnyResponse::Produce(produced) => produced
                 .node_endpoints
                 .iter_mut()
