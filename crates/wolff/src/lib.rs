@@ -8,6 +8,11 @@ mod buffers;
 mod completion;
 mod io;
 mod leftover;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the queue driver is the next to acquire from it")
+)]
+mod memory;
 mod queued;
 
 mod config;
@@ -22,6 +27,7 @@ mod error;
 mod park;
 mod random;
 mod stopped;
+mod sync;
 
 pub use completion::{Ack, Delivery, Receipt};
 pub use config::{Overflow, ProducerConfig, RequiredAcks};

@@ -35,6 +35,8 @@ pub struct ProducerStats {
     pub partitions: usize,
     /// Records that wait for the topic's partitions to become known; they are among the queued ones.
     pub unrouted: u64,
+    /// Callbacks that panicked. Their calls have ended as they would have otherwise.
+    pub callback_panics: u64,
     /// Given-up records by reason, in words.
     pub failures: Vec<(String, u64)>,
 }

@@ -118,7 +118,7 @@ impl ProducerBuilder {
     pub async fn start(self) -> Result<Producer, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         self.config.validate()?;
-        let topic = Topic::new(self.topic, self.client, self.config);
+        let topic = Topic::new(self.topic, self.client, self.config, runtime.clone());
         match Self::start_topic(&topic).await {
             Ok(()) => Ok(Producer::new(topic, runtime)),
             Err(error) => {

@@ -54,14 +54,18 @@ pub struct PreparedCall<'p, C> {
 impl<'p, C: Call> PreparedCall<'p, C> {
     /// Names the partition: the partitioner is not consulted.
     pub fn partition(mut self, partition: PartitionId) -> Self {
-        self.options.partition = Some(partition);
+        self.options.set_partition(partition);
         self
     }
 
-    /// Has `callback` called with the end of the call. It is called exactly once for a call that was accepted, and never
-    /// for one whose verb returned an error.
+    /// Has `callback` called with the end of the call: exactly once for a call that was accepted, and never for one whose
+    /// verb returned an error.
+    ///
+    /// Callbacks run in the runtime that the producer was started in, per partition one after the other in the order of
+    /// acknowledgements. A slow one delays the callbacks of its own partition; it should not block the thread. A panic in
+    /// it is contained, logged and counted ([`ProducerStats::callback_panics`](crate::ProducerStats::callback_panics)).
     pub fn callback(mut self, callback: impl FnOnce(Delivery) + Send + 'static) -> Self {
-        self.options.callback = Some(Box::new(callback));
+        self.options.set_callback(Box::new(callback));
         self
     }
 
@@ -121,8 +125,8 @@ impl<C> fmt::Debug for PreparedCall<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PreparedCall")
             .field("topic", &self.producer.topic())
-            .field("partition", &self.options.partition)
-            .field("callback", &self.options.callback.is_some())
+            .field("partition", &self.options.partition())
+            .field("callback", &self.options.has_callback())
             .finish_non_exhaustive()
     }
 }

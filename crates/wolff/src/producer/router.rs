@@ -20,7 +20,7 @@ use super::moved::Moved;
 use super::pending::Pending;
 use super::routes::Routes;
 use super::topic::Topic;
-use crate::completion::{BatchCompletion, Callback, Delivery};
+use crate::completion::{BatchCompletion, CallbackLane, Delivery, Observer};
 use crate::error::{DeliveryError, with_causes};
 use crate::queue::PartitionQueue;
 
@@ -152,6 +152,7 @@ impl Router {
             let count = u32::try_from(call.len()).unwrap_or(u32::MAX);
             let source = Source {
                 moved: self.topic.moved.clone(),
+                lane: self.unrouted.lane().clone(),
                 token: token.clone(),
                 first_record,
                 count,
@@ -179,15 +180,15 @@ impl Router {
         source.count_as_moved();
         pending.begin();
         let ended = pending.clone();
-        let mut callback: Option<Callback> = Some(Box::new(move |delivery| {
+        let mut observer = Some(Observer::new(Box::new(move |delivery| {
             // Stopped is no end: the call is still in the queue that it came from.
             if !matches!(delivery, Err(DeliveryError::Failed(FailReason::Stopped))) {
                 source.end(delivery);
                 ended.end();
             }
-        }));
+        })));
         let accepted = queue
-            .accept_waiting(records.as_slice(), &mut callback)
+            .accept_waiting(records.as_slice(), &mut observer)
             .await;
         if let Err(error) = accepted {
             // It was accepted once before, so what it is refused for is the end of the producer.
@@ -221,6 +222,7 @@ impl Router {
 /// Where a call came from: its end is told there.
 struct Source {
     moved: Arc<Moved>,
+    lane: Arc<CallbackLane>,
     /// None: an earlier life's.
     token: Option<Arc<BatchCompletion>>,
     first_record: u32,
@@ -239,13 +241,22 @@ impl Source {
 
     fn end(self, delivery: Delivery) {
         let (partition, outcome) = match delivery {
-            Ok(ack) => (Some(ack.partition), Outcome::acked(ack.offset)),
+            Ok(ack) => {
+                let outcome = Outcome::Acked {
+                    base_offset: ack.offset,
+                    possibly_duplicated: ack.possibly_duplicated,
+                };
+                (Some(ack.partition), outcome)
+            }
             Err(DeliveryError::LeftInQueue) => (None, Outcome::LeftInQueue),
             Err(DeliveryError::Failed(reason)) => (None, Outcome::Failed(reason)),
             Err(DeliveryError::InDoubt(reason)) => (None, Outcome::InDoubt(reason)),
         };
         match &self.token {
-            Some(token) => token.complete_in(partition, self.first_record, self.count, &outcome),
+            Some(token) => {
+                let called = token.complete_in(partition, self.first_record, self.count, &outcome);
+                self.lane.call(called);
+            }
             None => {
                 let counter = match outcome {
                     Outcome::Acked { .. } => &self.moved.recovered_acked,

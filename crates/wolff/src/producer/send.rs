@@ -8,7 +8,7 @@ use wolff_core::{FailReason, Refused};
 
 use super::routes::RouteError;
 use super::topic::Topic;
-use crate::completion::{Ack, Callback, Receipt};
+use crate::completion::{Ack, Callback, Observer, Receipt};
 use crate::config::Overflow;
 use crate::error::{DeliveryError, SendError};
 use crate::queue::{PartitionQueue, Taken};
@@ -17,8 +17,34 @@ use crate::record::Call;
 /// The options of one call.
 #[derive(Default)]
 pub(super) struct CallOptions {
-    pub(super) partition: Option<PartitionId>,
-    pub(super) callback: Option<Callback>,
+    partition: Option<PartitionId>,
+    observer: Option<Observer>,
+}
+
+impl CallOptions {
+    pub(super) fn partition(&self) -> Option<PartitionId> {
+        self.partition
+    }
+
+    pub(super) fn has_callback(&self) -> bool {
+        self.observer.is_some()
+    }
+
+    pub(super) fn set_partition(&mut self, partition: PartitionId) {
+        self.partition = Some(partition);
+    }
+
+    pub(super) fn set_callback(&mut self, callback: Callback) {
+        self.observer = Some(Observer::new(callback));
+    }
+
+    /// The options of a verb that waits for *queued*.
+    fn until(mut self, until: Until) -> Self {
+        if until == Until::Queued {
+            self.observer = self.observer.map(Observer::sender_waits);
+        }
+        self
+    }
 }
 
 /// What a verb waits for.
@@ -33,25 +59,68 @@ pub(super) enum Until {
 /// A call that was accepted.
 struct Accepted {
     receipt: Receipt,
-    /// The queue, and the call's number in it, where the verb waits for *queued* and it is not queued yet.
-    unqueued: Option<(Arc<PartitionQueue>, u64)>,
+    /// Where the verb waits for *queued* and it is not queued yet.
+    unqueued: Option<Unqueued>,
+}
+
+/// A call whose verb waits for *queued*. Dropped, the verb waits no longer.
+struct Unqueued {
+    queue: Arc<PartitionQueue>,
+    receipt: Receipt,
+    call_no: u64,
+    is_observed: bool,
 }
 
 impl Accepted {
     #[inline]
-    fn new(taken: Taken, queue: &Arc<PartitionQueue>, until: Until) -> Self {
+    fn new(taken: Taken, queue: &Arc<PartitionQueue>, until: Until, is_observed: bool) -> Self {
         let waits = until == Until::Queued && !queue.queues_at_once();
+        let unqueued = waits.then(|| Unqueued {
+            queue: queue.clone(),
+            receipt: taken.receipt.clone(),
+            call_no: taken.call_no,
+            is_observed,
+        });
         Self {
             receipt: taken.receipt,
-            unqueued: waits.then(|| (queue.clone(), taken.call_no)),
+            unqueued,
         }
     }
 
     #[inline]
     async fn queued(self) -> Result<Receipt, SendError> {
-        match self.unqueued {
-            None => Ok(self.receipt),
-            Some((queue, call_no)) => until_queued(&queue, call_no, self.receipt).await,
+        if let Some(unqueued) = self.unqueued {
+            unqueued.queued().await?;
+        }
+        Ok(self.receipt)
+    }
+}
+
+impl Unqueued {
+    /// Waits until it is queued, or failed to be.
+    async fn queued(mut self) -> Result<(), SendError> {
+        self.queue.wait_queued(self.call_no).await;
+        match self.receipt.try_delivery() {
+            Some(Err(DeliveryError::Failed(FailReason::QueueUnavailable(error)))) => {
+                // The caller learns of it here and now: the callback is not called.
+                if std::mem::take(&mut self.is_observed) {
+                    let (batch, first_record) = self.receipt.place();
+                    drop(batch.sender_left(first_record));
+                }
+                Err(SendError::QueueUnavailable(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Unqueued {
+    fn drop(&mut self) {
+        if self.is_observed {
+            let (batch, first_record) = self.receipt.place();
+            if let Some(called) = batch.sender_left(first_record) {
+                self.queue.lane().call(vec![called]);
+            }
         }
     }
 }
@@ -61,9 +130,10 @@ impl Accepted {
 pub(super) async fn send<C: Call>(
     topic: &Arc<Topic>,
     call: &C,
-    mut options: CallOptions,
+    options: CallOptions,
     until: Until,
 ) -> Result<Receipt, SendError> {
+    let mut options = options.until(until);
     let accepted = match accept_at_once(topic, call, &mut options, until) {
         Some(accepted) => accepted,
         None => accept(topic, call, options, until).await?,
@@ -87,7 +157,7 @@ pub(super) fn try_send<C: Call>(
             Err(RouteError::NotOpen(_)) => return Err(SendError::Full),
             Err(RouteError::Refused(error)) => return Err(error),
         };
-        match queue.accept(call, &mut options.callback) {
+        match queue.accept(call, &mut options.observer) {
             Err(Refused::Stopping) if !topic.is_stopped() => {}
             Err(refused) => return Err(refused.into()),
             Ok(taken) => return Ok(taken.receipt),
@@ -145,8 +215,9 @@ pub(super) async fn acknowledged<C: Call>(
 async fn accept_any<C: Call>(
     topic: &Arc<Topic>,
     call: &C,
-    mut options: CallOptions,
+    options: CallOptions,
 ) -> Result<Accepted, SendError> {
+    let mut options = options.until(Until::Queued);
     match accept_at_once(topic, call, &mut options, Until::Queued) {
         Some(accepted) => Ok(accepted),
         None => accept(topic, call, options, Until::Queued).await,
@@ -161,9 +232,10 @@ fn accept_at_once<C: Call>(
     options: &mut CallOptions,
     until: Until,
 ) -> Option<Accepted> {
+    let is_observed = options.observer.is_some();
     let accepted = topic.routed(call, options.partition, |queue| {
-        let taken = queue.accept(call, &mut options.callback).ok()?;
-        Some(Accepted::new(taken, queue, until))
+        let taken = queue.accept(call, &mut options.observer).ok()?;
+        Some(Accepted::new(taken, queue, until, is_observed))
     });
     accepted.ok()?
 }
@@ -174,6 +246,7 @@ async fn accept<C: Call>(
     mut options: CallOptions,
     until: Until,
 ) -> Result<Accepted, SendError> {
+    let is_observed = options.observer.is_some();
     loop {
         let queue = match topic.route(call, options.partition) {
             Err(RouteError::NotOpen(partition)) => topic.open_partition(partition).await?,
@@ -181,28 +254,14 @@ async fn accept<C: Call>(
             Ok(queue) => queue,
         };
         let taken = match topic.config().overflow {
-            Overflow::Block => queue.accept_waiting(call, &mut options.callback).await,
-            Overflow::Reject => queue.accept(call, &mut options.callback),
+            Overflow::Block => queue.accept_waiting(call, &mut options.observer).await,
+            Overflow::Reject => queue.accept(call, &mut options.observer),
         };
         match taken {
             // The queue of unrouted records was closed in between: the partitions are known now.
             Err(Refused::Stopping) if !topic.is_stopped() => {}
             Err(refused) => return Err(refused.into()),
-            Ok(taken) => return Ok(Accepted::new(taken, &queue, until)),
+            Ok(taken) => return Ok(Accepted::new(taken, &queue, until, is_observed)),
         }
-    }
-}
-
-async fn until_queued(
-    queue: &Arc<PartitionQueue>,
-    call_no: u64,
-    receipt: Receipt,
-) -> Result<Receipt, SendError> {
-    queue.wait_queued(call_no).await;
-    match receipt.try_delivery() {
-        Some(Err(DeliveryError::Failed(FailReason::QueueUnavailable(error)))) => {
-            Err(SendError::QueueUnavailable(error))
-        }
-        _ => Ok(receipt),
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wolff_client::Client;
@@ -16,6 +17,7 @@ use wolff_partitioner::{Partitioner, Strategy};
 
 use super::moved::Moved;
 use super::routes::{RouteError, Routes};
+use crate::completion::{CallbackLane, Panics};
 use crate::config::ProducerConfig;
 use crate::directory::TopicDirectory;
 use crate::error::{CloseError, SendError, StartError, StopError};
@@ -71,13 +73,21 @@ pub(super) struct Topic {
     is_stopped: AtomicBool,
     tasks: Mutex<JoinSet<()>>,
     failures: Arc<Failures>,
+    panics: Panics,
+    /// The runtime that the producer was started in.
+    runtime: Handle,
     /// For their counts, which outlive them.
     transits: Mutex<Vec<Arc<PartitionQueue>>>,
     pub(super) moved: Arc<Moved>,
 }
 
 impl Topic {
-    pub(super) fn new(name: Str, client: Client, config: ProducerConfig) -> Arc<Self> {
+    pub(super) fn new(
+        name: Str,
+        client: Client,
+        config: ProducerConfig,
+        runtime: Handle,
+    ) -> Arc<Self> {
         let directory = config
             .replayq_dir
             .as_deref()
@@ -94,6 +104,8 @@ impl Topic {
             is_stopped: AtomicBool::new(false),
             tasks: Mutex::new(JoinSet::new()),
             failures: Arc::new(Failures::default()),
+            panics: Panics::default(),
+            runtime,
             transits: Mutex::default(),
             moved: Arc::default(),
         })
@@ -278,7 +290,7 @@ impl Topic {
     }
 
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.lock().spawn(task);
+        self.tasks.lock().spawn_on(task, &self.runtime);
     }
 
     /// Opens one queue.
@@ -298,7 +310,10 @@ impl Topic {
                 .lease_slots(1),
             None => replayq::Config::memory(),
         };
-        let opened = tokio::task::spawn_blocking(move || open_local(&config)).await;
+        let opened = self
+            .runtime
+            .spawn_blocking(move || open_local(&config))
+            .await;
         let shown = path.clone().unwrap_or_default();
         let (local, recovery) = match opened {
             Ok(Ok(opened)) => opened,
@@ -335,6 +350,7 @@ impl Topic {
             },
             level: self.config.compression_level,
             failures: self.failures.clone(),
+            lane: CallbackLane::new(self.runtime.clone(), self.panics.clone(), || {}),
         }))
     }
 
@@ -470,6 +486,7 @@ impl Topic {
             .accepted
             .saturating_sub(stats.acked)
             .saturating_sub(stats.failed);
+        stats.callback_panics = self.panics.count();
         stats.failures = self.failures.counts();
         stats
     }

@@ -26,7 +26,7 @@ use wolff_core::{
 
 use crate::buffers::Buffers;
 use crate::clock::coarse_now_ms;
-use crate::completion::{BatchCompletion, Callback, Receipt};
+use crate::completion::{BatchCompletion, CallbackLane, Observer, OpenBatches, Receipt};
 use crate::failures::Failures;
 use crate::io;
 use crate::record::Call;
@@ -59,10 +59,13 @@ pub(crate) struct PartitionQueue {
     /// Outcomes are told by one thread at a time, in order.
     telling: Mutex<()>,
     failures: Arc<Failures>,
+    /// Where callbacks run.
+    lane: Arc<CallbackLane>,
 }
 
 struct State {
     machine: Partition<Arc<BatchCompletion>>,
+    batches: OpenBatches,
     work: Work,
 }
 
@@ -102,6 +105,7 @@ pub(crate) struct QueueParts {
     pub(crate) compression: Compression,
     pub(crate) level: CompressionLevel,
     pub(crate) failures: Arc<Failures>,
+    pub(crate) lane: Arc<CallbackLane>,
 }
 
 impl PartitionQueue {
@@ -110,6 +114,7 @@ impl PartitionQueue {
             partition: parts.partition,
             state: Mutex::new(State {
                 machine: parts.machine,
+                batches: OpenBatches::new(parts.lane.clone()),
                 work: Work::Idle,
             }),
             local: parts.local,
@@ -124,25 +129,29 @@ impl PartitionQueue {
             waiting: AtomicUsize::new(0),
             telling: Mutex::new(()),
             failures: parts.failures,
+            lane: parts.lane,
         })
     }
 
-    /// Takes in one call: encoded in place, in the caller's thread. The callback is taken only with it.
+    /// Takes in one call: encoded in place, in the caller's thread. The observer is taken only with it.
     #[inline]
     pub(crate) fn accept<C: Call + ?Sized>(
         self: &Arc<Self>,
         call: &C,
-        callback: &mut Option<Callback>,
+        observer: &mut Option<Observer>,
     ) -> Result<Taken, Refused> {
         let now_ms = coarse_now_ms();
         let mut state = self.state.lock();
-        let accepted = state.machine.accept(
+        let State {
+            machine, batches, ..
+        } = &mut *state;
+        let accepted = machine.accept(
             call.records(now_ms),
-            || (BatchCompletion::new(self.partition), Instant::now()),
+            || (batches.open(self.partition), Instant::now()),
             |bytes| Buffers::shared().take(bytes),
         )?;
-        if let Some(callback) = callback.take() {
-            accepted.token.observe(accepted.first_record, callback);
+        if let Some(observer) = observer.take() {
+            accepted.token.observe(accepted.first_record, observer);
         }
         let work = if self.uses_io_threads {
             self.plan_work(&mut state, accepted.wake)
@@ -156,12 +165,8 @@ impl PartitionQueue {
         if accepted.wake && (!self.uses_io_threads || self.lingers) {
             self.wake.notify_one();
         }
-        let receipt = Receipt {
-            batch: accepted.token,
-            first_record: accepted.first_record,
-        };
         Ok(Taken {
-            receipt,
+            receipt: Receipt::new(accepted.token, accepted.first_record),
             call_no: accepted.call_no,
         })
     }
@@ -170,17 +175,22 @@ impl PartitionQueue {
     pub(crate) async fn accept_waiting<C: Call + ?Sized>(
         self: &Arc<Self>,
         call: &C,
-        callback: &mut Option<Callback>,
+        observer: &mut Option<Observer>,
     ) -> Result<Taken, Refused> {
         loop {
             // Listen before trying, or the room that is made between the two would be missed.
             let mut moved = std::pin::pin!(self.progress.notified());
             moved.as_mut().enable();
-            match self.accept(call, callback) {
+            match self.accept(call, observer) {
                 Err(Refused::Full) => moved.await,
                 done => return done,
             }
         }
+    }
+
+    /// Where callbacks run.
+    pub(crate) fn lane(&self) -> &Arc<CallbackLane> {
+        &self.lane
     }
 
     /// Whether a call is queued as soon as it is accepted.
@@ -429,11 +439,12 @@ impl PartitionQueue {
         if let Some(token) = &completion.token
             && !is_moved
         {
-            token.complete(
+            let called = token.complete(
                 completion.first_record,
                 completion.record_count,
                 &completion.outcome,
             );
+            self.lane.call(called);
         }
     }
 
@@ -472,6 +483,7 @@ impl PartitionQueue {
         self.change(Partition::abandon);
         // The last acknowledgements go to the local queue before it is closed.
         self.until_idle().await;
+        self.lane.idle().await;
         self.local.close().map_err(|error| {
             tracing::warn!(partition = ?self.partition, %error, "the local queue was not closed cleanly");
             StorageError::new(error)
@@ -538,6 +550,17 @@ impl PartitionQueue {
         self.progress.notify_waiters();
         if self.state.lock().machine.wants_network(Instant::now()) {
             self.wake.notify_one();
+        }
+    }
+}
+
+impl Drop for PartitionQueue {
+    /// Ends what has not ended, for a producer that was dropped without a stop.
+    fn drop(&mut self) {
+        self.state.get_mut().machine.stop_accepting();
+        self.state.get_mut().machine.abandon();
+        while let Some(completion) = self.state.get_mut().machine.poll_outcome() {
+            self.tell(&completion);
         }
     }
 }

@@ -27,6 +27,7 @@ fn queue_on_disk() -> (Arc<PartitionQueue>, TempDir) {
         compression: Compression::None,
         level: CompressionLevel::default(),
         failures: Arc::default(),
+        lane: CallbackLane::new(tokio::runtime::Handle::current(), Default::default(), || {}),
     });
     (queue, directory)
 }

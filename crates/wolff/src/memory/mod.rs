@@ -1,0 +1,8 @@
+//! How much memory producers may hold, all partitions together.
+
+mod allowance;
+
+mod budget;
+
+#[cfg(test)]
+mod tests;
