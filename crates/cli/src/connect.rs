@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wolff::Client;
-use wolff::client::{HostError, HostReason, SaslFailure, TlsFailure};
+use wolff::client::{HostError, HostReason, NotKafka, SaslFailure, TlsFailure};
 
 use crate::exit::Failure;
 
@@ -23,9 +23,22 @@ pub(crate) enum Reached {
     NotYet(String),
 }
 
-/// Whether some broker answers. A host that does answer, but is certainly no Kafka broker or does not let this side in, is
-/// an error: waiting will not change that.
-pub(crate) async fn look(client: &Client) -> Result<Reached, Failure> {
+/// What becomes of the records of a command that nobody lets in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Patience {
+    /// They wait on disk: what can change by itself or by an operator (a password, a certificate, a proxy in between) is
+    /// waited for. Only what contradicts this side's own settings is an error.
+    Queues,
+    /// There is nothing to wait for: a host that answers, but is certainly no Kafka broker or does not let this side in, is
+    /// an error.
+    Asks,
+}
+
+/// Whether some broker answers.
+pub(crate) async fn look(client: &Client, patience: Patience) -> Result<Reached, Failure> {
+    let is_hopeless = |hosts: &[HostError]| {
+        !hosts.is_empty() && hosts.iter().all(|host| is_final(&host.reason, patience))
+    };
     match tokio::time::timeout(FIRST_LOOK, check(client)).await {
         Ok(Ok(())) => Ok(Reached::Yes),
         Ok(Err(hosts)) if is_hopeless(&hosts) => Err(Failure::usage(list(&hosts)).advice(
@@ -56,7 +69,7 @@ async fn check(client: &Client) -> Result<(), Vec<HostError>> {
 
 /// For commands that have nothing to do without a broker.
 pub(crate) async fn require(client: &Client) -> Result<(), Failure> {
-    match look(client).await? {
+    match look(client, Patience::Asks).await? {
         Reached::Yes => Ok(()),
         Reached::NotYet(reason) => Err(Failure::failed(format!(
             "no broker can be reached: {reason}"
@@ -65,21 +78,18 @@ pub(crate) async fn require(client: &Client) -> Result<(), Failure> {
     }
 }
 
-fn is_hopeless(hosts: &[HostError]) -> bool {
-    let is_final = |host: &HostError| {
-        matches!(
-            host.reason,
-            HostReason::NotKafka(_)
-                | HostReason::ClosedAtFirstQuestion
-                | HostReason::Tls(TlsFailure::Certificate(_) | TlsFailure::NotTls)
-                | HostReason::Sasl(
-                    SaslFailure::NotEnabled { .. }
-                        | SaslFailure::NotExpected
-                        | SaslFailure::Refused { .. }
-                )
-        )
-    };
-    !hosts.is_empty() && hosts.iter().all(is_final)
+fn is_final(reason: &HostReason, patience: Patience) -> bool {
+    match reason {
+        // What this side wants is not what the listener is for.
+        HostReason::NotKafka(NotKafka::Tls)
+        | HostReason::Tls(TlsFailure::NotTls)
+        | HostReason::Sasl(SaslFailure::NotEnabled { .. } | SaslFailure::NotExpected) => true,
+        HostReason::NotKafka(_)
+        | HostReason::ClosedAtFirstQuestion
+        | HostReason::Tls(TlsFailure::Certificate(_))
+        | HostReason::Sasl(SaslFailure::Refused { .. }) => patience == Patience::Asks,
+        _ => false,
+    }
 }
 
 fn list(hosts: &[HostError]) -> String {

@@ -92,6 +92,18 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     }
 }
 
+/// The report of a run as JSON on a line of its own. A reader that has gone away did not get it, which is an error here:
+/// whoever started the command must not take silence for good news.
+pub(crate) fn report_json(report: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string(report).map_err(io::Error::from);
+    let mut stdout = io::stdout().lock();
+    let written = json.and_then(|json| writeln!(stdout, "{json}"));
+    written.and_then(|()| stdout.flush()).map_err(|error| {
+        Failure::failed(format!("cannot write to the standard output: {error}"))
+            .advice("give it another place to write to")
+    })
+}
+
 /// What became of something that was written to stdout.
 pub(crate) fn judge(written: io::Result<()>) -> Result<(), Failure> {
     match written {

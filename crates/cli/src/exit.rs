@@ -14,8 +14,10 @@ pub(crate) enum Exit {
     Failed,
     /// Records wait in the queue on disk.
     LeftInQueue,
-    /// A queue on disk is damaged.
+    /// Records were lost to damage of a queue on disk, or a queue is damaged.
     Damaged,
+    /// All that was asked for is done, but the report of it could not be written.
+    Unreported,
 }
 
 impl Exit {
@@ -27,6 +29,7 @@ impl Exit {
             Self::Failed => 2,
             Self::LeftInQueue => 3,
             Self::Damaged => 4,
+            Self::Unreported => 6,
         }
     }
 }

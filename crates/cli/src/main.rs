@@ -23,6 +23,8 @@ mod token;
 mod log;
 
 mod console;
+#[cfg(unix)]
+mod descriptors;
 mod stop;
 mod table;
 
@@ -42,7 +44,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return show_usage(&error).into(),
     };
-    let ended = log::start(cli.verbose).and_then(|()| run(&cli.command));
+    let ended = log::start(cli.verbose).and_then(|()| {
+        #[cfg(unix)]
+        descriptors::raise_limit();
+        run(&cli.command)
+    });
     let exit = ended.unwrap_or_else(|failure| {
         console::error(&failure);
         failure.exit

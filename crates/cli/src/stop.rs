@@ -1,4 +1,4 @@
-//! Ctrl-C and its kin: a polite first request to stop, and an impatient second one.
+//! Ctrl-C, SIGTERM and SIGHUP: a polite first request to stop, and an impatient second one.
 
 use tokio::sync::watch;
 
@@ -53,6 +53,8 @@ impl Stop {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// The terminal or the session was closed.
+    hang_up: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -66,6 +68,7 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
@@ -73,6 +76,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
     }
 }

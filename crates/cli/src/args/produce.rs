@@ -93,11 +93,19 @@ const FORMATS: &str = r#"Formats:
          partition overrides the partitioner. timestamp is in milliseconds since 1970.
 
 Exit codes:
-  0  All records are acknowledged.
+  0  All records are acknowledged. Some may be in Kafka twice: then a warning says how many.
   1  Wrong usage or configuration; nothing was accepted.
-  2  Some records failed for good: the messages say how many and why. A line of which no record can be made is one of
-     them; the lines behind it are sent.
-  3  Stopped with records still in the queue on disk: the message says how many, where, and how to go on."#;
+  2  Some records failed for good, or it is in doubt whether Kafka has them: the messages say how many, which and why.
+     A line of which no record can be made is one of them; the lines behind it are sent.
+  3  Stopped with records still in the queue on disk: the message says how many, where, and how to go on.
+  4  Records were lost to damage of the queue's files, or with its directory. This comes before 2 and 3.
+  6  All records are acknowledged, but the summary could not be written to the standard output.
+
+Summary (--json), in records:
+  accepted = acked + sent + failed + in_doubt + left   of this run's input; sent: with --acks none
+  refused                                              lines that were not accepted at all
+  replayed, replay_failed, left_from_earlier           of earlier runs' records in the queue
+  possibly_duplicated, damaged_records, reasons, idempotent, seconds"#;
 
 /// Whose acknowledgement makes a record delivered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -56,7 +56,7 @@ Exit codes:
 const REPLAY_CODES: &str = "\
 DIR is the directory of one queue, or one above it, as produce's --queue-dir: then all queues below are meant.
 
-Exit codes: as produce; 4 when all that is sound is acknowledged and something in the queues is damaged.";
+Exit codes: as produce; 4 also when something in the queues that are read is damaged.";
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {

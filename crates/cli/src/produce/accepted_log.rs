@@ -10,8 +10,8 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use wolff::Producer;
 
+use super::counts::NotStored;
 use super::feed::Taken;
-use super::summary::Refused;
 use crate::console;
 use crate::exit::Failure;
 
@@ -68,7 +68,7 @@ async fn write(
         let count = taken.records();
         if count > written {
             producer.queued().await;
-            if !Refused::is_everything_stored(&producer.stats()) {
+            if !NotStored::is_nothing(&producer.stats()) {
                 // The records that are missing may be among the first ones: what was said so far is all that is sure.
                 return;
             }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use wolff::client::MetadataError;
 use wolff::{Client, Producer};
 
-use super::summary::{Drained, EndOfInput};
+use super::neighbours::{self, Neighbour};
+use super::summary::{Drained, EndOfInput, Left};
 use crate::args::SendingArgs;
 use crate::console;
 use crate::exit::Exit;
@@ -26,6 +27,7 @@ const LAST_QUESTION: Duration = Duration::from_secs(1);
 /// Waits until all that was accepted has come to its end, the time is over, or somebody asks to stop.
 pub(super) async fn drain(
     producer: &Producer,
+    client: &Client,
     args: &SendingArgs,
     end: &EndOfInput,
     stop: &Stop,
@@ -45,17 +47,29 @@ pub(super) async fn drain(
             },
         }
     }
-    // Nobody is there, and what is on disk can wait.
-    let is_hopeless = args.queue_dir.is_some() && producer.stats().connected_partitions == 0;
-    let grace = if is_hopeless { Duration::ZERO } else { GRACE };
+    let last_words = async {
+        // Nobody is there, and what is on disk can wait.
+        let is_hopeless = args.queue_dir.is_some() && !is_anybody_there(producer, client).await;
+        let grace = if is_hopeless { Duration::ZERO } else { GRACE };
+        producer.flush(grace).await
+    };
     tokio::select! {
         biased;
         () = stop.asked_again() => Drained::Interrupted,
-        flushed = producer.flush(grace) => match flushed {
+        flushed = last_words => match flushed {
             Ok(()) => Drained::All,
             Err(_) => Drained::Interrupted,
         },
     }
+}
+
+/// Whether a broker answers. That no partition is connected says little of a producer that has just begun.
+async fn is_anybody_there(producer: &Producer, client: &Client) -> bool {
+    if producer.stats().connected_partitions > 0 {
+        return true;
+    }
+    let looked = tokio::time::timeout(GRACE, client.check_connectivity()).await;
+    matches!(looked, Ok(Ok(())))
 }
 
 /// Why records are left, if some are.
@@ -113,14 +127,25 @@ pub(super) async fn stopped_at_once(args: &SendingArgs) -> Exit {
     }
 }
 
-/// How many records are left in the queue on disk: of this run, which the producer knows, and of earlier ones, which only the
-/// disk knows. The producer has stopped.
-pub(super) async fn records_left(args: &SendingArgs, drained: Drained, producer: &Producer) -> u64 {
-    let queued = producer.stats().queued;
+/// Records that are left: of this run, as the producer counts them, and of earlier ones, which only the disk knows. The
+/// producer has stopped.
+pub(super) async fn records_left(args: &SendingArgs, drained: Drained, own: u64) -> Left {
     if matches!(drained, Drained::All) {
-        return queued;
+        return Left::new(own, None);
     }
-    left_on_disk(args).await.unwrap_or(queued)
+    Left::new(own, left_on_disk(args).await)
+}
+
+/// What other producers have left in the same directory.
+pub(super) async fn neighbours(args: &SendingArgs) -> Vec<Neighbour> {
+    let Some(directory) = args.queue_dir.clone() else {
+        return Vec::new();
+    };
+    let (client_id, topic) = (args.connection.client_id.clone(), args.topic.clone());
+    let counting = move || neighbours::backlogs(&directory, &client_id, &topic);
+    tokio::task::spawn_blocking(counting)
+        .await
+        .unwrap_or_default()
 }
 
 /// None: there is no queue on disk, or it cannot be read.

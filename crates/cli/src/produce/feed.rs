@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use memchr::memmem::Finder;
 use wolff::{Call, PartitionId, Producer, SendError};
 
-use super::large::LargeRecords;
+use super::counts::NotStored;
 use super::summary::{EndOfInput, Place, Refused};
+use super::watch::Watch;
 use crate::args::{Format, InputArgs};
 use crate::console::{self, WithCauses};
 use crate::input::{Input, JsonRecord, LineRecord, MAX_LINE_BYTES, Piece, Source, lines};
@@ -38,7 +39,7 @@ pub(super) struct Feed<'a> {
     line: u64,
     count: u64,
     pub(super) refused: Refused,
-    pub(super) large: LargeRecords,
+    pub(super) watch: Watch<'a>,
 }
 
 impl<'a> Feed<'a> {
@@ -61,7 +62,7 @@ impl<'a> Feed<'a> {
             line: 0,
             count: 0,
             refused: Refused::default(),
-            large: LargeRecords::default(),
+            watch: Watch::new(sources),
         }
     }
 
@@ -141,9 +142,7 @@ impl<'a> Feed<'a> {
             Ok(receipt) => {
                 self.count += 1;
                 self.taken.0.store(self.count, Ordering::Release);
-                if LargeRecords::is_large(bytes) {
-                    self.large.watch(receipt, self.place(), bytes);
-                }
+                self.watch.watch(receipt, self.source, self.line, bytes);
                 Ok(())
             }
             Err(SendError::TooLarge { bytes, limit }) => {
@@ -164,13 +163,14 @@ impl<'a> Feed<'a> {
 
     /// The queue on disk may have stopped to take records.
     fn check_queue(&self) -> Result<(), EndOfInput> {
-        match Refused::by_queue(&self.producer.stats()) {
-            (0, _) => Ok(()),
-            (_, why) => Err(EndOfInput::QueueFailed {
-                at: self.place(),
-                why,
-            }),
+        let not_stored = NotStored::of(&self.producer.stats());
+        if not_stored.records == 0 {
+            return Ok(());
         }
+        Err(EndOfInput::QueueFailed {
+            at: self.place(),
+            why: not_stored.why,
+        })
     }
 
     /// A line that is too large to be taken; the others can be.

@@ -11,9 +11,13 @@ mod start;
 
 mod drain;
 
-mod large;
+mod report;
+mod watch;
 
+mod neighbours;
 mod summary;
+
+mod counts;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,8 +29,10 @@ use crate::input::{Input, Source, close_stdin, waits_for_typing};
 use crate::stop::Stop;
 
 use accepted_log::AcceptedLog;
+use counts::Counts;
 use feed::{Feed, Taken};
 use progress::Progress;
+use report::Report;
 use summary::{EndOfInput, Summary};
 
 /// Runs the command.
@@ -73,34 +79,36 @@ pub(crate) async fn send(
     };
     close_stdin();
     progress.draining();
-    let drained = drain::drain(&producer, args, &end, stop).await;
+    let drained = drain::drain(&producer, &client, args, &end, stop).await;
     if let Some(log) = log {
         log.finish().await;
     }
     let waits_for = drain::waits_for(&producer, &client, drained).await;
     drain::stop(&producer).await;
     progress.finish();
-    feed.large.report();
 
-    let left = drain::records_left(args, drained, &producer).await;
-    let summary = Summary::new(
+    let counts = Counts::of(&producer.stats(), args.acks.into());
+    feed.watch.finish(counts.failed + counts.in_doubt);
+    let left = drain::records_left(args, drained, counts.left).await;
+    let summary = Summary::new(&counts, &feed.refused, left, started.elapsed());
+    let report = Report {
         args,
-        &producer.stats(),
-        &feed.refused,
-        left,
-        started.elapsed(),
-    );
-    summary.report(&end, &waits_for);
+        summary: &summary,
+        counts: &counts,
+        refused: &feed.refused,
+    };
+    report.tell(&end, &waits_for);
+    report.tell_neighbours(&drain::neighbours(args).await);
     let exit = summary.exit(&end);
     if !args.json {
         console::say(&summary);
-    } else if let Err(failure) = console::print_json(&summary) {
+    } else if let Err(failure) = console::report_json(&summary) {
         console::error(&failure);
-        // That records are left, or were refused, says more.
-        return Ok(if exit == Exit::Done {
-            failure.exit
-        } else {
-            exit
+        console::say(&summary);
+        // What became of the records says more.
+        return Ok(match exit {
+            Exit::Done => Exit::Unreported,
+            exit => exit,
         });
     }
     Ok(exit)

@@ -1,22 +1,33 @@
 //! From flags to a running producer.
 
+use std::path::Path;
 use std::time::Duration;
 
-use wolff::{Client, CompressionLevel, Producer, ProducerConfig, StartError};
+use wolff::client::MetadataError;
+use wolff::{Client, CompressionLevel, ErrorCode, Producer, ProducerConfig, StartError};
 
 use super::drain;
 use crate::args::{PartitionerName, SendingArgs};
-use crate::connect::{self, Reached};
+use crate::connect::{self, Patience, Reached};
 use crate::console::{self, WithCauses};
 use crate::exit::Failure;
 
 /// With the queue in memory, each partition holds this much at least before reading the input pauses.
 const MEMORY_QUEUE_BYTES: u64 = 8 * 1024 * 1024;
 
+/// How long the question why a topic cannot be used may take.
+const LAST_QUESTION: Duration = Duration::from_secs(1);
+
 /// Starts the producer. Nobody has to answer; but if somebody does, the topic must be there.
 pub(super) async fn start(args: &SendingArgs, client: &Client) -> Result<Producer, Failure> {
     let mut config = config(args);
-    if let Reached::NotYet(reason) = connect::look(client).await? {
+    let patience = match args.queue_dir {
+        Some(_) => Patience::Queues,
+        None => Patience::Asks,
+    };
+    let reached = connect::look(client, patience).await?;
+    let is_reached = matches!(reached, Reached::Yes);
+    if let Reached::NotYet(reason) = reached {
         let place = match &args.queue_dir {
             Some(path) => path.display().to_string(),
             None => "memory".to_owned(),
@@ -32,6 +43,9 @@ pub(super) async fn start(args: &SendingArgs, client: &Client) -> Result<Produce
         .start()
         .await;
     let producer = started.map_err(|error| failure(args, &error))?;
+    if is_reached && producer.partition_count().is_none() {
+        tell_missing_topic(args, client).await;
+    }
     if let (PartitionerName::Fixed(partition), Some(count)) =
         (args.partitioner, producer.partition_count())
         && usize::try_from(partition).is_ok_and(|partition| partition >= count)
@@ -44,6 +58,39 @@ pub(super) async fn start(args: &SendingArgs, client: &Client) -> Result<Produce
         )));
     }
     Ok(producer)
+}
+
+/// Says why records are queued although a broker answers.
+async fn tell_missing_topic(args: &SendingArgs, client: &Client) {
+    let question = client.topic(args.topic.as_str());
+    let Ok(Err(MetadataError::Topic { code, .. })) =
+        tokio::time::timeout(LAST_QUESTION, question).await
+    else {
+        return;
+    };
+    let brokers = args.connection.brokers();
+    let place = args.queue_dir.as_deref().unwrap_or(Path::new("memory"));
+    let what = if code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION {
+        format!(
+            "topic {:?} does not exist on the cluster at {brokers}",
+            args.topic
+        )
+    } else {
+        format!("topic {:?} cannot be used yet: {code}", args.topic)
+    };
+    console::warn(format_args!(
+        "{what}; records are queued in {} until it can be used\n  to create it: {}",
+        place.display(),
+        create_command(args)
+    ));
+}
+
+fn create_command(args: &SendingArgs) -> String {
+    format!(
+        "wolff topic create --brokers {} --partitions 6 {}",
+        args.connection.brokers(),
+        args.topic
+    )
 }
 
 fn config(args: &SendingArgs) -> ProducerConfig {
@@ -68,9 +115,8 @@ fn failure(args: &SendingArgs, error: &StartError) -> Failure {
     let what = WithCauses(error).to_string();
     match error {
         StartError::UnknownTopic { topic } => {
-            Failure::usage(format!("topic {topic:?} does not exist on the cluster at {brokers}")).advice(
-                format!("create it: wolff topic create --brokers {brokers} --partitions 6 {topic}"),
-            )
+            Failure::usage(format!("topic {topic:?} does not exist on the cluster at {brokers}"))
+                .advice(format!("create it: {}", create_command(args)))
         }
         StartError::Queue { .. } | StartError::Directory { .. } => Failure::usage(what)
             .advice("nothing was accepted, and what is in the directory is as it was; mend this, or choose another --queue-dir"),

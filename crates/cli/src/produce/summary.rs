@@ -1,14 +1,13 @@
-//! What became of the records: counted, told, and made into an exit code.
+//! What became of the records: counted, and made into an exit code.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use indicatif::HumanCount;
 use serde::Serialize;
-use wolff::ProducerStats;
 
-use crate::args::{ConnectionArgs, SendingArgs, flags_to_go_on};
-use crate::console;
+use super::counts::{Counts, count_records};
 use crate::exit::Exit;
 use crate::input::Source;
 
@@ -56,10 +55,7 @@ pub(super) enum Drained {
 /// How many of the lines that were refused are named.
 const MOST_NAMED: u64 = 10;
 
-/// Start of the reason of records that the queue on disk did not store.
-const NOT_STORED: &str = "the local queue could not store the records: ";
-
-/// Records of the input that were refused before the producer counted them.
+/// Lines of the input that the producer never got.
 #[derive(Debug, Default)]
 pub(super) struct Refused {
     /// Lines that are larger than any record can be.
@@ -74,188 +70,149 @@ impl Refused {
         self.too_large + self.wrong < MOST_NAMED
     }
 
-    /// Records that the producer took and its queue on disk then did not; and why.
-    pub(super) fn by_queue(stats: &ProducerStats) -> (u64, String) {
-        let words = NOT_STORED;
-        let mut refused = (0, String::new());
-        for (reason, records) in &stats.failures {
-            if let Some(why) = reason.strip_prefix(words) {
-                refused.0 += records;
-                refused.1 = why.to_owned();
-            }
-        }
-        refused
+    pub(super) fn lines(&self) -> u64 {
+        self.too_large + self.wrong
     }
 
-    /// Whether the queue has stored all that it was given, as far as the counts say. A failure counts before its reason
-    /// is told.
-    pub(super) fn is_everything_stored(stats: &ProducerStats) -> bool {
-        let told: u64 = stats.failures.iter().map(|(_, records)| records).sum();
-        Self::by_queue(stats).0 == 0 && told >= stats.failed + stats.replay_failed
+    pub(super) fn reasons(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        let too_large = (
+            "line_too_large",
+            "larger than any record can be",
+            self.too_large,
+        );
+        let wrong = (
+            "invalid_line",
+            "no record can be made of the line",
+            self.wrong,
+        );
+        [too_large, wrong]
+            .into_iter()
+            .filter(|(.., lines)| *lines > 0)
     }
 }
 
-/// The counts of a run, as `--json` prints them.
-#[derive(Debug, Serialize)]
-pub(super) struct Summary<'a> {
-    /// Records of this run's input that were accepted: they are acked, failed or in the queue.
-    accepted: u64,
-    /// Of those: Kafka has them.
-    acked: u64,
-    /// Records of this run's input that were given up, or refused at once.
-    failed: u64,
-    /// Records in the queue on disk, of this run and earlier ones.
-    queued: u64,
-    /// Records of earlier runs that Kafka has now.
-    replayed: u64,
-    seconds: f64,
-    /// Of the failed ones: never accepted.
-    #[serde(skip_serializing_if = "is_zero")]
-    refused: u64,
-    /// Records of earlier runs that were given up.
-    #[serde(skip_serializing_if = "is_zero")]
-    replay_failed: u64,
-    #[serde(skip)]
-    reasons: Vec<(String, u64)>,
-    #[serde(skip)]
-    args: &'a SendingArgs,
+/// Records that a run leaves behind, as found on disk after it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Left {
+    /// Of this run's input.
+    pub(super) own: u64,
+    pub(super) from_earlier: u64,
+    /// Of this run's input: they should be on disk and are not.
+    pub(super) vanished: u64,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands over a reference"
-)]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
-}
-
-impl<'a> Summary<'a> {
-    /// Of the counts of a producer that has stopped.
-    pub(super) fn new(
-        args: &'a SendingArgs,
-        stats: &ProducerStats,
-        refused: &Refused,
-        queued: u64,
-        elapsed: Duration,
-    ) -> Self {
-        let (not_stored, _) = Refused::by_queue(stats);
-        let words = NOT_STORED;
-        let reasons = stats
-            .failures
-            .iter()
-            .filter(|(reason, _)| !reason.starts_with(words));
-        let mut reasons: Vec<_> = reasons.cloned().collect();
-        if refused.too_large > 0 {
-            reasons.push((
-                "larger than any record can be".to_owned(),
-                refused.too_large,
-            ));
-        }
-        if refused.wrong > 0 {
-            reasons.push((
-                "no record can be made of the line".to_owned(),
-                refused.wrong,
-            ));
-        }
-        let refused = refused.too_large + refused.wrong;
+impl Left {
+    /// `own`: as the producer counts them; `on_disk`: all that is there, where it could be counted.
+    pub(super) fn new(own: u64, on_disk: Option<u64>) -> Self {
+        let on_disk = on_disk.unwrap_or(own);
         Self {
-            accepted: stats.accepted.saturating_sub(not_stored),
-            acked: stats.acked,
-            failed: stats.failed + refused,
-            queued,
-            replayed: stats.replayed,
-            seconds: (elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
-            refused: not_stored + refused,
-            replay_failed: stats.replay_failed,
+            own: own.min(on_disk),
+            from_earlier: on_disk.saturating_sub(own),
+            vanished: own.saturating_sub(on_disk),
+        }
+    }
+}
+
+/// The counts of a run, as `--json` prints them. All but the last are records.
+#[derive(Debug, Serialize)]
+pub(super) struct Summary {
+    /// Of this run's input: accepted = acked + sent + failed + in_doubt + left.
+    pub(super) accepted: u64,
+    pub(super) acked: u64,
+    /// With acks=none: given to the socket, and nobody says more.
+    pub(super) sent: u64,
+    pub(super) failed: u64,
+    /// Sent, and nobody can say whether Kafka has them.
+    pub(super) in_doubt: u64,
+    /// In the queue on disk.
+    pub(super) left: u64,
+    /// Lines of the input that were not accepted.
+    pub(super) refused: u64,
+    /// Of earlier runs: Kafka has them now.
+    pub(super) replayed: u64,
+    /// Of earlier runs: given up.
+    pub(super) replay_failed: u64,
+    /// Of earlier runs: still in the queue on disk.
+    pub(super) left_from_earlier: u64,
+    pub(super) possibly_duplicated: u64,
+    /// Lost to damage of the queue's files, or with its directory.
+    pub(super) damaged_records: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) idempotent: Option<bool>,
+    /// Records that failed, are in doubt or were refused, by reason.
+    pub(super) reasons: BTreeMap<String, u64>,
+    pub(super) seconds: f64,
+    #[serde(skip)]
+    pub(super) vanished: u64,
+}
+
+impl Summary {
+    pub(super) fn new(counts: &Counts, refused: &Refused, left: Left, elapsed: Duration) -> Self {
+        let mut reasons = counts.reasons.clone();
+        for (name, _, lines) in refused.reasons() {
+            *reasons.entry(name.to_owned()).or_default() += lines;
+        }
+        if left.vanished > 0 {
+            reasons.insert("queue_vanished".to_owned(), left.vanished);
+        }
+        Self {
+            accepted: counts.accepted,
+            acked: counts.acked,
+            sent: counts.sent,
+            failed: counts.failed + left.vanished,
+            in_doubt: counts.in_doubt,
+            left: left.own,
+            refused: counts.not_stored.records + refused.lines(),
+            replayed: counts.replayed,
+            replay_failed: counts.replay_failed,
+            left_from_earlier: left.from_earlier,
+            possibly_duplicated: counts.possibly_duplicated,
+            damaged_records: counts.damaged + left.vanished,
+            idempotent: counts.is_idempotent,
             reasons,
-            args,
+            seconds: (elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
+            vanished: left.vanished,
         }
     }
 
+    /// What is worst decides. A configuration that contradicts itself ends a run before it has a summary.
     pub(super) fn exit(&self, end: &EndOfInput) -> Exit {
-        if self.failed + self.replay_failed > 0 || end.is_failure() {
+        if self.damaged_records > 0 {
+            Exit::Damaged
+        } else if self.given_up() > 0 || end.is_failure() {
             Exit::Failed
-        } else if self.queued > 0 {
+        } else if self.left + self.left_from_earlier > 0 {
             Exit::LeftInQueue
         } else {
             Exit::Done
         }
     }
 
-    /// Tells what went wrong and what is left to do: what, where, and how to go on.
-    pub(super) fn report(&self, end: &EndOfInput, waits_for: &str) {
-        match end {
-            EndOfInput::Reached | EndOfInput::Asked => {}
-            EndOfInput::Broken(why) => console::error(format_args!(
-                "{why}\n  reading stopped there; {} before it were accepted",
-                count_records(self.accepted)
-            )),
-            EndOfInput::QueueFailed { at, why } => console::error(format_args!(
-                "the queue in {} cannot store records any more: {why}\n  reading stopped at {at}; {} records up to \
-                 there were accepted, {} were not",
-                self.queue_dir(),
-                HumanCount(self.accepted),
-                HumanCount(self.refused)
-            )),
-        }
-        for (reason, records) in &self.reasons {
-            console::error(format_args!(
-                "{} failed for good: {reason}",
-                count_records(*records)
-            ));
-        }
-        self.report_rest(waits_for);
-    }
-
-    fn report_rest(&self, why: &str) {
-        if self.queued > 0 {
-            console::warn(format_args!(
-                "{} left in the queue in {}: {why}\n  they are safe on disk; to deliver them: {}",
-                count_records(self.queued),
-                self.queue_dir(),
-                self.command_to_go_on()
-            ));
-        } else if self.failed > self.refused && self.args.queue_dir.is_none() && !why.is_empty() {
-            console::error(format_args!(
-                "what was not acknowledged is lost with this process: {why}\n  with --queue-dir it would be kept on disk"
-            ));
-        }
-    }
-
-    fn queue_dir(&self) -> String {
-        let path = self.args.queue_dir.as_deref();
-        path.map_or_else(|| "memory".to_owned(), |path| path.display().to_string())
-    }
-
-    fn command_to_go_on(&self) -> String {
-        let connection = &self.args.connection;
-        let mut command = format!("wolff produce --brokers {}", quoted(&connection.brokers()));
-        command.push_str(&format!(" --topic {}", quoted(&self.args.topic)));
-        if connection.client_id != ConnectionArgs::CLIENT_ID {
-            command.push_str(&format!(" --client-id {}", quoted(&connection.client_id)));
-        }
-        command.push_str(&format!(" --queue-dir {}", quoted(&self.queue_dir())));
-        for word in flags_to_go_on(std::env::args()) {
-            command.push_str(&format!(" {}", quoted(&word)));
-        }
-        command.push_str(" </dev/null");
-        command
+    fn given_up(&self) -> u64 {
+        self.failed + self.in_doubt + self.refused + self.replay_failed
     }
 }
 
-impl fmt::Display for Summary<'_> {
+impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let records = count_records(self.accepted);
-        write!(
-            f,
-            "{records} accepted, {} acknowledged",
-            HumanCount(self.acked)
-        )?;
+        write!(f, "{} accepted", count_records(self.accepted))?;
+        if self.sent == 0 {
+            write!(f, ", {} acknowledged", HumanCount(self.acked))?;
+        }
         for (count, what) in [
-            (self.replayed, "replayed from an earlier run"),
+            (self.sent, "sent"),
             (self.failed, "failed"),
+            (self.in_doubt, "in doubt"),
+            (self.left, "left in the queue"),
+            (self.refused, "refused"),
+            (self.replayed, "replayed from an earlier run"),
             (self.replay_failed, "of an earlier run failed"),
-            (self.queued, "left in the queue"),
+            (
+                self.left_from_earlier,
+                "of an earlier run left in the queue",
+            ),
+            (self.damaged_records, "lost to damage"),
+            (self.possibly_duplicated, "possibly duplicated"),
         ] {
             if count > 0 {
                 write!(f, ", {} {what}", HumanCount(count))?;
@@ -265,31 +222,49 @@ impl fmt::Display for Summary<'_> {
     }
 }
 
-fn count_records(count: u64) -> String {
-    match count {
-        1 => "1 record".to_owned(),
-        count => format!("{} records", HumanCount(count)),
-    }
-}
-
-/// A word for a shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:,=@%+[]".contains(&byte);
-    if !word.is_empty() && word.bytes().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn summary(change: impl FnOnce(&mut Counts, &mut Left)) -> Summary {
+        let (mut counts, mut left) = (Counts::default(), Left::default());
+        change(&mut counts, &mut left);
+        Summary::new(&counts, &Refused::default(), left, Duration::ZERO)
+    }
+
     #[test]
-    fn words_for_the_shell_are_quoted_where_they_need_it() {
-        assert_eq!(quoted("/var/lib/q-1"), "/var/lib/q-1");
-        assert_eq!(quoted("my dir"), "'my dir'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
+    fn the_worst_end_decides_the_exit_code() {
+        let exit = |change: fn(&mut Counts, &mut Left)| summary(change).exit(&EndOfInput::Reached);
+        assert_eq!(exit(|_, _| ()), Exit::Done);
+        assert_eq!(exit(|counts, _| counts.possibly_duplicated = 1), Exit::Done);
+        assert_eq!(exit(|_, left| left.from_earlier = 1), Exit::LeftInQueue);
+        assert_eq!(exit(|counts, _| counts.in_doubt = 1), Exit::Failed);
+        let failed_and_left = |counts: &mut Counts, left: &mut Left| {
+            counts.failed = 1;
+            left.own = 1;
+        };
+        assert_eq!(exit(failed_and_left), Exit::Failed);
+        let damaged_and_failed = |counts: &mut Counts, _: &mut Left| {
+            counts.damaged = 1;
+            counts.failed = 1;
+        };
+        assert_eq!(exit(damaged_and_failed), Exit::Damaged);
+        assert_eq!(exit(|_, left| left.vanished = 1), Exit::Damaged);
+        let broken = EndOfInput::Broken(String::new());
+        assert_eq!(summary(|_, _| ()).exit(&broken), Exit::Failed);
+    }
+
+    #[test]
+    fn what_should_be_on_disk_and_is_not_has_vanished() {
+        let left = |own, on_disk| Left::new(own, on_disk);
+        let of = |own, from_earlier, vanished| Left {
+            own,
+            from_earlier,
+            vanished,
+        };
+        assert_eq!(left(5, Some(15)), of(5, 10, 0));
+        assert_eq!(left(5, Some(5)), of(5, 0, 0));
+        assert_eq!(left(5, Some(2)), of(2, 0, 3));
+        assert_eq!(left(5, None), of(5, 0, 0));
     }
 }

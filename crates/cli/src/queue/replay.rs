@@ -42,7 +42,8 @@ pub(super) async fn run(args: &ReplayArgs, stop: &Stop) -> Result<Exit, Failure>
     let sources = queues.into_iter().map(Source::Queue).collect();
     let exit = produce::send(&args.sending, &INPUT, sources, stop).await?;
     Ok(match exit {
-        Exit::Done if !is_clean => Exit::Damaged,
+        Exit::Usage => Exit::Usage,
+        _ if !is_clean => Exit::Damaged,
         exit => exit,
     })
 }

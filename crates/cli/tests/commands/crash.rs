@@ -47,7 +47,7 @@ async fn what_the_log_reported_survives_kill_9() {
             "",
         )
         .code(0);
-        assert_eq!((ended.count("accepted"), ended.count("queued")), (0, 0));
+        assert_eq!((ended.count("accepted"), ended.count("left")), (0, 0));
         assert_numbered(&values(&cluster, 0), reported);
     }
 }

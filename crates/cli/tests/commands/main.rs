@@ -16,6 +16,8 @@ mod crash;
 #[cfg(unix)]
 mod damaged_queue;
 mod demo;
+#[cfg(unix)]
+mod ends;
 mod formats;
 mod outage;
 mod output;

@@ -38,21 +38,19 @@ async fn what_no_broker_takes_waits_on_disk_and_is_delivered_by_a_run_without_in
         "to deliver them: wolff produce",
         "</dev/null",
     ]);
-    let counts =
-        ["accepted", "acked", "failed", "queued", "replayed"].map(|name| ended.count(name));
+    let counts = ["accepted", "acked", "failed", "left", "replayed"].map(|name| ended.count(name));
     assert_eq!(counts, [700, 0, 0, 700, 0]);
 
     let ended = run_on("0", String::new()).code(3);
     assert_eq!(
-        (ended.count("accepted"), ended.count("queued")),
+        (ended.count("accepted"), ended.count("left_from_earlier")),
         (0, 700),
         "those of the first run"
     );
 
     cluster.revive(BROKER).await.unwrap();
     let ended = run_on("40", String::new()).code(0);
-    let counts =
-        ["accepted", "acked", "failed", "queued", "replayed"].map(|name| ended.count(name));
+    let counts = ["accepted", "acked", "failed", "left", "replayed"].map(|name| ended.count(name));
     assert_eq!(counts, [0, 0, 0, 0, 700]);
     assert_eq!(assert_numbered(&values(&cluster, 1), 700), 0);
 }
@@ -70,7 +68,7 @@ async fn without_a_queue_directory_what_is_not_delivered_is_lost_and_told() {
     let ended = run(command.args(["--drain-timeout", "0.1"]), "a\nb\n")
         .code(2)
         .says(["2 records failed for good", "lost", "--queue-dir"]);
-    let counts = ["accepted", "acked", "failed", "queued"].map(|name| ended.count(name));
+    let counts = ["accepted", "acked", "failed", "left"].map(|name| ended.count(name));
     assert_eq!(counts, [2, 0, 2, 0]);
 }
 
@@ -151,7 +149,7 @@ async fn a_signal_while_all_is_delivered_is_a_clean_end() {
         let (mut running, input) = start_with_ten(&cluster.bootstrap(), directory.path());
         running.signal(signal);
         let ended = running.ended().code(0);
-        assert_eq!((ended.count("acked"), ended.count("queued")), (10, 0));
+        assert_eq!((ended.count("acked"), ended.count("left")), (10, 0));
         drop(input);
     }
 }
@@ -166,7 +164,7 @@ async fn a_signal_during_an_outage_leaves_the_rest_on_disk() {
             .ended()
             .code(3)
             .says(["10 records left in the queue"]);
-        assert_eq!((ended.count("acked"), ended.count("queued")), (0, 10));
+        assert_eq!((ended.count("acked"), ended.count("left")), (0, 10));
         drop(input);
     }
 }
@@ -184,7 +182,7 @@ async fn a_signal_during_the_drain_ends_it_and_a_second_one_ends_the_grace() {
     running.signal(Signal::Interrupt);
     running.signal(Signal::Interrupt);
     let ended = running.ended().code(3);
-    assert_eq!(ended.count("queued"), 10);
+    assert_eq!(ended.count("left"), 10);
     cluster.remove_fault(silent);
     let mut command = produce(&cluster.bootstrap());
     command

@@ -219,6 +219,8 @@ impl Drop for Running {
 pub(crate) enum Signal {
     Interrupt,
     Terminate,
+    /// What ends the processes of a terminal that is closed.
+    HangUp,
     Kill,
 }
 
@@ -226,6 +228,7 @@ fn signal(process: u32, signal: Signal) {
     let name = match signal {
         Signal::Interrupt => "-INT",
         Signal::Terminate => "-TERM",
+        Signal::HangUp => "-HUP",
         Signal::Kill => "-KILL",
     };
     let status = Command::new("kill")

@@ -1,0 +1,188 @@
+//! What a person is told at the end of a run: what went wrong, where, and how to go on.
+
+use std::path::Path;
+
+use indicatif::HumanCount;
+
+use super::counts::{Counts, count_records};
+use super::neighbours::Neighbour;
+use super::summary::{EndOfInput, Refused, Summary};
+use crate::args::{ConnectionArgs, SendingArgs, flags_to_go_on};
+use crate::console;
+
+/// Tells of one run.
+pub(super) struct Report<'a> {
+    pub(super) args: &'a SendingArgs,
+    pub(super) summary: &'a Summary,
+    pub(super) counts: &'a Counts,
+    pub(super) refused: &'a Refused,
+}
+
+impl Report<'_> {
+    /// Tells what went wrong and what is left to do.
+    pub(super) fn tell(&self, end: &EndOfInput, waits_for: &str) {
+        self.tell_end(end);
+        for (reason, records) in &self.counts.reasons {
+            console::error(format_args!(
+                "{} failed for good: {reason}",
+                count_records(*records)
+            ));
+        }
+        for (_, words, lines) in self.refused.reasons() {
+            console::error(format_args!(
+                "{} failed for good: {words}",
+                count_records(lines)
+            ));
+        }
+        self.tell_damage();
+        self.tell_doubts();
+        self.tell_rest(waits_for);
+    }
+
+    fn tell_end(&self, end: &EndOfInput) {
+        match end {
+            EndOfInput::Reached | EndOfInput::Asked => {}
+            EndOfInput::Broken(why) => console::error(format_args!(
+                "{why}\n  reading stopped there; {} before it were accepted",
+                count_records(self.summary.accepted)
+            )),
+            EndOfInput::QueueFailed { at, why } => console::error(format_args!(
+                "the queue in {} cannot store records any more: {why}\n  reading stopped at {at}; {} records up to \
+                 there were accepted, {} were not",
+                self.queue_dir(),
+                HumanCount(self.summary.accepted),
+                HumanCount(self.summary.refused)
+            )),
+        }
+    }
+
+    fn tell_damage(&self) {
+        if self.summary.vanished > 0 {
+            console::error(format_args!(
+                "{} are lost: the queue in {} was removed or emptied while it was in use\n  look for who removes it; \
+                 the input has to be read again",
+                count_records(self.summary.vanished),
+                self.queue_dir()
+            ));
+        }
+        if self.counts.damaged > 0 {
+            let queue = self.queue_dir();
+            console::error(format_args!(
+                "{} are lost: files of the queue in {queue} are damaged\n  check the disk; to see what is damaged: \
+                 wolff queue verify {}",
+                count_records(self.counts.damaged),
+                quoted(&queue)
+            ));
+        }
+    }
+
+    fn tell_doubts(&self) {
+        if self.summary.in_doubt > 0 {
+            console::error(format_args!(
+                "{} in doubt: sent, and nobody can say whether Kafka has them",
+                count_records(self.summary.in_doubt)
+            ));
+        }
+        if self.summary.possibly_duplicated > 0 {
+            console::warn(format_args!(
+                "{} may be in Kafka twice: they were sent again after an answer that did not say whether Kafka had \
+                 them, and nothing could show that it did",
+                count_records(self.summary.possibly_duplicated)
+            ));
+        }
+        if self.summary.idempotent == Some(false) {
+            console::warn(
+                "sent without idempotence: the cluster gives no producer id, so a lost answer means that records \
+                 come twice\n  it needs Kafka 0.11 or newer and, with ACLs, WRITE on the topic (before 2.8 \
+                 IDEMPOTENT_WRITE on the cluster)",
+            );
+        }
+    }
+
+    fn tell_rest(&self, why: &str) {
+        let left = self.summary.left + self.summary.left_from_earlier;
+        if left > 0 {
+            let earlier = match self.summary.left_from_earlier {
+                0 => String::new(),
+                count => format!(" ({} of them of earlier runs)", HumanCount(count)),
+            };
+            console::warn(format_args!(
+                "{} left in the queue in {}{earlier}: {why}\n  they are safe on disk; to deliver them: {}",
+                count_records(left),
+                self.queue_dir(),
+                command_to_go_on(self.args, &self.args.connection.client_id, &self.args.topic)
+            ));
+        } else if self.summary.failed > 0 && self.args.queue_dir.is_none() && !why.is_empty() {
+            console::error(format_args!(
+                "what was not acknowledged is lost with this process: {why}\n  with --queue-dir it would be kept on disk"
+            ));
+        }
+    }
+
+    /// Names the backlogs of others in the same directory, which this run did not touch.
+    pub(super) fn tell_neighbours(&self, neighbours: &[Neighbour]) {
+        for neighbour in neighbours {
+            let at_least = if neighbour.is_at_least {
+                "at least "
+            } else {
+                ""
+            };
+            console::warn(format_args!(
+                "{at_least}{} of client id {:?} for topic {:?} are left in {}: this run does not send them\n  to deliver \
+                 them: {}",
+                count_records(neighbour.records),
+                neighbour.client_id,
+                neighbour.topic,
+                neighbour.directory.display(),
+                command_to_go_on(self.args, &neighbour.client_id, &neighbour.topic)
+            ));
+        }
+    }
+
+    fn queue_dir(&self) -> String {
+        shown(self.args.queue_dir.as_deref())
+    }
+}
+
+fn shown(queue_dir: Option<&Path>) -> String {
+    queue_dir.map_or_else(|| "memory".to_owned(), |path| path.display().to_string())
+}
+
+/// The command that delivers what a queue holds, for a shell.
+fn command_to_go_on(args: &SendingArgs, client_id: &str, topic: &str) -> String {
+    let brokers = args.connection.brokers();
+    let mut command = format!("wolff produce --brokers {}", quoted(&brokers));
+    command.push_str(&format!(" --topic {}", quoted(topic)));
+    if client_id != ConnectionArgs::CLIENT_ID {
+        command.push_str(&format!(" --client-id {}", quoted(client_id)));
+    }
+    let queue_dir = shown(args.queue_dir.as_deref());
+    command.push_str(&format!(" --queue-dir {}", quoted(&queue_dir)));
+    for word in flags_to_go_on(std::env::args()) {
+        command.push_str(&format!(" {}", quoted(&word)));
+    }
+    command.push_str(" </dev/null");
+    command
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:,=@%+[]".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_the_shell_are_quoted_where_they_need_it() {
+        assert_eq!(quoted("/var/lib/q-1"), "/var/lib/q-1");
+        assert_eq!(quoted("my dir"), "'my dir'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,51 @@
+//! Records that failed: each named by input, line, size and reason, ten of them, and then a count.
+
+use wolff::ErrorCode;
+use wolff::client::codec::ApiKey;
+use wolff_testbroker::Fault;
+
+use super::{assert_sum, produce};
+use crate::support::{TOPIC, all_values, cluster, run};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_failed_records_are_named_and_the_others_counted() {
+    let cluster = cluster(1).await;
+    cluster
+        .configure_topic(TOPIC, "max.message.bytes", "2000")
+        .unwrap();
+    let input: String = (0..25)
+        .map(|number| format!("{number}{}\n", "x".repeat(5_000)))
+        .collect();
+    let ended = run(&mut produce(&cluster.bootstrap(), None, "40"), input).code(2);
+    let named = (1..=25)
+        .filter(|line| ended.stderr.contains(&format!("<stdin>:{line}:")))
+        .count();
+    assert_eq!(named, 10, "{ended:#?}");
+    assert!(ended.stderr.contains("15 more"), "{ended:#?}");
+    assert_eq!(ended.count("failed"), 25);
+    assert_sum(&ended);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_record_that_the_broker_rejects_is_named_with_the_brokers_reason() {
+    let cluster = cluster(1).await;
+    let reject = Fault::error(ErrorCode::INVALID_RECORD).api(ApiKey::PRODUCE);
+    cluster.inject(reject.always());
+    let ended = run(&mut produce(&cluster.bootstrap(), None, "40"), "only\n")
+        .code(2)
+        .says(["<stdin>:1:", "4 bytes", "INVALID_RECORD"]);
+    assert_eq!((ended.count("accepted"), ended.count("failed")), (1, 1));
+    assert_sum(&ended);
+    assert!(all_values(&cluster).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_which_no_record_can_be_made_are_refused_and_never_accepted() {
+    let cluster = cluster(1).await;
+    let mut command = produce(&cluster.bootstrap(), None, "40");
+    let input = "{\"value\":\"a\"}\n{oops}\n";
+    let ended = run(command.args(["--format", "jsonl"]), input).code(2);
+    let counts = ["accepted", "acked", "failed", "refused"];
+    assert_eq!(counts.map(|name| ended.count(name)), [1, 1, 0, 1]);
+    assert_sum(&ended);
+}

@@ -1,0 +1,68 @@
+//! Limits of the process: descriptors and memory.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::{NOBODY, assert_sum, produce};
+use crate::support::{Ended, all_values, cluster, directory, numbered, run};
+
+/// Runs a command under limits that a shell sets.
+fn limited(limits: &str, command: &Command, input: &str) -> Ended {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!("{limits}; exec \"$@\""), "sh"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_remove("WOLFF_LOG");
+    run(&mut shell, input)
+}
+
+fn with_queue(brokers: &str, queue: &Path) -> Command {
+    produce(brokers, Some(queue), "40")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_soft_limit_of_descriptors_is_raised_as_far_as_it_may_be() {
+    let cluster = cluster(120).await;
+    let room = directory();
+    let command = with_queue(&cluster.bootstrap(), room.path());
+    let ended = limited("ulimit -S -n 128", &command, &numbered(2_000)).code(0);
+    assert_sum(&ended);
+    assert_eq!(all_values(&cluster).len(), 2_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hard_limit_of_descriptors_loses_nothing_that_is_not_counted() {
+    let cluster = cluster(120).await;
+    let room = directory();
+    let command = with_queue(&cluster.bootstrap(), room.path());
+    let ended = limited("ulimit -n 128", &command, &numbered(2_000));
+    // Refused at once, with the limit named, or begun: then each record is counted.
+    if ended.code == Some(1) {
+        assert!(ended.stderr.contains("ulimit -n"), "{ended:#?}");
+        assert!(all_values(&cluster).is_empty());
+        return;
+    }
+    assert_sum(&ended);
+    assert!(!ended.stderr.contains("other reasons"), "{ended:#?}");
+    assert_eq!(
+        ended.count("accepted") + ended.count("refused"),
+        2_000,
+        "{ended:#?}"
+    );
+    if ended.code != Some(0) {
+        assert!(ended.stderr.contains("ulimit -n"), "{ended:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fixed_partition_that_is_absurd_is_refused_or_bounded() {
+    let room = directory();
+    let limits = "ulimit -v 4000000";
+    let mut command = produce(NOBODY, Some(room.path()), "0.1");
+    command.args(["--partitioner", "50000000"]);
+    let ended = limited(limits, &command, "a\n");
+    assert!(matches!(ended.code, Some(1 | 3)), "{ended:#?}");
+    let command = produce(NOBODY, Some(room.path()), "0.1");
+    limited(limits, &command, "b\n").code(3);
+}

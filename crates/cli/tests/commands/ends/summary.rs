@@ -1,0 +1,126 @@
+//! The summary and the exit code: first things first, and never a success that is none.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::process::Stdio;
+
+use wolff::client::codec::ApiKey;
+use wolff_testbroker::{Cluster, Fault};
+
+use super::{NOBODY, assert_sum, produce};
+use crate::support::{
+    Running, Signal, TOPIC, all_values, cluster, directory, numbered, run, run_to,
+    wait_for_accepted,
+};
+
+fn full() -> Stdio {
+    Stdio::from(OpenOptions::new().write(true).open("/dev/full").unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_cannot_be_written_after_a_full_delivery_has_a_code_of_its_own() {
+    let cluster = cluster(1).await;
+    let ended = run_to(
+        &mut produce(&cluster.bootstrap(), None, "40"),
+        "line\n",
+        full(),
+    );
+    ended.code(6).says(["No space left", "1 acknowledged"]);
+    assert_eq!(all_values(&cluster).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_summary_whose_reader_has_gone_is_said_on_standard_error() {
+    let cluster = cluster(1).await;
+    let mut running = Running::start(&mut produce(&cluster.bootstrap(), None, "40"));
+    drop(running.child().stdout.take());
+    let mut input = running.input();
+    input.write_all(b"line\n").unwrap();
+    drop(input);
+    running.ended().code(6).says(["1 acknowledged"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_became_of_the_records_says_more_than_a_report_that_cannot_be_written() {
+    let ended = run_to(&mut produce(NOBODY, None, "0.1"), "line\n", full());
+    ended.code(2).says(["No space left"]);
+    let room = directory();
+    let ended = run_to(
+        &mut produce(NOBODY, Some(room.path()), "0.1"),
+        "line\n",
+        full(),
+    );
+    ended.code(3).says(["No space left"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_summary_has_every_count_and_they_add_up() {
+    let cluster = cluster(1).await;
+    let ended = run(&mut produce(&cluster.bootstrap(), None, "40"), "a\nb\n").code(0);
+    let json = ended.json();
+    for name in [
+        "accepted",
+        "acked",
+        "sent",
+        "failed",
+        "in_doubt",
+        "left",
+        "replayed",
+        "replay_failed",
+        "left_from_earlier",
+        "possibly_duplicated",
+        "damaged_records",
+    ] {
+        assert!(json[name].is_u64(), "{name} in {json}");
+    }
+    assert!(json["reasons"].is_object(), "{json}");
+    assert_sum(&ended);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_acknowledgements_records_are_sent_and_not_acknowledged() {
+    let cluster = cluster(1).await;
+    let mut command = produce(&cluster.bootstrap(), None, "40");
+    let ended = run(command.args(["--acks", "none"]), "a\nb\n").code(0);
+    assert_eq!((ended.count("acked"), ended.count("sent")), (0, 2));
+    assert_sum(&ended);
+    let mut command = crate::support::produce(&cluster.bootstrap());
+    let ended = run(command.args(["--acks", "none"]), "a\nb\n").code(0);
+    assert!(ended.stderr.contains("2 sent"), "{ended:#?}");
+    assert!(!ended.stderr.contains("acknowledged"), "{ended:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn possible_duplicates_are_a_warning_and_no_failure() {
+    let builder = Cluster::builder().topic(TOPIC, 1);
+    let cluster = builder
+        .without_api(ApiKey::INIT_PRODUCER_ID)
+        .start()
+        .await
+        .unwrap();
+    cluster.inject(Fault::drop_answer().api(ApiKey::PRODUCE));
+    let ended = run(&mut produce(&cluster.bootstrap(), None, "40"), "a\n").code(0);
+    assert_eq!(all_values(&cluster), [b"a", b"a"]);
+    assert_eq!(ended.count("possibly_duplicated"), 1, "{ended:#?}");
+    assert_sum(&ended);
+    assert!(
+        ended.stderr.contains("warning") && ended.stderr.contains("twice"),
+        "{ended:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hang_up_is_a_request_to_stop_as_any_other() {
+    let room = directory();
+    let (queue, log) = (room.path().join("q"), room.path().join("log"));
+    let mut command = produce(NOBODY, Some(&queue), "40");
+    let mut running = Running::start(command.arg("--accepted-log").arg(&log));
+    let mut input = running.input();
+    input.write_all(numbered(10).as_bytes()).unwrap();
+    wait_for_accepted(&log, 10);
+    running.signal(Signal::HangUp);
+    let ended = running.ended().code(3);
+    assert_eq!((ended.count("accepted"), ended.count("left")), (10, 10));
+    assert_sum(&ended);
+    drop(input);
+}
