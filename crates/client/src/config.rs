@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::backoff::BackoffPolicy;
+use wolff_backoff::BackoffPolicy;
+
 use crate::error::ConfigError;
 
 /// The name under which this client's software is known to brokers (KIP-511).

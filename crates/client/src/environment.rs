@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
+use wolff_backoff::Random;
+
 use crate::config::SocketOptions;
-use crate::random::Random;
 use crate::transport::{Dial, Resolve, SystemResolver, TcpDialer};
 
 /// What a client uses of the world around it. The default is the real one: TCP, the system's name

@@ -14,6 +14,13 @@
 //! # Ok(())
 //! # }
 //! ```
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "unit tests run in the real world"
+    )
+)]
 
 #[cfg(all(doctest, feature = "tls"))]
 #[doc = include_str!("../README.md")]
@@ -39,19 +46,16 @@ mod transport;
 
 mod config;
 
-mod backoff;
-
 mod error;
 
 mod endpoint;
-mod random;
 mod secret;
 
 #[cfg(feature = "tls")]
 pub use rustls;
+pub use wolff_backoff::{Backoff, BackoffPolicy};
 pub use wolff_codec as codec;
 
-pub use crate::backoff::{Backoff, BackoffPolicy};
 pub use crate::client::{Client, ClientBuilder, NewTopic, TopicEvents};
 pub use crate::config::{ClientConfig, ConnectionStrategy, SocketOptions};
 pub use crate::connection::{Connection, Pending, ProduceAnswer, ProduceBatch};

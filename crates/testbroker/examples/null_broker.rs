@@ -3,6 +3,7 @@
 //! `taskset -c 1 cargo run --release --example null_broker -- 127.0.0.1:9092 orders 6`
 //!
 //! It prints the address that it listens on, then what came in each second in which something came.
+#![allow(clippy::disallowed_methods, reason = "examples run in the real world")]
 
 use std::error::Error;
 use std::thread;

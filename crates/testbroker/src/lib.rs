@@ -47,6 +47,13 @@
 //!
 //! Not here: groups and transactions, authorisation, quotas, anything on disk. A group's coordinator is
 //! never found; consumers name their partitions.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "unit tests run in the real world"
+    )
+)]
 
 mod cluster;
 mod null_broker;

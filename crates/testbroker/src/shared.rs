@@ -154,6 +154,11 @@ impl Shared {
     }
 }
 
+/// The start of clusters that are given none.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where a cluster's time comes from the system"
+)]
 fn system_time_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     i64::try_from(now.unwrap_or(Duration::ZERO).as_millis()).unwrap_or(i64::MAX)

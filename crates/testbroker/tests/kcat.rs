@@ -2,6 +2,10 @@
 //!
 //! Without kcat on the machine these tests say that they are skipped, on standard error and in the file that `WOLFF_SKIPS`
 //! names.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these tests run in the real world"
+)]
 
 #[cfg(test)]
 mod tests {

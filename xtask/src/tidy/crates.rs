@@ -26,6 +26,11 @@ const WORLD: &[&str] = &[
 /// From the bottom up; each uses only what stands above it here.
 const LAYERS: &[Layer] = &[
     Layer {
+        package: "wolff-backoff",
+        may_use: &[],
+        must_not_use: WORLD,
+    },
+    Layer {
         package: "wolff-codec",
         may_use: &[],
         must_not_use: WORLD,
@@ -42,17 +47,18 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         package: "wolff-client",
-        may_use: &["wolff-codec"],
+        may_use: &["wolff-backoff", "wolff-codec"],
         must_not_use: &[],
     },
     Layer {
         package: "wolff-core",
-        may_use: &["wolff-codec"],
+        may_use: &["wolff-backoff", "wolff-codec"],
         must_not_use: WORLD,
     },
     Layer {
         package: "wolff",
         may_use: &[
+            "wolff-backoff",
             "wolff-codec",
             "replayq",
             "wolff-partitioner",
@@ -63,7 +69,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         package: "wolff-testbroker",
-        may_use: &["wolff-codec"],
+        may_use: &["wolff-backoff", "wolff-codec"],
         must_not_use: &[],
     },
     Layer {
@@ -206,7 +212,13 @@ mod tests {
 
     #[test]
     fn the_sans_io_crates_keep_the_world_out() {
-        for name in ["wolff-codec", "replayq", "wolff-partitioner", "wolff-core"] {
+        for name in [
+            "wolff-backoff",
+            "wolff-codec",
+            "replayq",
+            "wolff-partitioner",
+            "wolff-core",
+        ] {
             assert_eq!(
                 found(package(
                     name,

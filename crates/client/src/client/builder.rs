@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backoff::BackoffPolicy;
+use wolff_backoff::{BackoffPolicy, Random};
+
 use crate::config::{ClientConfig, ConnectionStrategy, SocketOptions};
 use crate::endpoint::{Address, Endpoint, SecurityProtocol};
 use crate::environment::Environment;
 use crate::error::ConfigError;
-use crate::random::Random;
 use crate::sasl::Sasl;
 use crate::security::{Security, SecurityOptions};
 use crate::tls::TlsOptions;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
+use wolff_backoff::Random;
 use wolff_codec::{FrameSplitter, Str, VersionRanges};
 
 use super::authenticate::{Session, authenticate};
@@ -19,7 +20,6 @@ use super::task::Task;
 use crate::config::ClientConfig;
 use crate::endpoint::Address;
 use crate::error::{ConnectStage, HostError, HostReason, TlsFailure};
-use crate::random::Random;
 use crate::sasl::Sasl;
 use crate::security::Security;
 use crate::transport::Dial;

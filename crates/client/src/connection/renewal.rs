@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use wolff_backoff::Random;
 use wolff_codec::Request;
 
 use super::authenticate::{Line, Session, agree, talk};
@@ -17,7 +18,6 @@ use super::shared::{Lane, Shared};
 use crate::error::{
     ConnectStage, ConnectionFailure, HostReason, IoFailure, RequestError, SaslFailure,
 };
-use crate::random::Random;
 use crate::sasl::{Exchange, Sasl};
 
 /// The part of a session after which it is renewed, in per cent, and how much later it may be at
@@ -99,7 +99,7 @@ impl Renewal {
     }
 
     fn usual_age(&mut self, lifetime: Duration) -> Duration {
-        let spread = u32::try_from(self.random.next() % u64::from(SPREAD_PERCENT)).unwrap_or(0);
+        let spread = u32::try_from(self.random.next_u64() % u64::from(SPREAD_PERCENT)).unwrap_or(0);
         percent(lifetime, RENEWED_AFTER_PERCENT + spread)
     }
 

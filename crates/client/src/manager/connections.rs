@@ -10,16 +10,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use wolff_backoff::{BackoffPolicy, Random};
 use wolff_codec::{BrokerId, PartitionId, Str};
 
 use super::attempt::{Attempt, Running};
 use super::passage::Passage;
 use super::probe::ask_something;
-use crate::backoff::BackoffPolicy;
 use crate::connection::{Connection, Settings, WeakConnection, establish};
 use crate::endpoint::Address;
 use crate::error::{HostError, HostReason};
-use crate::random::Random;
 use crate::transport::race_staggered;
 
 /// How long one host may be alone in being tried for metadata before the next one is tried as well.

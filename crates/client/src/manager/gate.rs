@@ -7,7 +7,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::backoff::{Backoff, BackoffPolicy};
+use wolff_backoff::{Backoff, BackoffPolicy};
+
 use crate::error::HostReason;
 
 /// Attempts to the same broker that may run at the same time.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::broadcast;
+use wolff_backoff::Random;
 use wolff_codec::messages::MetadataResponse;
 use wolff_codec::{BrokerId, LeaderEpoch, PartitionId, Str, TopicId};
 
@@ -12,7 +13,6 @@ use crate::config::{ClientConfig, ConnectionStrategy};
 use crate::connection::{Connection, Settings};
 use crate::endpoint::Address;
 use crate::error::{ConnectError, HostError, HostReason, MetadataError};
-use crate::random::Random;
 use crate::topology::{ClusterMetadata, NoLeader, TopicEvent, TopicMetadata, Topology};
 
 /// A connection to the leader of a partition.

@@ -6,11 +6,10 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::sleep_until;
+use wolff_backoff::{BackoffPolicy, Random};
 
 use super::gate::{Admission, Gate, Ticket};
-use crate::backoff::BackoffPolicy;
 use crate::error::HostReason;
-use crate::random::Random;
 
 /// The gate of one broker, and the bell for those who wait at it.
 pub(super) struct Passage {
@@ -67,7 +66,7 @@ impl Passage {
     /// A connection was lost that had lived from `since` to `until`.
     pub(super) fn handle_lost(&self, since: Instant, until: Instant) {
         let (gate, random) = &mut *self.state.lock();
-        gate.handle_lost(since, until, random.next());
+        gate.handle_lost(since, until, random.next_u64());
     }
 
     /// Whether nothing would be lost with it.
@@ -85,7 +84,7 @@ impl Pass {
             match outcome {
                 Ok(_) => gate.handle_connected(),
                 Err(reason) => {
-                    gate.handle_failed(now(), self.ticket, reason.clone(), random.next());
+                    gate.handle_failed(now(), self.ticket, reason.clone(), random.next_u64());
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::{sleep, sleep_until, timeout};
+use wolff_backoff::Random;
 use wolff_codec::messages::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseTopic,
 };
@@ -17,7 +18,6 @@ use crate::config::ClientConfig;
 use crate::connection::Connection;
 use crate::endpoint::Address;
 use crate::error::{MetadataError, RequestCause};
-use crate::random::Random;
 use crate::topology::{Lookup, Refresh, TopicEvent, TopicMetadata, Topology};
 
 type Answer = Result<Arc<TopicMetadata>, MetadataError>;
@@ -349,7 +349,7 @@ impl Questions {
                     }
                 }
                 Err(error) => {
-                    let waiting = refresh.handle_failure(now(), topics, random.next());
+                    let waiting = refresh.handle_failure(now(), topics, random.next_u64());
                     told.extend(
                         waiting
                             .into_iter()

@@ -138,6 +138,10 @@ async fn read(path: &Path) -> Result<Secret, SaslFailure> {
 }
 
 /// No more of a file than shows that it is too large: some never end.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "credentials that a user keeps in a file are read anew for each login"
+)]
 fn read_beginning(path: &Path) -> std::io::Result<Secret> {
     // In one piece, since growing would leave copies behind.
     let mut content = Vec::with_capacity(LARGEST_FILE_BYTES + 64);

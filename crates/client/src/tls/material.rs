@@ -37,6 +37,10 @@ impl Material {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "certificates and keys that a user keeps in files are read anew when they change"
+)]
 fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
     let told = |what: String| TlsFileError {
         path: path.to_owned(),

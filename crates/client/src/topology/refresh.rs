@@ -11,9 +11,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use wolff_backoff::{Backoff, BackoffPolicy};
 use wolff_codec::Str;
 
-use crate::backoff::{Backoff, BackoffPolicy};
 use crate::error::MetadataError;
 
 /// The shortest pause between two questions about a topic whose leader was lost in between.

@@ -26,6 +26,10 @@ pub trait Resolve: fmt::Debug + Send + Sync + 'static {
 pub struct SystemResolver;
 
 impl Resolve for SystemResolver {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the resolver that the system's names come from"
+    )]
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> ResolveFuture<'a> {
         Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
     }

@@ -59,6 +59,10 @@ impl TcpDialer {
             .map_err(|failures| tell_best(failures).unwrap_or_else(no_addresses))
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the dialer that TCP streams come from"
+    )]
     async fn connect_one(&self, address: SocketAddr) -> Result<TcpStream, io::Error> {
         let socket = if address.is_ipv4() {
             TcpSocket::new_v4()?

@@ -1,5 +1,9 @@
 //! The client against scripted peers in virtual time and against the embedded broker: connections, metadata, security, and what
 //! the Erlang original tests.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these tests run in the real world"
+)]
 
 mod cluster;
 mod connection;

@@ -1,4 +1,8 @@
 //! The client against a real Kafka, directly and through the proxy.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these tests run in the real world"
+)]
 #![cfg(feature = "tls")]
 
 mod kafka;

@@ -13,6 +13,10 @@
 //! | A8 | connectivity, existence, automatic creation, readable reasons for each host |
 //! | A9 | bootstrap again, hints at leaders, topics that were made anew |
 //! | A10 | throttling is obeyed, and nothing that was accepted is sent again |
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these tests run in the real world"
+)]
 #![cfg(feature = "tls")]
 #![expect(
     clippy::unwrap_used,

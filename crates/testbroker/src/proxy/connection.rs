@@ -27,7 +27,12 @@ pub(super) async fn serve(
 ) {
     let mut orders = shared.orders.subscribe();
     let incidents = shared.incidents(upstream);
-    let mut broker = match TcpStream::connect(upstream).await {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the proxy stands between sockets"
+    )]
+    let connected = TcpStream::connect(upstream).await;
+    let mut broker = match connected {
         Ok(broker) => broker,
         Err(error) => {
             tracing::debug!(upstream, %error, "broker cannot be reached");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wolff_backoff::Random;
 
 use super::conditions::Conditions;
 
@@ -12,7 +13,7 @@ const PIECES_PER_SECOND: u64 = 100;
 /// The clock of one direction of one connection.
 #[derive(Debug)]
 pub(super) struct Pace {
-    random: SplitMix64,
+    random: Random,
     /// When the line has carried what was given to it so far.
     is_free_at: Option<Instant>,
 }
@@ -21,14 +22,14 @@ impl Pace {
     /// The same seed makes the same jitter.
     pub(super) fn new(seed: u64) -> Self {
         Self {
-            random: SplitMix64(seed),
+            random: Random::from_seed(seed),
             is_free_at: None,
         }
     }
 
     /// When a piece that arrives now may leave at the earliest.
     pub(super) fn due(&mut self, now: Instant, conditions: &Conditions) -> Instant {
-        let jitter = conditions.jitter.mul_f64(self.random.next_unit());
+        let jitter = conditions.jitter.mul_f64(self.random.fraction());
         now + conditions.latency + jitter
     }
 
@@ -56,24 +57,6 @@ impl Pace {
         });
         self.is_free_at = Some(start + takes);
         start
-    }
-}
-
-/// A generator of random numbers that is the same everywhere (Steele, Lea and Flood 2014).
-#[derive(Debug)]
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    /// A number in `0.0..1.0`.
-    fn next_unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        // 32 bits are more than a jitter needs, and convert without loss.
-        let high = u32::try_from(mixed >> 32).unwrap_or(u32::MAX);
-        f64::from(high) / (f64::from(u32::MAX) + 1.0)
     }
 }
 

@@ -1,12 +1,11 @@
 //! SCRAM from the server's side (RFC 5802, RFC 7677), and its lies.
 
-use std::hash::{BuildHasher as _, RandomState};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use pbkdf2::pbkdf2_hmac;
 use sha2::{Digest as _, Sha256, Sha512};
+use wolff_backoff::Random;
 
 use super::credentials::Sasl;
 use super::lie::ScramLie;
@@ -117,7 +116,7 @@ impl ScramExchange {
             return Step::Refused(Refusal::Malformed);
         };
         match std::mem::replace(&mut self.state, State::Over) {
-            State::First => match challenge(sasl, message, &random_text(), lie) {
+            State::First => match challenge(sasl, message, None, lie) {
                 Some(challenge) => {
                     let server_first = challenge.server_first.clone().into_bytes();
                     self.state = State::Final(challenge);
@@ -200,9 +199,12 @@ fn server_final(mut signature: Vec<u8>, lie: Option<&ScramLie>) -> String {
 fn challenge(
     sasl: &Sasl,
     client_first: &str,
-    server_nonce: &str,
+    server_nonce: Option<&str>,
     lie: Option<&ScramLie>,
 ) -> Option<Challenge> {
+    let mut random = Random::from_seed(digest(client_first.as_bytes()));
+    let server_nonce = server_nonce.map_or_else(|| random_text(&mut random), str::to_owned);
+
     let mut parts = client_first.splitn(3, ',');
     let (binding, identity, bare) = (parts.next()?, parts.next()?, parts.next()?);
     if !matches!(binding, "n" | "y") {
@@ -212,14 +214,14 @@ fn challenge(
     let client_nonce = rest.split(',').next().filter(|nonce| !nonce.is_empty())?;
     let user = unescaped(name)?;
 
-    let salt = random_text().into_bytes();
+    let salt = random_text(&mut random).into_bytes();
     let iterations = match lie {
         Some(ScramLie::Iterations(iterations)) => *iterations,
         _ => sasl.iterations().into(),
     };
     let nonce = match lie {
         Some(ScramLie::NonceNotExtended) => client_nonce.to_owned(),
-        Some(ScramLie::ForeignNonce) => server_nonce.to_owned(),
+        Some(ScramLie::ForeignNonce) => server_nonce,
         _ => format!("{client_nonce}{server_nonce}"),
     };
     let encoded_salt = match lie {
@@ -260,10 +262,16 @@ fn unescaped(name: &str) -> Option<String> {
     Some(plain)
 }
 
-/// Letters that nobody has seen before; not for secrets.
-fn random_text() -> String {
-    let number = || RandomState::new().hash_one(0_u8);
-    format!("{:016x}{:016x}", number(), number())
+/// Letters for nonce and salt. They follow from the client's message, which has a nonce of its own, so that a run can be
+/// repeated; a server that guards anything draws them from the system.
+fn random_text(random: &mut Random) -> String {
+    format!("{:016x}{:016x}", random.next_u64(), random.next_u64())
+}
+
+/// All bytes mixed into one number.
+fn digest(bytes: &[u8]) -> u64 {
+    let mix = |sum: u64, byte: &u8| Random::from_seed(sum ^ u64::from(*byte)).next_u64();
+    bytes.iter().fold(0, mix)
 }
 
 #[cfg(test)]
@@ -279,7 +287,7 @@ mod tests {
     fn exchange() -> (Sasl, ScramExchange) {
         let sasl = Sasl::new([SaslMechanism::ScramSha256]).user("user", "pencil");
         let first = format!("n,,n=user,r={NONCE}");
-        let mut challenge = challenge(&sasl, &first, SERVER_NONCE, None).unwrap();
+        let mut challenge = challenge(&sasl, &first, Some(SERVER_NONCE), None).unwrap();
         challenge.salt = BASE64.decode(SALT).unwrap();
         challenge.server_first = format!("r={NONCE}{SERVER_NONCE},s={SALT},i=4096");
         let exchange = ScramExchange {
@@ -355,16 +363,19 @@ mod tests {
             "p=tls,,n=user,r=x",
             "n=user,r=x",
         ] {
-            assert!(challenge(&sasl, message, "y", None).is_none(), "{message}");
+            assert!(
+                challenge(&sasl, message, Some("y"), None).is_none(),
+                "{message}"
+            );
         }
-        assert!(challenge(&sasl, "y,a=user,n=user,r=x,ext=1", "y", None).is_some());
+        assert!(challenge(&sasl, "y,a=user,n=user,r=x,ext=1", Some("y"), None).is_some());
     }
 
     #[test]
     fn lies_are_told_as_ordered() {
         let sasl = Sasl::new([SaslMechanism::ScramSha256]);
         let told = |lie| {
-            let challenge = challenge(&sasl, "n,,n=u,r=abc", "xyz", Some(&lie)).unwrap();
+            let challenge = challenge(&sasl, "n,,n=u,r=abc", Some("xyz"), Some(&lie)).unwrap();
             challenge.server_first
         };
         assert!(told(ScramLie::Iterations(i64::from(i32::MAX))).ends_with(",i=2147483647"));

@@ -1,4 +1,8 @@
 //! The brokers as a client sees them, byte by byte over TCP.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these tests run in the real world"
+)]
 
 #[cfg(test)]
 mod faults;

@@ -177,6 +177,10 @@ impl Cache {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nonces must be unpredictable, so they never come from a seed"
+)]
 fn nonce() -> Result<String, SaslFailure> {
     let mut bytes = [0; NONCE_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| {

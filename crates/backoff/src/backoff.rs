@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use crate::random::fraction;
+
 /// The shape of a back-off.
 ///
 /// The n-th delay after the immediate first one is `initial * 2^(n-1)`, at most `ceiling`, of which
 /// the part `jitter` is drawn at random: clients that lost the same broker do not come back in step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BackoffPolicy {
-    /// Whether the first attempt after a success waits for nothing. Default: true.
+    /// The first attempt after a success starts at once. Default: true.
     pub first_at_once: bool,
     /// The first delay that is waited for. Default: 50 ms.
     pub initial: Duration,
@@ -29,13 +31,26 @@ impl Default for BackoffPolicy {
     }
 }
 
+impl BackoffPolicy {
+    /// The delay before the next attempt, after so many in a row have failed. Of the attempts that
+    /// are counted here, none is at once: that is up to [`Backoff`].
+    ///
+    /// `random` is any number that is uniform over `u64`.
+    #[must_use]
+    pub fn delay(&self, failures: u32, random: u64) -> Duration {
+        let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
+        let full = self.initial.saturating_mul(factor).min(self.ceiling);
+        shorten(full, self.jitter, random)
+    }
+}
+
 /// The attempts made so far, and the delay that follows from them.
 ///
 /// Randomness is an argument, so that what decides can be replayed by seed.
 ///
 /// ```
 /// use std::time::Duration;
-/// use wolff_client::{Backoff, BackoffPolicy};
+/// use wolff_backoff::{Backoff, BackoffPolicy};
 ///
 /// let policy = BackoffPolicy { jitter: 0.0, ..BackoffPolicy::default() };
 /// let mut backoff = Backoff::new(policy);
@@ -60,7 +75,7 @@ impl Backoff {
         }
     }
 
-    /// Counts one attempt and says how long to wait before it.
+    /// Counts one attempt and returns the delay before it.
     ///
     /// `random` is any number that is uniform over `u64`.
     pub fn next_delay(&mut self, random: u64) -> Duration {
@@ -74,13 +89,7 @@ impl Backoff {
         } else {
             attempt
         };
-        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        let full = self
-            .policy
-            .initial
-            .saturating_mul(factor)
-            .min(self.policy.ceiling);
-        shorten(full, self.policy.jitter, random)
+        self.policy.delay(doublings, random)
     }
 
     /// The attempts since the last success.
@@ -102,10 +111,8 @@ fn shorten(full: Duration, jitter: f64, random: u64) -> Duration {
     } else {
         0.0
     };
-    // The upper 53 bits make a fraction in [0, 1) that f64 holds exactly.
-    let fraction = (random >> 11) as f64 / (1_u64 << 53) as f64;
     // A part below one of any duration fits; the whole of `Duration::MAX` would not survive floats.
-    full.saturating_sub(full.mul_f64(jitter * fraction))
+    full.saturating_sub(full.mul_f64(jitter * fraction(random)))
 }
 
 #[cfg(test)]
