@@ -16,6 +16,10 @@
 //! The link to the leader is `Down → Connecting → Up → Down …`; the identity for idempotent writes is
 //! `Absent → Requested → Ready → Absent …`; a slot of the window is `Ready → Sent → Answered`, and back to `Ready`
 //! when it has to be sent again.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the seams of this crate are being made"
+)]
 
 mod partition;
 

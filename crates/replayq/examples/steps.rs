@@ -5,6 +5,7 @@
 //! `steps DIRECTORY load ROUNDS` appends in two threads and acks in a third; `steps DIRECTORY hold` keeps the queue open until its input ends; `steps DIRECTORY backlog MEGABYTES`
 //! appends that much, opens the directory again and reads it, and says what memory that took; `steps DIRECTORY many COUNT` uses so many queues at once, and says what threads
 //! and file descriptors that takes.
+#![allow(clippy::disallowed_methods, reason = "examples run in the real world")]
 
 use std::error::Error;
 use std::io::{self, Read};

@@ -1,5 +1,8 @@
 //! Many queues of one process: their limits, their files, and a few threads for all of them.
-
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these tests run in the real world"
+)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::Path;

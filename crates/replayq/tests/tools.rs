@@ -1,5 +1,8 @@
 //! Looking at a directory, and repairing it.
-
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these tests run in the real world"
+)]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

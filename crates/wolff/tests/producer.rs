@@ -1,5 +1,8 @@
 //! The producer against the embedded broker: from the call to the log, through memory and through disk.
-
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these tests run in the real world"
+)]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 use std::time::Duration;

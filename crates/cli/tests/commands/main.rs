@@ -1,5 +1,8 @@
 //! The binary as a shell meets it: flags, files, pipes, signals, exit codes. The broker is the embedded one.
-
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these tests run in the real world"
+)]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

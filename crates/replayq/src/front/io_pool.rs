@@ -119,6 +119,14 @@ impl PartialEq for Appointment {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the pool is threads of the system, which wait by its clock"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
 impl Line {
     /// The next job of which the time has come. In the end all have.
     fn take(&mut self) -> Option<Task> {
@@ -126,7 +134,7 @@ impl Line {
             return Some(task);
         }
         let at = self.later.peek()?.at;
-        if !self.is_over && at > Instant::now() {
+        if !self.is_over && at > now() {
             return None;
         }
         self.later
@@ -202,7 +210,7 @@ impl IoPool {
 
     /// The same for a job that is the better the more it finds to do: it is run after a while, or when the pool is dropped.
     pub fn schedule_after(&self, delay: Duration, job: Arc<dyn Job>) {
-        let at = Instant::now() + delay.min(LONGEST_DELAY);
+        let at = now() + delay.min(LONGEST_DELAY);
         let is_awaited = {
             let mut line = self.shared.line.lock();
             line.later.push(Appointment { at, job });

@@ -1,5 +1,8 @@
 //! What the queue promises, checked from outside: against a model, through crashes, faults and damage.
-
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these tests run in the real world"
+)]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
