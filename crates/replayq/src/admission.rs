@@ -1,7 +1,7 @@
 //! Who may append: the queue's own limit, the one that it shares with others, and the reserve of the disk.
 
+use crate::sync::Mutex;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use crate::config::{Config, Overflow};
 use crate::disk::Disk;

@@ -33,6 +33,7 @@ pub mod vfs;
 
 mod field;
 mod ids;
+mod sync;
 
 pub use config::{Config, Durability, Flush, MAX_ITEM_BYTES, Overflow, Storage, Unreadable};
 pub use damage::{Damage, RecoveredLease, Recovery};

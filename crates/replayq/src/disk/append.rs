@@ -1,7 +1,7 @@
 //! Appending to disk: group commit, rolling to the next segment, and what to do when a write or a sync fails.
 
+use crate::sync::Mutex;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use crate::disk::call::{Call, LeaseAsk};
 use crate::disk::group_commit::Entered;
@@ -15,7 +15,7 @@ use crate::format::segment::head::Seal;
 use crate::format::segment::key::SegmentKey;
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::limits::load::Load;
-use crate::state::leases::Home;
+use crate::state::leases::{Home, Replaced};
 use crate::state::ledger::{Ledger, Place};
 use crate::state::segments::Segment;
 use crate::state::waiting::Item;
@@ -81,17 +81,20 @@ impl Disk {
         }
     }
 
-    /// Appends a lease record alone.
+    /// Appends the record of a lease alone. The lease has it before anybody else writes: a seal names only the
+    /// records that leases have.
     pub(crate) fn append_lease(
         &self,
         ledger: &Mutex<Ledger>,
+        id: LeaseId,
         record: &LeaseRecord,
-    ) -> Result<Home, LeaseError> {
+    ) -> Result<Replaced, LeaseError> {
         let mut writer = self.writer.lock();
         if ledger.lock().is_closed {
             return Err(LeaseError::Closed);
         }
-        self.write_lease_entry(&mut writer, ledger, record)
+        let home = self.write_lease_entry(&mut writer, ledger, record)?;
+        Ok(ledger.lock().set_tag(id, record, home))
     }
 
     pub(crate) fn write_lease_entry(
@@ -210,9 +213,7 @@ impl Disk {
         match result {
             Ok(written) => publish(&mut state, &written, run, first_id, lease, &self.settings),
             Err(error) => {
-                state
-                    .backlog
-                    .put_back(lease.map(|lease| lease.older).unwrap_or_default());
+                state.put_back_taken(lease.map(|lease| lease.older).unwrap_or_default());
                 drop(state);
                 if run.len() > 1 && matches!(error, AppendError::NotAppended(_)) {
                     // Perhaps only one of them is too large for what space there is.
@@ -473,10 +474,9 @@ fn prepare_lease(ledger: &mut Ledger, run: &[CallRef<'_>]) -> Result<Option<NewL
         items: ItemRange { first, last },
         tag: ask.tag.clone(),
     };
-    Ok(Some(NewLease {
-        record,
-        older: ledger.backlog.take(usize::MAX),
-    }))
+    let older = ledger.backlog.take(usize::MAX);
+    ledger.transit.keep(&older);
+    Ok(Some(NewLease { record, older }))
 }
 
 /// Shows what was written to the readers.
@@ -541,6 +541,7 @@ fn publish(
         .set_file_bytes(written.segment, written.file_bytes);
     if let Some(NewLease { record, older }) = lease {
         let home = note_lease(ledger, written, &record, id.saturating_sub(1), settings);
+        ledger.transit.end(&older);
         let items = older.into_iter().chain(leased).collect();
         let lease = ledger.open_lease(record.items, Some(items), Some(record.tag), vec![home]);
         if let Some(Ok((_, id))) = answers.first_mut() {
@@ -559,9 +560,9 @@ fn note_lease(
 ) -> Home {
     if let Some(segment) = ledger.segments.get_mut(written.segment) {
         segment.is_unsynced = !settings.is_synced;
-        segment.lease_pins = segment.lease_pins.saturating_add(1);
         segment.end = written.end;
     }
+    ledger.segments.pin(written.segment);
     ledger
         .segments
         .set_file_bytes(written.segment, written.file_bytes);

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::disk::{Disk, LOCK_NAME, Offload, into_flush, remove_file, remove_files};
 use crate::error::{AckError, FlushError, IoContext, IoFailure};

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::config::Flush;
 use crate::disk::writer::Writer;

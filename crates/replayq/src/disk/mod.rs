@@ -19,7 +19,7 @@ mod preallocate;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use crate::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use crate::disk::call::Call;
 use crate::disk::group_commit::Turns;
@@ -34,7 +34,7 @@ use crate::format::segment::key::{self, QueueUuid, SegmentKey};
 use crate::ids::{ItemRange, LeaseId};
 use crate::limits::PopLimits;
 use crate::state::detach::apart;
-use crate::state::leases::Home;
+use crate::state::leases::{Home, Replaced};
 use crate::state::ledger::{Lease, Ledger};
 use crate::state::pop::Taker;
 use crate::state::segments::Retired;
@@ -352,13 +352,44 @@ impl Disk {
         }
     }
 
-    /// Writes a lease down: in a slot of the control file, else behind the items.
-    pub(crate) fn write_lease(
+    /// Gives a lease a tag: writes its new record, then voids the older ones.
+    pub(crate) fn tag_lease(
         &self,
         ledger: &Mutex<Ledger>,
+        id: LeaseId,
         record: &LeaseRecord,
-    ) -> Result<Home, LeaseError> {
-        let slot = {
+    ) -> Result<(), LeaseError> {
+        match self.write_lease(ledger, id, record)? {
+            Replaced::Older(homes) => {
+                // The newer record counts in any case. What cannot be voided now is tried again when the lease ends.
+                let stubborn = homes
+                    .into_iter()
+                    .filter(|home| self.void_lease(ledger, *home).is_err())
+                    .collect::<Vec<_>>();
+                if !stubborn.is_empty() {
+                    ledger
+                        .lock()
+                        .leases
+                        .update(id, |lease| lease.homes.extend(stubborn));
+                }
+                Ok(())
+            }
+            // Acked or released meanwhile, by another thread.
+            Replaced::NoLease(home) => {
+                self.void_lease(ledger, home)?;
+                Err(LeaseError::UnknownLease(id))
+            }
+        }
+    }
+
+    /// Writes the record of a lease: in a slot of the control file, else after the items.
+    fn write_lease(
+        &self,
+        ledger: &Mutex<Ledger>,
+        id: LeaseId,
+        record: &LeaseRecord,
+    ) -> Result<Replaced, LeaseError> {
+        {
             let mut control = self.control.lock();
             if control.is_closed {
                 return Err(LeaseError::Closed);
@@ -369,19 +400,17 @@ impl Disk {
             {
                 control.file.sync()?;
             }
-            let slot = control.file.write_lease(record)?;
-            if let (Some(slot), true) = (slot, self.settings.is_synced)
-                && let Err(failure) = control.file.sync()
-            {
-                control.file.drop_lease(slot);
-                return Err(failure.into());
+            if let Some(slot) = control.file.write_lease(record)? {
+                if self.settings.is_synced
+                    && let Err(failure) = control.file.sync()
+                {
+                    control.file.drop_lease(slot);
+                    return Err(failure.into());
+                }
+                return Ok(ledger.lock().set_tag(id, record, Home::Slot(slot)));
             }
-            slot
-        };
-        match slot {
-            Some(slot) => Ok(Home::Slot(slot)),
-            None => self.append_lease(ledger, record),
         }
+        self.append_lease(ledger, id, record)
     }
 
     /// Voids records that were taken out of a lease. Those that could not be are put back.

@@ -1,7 +1,7 @@
 //! Offload modes: what stays in memory while there is little of it, when appends go to disk, and what flushing and closing write down.
 
+use crate::sync::Mutex;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use crate::disk::call::LeaseAsk;
 use crate::disk::writer::{Room, Writer};

@@ -1,7 +1,7 @@
 //! A segment whose sync failed: what it holds beyond what was synced before is anybody's guess after a power loss, and a sync that is tried again says nothing, since the system
 //! may have forgotten that there was something to write. It may even have dropped it. So what can be read back is written to a new file, and what is in memory too.
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::disk::copy::{Copy, Source};
 use crate::disk::{Disk, remove_file};

@@ -1,15 +1,15 @@
 //! A few threads that do the blocking work of many queues.
 
+use crate::sync::thread::{self, JoinHandle};
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, mpsc};
 
 use crate::config::Flush;
 use crate::error::FlushError;
@@ -172,7 +172,7 @@ impl IoPool {
         };
         for number in 0..threads.max(1) {
             let shared = Arc::clone(&pool.shared);
-            let thread = std::thread::Builder::new()
+            let thread = thread::Builder::new()
                 .name(format!("{name}-{number}"))
                 .spawn(move || shared.work());
             match thread {
@@ -223,7 +223,7 @@ impl IoPool {
 
     /// Flushes all of the queues as [`Queue::flush`] does, several at a time, and waits for it; the results are in their order.
     pub fn flush_all(&self, queues: &[Arc<Queue>], level: Flush) -> Vec<Result<(), FlushError>> {
-        let (sender, receiver) = std::sync::mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         for (index, queue) in queues.iter().enumerate() {
             let (sender, queue) = (sender.clone(), Arc::clone(queue));
             self.submit(move || {
@@ -282,7 +282,7 @@ impl Drop for IoPool {
     fn drop(&mut self) {
         self.shared.line.lock().is_over = true;
         self.shared.ready.notify_all();
-        let own = std::thread::current().id();
+        let own = thread::current().id();
         for thread in self.threads.drain(..) {
             // The last owner may be a job: its thread cannot wait for itself.
             if thread.thread().id() != own {

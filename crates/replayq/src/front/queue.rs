@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use crate::sync::{Mutex, RwLockReadGuard};
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLockReadGuard};
 
 use crate::admission::Admission;
 use crate::config::{Config, MAX_ITEM_BYTES, Storage};
@@ -245,39 +245,9 @@ impl Queue {
                 tag: tag.clone(),
             }
         };
-        let home = match &self.disk {
-            Some(disk) => Some(disk.write_lease(&self.ledger, &record)?),
-            None => None,
-        };
-        let old = self.ledger.lock().leases.update(lease, |lease| {
-            lease.tag = Some(tag);
-            std::mem::replace(&mut lease.homes, home.into_iter().collect())
-        });
-        let Some(disk) = &self.disk else {
-            return Ok(());
-        };
-        match old {
-            Some(old) => {
-                // The newer record counts in any case. What cannot be voided now is tried again when the lease ends.
-                let stubborn = old
-                    .into_iter()
-                    .filter(|home| disk.void_lease(&self.ledger, *home).is_err())
-                    .collect::<Vec<_>>();
-                if !stubborn.is_empty() {
-                    let mut ledger = self.ledger.lock();
-                    ledger
-                        .leases
-                        .update(lease, |lease| lease.homes.extend(stubborn));
-                }
-                Ok(())
-            }
-            // Acked or released meanwhile, by another thread.
-            None => {
-                if let Some(home) = home {
-                    disk.void_lease(&self.ledger, home)?;
-                }
-                Err(LeaseError::UnknownLease(lease))
-            }
+        match &self.disk {
+            Some(disk) => disk.tag_lease(&self.ledger, lease, &record),
+            None => self.ledger.lock().set_tag_in_memory(lease, tag),
         }
     }
 

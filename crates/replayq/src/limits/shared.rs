@@ -1,8 +1,8 @@
 //! Limits that many queues have together.
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::vfs::Vfs;
 

@@ -105,9 +105,7 @@ pub(super) fn restore_leases(
 
 /// A segment stays as long as there are lease records in it that count, or are not voided yet.
 fn pin(ledger: &mut Ledger, home: Home) {
-    if let Home::Entry { segment, .. } = home
-        && let Some(segment) = ledger.segments.get_mut(segment)
-    {
-        segment.lease_pins = segment.lease_pins.saturating_add(1);
+    if let Home::Entry { segment, .. } = home {
+        ledger.segments.pin(segment);
     }
 }

@@ -10,7 +10,7 @@ mod candidate;
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use crate::sync::{Mutex, RwLock};
 
 use crate::config::{Config, Storage, Unreadable};
 use crate::damage::{Damage, Recovery};

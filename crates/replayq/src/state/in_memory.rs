@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::error::AppendError;
+use crate::error::{AppendError, LeaseError};
 use crate::format::control::lease::LeaseRecord;
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::state::ledger::Ledger;
@@ -51,6 +51,13 @@ impl Ledger {
         Ok((items, lease))
     }
 
+    /// The lease has a new tag, which is written nowhere.
+    pub(crate) fn set_tag_in_memory(&mut self, id: LeaseId, tag: Bytes) -> Result<(), LeaseError> {
+        self.leases
+            .update(id, |lease| lease.tag = Some(tag))
+            .ok_or(LeaseError::UnknownLease(id))
+    }
+
     /// Whether a file may know of any of the items of a lease.
     pub(crate) fn is_in_file(&self, id: LeaseId, items: Option<ItemRange>) -> bool {
         let items = items.or_else(|| self.leases.get(id).map(|lease| lease.items));
@@ -77,6 +84,7 @@ impl Ledger {
             .iter()
             .filter_map(|(_, lease)| lease.held.as_ref());
         held.flatten()
+            .chain(self.transit.items())
             .chain(self.backlog.resident())
             .filter(|item| first <= item.id.0 && item.id.0 <= last)
             .map(|item| (item.id.0, item.payload.clone()))

@@ -28,6 +28,15 @@ pub(crate) enum Home {
     },
 }
 
+/// What a new record of a lease came to.
+#[derive(Debug)]
+pub(crate) enum Replaced {
+    /// The lease has it; those are its older ones.
+    Older(Vec<Home>),
+    /// There is no such lease any more: the record is nobody's.
+    NoLease(Home),
+}
+
 /// One open lease.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenLease {
@@ -81,6 +90,11 @@ impl Leases {
     pub(crate) fn insert(&mut self, lease: OpenLease) -> LeaseId {
         self.last = self.last.saturating_add(1);
         let id = LeaseId(self.last);
+        let (first, last) = (lease.items.first, lease.items.last);
+        assert!(
+            !self.touches(first.0, last.0),
+            "items {first} to {last} are in two leases"
+        );
         self.ids.insert(lease.items.first.0, lease.items.last.0);
         self.count(&lease, u64::saturating_add);
         self.open.insert(id, lease);

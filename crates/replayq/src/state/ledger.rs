@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::damage::Damage;
 use crate::error::{AckError, LeaseError};
+use crate::format::control::lease::LeaseRecord;
 use crate::format::segment::head::HEAD_BYTES;
 use crate::format::segment::key::SegmentKey;
 use crate::ids::acks::Acks;
@@ -14,9 +15,10 @@ use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::limits::load::Load;
 use crate::limits::{BytesLimit, PopLimits};
 use crate::state::detach::apart;
-use crate::state::leases::{Home, Leases, OpenLease};
+use crate::state::leases::{Home, Leases, OpenLease, Replaced};
 use crate::state::pop::Taker;
 use crate::state::segments::{Segments, Span};
+use crate::state::transit::Transit;
 use crate::state::waiting::{Backlog, Item};
 
 /// Items taken out of the queue until they are acked or released.
@@ -89,8 +91,8 @@ pub(crate) struct Ledger {
     /// The reader has passed the items up to this id: those that wait are in memory.
     pub(crate) read_through: u64,
     pub(crate) leases: Leases,
-    /// Items that pops have taken which go on to the disk: in no lease yet, but taken.
-    in_hand: RangeSet,
+    /// Items that calls under way have taken: in no lease yet, and not waiting any more.
+    pub(crate) transit: Transit,
     pub(crate) acks: Acks,
     pub(crate) segments: Segments,
     pub(crate) next_id: u64,
@@ -134,7 +136,7 @@ impl Ledger {
             unread_from: None,
             read_through: 0,
             leases: Leases::default(),
-            in_hand: RangeSet::default(),
+            transit: Transit::default(),
             acks: Acks::default(),
             segments: Segments::default(),
             next_id: 1,
@@ -197,27 +199,41 @@ impl Ledger {
             }
         }
         let is_done = !self.backlog.is_behind();
-        if !is_done && let Some((first, last)) = taker.range() {
-            self.in_hand.insert(first.0, last.0);
+        if !is_done {
+            self.transit.keep(taker.items());
         }
         is_done
     }
 
-    /// Puts items back that a pop has in hand.
+    /// Items in transit wait again.
     pub(crate) fn put_back_taken(&mut self, items: Vec<Item>) {
-        self.let_go_of(&items);
-        self.backlog.put_back(items);
+        self.transit.end(&items);
+        self.wait_again(items);
     }
 
-    fn let_go_of(&mut self, items: &[Item]) {
-        if let (Some(first), Some(last)) = (items.first(), items.last()) {
-            self.in_hand.remove(first.id.0, last.id.0);
+    /// Items that were taken or leased wait again, in their old place: in memory, unless the reader, which may
+    /// have been sent back meanwhile, has yet to come by them.
+    fn wait_again(&mut self, mut items: Vec<Item>) {
+        let (Some(first), Some(last)) = (items.first(), items.last()) else {
+            return;
+        };
+        let (first, last) = (first.id, last.id);
+        assert!(
+            !self.is_taken(first.0, last.0),
+            "items {first} to {last} are leased, or about to be, and wait at the same time"
+        );
+        if self.backlog.is_behind() {
+            let passed = items.partition_point(|item| item.id.0 <= self.read_through);
+            for item in items.split_off(passed) {
+                self.backlog.add_unread(1, item.bytes());
+            }
         }
+        self.backlog.put_back(items);
     }
 
     /// Whether any of the ids is leased, or about to be.
     fn is_taken(&self, first: u64, last: u64) -> bool {
-        self.leases.touches(first, last) || first <= last && self.in_hand.overlaps(first, last)
+        self.leases.touches(first, last) || self.transit.touches(first, last)
     }
 
     /// Whether the item may be in one lease with those taken before: a lease is one range, which must not reach over another one.
@@ -229,7 +245,7 @@ impl Ledger {
 
     /// Leases what was taken.
     pub(crate) fn lease_taken(&mut self, items: Vec<Item>) -> Option<Lease> {
-        self.let_go_of(&items);
+        self.transit.end(&items);
         let range = ItemRange {
             first: items.first()?.id,
             last: items.last()?.id,
@@ -291,6 +307,12 @@ impl Ledger {
         let open_bytes = held
             .as_ref()
             .map_or(0, |held| held.iter().map(Item::bytes).sum());
+        assert!(
+            !self.transit.touches(items.first.0, items.last.0),
+            "items {} to {} are on their way into another lease",
+            items.first,
+            items.last
+        );
         self.leases.insert(OpenLease {
             items,
             held,
@@ -299,6 +321,15 @@ impl Ledger {
             tag,
             homes,
         })
+    }
+
+    /// The lease has a new tag, written down there.
+    pub(crate) fn set_tag(&mut self, id: LeaseId, record: &LeaseRecord, home: Home) -> Replaced {
+        let replaced = self.leases.update(id, |lease| {
+            lease.tag = Some(record.tag.clone());
+            std::mem::replace(&mut lease.homes, vec![home])
+        });
+        replaced.map_or(Replaced::NoLease(home), Replaced::Older)
     }
 
     /// Marks a whole lease as done. Returns where its records lie.
@@ -384,20 +415,14 @@ impl Ledger {
         let Some(lease) = self.leases.remove(id) else {
             return Released::Unknown;
         };
-        let Some(mut held) = lease.held else {
+        let Some(held) = lease.held else {
             self.backlog.add_unread(lease.open_items, lease.open_bytes);
             return Released::Done;
         };
         if may_read_again && self.read_again_from(&held) {
             return Released::Done;
         }
-        if self.backlog.is_behind() {
-            let passed = held.partition_point(|item| item.id.0 <= self.read_through);
-            for item in held.split_off(passed) {
-                self.backlog.add_unread(1, item.bytes());
-            }
-        }
-        self.backlog.put_back(held);
+        self.wait_again(held);
         Released::Done
     }
 
@@ -480,13 +505,15 @@ impl Ledger {
         }
     }
 
-    /// Takes what one read brought into the backlog, but for what is done, leased, or was read before: in a segment that was replaced by a copy.
+    /// Takes what one read brought into the backlog, but for what is done, leased, in transit, or was read before: in
+    /// a segment that was replaced by a copy.
     pub(crate) fn absorb(&mut self, mut items: Vec<Item>) {
         let read = items.len();
         items.retain(|item| {
             item.id.0 > self.read_through
                 && !self.acks.contains(item.id.0)
                 && !self.leases.contains(item.id)
+                && !self.transit.contains(item.id)
         });
         if items.len() < read {
             items = apart(items);

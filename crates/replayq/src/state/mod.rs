@@ -8,5 +8,6 @@ pub(crate) mod detach;
 pub(crate) mod leases;
 pub(crate) mod pop;
 pub(crate) mod segments;
+pub(crate) mod transit;
 
 pub(crate) mod waiting;

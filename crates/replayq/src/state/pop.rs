@@ -27,9 +27,9 @@ impl<'a> Taker<'a> {
         self.items.last().map(|item| item.id)
     }
 
-    /// The ids of the first item that was taken, and of the last.
-    pub(crate) fn range(&self) -> Option<(ItemId, ItemId)> {
-        Some((self.items.first()?.id, self.last()?))
+    /// What was taken so far.
+    pub(crate) fn items(&self) -> &[Item] {
+        &self.items
     }
 
     /// Whether the item is to be taken too.

@@ -272,6 +272,14 @@ impl Segments {
         );
     }
 
+    /// A lease entry in the segment is needed: it stays, whatever is done of its items.
+    pub(crate) fn pin(&mut self, key: SegmentKey) {
+        if let Some(segment) = self.live.get_mut(&key) {
+            segment.lease_pins = segment.lease_pins.saturating_add(1);
+            self.done.retain(|done| *done != key);
+        }
+    }
+
     /// Looks whether one segment is done: it was closed, or lost a lease.
     pub(crate) fn note_changed(&mut self, acks: &Acks, key: SegmentKey) {
         if self

@@ -85,6 +85,11 @@ impl Backlog {
 
     /// Takes an item at the end of the run in memory.
     pub(crate) fn push_resident(&mut self, item: Item) {
+        assert!(
+            self.resident.back().is_none_or(|last| last.id < item.id),
+            "item {} waits twice",
+            item.id
+        );
         self.resident_bytes = self.resident_bytes.saturating_add(item.bytes());
         self.resident.push_back(item);
     }
@@ -162,6 +167,11 @@ impl Backlog {
             self.resident
                 .make_contiguous()
                 .sort_unstable_by_key(|item| item.id);
+            let mut neighbours = self.resident.iter().zip(self.resident.iter().skip(1));
+            assert!(
+                neighbours.all(|(one, next)| one.id < next.id),
+                "an item waits twice"
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ use replayq::vfs::sim::{Change, Fate, Fault, FaultKind, SimVfs};
 use replayq::{Config, Flush, LeaseError, LeaseId, OpenError, PopLimits, Queue, Recovery};
 
 use crate::calls::pop_ids;
-use crate::setup::{DIRECTORY, Mode, Setup, payload};
+use crate::setup::{DIRECTORY, End, Mode, Setup, payload};
 
 const TAG: Bytes = Bytes::from_static(b"tag");
 
@@ -272,6 +272,47 @@ fn a_segment_of_leases_only_whose_sync_failed_is_replaced_and_no_item_is_lost() 
 }
 
 /// A segment in which no item was left was not kept, and what it said of others was gone.
+/// A segment that holds leases of items of other segments only, before ids that were never used, was on its way
+/// out before its leases were found: one open returned them, the next did not.
+#[test]
+fn tagged_leases_come_back_at_each_open_however_the_one_before_ended() {
+    for mode in Mode::DURABLE {
+        for items in 1..=12 {
+            for ends in [[End::Kill; 9], [End::PowerLoss; 9], [End::Close; 9]] {
+                let (setup, mut vfs) = (setup(mode, 1), SimVfs::new());
+                let (mut queue, _) = setup.open(&vfs).unwrap();
+                for serial in 1..=items {
+                    queue.append_one(payload(serial, 200)).unwrap();
+                }
+                for _ in 1..=items {
+                    tag_one(&queue).unwrap();
+                }
+                let expected: Vec<u64> = (1..=items).collect();
+                for (number, end) in ends.into_iter().enumerate() {
+                    queue.flush(Flush::Disk).unwrap();
+                    if end == End::Close {
+                        queue.close().unwrap();
+                    }
+                    vfs = match end {
+                        End::PowerLoss => vfs.after_power_loss(0, |_, _| Fate::Lost),
+                        End::Kill | End::Close => vfs.after_kill(),
+                    };
+                    let (next, recovery) = setup.open(&vfs).unwrap();
+                    let case = (mode, items, end, number);
+                    assert_eq!(tagged(&recovery), expected, "{case:?}");
+                    assert_eq!(next.damage(), [], "{case:?}");
+                    queue = next;
+                    for serial in 0..number % 5 {
+                        queue.append_one(payload(99, 100 * serial + 8)).unwrap();
+                        let lease = queue.pop(PopLimits::items(9)).unwrap().unwrap();
+                        queue.ack(lease.id).unwrap();
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_repair_keeps_the_leases_of_a_segment_that_has_no_items() {
     for mode in [Mode::Os, Mode::Offload] {

@@ -1,0 +1,223 @@
+//! The queue in all orders in which its threads may go on: exhaustively with few preemptions, and by chance.
+//!
+//! `REPLAYQ_SCHEDULES` is how many schedules by chance each scenario gets in each mode, and
+//! `REPLAYQ_PREEMPTIONS` how often a thread may be put off in the exhaustive search, of which
+//! `REPLAYQ_EXHAUSTIVE` schedules are tried at most.
+//!
+//! What these scenarios must find was put back to see that they do, with the numbers that run by default:
+//! - `Ledger::absorb` without the look at what is in transit, or `take_wanted` without `transit.keep`: an item
+//!   is in two leases (`three_threads_pop_release_and_ack`);
+//! - `Ledger::wait_again` that puts all items into memory: an item waits twice (the same, and
+//!   `an_item_is_in_one_lease_only_while_pops_and_releases_meet`);
+//! - `prepare_lease` without `transit.keep`: an item is in two leases
+//!   (`items_that_an_append_takes_into_its_lease_are_in_no_other`);
+//! - `Disk::append_lease` that lets go of the writer before `set_tag`: an answered tag is gone
+//!   (`an_answered_tag_is_there_after_a_kill_whatever_rolls_meanwhile`).
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is not as it must be"
+)]
+
+mod script;
+
+mod oracle;
+
+mod points;
+mod schedules;
+
+use schedules::{Figures, Search};
+use script::Step::{
+    Ack, AckOne, Append, AppendLeased, Close, FlushDisk, FlushOs, Kill, Pop, Release, Tag,
+};
+use script::{MODES, Mode, Script};
+
+const SEED: usize = 0x5eed;
+
+fn number(name: &str, default: usize) -> usize {
+    let value = std::env::var(name).ok();
+    value.map_or(default, |value| value.parse().unwrap())
+}
+
+/// Tries a script in the modes.
+fn explore(modes: &[Mode], script: Script) {
+    explore_with(1, modes, script);
+}
+
+/// Tries a script in the modes, with that many preemptions unless others are asked for.
+fn explore_with(preemptions: usize, modes: &[Mode], script: Script) {
+    let preemptions = number("REPLAYQ_PREEMPTIONS", preemptions);
+    let schedules = number("REPLAYQ_SCHEDULES", 100);
+    for mode in modes.iter().copied() {
+        let scenario = move || script::run(&script, mode);
+        let most = number("REPLAYQ_EXHAUSTIVE", 20_000) as u64;
+        let Figures {
+            schedules: tried,
+            steps,
+            is_exhausted,
+        } = Search::Exhaustive { preemptions, most }.run(scenario);
+        let by_chance = Search::Random {
+            seed: number("REPLAYQ_SEED", SEED) as u64,
+            schedules,
+        }
+        .run(scenario);
+        println!(
+            "{mode:?}: {tried} schedules with up to {preemptions} preemptions, {steps} steps{}; {} by chance, {} steps",
+            if is_exhausted { ", exhausted" } else { "" },
+            by_chance.schedules,
+            by_chance.steps
+        );
+    }
+}
+
+/// Eight items of 200 bytes fill a segment; more than one is not kept in memory when it is appended.
+const SMALL: Script = Script {
+    before: &[],
+    threads: &[],
+    segment_bytes: 6000,
+    resident_bytes: 300,
+    lease_slots: 1,
+};
+
+#[test]
+fn an_item_is_in_one_lease_only_while_pops_and_releases_meet() {
+    explore(
+        &MODES,
+        Script {
+            before: &[
+                (0, Append(8, 200)),
+                (0, Append(4, 200)),
+                (0, Pop(1)),
+                (1, Pop(1)),
+            ],
+            threads: &[&[Release, Pop(2), Ack], &[Pop(9), Release, Kill]],
+            ..SMALL
+        },
+    );
+}
+
+#[test]
+fn an_answered_tag_is_there_after_a_kill_whatever_rolls_meanwhile() {
+    explore(
+        &MODES,
+        Script {
+            before: &[
+                (0, Append(4, 200)),
+                (1, Pop(1)),
+                (1, Tag),
+                (0, Pop(1)),
+                (0, Pop(1)),
+            ],
+            threads: &[
+                &[Tag, Kill, Tag, Kill],
+                &[Append(2, 200), Append(4, 200), Ack],
+            ],
+            ..SMALL
+        },
+    );
+}
+
+#[test]
+fn leases_made_with_an_append_meet_pops_and_releases() {
+    explore(
+        &MODES,
+        Script {
+            before: &[
+                (0, Append(4, 200)),
+                (0, Pop(1)),
+                (1, Pop(9)),
+                (1, Release),
+                (1, Pop(1)),
+            ],
+            threads: &[
+                &[AppendLeased(200), Release, Pop(3)],
+                &[Release, AppendLeased(100), Kill, Ack],
+                &[Pop(9)],
+            ],
+            ..SMALL
+        },
+    );
+}
+
+/// Small enough for two preemptions.
+#[test]
+fn items_that_an_append_takes_into_its_lease_are_in_no_other() {
+    explore_with(
+        2,
+        &[Mode::Os],
+        Script {
+            before: &[(0, Append(4, 200)), (0, Pop(1)), (1, Pop(9)), (1, Release)],
+            threads: &[&[Release], &[AppendLeased(200)], &[Pop(9)]],
+            ..SMALL
+        },
+    );
+}
+
+#[test]
+fn acks_of_parts_meet_flushes_and_rolls() {
+    explore(
+        &MODES,
+        Script {
+            before: &[(0, Append(6, 200)), (0, Pop(3)), (1, Pop(2))],
+            threads: &[
+                &[AckOne, Tag, AckOne, Kill],
+                &[FlushDisk, Append(4, 200), Release, FlushOs],
+            ],
+            ..SMALL
+        },
+    );
+}
+
+#[test]
+fn a_close_meets_everything() {
+    explore(
+        &MODES,
+        Script {
+            before: &[(0, Append(9, 200)), (0, Pop(2)), (1, Pop(1)), (0, Pop(1))],
+            threads: &[
+                &[Tag, Release, Append(2, 300), Pop(2), Ack],
+                &[Append(1, 200), Close],
+            ],
+            ..SMALL
+        },
+    );
+}
+
+#[test]
+fn three_threads_pop_release_and_ack() {
+    explore(
+        &MODES,
+        Script {
+            before: &[
+                (0, Append(8, 200)),
+                (0, Append(5, 200)),
+                (0, Pop(1)),
+                (1, Pop(1)),
+                (2, Pop(1)),
+            ],
+            threads: &[
+                &[Release, Pop(2)],
+                &[Pop(9), Ack],
+                &[Release, Append(1, 200), Kill],
+            ],
+            ..SMALL
+        },
+    );
+}
+
+#[test]
+fn three_threads_tag_append_and_flush() {
+    explore(
+        &MODES,
+        Script {
+            before: &[(0, Append(6, 200)), (0, Pop(1)), (1, Pop(1)), (0, Pop(1))],
+            threads: &[
+                &[Tag, Release, Tag],
+                &[Tag, Append(3, 200), Ack, Kill],
+                &[FlushDisk, Append(3, 200)],
+            ],
+            ..SMALL
+        },
+    );
+}

@@ -1,0 +1,291 @@
+//! Scenarios: what each thread does with a queue, one step after the other.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use replayq_interleavings::vfs::sim::{Fate, SimVfs};
+use replayq_interleavings::{
+    AppendError, Config, Durability, Flush, ItemRange, Lease, PopLimits, Queue, Storage,
+};
+use shuttle::thread;
+
+use crate::oracle::{Answers, Keeps, Oracle};
+use crate::points::PointVfs;
+
+/// Where items are kept, and what they survive.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Mode {
+    Memory,
+    Os,
+    Fsync,
+    Offload,
+    OffloadVolatile,
+}
+
+pub(crate) const MODES: [Mode; 5] = [
+    Mode::Memory,
+    Mode::Os,
+    Mode::Fsync,
+    Mode::Offload,
+    Mode::OffloadVolatile,
+];
+
+/// What a thread does next. Leases are its own, the oldest first.
+#[derive(Copy, Clone, Debug)]
+pub(crate) enum Step {
+    /// Appends so many items of so many bytes.
+    Append(u64, usize),
+    /// Appends one item of so many bytes, leased and tagged with all that wait, if these are in memory.
+    AppendLeased(usize),
+    /// Pops up to so many items into a lease.
+    Pop(usize),
+    Tag,
+    Ack,
+    /// Acks the first item of the lease.
+    AckOne,
+    Release,
+    FlushOs,
+    FlushDisk,
+    Close,
+    /// Takes a copy of the disk: the process might be killed here.
+    Kill,
+}
+
+/// Steps of a thread, after those that are done for it before any thread begins.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Script {
+    pub(crate) before: &'static [(usize, Step)],
+    pub(crate) threads: &'static [&'static [Step]],
+    pub(crate) segment_bytes: u64,
+    pub(crate) resident_bytes: u64,
+    pub(crate) lease_slots: u32,
+}
+
+/// One thread's leases, and the items that it still has in them.
+#[derive(Clone, Default)]
+struct Worker {
+    leases: VecDeque<Lease>,
+    tags: u32,
+}
+
+fn config(script: &Script, mode: Mode, vfs: PointVfs) -> Config {
+    let directory = PathBuf::from("/queue");
+    let storage = match mode {
+        Mode::Memory => Storage::Memory,
+        Mode::Os | Mode::Fsync => Storage::Disk(directory),
+        Mode::Offload => Storage::Offload(directory),
+        Mode::OffloadVolatile => Storage::OffloadVolatile(directory),
+    };
+    let durability = match mode {
+        Mode::Fsync => Durability::Fsync {
+            max_delay: Duration::ZERO,
+        },
+        _ => Durability::Os,
+    };
+    Config::new(storage)
+        .durability(durability)
+        .segment_bytes(script.segment_bytes)
+        .resident_bytes(script.resident_bytes)
+        .read_bytes(4096)
+        .spare_segments(1)
+        .lease_slots(script.lease_slots)
+        .vfs(Arc::new(vfs))
+}
+
+/// Runs a script once, in the schedule that shuttle gives, and checks what came of it.
+pub(crate) fn run(script: &Script, mode: Mode) {
+    let (vfs, oracle) = (PointVfs::new(), Oracle::default());
+    let (queue, _) = Queue::open(config(script, mode, vfs.clone())).unwrap();
+    let queue = Arc::new(queue);
+    let mut workers = vec![Worker::default(); script.threads.len()];
+    for (worker, step) in script.before {
+        workers[*worker].step(*step, &queue, &oracle, &vfs.sim);
+    }
+    let threads: Vec<_> = workers
+        .into_iter()
+        .zip(script.threads)
+        .map(|(mut worker, steps)| {
+            let (queue, oracle, sim) = (Arc::clone(&queue), oracle.clone(), vfs.sim.clone());
+            thread::spawn(move || {
+                for step in *steps {
+                    worker.step(*step, &queue, &oracle, &sim);
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    oracle.remember(&vfs.sim);
+    let durable = (mode == Mode::Fsync).then(|| {
+        let sim = vfs.sim.after_power_loss(0, |_, _| Fate::Lost);
+        (sim, oracle.now())
+    });
+    let before_close = oracle.now();
+    if !oracle.is_closing() {
+        oracle.drain(&queue);
+        queue.close().unwrap();
+    }
+    drop(queue);
+    let at_close = (vfs.sim.copy(), before_close);
+    let disk_keeps = matches!(mode, Mode::Os | Mode::Fsync);
+    let keeps_at_close = disk_keeps || mode == Mode::Offload;
+    let all = |keeps| Keeps {
+        items: keeps,
+        acks: true,
+        tags: keeps,
+    };
+    check(script, mode, at_close, all(keeps_at_close));
+    for moment in oracle.moments() {
+        check(script, mode, moment, all(disk_keeps));
+    }
+    if let Some(moment) = durable {
+        let keeps = Keeps {
+            acks: false,
+            ..all(true)
+        };
+        check(script, mode, moment, keeps);
+    }
+}
+
+fn check(script: &Script, mode: Mode, (sim, answers): (SimVfs, Answers), keeps: Keeps) {
+    if matches!(mode, Mode::Memory | Mode::OffloadVolatile) {
+        return;
+    }
+    let (queue, recovery) = Queue::open(config(script, mode, PointVfs::of(sim))).unwrap();
+    assert_eq!(queue.damage(), []);
+    let leases = recovery.leases.iter().map(|lease| lease.id).collect();
+    answers.check(&queue, leases, keeps);
+}
+
+impl Worker {
+    fn step(&mut self, step: Step, queue: &Queue, oracle: &Oracle, sim: &SimVfs) {
+        match step {
+            Step::Append(count, bytes) => {
+                let payloads = oracle.payloads(count, bytes);
+                match queue.append(&payloads) {
+                    Ok(items) => oracle.appended(&payloads, items),
+                    Err(error) => {
+                        self.refused(&error, oracle);
+                        oracle.not_appended(&payloads);
+                    }
+                }
+            }
+            Step::AppendLeased(bytes) => self.append_leased(bytes, queue, oracle),
+            Step::Pop(items) => match queue.pop(PopLimits::items(items)) {
+                Ok(Some(lease)) => {
+                    oracle.leased(&lease);
+                    self.leases.push_back(lease);
+                }
+                Ok(None) => {}
+                Err(error) => self.refused(&error, oracle),
+            },
+            Step::Tag => self.tag(queue, oracle),
+            Step::Ack => {
+                let Some(lease) = self.leases.pop_front() else {
+                    return;
+                };
+                oracle.acking(&lease, &lease.items);
+                match queue.ack(lease.id) {
+                    Ok(()) => oracle.acked(&lease.items),
+                    Err(error) => self.refused(&error, oracle),
+                }
+            }
+            Step::AckOne => self.ack_one(queue, oracle),
+            Step::Release => {
+                let Some(lease) = self.leases.pop_front() else {
+                    return;
+                };
+                oracle.releasing(&lease);
+                if let Err(error) = queue.release(lease.id) {
+                    self.refused(&error, oracle);
+                    oracle.not_released(&lease);
+                }
+            }
+            Step::FlushOs => self.flush(Flush::Os, queue, oracle),
+            Step::FlushDisk => self.flush(Flush::Disk, queue, oracle),
+            Step::Close => {
+                oracle.closing();
+                queue.close().unwrap();
+            }
+            Step::Kill => oracle.remember(sim),
+        }
+    }
+
+    /// Nothing fails here but by a close.
+    fn refused(&self, error: &dyn std::error::Error, oracle: &Oracle) {
+        assert!(oracle.is_closing(), "{error}");
+    }
+
+    fn flush(&self, level: Flush, queue: &Queue, oracle: &Oracle) {
+        if let Err(error) = queue.flush(level) {
+            self.refused(&error, oracle);
+        }
+    }
+
+    fn next_tag(&mut self) -> Bytes {
+        self.tags += 1;
+        Bytes::from(format!("tag {}", self.tags))
+    }
+
+    fn append_leased(&mut self, bytes: usize, queue: &Queue, oracle: &Oracle) {
+        let (payloads, tag) = (oracle.payloads(1, bytes), self.next_tag());
+        let from = queue.peek(PopLimits::items(1));
+        let from = from.unwrap_or_default().first().map(|item| item.id);
+        match queue.append_leased(&payloads, from, tag.clone()) {
+            Ok(leased) => {
+                oracle.appended(&payloads, leased.items);
+                let lease = queue.read_lease(leased.lease);
+                let Ok(lease) = lease.map_err(|error| self.refused(&error, oracle)) else {
+                    return;
+                };
+                oracle.leased(&lease);
+                let first = from.unwrap_or(leased.items.first);
+                let items = ItemRange::new(first, leased.items.last).unwrap();
+                oracle.tagged(lease.id, items, tag);
+                self.leases.push_back(lease);
+            }
+            // Others have popped or released meanwhile.
+            Err(AppendError::Lease(_)) => oracle.not_appended(&payloads),
+            Err(error) => {
+                self.refused(&error, oracle);
+                oracle.not_appended(&payloads);
+            }
+        }
+    }
+
+    fn tag(&mut self, queue: &Queue, oracle: &Oracle) {
+        let tag = self.next_tag();
+        let Some(lease) = self.leases.front() else {
+            return;
+        };
+        let (Some(first), Some(last)) = (lease.items.first(), lease.items.last()) else {
+            return;
+        };
+        let items = ItemRange::new(first.id, last.id).unwrap();
+        oracle.tagging(lease);
+        match queue.tag(lease.id, tag.clone()) {
+            Ok(()) => oracle.tagged(lease.id, items, tag),
+            Err(error) => self.refused(&error, oracle),
+        }
+    }
+
+    fn ack_one(&mut self, queue: &Queue, oracle: &Oracle) {
+        let Some(mut lease) = self.leases.pop_front() else {
+            return;
+        };
+        let item = lease.items.remove(0);
+        let done = [item];
+        oracle.acking(&lease, &done);
+        match queue.ack_items(lease.id, ItemRange::one(done[0].id)) {
+            Ok(()) => oracle.acked(&done),
+            Err(error) => self.refused(&error, oracle),
+        }
+        if !lease.items.is_empty() {
+            self.leases.push_front(lease);
+        }
+    }
+}
