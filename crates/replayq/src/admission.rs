@@ -8,7 +8,8 @@ use crate::disk::Disk;
 use crate::error::AppendError;
 use crate::format::segment::entry::entries_bytes;
 use crate::limits::load::Load;
-use crate::limits::shared::{Held, Share};
+use crate::limits::shared::{Held, Share, SharedLimits};
+use crate::signal::Signal;
 use crate::state::ledger::Ledger;
 
 /// The limits of one queue.
@@ -19,6 +20,8 @@ pub(crate) struct Admission {
     /// Appends under way, where those beyond the limit are rejected. Locked after the ledger.
     appending: Mutex<Load>,
     share: Option<Share>,
+    /// Raised when there may be room in the queue's own limit, where it shares no other.
+    room: Signal,
 }
 
 /// An append under way; until it has ended it counts as held.
@@ -43,18 +46,58 @@ impl Admission {
             overflow: config.overflow,
             appending: Mutex::new(Load::default()),
             share: config.shared_limits.clone().map(Share::new),
+            room: Signal::default(),
         }
     }
 
-    /// Looks at the limits, and makes room in those that are shared until the append has ended.
+    /// Looks at the limits, and makes room in those that are shared until the append has ended. Waits for room
+    /// where the queue is to.
     pub(crate) fn admit(
         &self,
         ledger: &Mutex<Ledger>,
         disk: Option<&Disk>,
         payloads: &[Bytes],
     ) -> Result<Option<Admitted<'_>>, AppendError> {
-        let rejects = self.overflow == Overflow::Reject;
-        let mut admitted = if rejects {
+        let full = match self.try_admit(ledger, disk, payloads) {
+            Err(full @ AppendError::Full { .. }) if self.overflow == Overflow::Block => full,
+            other => return other,
+        };
+        let bytes = Load::of(payloads).counted_bytes();
+        let shared = self.share.as_ref().map(Share::limits);
+        let most = shared.map_or(u64::MAX, SharedLimits::limit_bytes);
+        if bytes > most.min(self.max_total_bytes) {
+            return Err(full);
+        }
+        // Either limit may be the one that has no room, so that both are watched: the one that all share is raised with
+        // the queue's own too.
+        let mut watch = shared.map_or(&self.room, SharedLimits::room).watch();
+        loop {
+            match self.try_admit(ledger, disk, payloads) {
+                Err(AppendError::Full { .. }) => {}
+                other => return other,
+            }
+            if ledger.lock().is_closed {
+                return Err(AppendError::Closed);
+            }
+            watch.wait(None);
+        }
+    }
+
+    /// There may be room: something is done, or an append under way has ended.
+    pub(crate) fn raise_room(&self) {
+        let shared = self.share.as_ref().map(Share::limits);
+        shared
+            .map_or(&self.room, SharedLimits::room)
+            .raise_for_all();
+    }
+
+    fn try_admit(
+        &self,
+        ledger: &Mutex<Ledger>,
+        disk: Option<&Disk>,
+        payloads: &[Bytes],
+    ) -> Result<Option<Admitted<'_>>, AppendError> {
+        let mut admitted = if self.overflow != Overflow::Report {
             Some(self.admit_to_own_limit(ledger, Load::of(payloads))?)
         } else {
             None

@@ -71,8 +71,12 @@ pub enum Overflow {
     /// It is taken all the same; the owner asks [`crate::Queue::overflow_bytes`] and drops what it can best do without.
     #[default]
     Report,
-    /// It is answered with [`crate::AppendError::Full`].
+    /// It fails with [`crate::AppendError::Full`].
     Reject,
+    /// It waits until acks have made room, or the queue is closed. One that is larger than the limit itself fails
+    /// with [`crate::AppendError::Full`] at once. The reserve of [`SharedLimits::free_disk_bytes`] and a full
+    /// disk are not waited for: they are errors as ever.
+    Block,
 }
 
 /// What becomes of items that the disk cannot read any more.

@@ -31,17 +31,22 @@ mod error;
 
 pub mod vfs;
 
+mod signal;
+
 mod field;
 mod ids;
 mod sync;
 
+pub use bytes::Bytes;
 pub use config::{Config, Durability, Flush, MAX_ITEM_BYTES, Overflow, Storage, Unreadable};
 pub use damage::{Damage, RecoveredLease, Recovery};
 pub use error::{AckError, AppendError, FlushError, IoFailure, LeaseError, OpenError, ReadError};
 pub use format::control::commit::MAX_COMMIT_TAG_BYTES;
 pub use format::control::lease::MAX_LEASE_TAG_BYTES;
 pub use front::io_pool::{IoPool, Job};
+pub use front::lease::{LeaseGuard, LeaseInfo, LeasesIter};
 pub use front::queue::{Leased, Queue};
+pub use front::wait::Ready;
 pub use ids::{ItemId, ItemRange, LeaseId};
 pub use limits::shared::SharedLimits;
 pub use limits::{BytesLimit, ItemRef, PopLimits, StopBefore};

@@ -52,13 +52,21 @@ impl Queue {
     /// Writing failed: the queue is not closed. It has its directory still and goes on, what was promised before holds, and it can be closed again, for instance when there is
     /// space again. Who does not want to wait drops it.
     pub fn close(&self) -> Result<(), FlushError> {
-        match &self.disk {
+        let closed = match &self.disk {
             Some(disk) => disk.close(&self.ledger),
             None => {
                 self.ledger.lock().is_closed = true;
                 Ok(())
             }
-        }
+        };
+        self.raise_all();
+        closed
+    }
+
+    /// Whoever waits looks again: for the end of the queue.
+    fn raise_all(&self) {
+        self.data.raise_for_all();
+        self.admission.raise_room();
     }
 
     /// Closes the queue and removes its files and its directory; a directory in which others have put files stays. A queue that was closed before is removed too, if nobody has
@@ -68,7 +76,11 @@ impl Queue {
     /// A file could not be removed: it can be tried again. Or the directory is another's since the queue was closed, see [`FlushError::InOtherHands`].
     pub fn close_and_purge(&self) -> Result<(), FlushError> {
         match &self.disk {
-            Some(disk) => disk.purge(&self.ledger),
+            Some(disk) => {
+                let purged = disk.purge(&self.ledger);
+                self.raise_all();
+                purged
+            }
             None => self.close(),
         }
     }

@@ -19,7 +19,9 @@ use crate::format::control::lease::{LeaseRecord, MAX_LEASE_TAG_BYTES};
 use crate::format::segment::key::SegmentKey;
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::limits::PopLimits;
+use crate::limits::load::Load;
 use crate::recovery;
+use crate::signal::Signal;
 use crate::state::leases::Home;
 use crate::state::ledger::{Lease, Ledger, Released};
 use crate::state::pop::Taker;
@@ -64,7 +66,9 @@ pub struct Leased {
 pub struct Queue {
     pub(crate) ledger: Mutex<Ledger>,
     pub(crate) disk: Option<Disk>,
-    admission: Admission,
+    pub(crate) admission: Admission,
+    /// Raised when items may be waiting.
+    pub(crate) data: Signal,
 }
 
 impl Queue {
@@ -108,6 +112,7 @@ impl Queue {
             ledger: Mutex::new(ledger),
             disk,
             admission: Admission::new(&config),
+            data: Signal::default(),
         };
         queue.admission.recount(&queue.ledger);
         Ok((queue, recovery))
@@ -162,7 +167,7 @@ impl Queue {
                 limit: MAX_ITEM_BYTES,
             });
         }
-        let _held = self
+        let held = self
             .admission
             .admit(&self.ledger, self.disk.as_ref(), payloads)?;
         let appended = match &self.disk {
@@ -173,6 +178,12 @@ impl Queue {
                 .append_in_memory(payloads, lease.map(|ask| (ask.from, &ask.tag))),
         };
         self.admission.recount(&self.ledger);
+        drop(held);
+        // While it was held, it was counted twice for a moment.
+        self.admission.raise_room();
+        if appended.is_ok() && lease.is_none() {
+            self.data.raise(payloads.len());
+        }
         appended
     }
 
@@ -181,6 +192,15 @@ impl Queue {
     /// # Errors
     /// Reading from disk failed: nothing was taken, another call tries again.
     pub fn pop(&self, limits: PopLimits<'_>) -> Result<Option<Lease>, ReadError> {
+        let popped = self.pop_once(limits);
+        if popped.is_err() {
+            // What it had taken waits again, and another one may be more lucky.
+            self.data.raise_for_all();
+        }
+        popped
+    }
+
+    fn pop_once(&self, limits: PopLimits<'_>) -> Result<Option<Lease>, ReadError> {
         let mut taker = Taker::new(limits);
         let _in_hand = self.take_in_hand();
         let mut ledger = self.ledger.lock();
@@ -308,6 +328,7 @@ impl Queue {
         let result = self.mark_done(lease, items, tag);
         drop(in_hand);
         self.admission.recount(&self.ledger);
+        self.admission.raise_room();
         result
     }
 
@@ -375,6 +396,12 @@ impl Queue {
     /// # Errors
     /// No such lease; or its items could not be read, or its record not be taken back: then the lease is still open.
     pub fn release(&self, id: LeaseId) -> Result<(), AckError> {
+        let released = self.release_once(id);
+        self.data.raise_for_all();
+        released
+    }
+
+    fn release_once(&self, id: LeaseId) -> Result<(), AckError> {
         let _in_hand = self.disk.as_ref().map(|disk| disk.hands.read());
         let mut is_voided = false;
         loop {
@@ -432,6 +459,27 @@ impl Queue {
             Some(disk) => disk.commit(&self.ledger, version, &[]),
             None => Ok(()),
         }
+    }
+
+    /// Whether the queue is closed, and how many items are waiting.
+    pub(crate) fn waiting(&self) -> (bool, u64) {
+        let ledger = self.ledger.lock();
+        (ledger.is_closed, ledger.backlog.items())
+    }
+
+    /// The open leases: name, items, what of them is open, tag.
+    pub(crate) fn open_lease_list(&self) -> Vec<(LeaseId, ItemRange, Load, Option<Bytes>)> {
+        let ledger = self.ledger.lock();
+        let leases = ledger.leases.iter();
+        leases
+            .map(|(id, lease)| {
+                let load = Load {
+                    items: lease.open_items,
+                    bytes: lease.open_bytes,
+                };
+                (id, lease.items, load, lease.tag.clone())
+            })
+            .collect()
     }
 
     /// Items that nobody has taken.

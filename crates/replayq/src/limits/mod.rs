@@ -98,6 +98,45 @@ impl<'a> PopLimits<'a> {
         }
     }
 
+    /// Limits the items too, whatever they are limited by already.
+    #[must_use]
+    pub fn max_items(mut self, count: usize) -> Self {
+        self.max_items = count;
+        self
+    }
+
+    /// Limits the payload bytes too: at most so many, but for the first item, which is taken in any case.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use replayq::{Config, PopLimits, Queue};
+    ///
+    /// let (queue, _) = Queue::open(Config::memory())?;
+    /// queue.append(&["aa".into(), "bb".into(), "cc".into(), "d".into(), "e".into(), "f".into()])?;
+    /// let pop = || queue.pop(PopLimits::items(3).max_bytes(5));
+    /// assert_eq!(pop()?.map(|lease| lease.items.len()), Some(2));
+    /// assert_eq!(pop()?.map(|lease| lease.items.len()), Some(3));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.bytes = BytesLimit::AtMost(bytes);
+        self
+    }
+
+    /// The same limits for another pop.
+    pub(crate) fn reborrow(&mut self) -> PopLimits<'_> {
+        PopLimits {
+            bytes: self.bytes,
+            max_items: self.max_items,
+            stop_before: match &mut self.stop_before {
+                Some(stop) => Some(&mut **stop),
+                None => None,
+            },
+        }
+    }
+
     /// Also stops before the first item of which this is true.
     #[must_use]
     pub fn stop_before(mut self, stop: &'a mut StopBefore<'a>) -> Self {

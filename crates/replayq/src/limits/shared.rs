@@ -1,9 +1,10 @@
 //! Limits that many queues have together.
 
-use crate::sync::atomic::{AtomicU64, Ordering};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::signal::Signal;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::vfs::Vfs;
 
 /// What several queues may hold together, and how much of their disk they leave free. Given to each of them with
@@ -37,6 +38,8 @@ pub struct SharedLimits {
     held_bytes: AtomicU64,
     /// So many bytes may be appended before the disk is looked at again.
     unchecked_bytes: AtomicU64,
+    /// Raised when one of the queues may have made room.
+    room: Signal,
 }
 
 /// However much space there is, it is looked at again after this many bytes.
@@ -57,6 +60,7 @@ impl SharedLimits {
             free_disk_bytes: 0,
             held_bytes: AtomicU64::new(0),
             unchecked_bytes: AtomicU64::new(0),
+            room: Signal::default(),
         }
     }
 
@@ -122,14 +126,19 @@ impl SharedLimits {
         Ok(())
     }
 
+    pub(crate) fn room(&self) -> &Signal {
+        &self.room
+    }
+
     pub(crate) fn reserve_bytes(&self) -> u64 {
         self.free_disk_bytes
     }
 
-    /// Counts bytes that are about to be appended, if they fit.
+    /// Counts bytes that are about to be appended, if they fit. In one order with the looks of those who wait for
+    /// room, and of those who raise it.
     fn try_hold(&self, bytes: u64) -> Result<(), u64> {
         self.held_bytes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |held| {
                 let held = held.saturating_add(bytes);
                 (held <= self.total_bytes).then_some(held)
             })
@@ -138,11 +147,11 @@ impl SharedLimits {
     }
 
     fn hold(&self, bytes: u64) {
-        self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.held_bytes.fetch_add(bytes, Ordering::SeqCst);
     }
 
     fn let_go(&self, bytes: u64) {
-        self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.held_bytes.fetch_sub(bytes, Ordering::SeqCst);
     }
 }
 

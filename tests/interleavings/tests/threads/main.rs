@@ -29,7 +29,8 @@ mod schedules;
 
 use schedules::{Figures, Search};
 use script::Step::{
-    Ack, AckOne, Append, AppendLeased, Close, FlushDisk, FlushOs, Kill, Pop, Release, Tag,
+    Ack, AckOne, Append, AppendLeased, Close, FlushDisk, FlushOs, Kill, Pop, PopReady, PopWait,
+    Release, Tag,
 };
 use script::{MODES, Mode, Script};
 
@@ -42,16 +43,16 @@ fn number(name: &str, default: usize) -> usize {
 
 /// Tries a script in the modes.
 fn explore(modes: &[Mode], script: Script) {
-    explore_with(1, modes, script);
+    explore_with((1, 4000), modes, script);
 }
 
-/// Tries a script in the modes, with that many preemptions unless others are asked for.
-fn explore_with(preemptions: usize, modes: &[Mode], script: Script) {
+/// Tries a script in the modes, with so many preemptions and so many schedules at most unless others are asked for.
+fn explore_with((preemptions, most): (usize, usize), modes: &[Mode], script: Script) {
     let preemptions = number("REPLAYQ_PREEMPTIONS", preemptions);
+    let most = number("REPLAYQ_EXHAUSTIVE", most) as u64;
     let schedules = number("REPLAYQ_SCHEDULES", 100);
     for mode in modes.iter().copied() {
         let scenario = move || script::run(&script, mode);
-        let most = number("REPLAYQ_EXHAUSTIVE", 20_000) as u64;
         let Figures {
             schedules: tried,
             steps,
@@ -78,6 +79,7 @@ const SMALL: Script = Script {
     segment_bytes: 6000,
     resident_bytes: 300,
     lease_slots: 1,
+    max_total_bytes: u64::MAX,
 };
 
 #[test]
@@ -144,7 +146,7 @@ fn leases_made_with_an_append_meet_pops_and_releases() {
 #[test]
 fn items_that_an_append_takes_into_its_lease_are_in_no_other() {
     explore_with(
-        2,
+        (2, 20_000),
         &[Mode::Os],
         Script {
             before: &[(0, Append(4, 200)), (0, Pop(1)), (1, Pop(9)), (1, Release)],
@@ -179,6 +181,63 @@ fn a_close_meets_everything() {
                 &[Tag, Release, Append(2, 300), Pop(2), Ack],
                 &[Append(1, 200), Close],
             ],
+            ..SMALL
+        },
+    );
+}
+
+/// A call that is never woken would be a deadlock.
+#[test]
+fn whoever_waits_for_items_is_woken_by_an_append_or_a_release() {
+    explore(
+        &MODES,
+        Script {
+            before: &[(0, Append(1, 200)), (0, Pop(1))],
+            threads: &[
+                &[Release, PopWait(1), Ack],
+                &[PopReady(1), Ack],
+                &[Append(1, 200), PopWait(1), Release],
+                &[Append(1, 200)],
+            ],
+            ..SMALL
+        },
+    );
+}
+
+#[test]
+fn whoever_waits_is_woken_by_a_close() {
+    explore(
+        &MODES,
+        Script {
+            threads: &[&[PopWait(1)], &[PopReady(1)], &[Close]],
+            ..SMALL
+        },
+    );
+}
+
+#[test]
+fn an_append_that_waits_for_room_is_woken_by_an_ack_or_a_close() {
+    explore(
+        &MODES,
+        Script {
+            threads: &[
+                &[Append(1, 200), Append(1, 200), Append(1, 200)],
+                &[Append(1, 300), PopWait(1), Ack],
+                &[PopWait(1), AckOne, PopWait(1), Ack],
+            ],
+            max_total_bytes: 500,
+            ..SMALL
+        },
+    );
+    explore(
+        &MODES,
+        Script {
+            threads: &[
+                &[Append(1, 200), Append(1, 400)],
+                &[Append(1, 300)],
+                &[Close],
+            ],
+            max_total_bytes: 500,
             ..SMALL
         },
     );

@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use replayq_interleavings::vfs::sim::{Fate, SimVfs};
 use replayq_interleavings::{
-    AppendError, Config, Durability, Flush, ItemRange, Lease, PopLimits, Queue, Storage,
+    AppendError, Config, Durability, Flush, ItemRange, Lease, Overflow, PopLimits, Queue,
+    ReadError, Storage,
 };
 use shuttle::thread;
 
@@ -42,6 +43,10 @@ pub(crate) enum Step {
     AppendLeased(usize),
     /// Pops up to so many items into a lease.
     Pop(usize),
+    /// The same, waiting without end for an item.
+    PopWait(usize),
+    /// The same, as a task that waits for the queue to be ready.
+    PopReady(usize),
     Tag,
     Ack,
     /// Acks the first item of the lease.
@@ -62,6 +67,8 @@ pub(crate) struct Script {
     pub(crate) segment_bytes: u64,
     pub(crate) resident_bytes: u64,
     pub(crate) lease_slots: u32,
+    /// Appends beyond wait.
+    pub(crate) max_total_bytes: u64,
 }
 
 /// One thread's leases, and the items that it still has in them.
@@ -92,6 +99,8 @@ fn config(script: &Script, mode: Mode, vfs: PointVfs) -> Config {
         .read_bytes(4096)
         .spare_segments(1)
         .lease_slots(script.lease_slots)
+        .max_total_bytes(script.max_total_bytes)
+        .overflow(Overflow::Block)
         .vfs(Arc::new(vfs))
 }
 
@@ -175,14 +184,22 @@ impl Worker {
                 }
             }
             Step::AppendLeased(bytes) => self.append_leased(bytes, queue, oracle),
-            Step::Pop(items) => match queue.pop(PopLimits::items(items)) {
-                Ok(Some(lease)) => {
-                    oracle.leased(&lease);
-                    self.leases.push_back(lease);
-                }
-                Ok(None) => {}
-                Err(error) => self.refused(&error, oracle),
-            },
+            Step::Pop(items) => self.popped(queue.pop(PopLimits::items(items)), oracle),
+            Step::PopWait(items) => {
+                let popped = queue.pop_wait(PopLimits::items(items), Duration::MAX);
+                self.popped(popped, oracle);
+            }
+            Step::PopReady(items) => {
+                let popped = shuttle::future::block_on(async {
+                    loop {
+                        queue.ready().await?;
+                        if let Some(lease) = queue.pop(PopLimits::items(items))? {
+                            return Ok(Some(lease));
+                        }
+                    }
+                });
+                self.popped(popped, oracle);
+            }
             Step::Tag => self.tag(queue, oracle),
             Step::Ack => {
                 let Some(lease) = self.leases.pop_front() else {
@@ -212,6 +229,17 @@ impl Worker {
                 queue.close().unwrap();
             }
             Step::Kill => oracle.remember(sim),
+        }
+    }
+
+    fn popped(&mut self, popped: Result<Option<Lease>, ReadError>, oracle: &Oracle) {
+        match popped {
+            Ok(Some(lease)) => {
+                oracle.leased(&lease);
+                self.leases.push_back(lease);
+            }
+            Ok(None) => {}
+            Err(error) => self.refused(&error, oracle),
         }
     }
 

@@ -1,0 +1,153 @@
+//! What calls wait for, in threads and in futures: data, or room.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex};
+
+/// Raised when there may be something to go on with. Costs one look at a counter while nobody waits.
+#[derive(Default)]
+pub(crate) struct Signal {
+    /// Calls that wait, or that look whether they must.
+    watchers: AtomicUsize,
+    state: Mutex<State>,
+    raised: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Counts how often it was raised.
+    generation: u64,
+    sleeping: usize,
+    wakers: BTreeMap<u64, Waker>,
+    last_key: u64,
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Signal").finish_non_exhaustive()
+    }
+}
+
+impl Signal {
+    /// Raises it: so many of those that wait look again. What they look at must have changed before, under a
+    /// lock that they take to look.
+    pub(crate) fn raise(&self, count: usize) {
+        if count == 0 || self.watchers.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let mut woken = Vec::new();
+        {
+            let mut state = self.state.lock();
+            state.generation = state.generation.wrapping_add(1);
+            let threads = count.min(state.sleeping);
+            if threads == state.sleeping {
+                self.raised.notify_all();
+            } else {
+                (0..threads).for_each(|_| {
+                    self.raised.notify_one();
+                });
+            }
+            for _ in threads..count {
+                let Some((_, waker)) = state.wakers.pop_first() else {
+                    break;
+                };
+                woken.push(waker);
+            }
+        }
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Raises it for all.
+    pub(crate) fn raise_for_all(&self) {
+        self.raise(usize::MAX);
+    }
+
+    /// Begins to watch, before the first look.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        self.watchers.fetch_add(1, Ordering::SeqCst);
+        Watch {
+            signal: self,
+            seen: self.state.lock().generation,
+            key: None,
+        }
+    }
+}
+
+/// One call that waits.
+#[derive(Debug)]
+pub(crate) struct Watch<'a> {
+    signal: &'a Signal,
+    seen: u64,
+    key: Option<u64>,
+}
+
+impl Watch<'_> {
+    /// The moment at which a wait of that time is over; `None`: never.
+    pub(crate) fn end_of(timeout: Duration) -> Option<Instant> {
+        now().checked_add(timeout)
+    }
+
+    /// Waits until the signal is raised, or was since the last look. Whether it was, within that time.
+    pub(crate) fn wait(&mut self, until: Option<Instant>) -> bool {
+        let mut state = self.signal.state.lock();
+        state.sleeping = state.sleeping.saturating_add(1);
+        while state.generation == self.seen {
+            match until {
+                None => self.signal.raised.wait(&mut state),
+                Some(until) if now() < until => {
+                    self.signal.raised.wait_until(&mut state, until);
+                }
+                Some(_) => break,
+            }
+        }
+        state.sleeping = state.sleeping.saturating_sub(1);
+        let is_raised = state.generation != self.seen;
+        self.seen = state.generation;
+        is_raised
+    }
+
+    /// Wakes the task when the signal is raised, once. To be called before the look.
+    pub(crate) fn wake(&mut self, waker: &Waker) {
+        let mut state = self.signal.state.lock();
+        if let Some(registered) = self.key.and_then(|key| state.wakers.get_mut(&key)) {
+            registered.clone_from(waker);
+            return;
+        }
+        state.last_key = state.last_key.wrapping_add(1);
+        let key = state.last_key;
+        state.wakers.insert(key, waker.clone());
+        self.key = Some(key);
+    }
+
+    /// The look was successful: being woken was not in vain.
+    pub(crate) fn is_content(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.signal.state.lock().wakers.remove(&key);
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "threads of the system wait by its clock"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        let was_woken = self
+            .key
+            .is_some_and(|key| self.signal.state.lock().wakers.remove(&key).is_none());
+        self.signal.watchers.fetch_sub(1, Ordering::SeqCst);
+        if was_woken {
+            // Woken and dropped before it looked: another one must.
+            self.signal.raise(1);
+        }
+    }
+}
