@@ -40,9 +40,17 @@ pub struct ClientConfig {
     pub connection_strategy: ConnectionStrategy,
     /// One deadline for resolving, connecting and shaking hands. Default: 5 s.
     pub connect_timeout: Duration,
-    /// How long the oldest request of a connection may wait for its answer; then the connection is
-    /// given up. Default: 30 s.
+    /// How long the oldest request of a connection may be without progress: no byte of it taken by the
+    /// network, no byte of its response received; then the connection is given up. While bytes move,
+    /// it has up to twenty times as long. Default: 30 s.
     pub request_timeout: Duration,
+    /// After so long without a request, the next one on a connection is preceded by a probe, so that
+    /// a connection that was silently dropped on the way is noticed within two seconds; `None` for
+    /// never. Default: 20 s.
+    pub idle_probe: Option<Duration>,
+    /// After so long without a request, a connection is closed, before a load balancer or the broker
+    /// drops it; `None` for never. Default: 3 min.
+    pub idle_limit: Option<Duration>,
     /// How long a question about metadata may take, including the search for a broker that
     /// answers. Default: 10 s.
     pub metadata_timeout: Duration,
@@ -76,6 +84,8 @@ impl Default for ClientConfig {
             connection_strategy: ConnectionStrategy::default(),
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
+            idle_probe: Some(Duration::from_secs(20)),
+            idle_limit: Some(Duration::from_secs(3 * 60)),
             metadata_timeout: Duration::from_secs(10),
             min_metadata_refresh_interval: Duration::from_secs(1),
             allow_auto_topic_creation: false,
@@ -98,6 +108,14 @@ impl ClientConfig {
             ("metadata_timeout", self.metadata_timeout),
         ] {
             if value.is_zero() || value > LONGEST {
+                return Err(out_of_range(field, value, "above zero and at most a day"));
+            }
+        }
+        for (field, value) in [
+            ("idle_probe", self.idle_probe),
+            ("idle_limit", self.idle_limit),
+        ] {
+            if let Some(value) = value.filter(|value| value.is_zero() || *value > LONGEST) {
                 return Err(out_of_range(field, value, "above zero and at most a day"));
             }
         }

@@ -58,7 +58,7 @@ pub use wolff_codec as codec;
 
 pub use crate::client::{Client, ClientBuilder, NewTopic, TopicEvents};
 pub use crate::config::{ClientConfig, ConnectionStrategy, SocketOptions};
-pub use crate::connection::{Connection, Pending, ProduceAnswer, ProduceBatch};
+pub use crate::connection::{Connection, LinkStats, Pending, ProduceAnswer, ProduceBatch};
 pub use crate::endpoint::{
     Address, DEFAULT_PORT, Endpoint, EndpointError, EndpointReason, SecurityProtocol,
     UnknownProtocol,

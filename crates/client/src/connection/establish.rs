@@ -10,6 +10,7 @@ use wolff_backoff::Random;
 use wolff_codec::{FrameSplitter, Str, VersionRanges};
 
 use super::authenticate::{Session, authenticate};
+use super::deadlines::Patience;
 use super::handle::Connection;
 use super::handshake::{AskVersions, Step, assumed_versions};
 use super::opening::Opening;
@@ -56,7 +57,11 @@ impl Settings {
             limits: Limits {
                 requests: config.max_queued_requests,
                 waiting_bytes: config.max_queued_bytes,
-                request_timeout: config.request_timeout,
+                patience: Patience {
+                    request_timeout: config.request_timeout,
+                    idle_probe: config.idle_probe,
+                    idle_limit: config.idle_limit,
+                },
             },
             random: Mutex::new(random),
         }

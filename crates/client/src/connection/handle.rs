@@ -5,14 +5,15 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wolff_codec::{Request, UnsupportedApi};
 
 use super::answer::Pending;
 use super::gather::ProduceBatch;
 use super::produce::ProduceAnswer;
-use super::shared::{Lane, Shared};
+use super::shared::{Lane, Shared, SilenceReport};
+use super::window::LinkStats;
 use crate::endpoint::Address;
 use crate::error::{ConnectionFailure, RequestCause, RequestError};
 
@@ -175,6 +176,26 @@ impl Connection {
     /// Ends the connection now. Everybody who waits on it is told.
     pub fn close(&self) {
         self.shared().fail(ConnectionFailure::ClosedHere);
+    }
+
+    /// Bytes in flight, rate and round-trip time of the connection.
+    pub fn link(&self) -> LinkStats {
+        self.shared().link()
+    }
+
+    /// How long nothing has been sent or received.
+    pub(crate) fn idle(&self) -> Duration {
+        self.shared().idle()
+    }
+
+    /// Has `report` run once a second while the broker owes a response and sends nothing.
+    pub(crate) fn watch_silence(&self, report: SilenceReport) {
+        self.shared().watch_silence(report);
+    }
+
+    /// Waits no more for this broker when it is silent: metadata names another leader.
+    pub(crate) fn suspect(&self) {
+        self.shared().suspect();
     }
 
     pub(crate) fn downgrade(&self) -> WeakConnection {

@@ -20,6 +20,7 @@ mod question;
 
 mod shared;
 
+mod probe;
 mod produce;
 
 mod answer;
@@ -29,9 +30,13 @@ mod outcome;
 mod pipeline;
 mod throttle;
 
+mod deadlines;
+mod window;
+
 pub use self::answer::Pending;
 pub(crate) use self::establish::{Settings, establish};
 pub use self::gather::ProduceBatch;
 pub use self::handle::Connection;
 pub(crate) use self::handle::WeakConnection;
 pub use self::produce::ProduceAnswer;
+pub use self::window::LinkStats;

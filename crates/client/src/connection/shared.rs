@@ -1,6 +1,7 @@
 //! What the users of a connection and the task that drives it share.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,11 @@ use wolff_codec::wire::Chunks;
 use wolff_codec::{ApiKey, Str, VersionRanges};
 
 use super::gather::{Gathering, ProduceBatch};
-use super::outcome::{Outcome, Waiter};
+use super::outcome::{Effect, Outcome, Waiter};
 use super::pipeline::{Limits, Outgoing, Pipeline};
+use super::probe;
 use super::produce::{self, BatchTeller};
+use super::window::LinkStats;
 use crate::endpoint::Address;
 use crate::error::{ConnectionFailure, ProtocolViolation, RequestCause, RequestError};
 
@@ -30,7 +33,13 @@ pub(super) struct Shared {
     failed: Notify,
     /// Rung when there is room again.
     room: Notify,
+    /// Whether the broker has responded to a request with acks=0.
+    has_unwanted: AtomicBool,
+    on_silence: OnceLock<SilenceReport>,
 }
+
+/// Run while the broker owes a response and sends nothing.
+pub(crate) type SilenceReport = Box<dyn Fn() + Send + Sync>;
 
 struct State {
     pipeline: Pipeline<Waiter>,
@@ -80,7 +89,7 @@ impl Shared {
             established_at: now(),
             next_correlation_id: AtomicI32::new(1),
             state: Mutex::new(State {
-                pipeline: Pipeline::new(limits),
+                pipeline: Pipeline::new(limits, now()),
                 gathering: Gathering::new(),
                 task: None,
                 failure: None,
@@ -91,6 +100,8 @@ impl Shared {
             }),
             failed: Notify::new(),
             room: Notify::new(),
+            has_unwanted: AtomicBool::new(false),
+            on_silence: OnceLock::new(),
         }
     }
 
@@ -215,7 +226,7 @@ impl Shared {
     pub(super) fn lost_life(&self) -> Option<(Instant, Instant)> {
         let state = self.state.lock();
         let failure = state.failure.as_ref()?;
-        let is_lost = *failure != ConnectionFailure::ClosedHere;
+        let is_lost = !failure.is_intended();
         let ended_at = state.ended_at.filter(|_| is_lost)?;
         Some((self.established_at, ended_at))
     }
@@ -287,6 +298,7 @@ impl Shared {
             return Turn::Stop;
         }
         if out.is_empty() {
+            self.submit_probe_if_due(now, &mut state);
             let is_changed = self.submit_gathered(&mut state);
             state.pipeline.poll_write(now, out);
             // What goes out waits no more.
@@ -307,6 +319,29 @@ impl Shared {
         Turn::Go {
             wake_at: state.pipeline.poll_timeout(),
         }
+    }
+
+    /// After a long idleness, what waits is preceded by a request that shows whether the broker is still there.
+    fn submit_probe_if_due(&self, now: Instant, state: &mut State) {
+        let is_wanted = !state.gathering.is_empty() || !state.pipeline.is_nothing_waiting();
+        if !is_wanted || !state.pipeline.is_probe_due(now) {
+            return;
+        }
+        let id = self.next_correlation_id();
+        let Some((api, frame)) = probe::encode(&self.versions, id, self.client_id.as_deref())
+        else {
+            return;
+        };
+        // Whatever the response is, it is one.
+        let waiter: Waiter = Box::new(|_outcome| Effect::NONE);
+        let probe = Outgoing {
+            correlation_id: id,
+            api,
+            frame,
+            is_answered: true,
+            waiter,
+        };
+        state.pipeline.submit_probe(now, probe);
     }
 
     /// Makes a request of what has gathered, unless something waits already. Gives whether anything
@@ -376,6 +411,12 @@ impl Shared {
             let waiter = state.pipeline.handle_frame(now, correlation_id)?;
             (waiter, std::mem::take(&mut state.is_room_wanted))
         };
+        let Some(waiter) = waiter else {
+            if !self.has_unwanted.swap(true, Ordering::Relaxed) {
+                tracing::info!(broker = %self.address, "responds to requests with acks=0, which is not needed");
+            }
+            return Ok(());
+        };
         if is_room_wanted {
             self.room.notify_waiters();
         }
@@ -389,9 +430,52 @@ impl Shared {
         effect.violation.map_or(Ok(()), Err)
     }
 
+    /// A part of a response has come.
+    pub(super) fn handle_received(&self, now: Instant) {
+        self.state.lock().pipeline.handle_received(now);
+    }
+
     /// The failure that follows from the time, if any.
     pub(super) fn handle_timeout(&self, now: Instant) -> Option<ConnectionFailure> {
-        self.state.lock().pipeline.handle_timeout(now)
+        let (failure, is_silent) = {
+            let mut state = self.state.lock();
+            let failure = state.pipeline.handle_timeout(now);
+            (failure, state.pipeline.poll_silence(now))
+        };
+        if is_silent
+            && failure.is_none()
+            && let Some(report) = self.on_silence.get()
+        {
+            report();
+        }
+        failure
+    }
+
+    /// Has `report` run once a second while the broker owes a response and sends nothing. Only the first one counts.
+    pub(super) fn watch_silence(&self, report: SilenceReport) {
+        let _is_watched_already = self.on_silence.set(report);
+    }
+
+    /// Metadata names another leader: a silent broker is not waited for any more.
+    pub(super) fn suspect(&self) {
+        let task = {
+            let mut state = self.state.lock();
+            state.pipeline.handle_suspicion();
+            state.task.take()
+        };
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    /// The state of the link.
+    pub(super) fn link(&self) -> LinkStats {
+        self.state.lock().pipeline.link(now())
+    }
+
+    /// How long nothing has been sent or received.
+    pub(super) fn idle(&self) -> Duration {
+        self.state.lock().pipeline.idle(now())
     }
 }
 

@@ -68,7 +68,7 @@ impl Task {
         // A runtime that shuts down drops this future at its await point.
         let _told = TellWhenDropped(Arc::clone(&self.shared));
         let failure = poll_fn(|context| self.poll(context)).await;
-        let is_orderly = failure == ConnectionFailure::ClosedHere;
+        let is_orderly = failure.is_intended();
         tracing::debug!(broker = %self.shared.address, reason = %failure, "connection ended");
         self.shared.fail(failure);
         if is_orderly {
@@ -140,6 +140,9 @@ impl Task {
             let correlation_id =
                 response_correlation_id(&frame).map_err(ProtocolViolation::Header)?;
             self.shared.handle_frame(now(), correlation_id, frame)?;
+        }
+        if !self.received.is_empty() {
+            self.shared.handle_received(now());
         }
         Ok(())
     }

@@ -29,6 +29,29 @@ pub enum ConnectionFailure {
         /// The time it had.
         after: Duration,
     },
+    /// The connection was lost while it was idle: the probe that preceded the next request had no
+    /// response. Nothing of what waited for it was sent.
+    #[error(
+        "the connection was lost while it was idle for {idle:?}: no response to a probe within {after:?}"
+    )]
+    LostWhileIdle {
+        /// How long nothing was sent.
+        idle: Duration,
+        /// The time that the probe had.
+        after: Duration,
+    },
+    /// This side closed the connection, which nobody had used for so long.
+    #[error("closed by this client after {after:?} without a request")]
+    Idle {
+        /// [`ClientConfig::idle_limit`](crate::ClientConfig::idle_limit).
+        after: Duration,
+    },
+    /// The broker was silent, and metadata by then named another leader.
+    #[error("no response to {api}, and the cluster names another leader by now")]
+    LeaderMoved {
+        /// The API of the oldest request.
+        api: ApiKey,
+    },
     /// Bytes could not be written for as long as an answer may take.
     #[error("the broker did not take a byte for {after:?}")]
     WriteStalled {
@@ -44,6 +67,13 @@ pub enum ConnectionFailure {
     /// The runtime that drove the connection was shut down.
     #[error("the async runtime of the connection has ended")]
     RuntimeEnded,
+}
+
+impl ConnectionFailure {
+    /// Whether this side ended a connection that was in order.
+    pub fn is_intended(&self) -> bool {
+        matches!(self, Self::ClosedHere | Self::Idle { .. })
+    }
 }
 
 /// How a broker broke the protocol.
