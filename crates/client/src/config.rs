@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use wolff_backoff::BackoffPolicy;
+use wolff_codec::ApiKey;
 
 use crate::error::ConfigError;
 
@@ -38,8 +39,12 @@ pub struct ClientConfig {
     pub client_id: String,
     /// How connections are shared. Default: [`ConnectionStrategy::PerPartition`].
     pub connection_strategy: ConnectionStrategy,
-    /// One deadline for resolving, connecting and shaking hands. Default: 5 s.
+    /// One deadline for resolving, connecting and shaking hands; credentials are fetched outside of
+    /// it. Default: 5 s.
     pub connect_timeout: Duration,
+    /// How long it may take to get credentials or a token for a new connection, which stays open
+    /// meanwhile. Default: 30 s.
+    pub credentials_timeout: Duration,
     /// How long the oldest request of a connection may be without progress: no byte of it taken by the
     /// network, no byte of its response received; then the connection is given up. While bytes move,
     /// it has up to twenty times as long. Default: 30 s.
@@ -62,6 +67,16 @@ pub struct ClientConfig {
     /// Whether brokers are asked which versions they speak. Without, Produce 3, Metadata 4 and their
     /// contemporaries of Kafka 0.11 are used. Default: true.
     pub query_api_versions: bool,
+    /// The newest version of an API that is used, for brokers that announce more than they can do;
+    /// of several entries for an API the lowest counts. Default: none, what both sides speak.
+    pub max_versions: Vec<(ApiKey, i16)>,
+    /// Connections that may be open to one broker, beside the one for metadata; further partitions
+    /// share them. Whatever this is, connections are shared as well where the system or the broker
+    /// allows no more of them. Default: `None`, no limit.
+    pub max_connections_per_broker: Option<usize>,
+    /// The cluster that brokers must belong to, by its id: answers of another one are refused.
+    /// Default: `None`, a change of the cluster's id is an event and a warning.
+    pub cluster_id: Option<String>,
     /// The largest answer that is accepted, in bytes. Before the handshake is over it is 64 KiB.
     /// Default: 100 MiB.
     pub max_frame_bytes: u32,
@@ -83,6 +98,7 @@ impl Default for ClientConfig {
             client_id: "wolff".into(),
             connection_strategy: ConnectionStrategy::default(),
             connect_timeout: Duration::from_secs(5),
+            credentials_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
             idle_probe: Some(Duration::from_secs(20)),
             idle_limit: Some(Duration::from_secs(3 * 60)),
@@ -90,6 +106,9 @@ impl Default for ClientConfig {
             min_metadata_refresh_interval: Duration::from_secs(1),
             allow_auto_topic_creation: false,
             query_api_versions: true,
+            max_versions: Vec::new(),
+            max_connections_per_broker: None,
+            cluster_id: None,
             max_frame_bytes: 100 * 1024 * 1024,
             max_queued_requests: 1_024,
             max_queued_bytes: 64 * 1024 * 1024,
@@ -104,6 +123,7 @@ impl ClientConfig {
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         for (field, value) in [
             ("connect_timeout", self.connect_timeout),
+            ("credentials_timeout", self.credentials_timeout),
             ("request_timeout", self.request_timeout),
             ("metadata_timeout", self.metadata_timeout),
         ] {
@@ -139,6 +159,9 @@ impl ClientConfig {
             .filter(|idle| *idle > LONGEST_KEEPALIVE)
         {
             return Err(out_of_range("socket.keepalive", idle, "at most nine hours"));
+        }
+        if self.max_connections_per_broker == Some(0) {
+            return Err(out_of_range("max_connections_per_broker", 0, "above zero"));
         }
         if self.max_queued_requests == 0 {
             return Err(out_of_range("max_queued_requests", 0, "above zero"));
@@ -177,6 +200,19 @@ fn out_of_range(
     }
 }
 
+/// The addresses of a name that are dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum AddressFamily {
+    /// All, as the resolver orders them.
+    #[default]
+    Any,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
 /// Options of a TCP socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -196,6 +232,8 @@ pub struct SocketOptions {
     pub receive_buffer_bytes: Option<u32>,
     /// The local address to connect from. Default: `None`, the system's choice.
     pub bind_address: Option<IpAddr>,
+    /// The addresses of a name that are dialled. Default: [`AddressFamily::Any`].
+    pub address_family: AddressFamily,
 }
 
 impl Default for SocketOptions {
@@ -207,6 +245,7 @@ impl Default for SocketOptions {
             send_buffer_bytes: None,
             receive_buffer_bytes: None,
             bind_address: None,
+            address_family: AddressFamily::Any,
         }
     }
 }

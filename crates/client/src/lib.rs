@@ -57,7 +57,7 @@ pub use wolff_backoff::{Backoff, BackoffPolicy};
 pub use wolff_codec as codec;
 
 pub use crate::client::{Client, ClientBuilder, NewTopic, TopicEvents};
-pub use crate::config::{ClientConfig, ConnectionStrategy, SocketOptions};
+pub use crate::config::{AddressFamily, ClientConfig, ConnectionStrategy, SocketOptions};
 pub use crate::connection::{Connection, LinkStats, Pending, ProduceAnswer, ProduceBatch};
 pub use crate::endpoint::{
     Address, DEFAULT_PORT, Endpoint, EndpointError, EndpointReason, SecurityProtocol,
@@ -69,7 +69,7 @@ pub use crate::error::{
     IoFailure, MetadataError, NotKafka, ProtocolViolation, RequestCause, RequestError, SaslFailure,
     TlsFailure, TlsFileError,
 };
-pub use crate::manager::LeaderConnection;
+pub use crate::manager::{HostState, LeaderConnection};
 pub use crate::registry::{Registry, StartError};
 pub use crate::sasl::{
     Credentials, CredentialsFile, CredentialsProvider, Exchange, Mechanism, OAuthToken,

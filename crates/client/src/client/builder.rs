@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wolff_backoff::{BackoffPolicy, Random};
+use wolff_codec::ApiKey;
 
 use crate::config::{ClientConfig, ConnectionStrategy, SocketOptions};
 use crate::endpoint::{Address, Endpoint, SecurityProtocol};
@@ -85,6 +86,42 @@ impl ClientBuilder {
     /// Sets [`ClientConfig::query_api_versions`].
     pub fn query_api_versions(mut self, is_asked: bool) -> Self {
         self.config.query_api_versions = is_asked;
+        self
+    }
+
+    /// Uses no newer version of an API than that: adds to [`ClientConfig::max_versions`].
+    pub fn max_version(mut self, api: ApiKey, newest: i16) -> Self {
+        self.config.max_versions.push((api, newest));
+        self
+    }
+
+    /// Sets [`ClientConfig::max_connections_per_broker`].
+    pub fn max_connections_per_broker(mut self, most: Option<usize>) -> Self {
+        self.config.max_connections_per_broker = most;
+        self
+    }
+
+    /// Sets [`ClientConfig::cluster_id`].
+    pub fn cluster_id(mut self, id: impl Into<String>) -> Self {
+        self.config.cluster_id = Some(id.into());
+        self
+    }
+
+    /// Sets [`ClientConfig::credentials_timeout`].
+    pub fn credentials_timeout(mut self, timeout: Duration) -> Self {
+        self.config.credentials_timeout = timeout;
+        self
+    }
+
+    /// Sets [`ClientConfig::idle_probe`].
+    pub fn idle_probe(mut self, after: Option<Duration>) -> Self {
+        self.config.idle_probe = after;
+        self
+    }
+
+    /// Sets [`ClientConfig::idle_limit`].
+    pub fn idle_limit(mut self, after: Option<Duration>) -> Self {
+        self.config.idle_limit = after;
         self
     }
 

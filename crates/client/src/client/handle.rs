@@ -3,14 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use wolff_codec::{BrokerId, LeaderEpoch, PartitionId};
+use wolff_codec::{BrokerId, LeaderEpoch, PartitionId, Str};
 
 use super::builder::{ClientBuilder, Ready};
 use super::events::TopicEvents;
 use crate::connection::{Connection, Settings};
 use crate::endpoint::Address;
 use crate::error::{ConfigError, ConnectError, HostError, HostReason, MetadataError};
-use crate::manager::{LeaderConnection, Manager};
+use crate::manager::{HostState, LeaderConnection, Manager};
 use crate::topology::{ClusterMetadata, TopicMetadata, view};
 
 /// The way to a Kafka cluster. Clones are the same client.
@@ -154,6 +154,22 @@ impl Client {
         partition: PartitionId,
     ) -> Result<LeaderConnection, ConnectError> {
         self.manager.leader_connection(topic, partition).await
+    }
+
+    /// Why the last attempt to connect to the partition's leader failed; `None` when it succeeded, or
+    /// there was none. For statistics, progress and summaries.
+    pub fn last_failure(&self, topic: &str, partition: PartitionId) -> Option<ConnectError> {
+        self.manager.last_failure(topic, partition)
+    }
+
+    /// All hosts that were dialled, by address, with what came of it.
+    pub fn host_states(&self) -> Vec<HostState> {
+        self.manager.host_states()
+    }
+
+    /// The cluster's id, once a broker has told it.
+    pub fn cluster_id(&self) -> Option<Str> {
+        self.manager.known_cluster().cluster_id.clone()
     }
 
     /// A connection to some broker: the one that is asked for metadata.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
-use wolff_codec::{Request, decode_response};
+use wolff_codec::{DecodeError, Message, Request, ResponseHeader};
 
 use super::outcome::Effect;
 use super::throttle::throttle_time;
@@ -48,10 +48,11 @@ where
     R::Response: 'static,
 {
     match decode::<R>(frame, version, check) {
-        Ok(response) => {
+        Ok((response, extra_bytes)) => {
             let throttle = throttle_time(&response, version);
             let effect = Effect {
                 throttle,
+                extra: (extra_bytes > 0).then_some((R::API_KEY, extra_bytes)),
                 ..Effect::NONE
             };
             (Ok(response), effect)
@@ -72,10 +73,19 @@ fn decode<R: Request>(
     frame: &bytes::Bytes,
     version: i16,
     check: impl FnOnce(&R::Response) -> Result<(), String>,
-) -> Result<R::Response, ProtocolViolation> {
+) -> Result<(R::Response, usize), ProtocolViolation> {
     let api = R::API_KEY;
-    let (_, response) = decode_response::<R::Response>(frame, version)
+    let (response, extra) = decode_front::<R::Response>(frame, version)
         .map_err(|source| ProtocolViolation::Malformed { api, source })?;
     check(&response).map_err(|what| ProtocolViolation::Mismatch { api, what })?;
-    Ok(response)
+    Ok((response, extra))
+}
+
+/// The response in a frame, and how many bytes follow it: some brokers leave some there.
+pub(super) fn decode_front<M: Message>(
+    frame: &bytes::Bytes,
+    version: i16,
+) -> Result<(M, usize), DecodeError> {
+    let (_, body) = ResponseHeader::decode(frame, M::API_KEY, version)?;
+    M::decode_front(&body, version)
 }

@@ -47,8 +47,17 @@ pub(super) async fn authenticate(
     mechanism: &str,
     exchange: &mut dyn Exchange,
 ) -> Result<Session, HostReason> {
-    let carrier = agree(line, versions, mechanism).await?;
-    talk(line, carrier, mechanism, exchange).await
+    let outcome = async {
+        let carrier = agree(line, versions, mechanism).await?;
+        talk(line, carrier, mechanism, exchange).await
+    };
+    // Some brokers, and all before 1.0, refuse credentials without a word.
+    outcome.await.map_err(|reason| match reason {
+        HostReason::ClosedInHandshake => HostReason::Sasl(SaslFailure::Closed {
+            mechanism: mechanism.to_owned(),
+        }),
+        reason => reason,
+    })
 }
 
 /// How an exchange's messages are carried.
@@ -113,15 +122,7 @@ pub(super) async fn talk(
         };
         since = Instant::now();
         let answered = match carrier {
-            Carrier::Bare => line.ask_bare(message.expose()).await.map_err(|reason| {
-                // There are no error codes on this way.
-                match reason {
-                    HostReason::ClosedInHandshake => HostReason::Sasl(SaslFailure::Closed {
-                        mechanism: mechanism.to_owned(),
-                    }),
-                    reason => reason,
-                }
-            })?,
+            Carrier::Bare => line.ask_bare(message.expose()).await?,
             Carrier::Authenticate(version) => {
                 let request = SaslAuthenticateRequest {
                     auth_bytes: Bytes::copy_from_slice(message.expose()),

@@ -1,18 +1,20 @@
 //! From an address to a connection that is ready: dialling, TLS, the handshake and
 //! authentication under one deadline.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use wolff_backoff::Random;
-use wolff_codec::{FrameSplitter, Str, VersionRanges};
+use wolff_codec::messages::ApiVersion;
+use wolff_codec::{ApiKey, FrameSplitter, Str, VersionRanges};
 
-use super::authenticate::{Session, authenticate};
+use super::authenticate::authenticate;
 use super::deadlines::Patience;
 use super::handle::Connection;
-use super::handshake::{AskVersions, Step, assumed_versions};
+use super::handshake::{AskVersions, Step, assumed_versions, usable};
 use super::opening::Opening;
 use super::pipeline::Limits;
 use super::renewal::Renewal;
@@ -21,9 +23,12 @@ use super::task::Task;
 use crate::config::ClientConfig;
 use crate::endpoint::Address;
 use crate::error::{ConnectStage, HostError, HostReason, TlsFailure};
-use crate::sasl::Sasl;
+use crate::sasl::{Exchange, Sasl};
 use crate::security::Security;
 use crate::transport::Dial;
+
+/// Brokers that are remembered to take only the oldest version of ApiVersions.
+const MOST_OLD_BROKERS: usize = 1_000;
 
 /// What all connections of a client have in common.
 #[derive(Debug)]
@@ -32,7 +37,11 @@ pub(crate) struct Settings {
     security: Security,
     client_id: Option<Str>,
     connect_timeout: Duration,
+    credentials_timeout: Duration,
     query_api_versions: bool,
+    max_versions: Vec<(ApiKey, i16)>,
+    /// Brokers that close the connection at any but the oldest version of ApiVersions.
+    asked_in_oldest: Mutex<HashSet<Address>>,
     max_frame_bytes: usize,
     limits: Limits,
     /// The source of each connection's own random numbers.
@@ -52,7 +61,10 @@ impl Settings {
             security,
             client_id: Some(config.client_id.as_str().into()),
             connect_timeout: config.connect_timeout,
+            credentials_timeout: config.credentials_timeout,
             query_api_versions: config.query_api_versions,
+            max_versions: config.max_versions.clone(),
+            asked_in_oldest: Mutex::default(),
             max_frame_bytes: usize::try_from(config.max_frame_bytes).unwrap_or(usize::MAX),
             limits: Limits {
                 requests: config.max_queued_requests,
@@ -80,29 +92,22 @@ pub(crate) async fn establish(
     settings: &Settings,
     address: &Address,
 ) -> Result<Connection, HostError> {
-    let after = settings.connect_timeout;
-    let deadline = Instant::now() + after;
-    let late = |stage| HostReason::TimedOut { stage, after };
     let attempt = async {
-        let mut stream = timeout_at(deadline, settings.dialer.dial(address))
-            .await
-            .map_err(|_elapsed| late(ConnectStage::Dialling))??;
-        if let Some(tls) = &settings.security.tls {
-            stream = timeout_at(deadline, tls.handshake(stream, address))
-                .await
-                .map_err(|_elapsed| late(ConnectStage::Tls))??;
-        }
-        let mut opening = Opening::new(stream, settings.client_id.clone());
-        let versions = timeout_at(deadline, shake_hands(settings, &mut opening))
-            .await
-            .map_err(|_elapsed| late(ConnectStage::Handshake))?
-            .map_err(|reason| if_encrypted(settings, reason))?;
+        let after = settings.connect_timeout;
+        let deadline = Instant::now() + after;
+        let (mut opening, versions) = open(settings, address, deadline).await?;
         let mut session = None;
         if let Some(sasl) = &settings.security.sasl {
-            let login = log_in(sasl, address, &versions, &mut opening);
+            // Whoever hands out credentials may be slower than a broker may be.
+            let asked_at = Instant::now();
+            let mut exchange = credentials(settings, sasl, address).await?;
+            let deadline = deadline + asked_at.elapsed();
+            let mechanism = sasl.mechanism_name();
+            let login = authenticate(&mut opening, &versions, mechanism, exchange.as_mut());
+            let stage = ConnectStage::Authentication;
             let login = timeout_at(deadline, login)
                 .await
-                .map_err(|_elapsed| late(ConnectStage::Authentication))??;
+                .map_err(|_elapsed| HostReason::TimedOut { stage, after })??;
             session = Some(login);
         }
         Ok((opening, versions, session))
@@ -133,6 +138,80 @@ pub(crate) async fn establish(
     Ok(Connection::new(shared))
 }
 
+/// Dials, encrypts and asks for versions. A broker that closes the connection at the newest version
+/// of that request is dialled again and asked in the oldest.
+async fn open(
+    settings: &Settings,
+    address: &Address,
+    deadline: Instant,
+) -> Result<(Opening, VersionRanges), HostReason> {
+    let is_known_old = settings.asked_in_oldest.lock().contains(address);
+    let newest = match is_known_old {
+        true => AskVersions::OLDEST,
+        false => AskVersions::NEWEST,
+    };
+    let closed = match open_asking(settings, address, deadline, newest).await {
+        Err(reason) if reason.is_close() && settings.query_api_versions && !is_known_old => reason,
+        Err(reason) => {
+            // It may be another broker by now.
+            settings.asked_in_oldest.lock().remove(address);
+            return Err(reason);
+        }
+        opened => return opened,
+    };
+    match open_asking(settings, address, deadline, AskVersions::OLDEST).await {
+        Ok(opened) => {
+            tracing::debug!(broker = %address, "takes only the oldest version of ApiVersions");
+            let mut old = settings.asked_in_oldest.lock();
+            if old.len() < MOST_OLD_BROKERS {
+                old.insert(address.clone());
+            }
+            Ok(opened)
+        }
+        Err(reason @ (HostReason::Rejected(_) | HostReason::NotKafka(_))) => Err(reason),
+        // The first one is what the broker does of its own accord.
+        Err(_) => Err(closed),
+    }
+}
+
+async fn open_asking(
+    settings: &Settings,
+    address: &Address,
+    deadline: Instant,
+    version: i16,
+) -> Result<(Opening, VersionRanges), HostReason> {
+    let after = settings.connect_timeout;
+    let late = |stage| HostReason::TimedOut { stage, after };
+    let mut stream = timeout_at(deadline, settings.dialer.dial(address))
+        .await
+        .map_err(|_elapsed| late(ConnectStage::Dialling))??;
+    if let Some(tls) = &settings.security.tls {
+        stream = timeout_at(deadline, tls.handshake(stream, address))
+            .await
+            .map_err(|_elapsed| late(ConnectStage::Tls))??;
+    }
+    let mut opening = Opening::new(stream, settings.client_id.clone());
+    let api_keys = timeout_at(deadline, shake_hands(settings, &mut opening, version))
+        .await
+        .map_err(|_elapsed| late(ConnectStage::Handshake))?
+        .map_err(|reason| if_encrypted(settings, reason))?;
+    Ok((opening, usable(api_keys, &settings.max_versions)))
+}
+
+/// Begins an exchange, which is where credentials are fetched.
+async fn credentials(
+    settings: &Settings,
+    sasl: &Sasl,
+    address: &Address,
+) -> Result<Box<dyn Exchange>, HostReason> {
+    let after = settings.credentials_timeout;
+    let stage = ConnectStage::Credentials;
+    timeout(after, sasl.as_mechanism().start(address))
+        .await
+        .map_err(|_elapsed| HostReason::TimedOut { stage, after })?
+        .map_err(HostReason::Sasl)
+}
+
 /// A broker that wants a client certificate says so only after this side's part of the handshake
 /// (TLS 1.3), and by then often just goes.
 fn if_encrypted(settings: &Settings, reason: HostReason) -> HostReason {
@@ -147,27 +226,17 @@ fn if_encrypted(settings: &Settings, reason: HostReason) -> HostReason {
 async fn shake_hands(
     settings: &Settings,
     opening: &mut Opening,
-) -> Result<VersionRanges, HostReason> {
+    version: i16,
+) -> Result<Vec<ApiVersion>, HostReason> {
     if !settings.query_api_versions {
         return Ok(assumed_versions());
     }
-    let (mut request, mut ask) = AskVersions::start(settings.client_id.clone())?;
+    let (mut request, mut ask) = AskVersions::start(settings.client_id.clone(), version)?;
     loop {
         let answer = opening.exchange(&request).await?;
         match ask.handle_frame(&answer)? {
             Step::Again(next, with) => (request, ask) = (next, with),
-            Step::Ready(versions) => return Ok(versions),
+            Step::Ready(api_keys) => return Ok(api_keys),
         }
     }
-}
-
-async fn log_in(
-    sasl: &Sasl,
-    address: &Address,
-    versions: &VersionRanges,
-    opening: &mut Opening,
-) -> Result<Session, HostReason> {
-    let exchange = sasl.as_mechanism().start(address).await;
-    let mut exchange = exchange.map_err(HostReason::Sasl)?;
-    authenticate(opening, versions, sasl.mechanism_name(), exchange.as_mut()).await
 }

@@ -183,6 +183,16 @@ impl Connection {
         self.shared().link()
     }
 
+    /// Whether both are the same connection.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
+    }
+
+    /// Whether the broker owes a response.
+    pub(crate) fn is_silent(&self) -> bool {
+        !self.link().silent_for.is_zero()
+    }
+
     /// How long nothing has been sent or received.
     pub(crate) fn idle(&self) -> Duration {
         self.shared().idle()
@@ -225,6 +235,11 @@ impl WeakConnection {
     /// From when to when the connection lived, if it has ended otherwise than by this side's will.
     pub(crate) fn lost_life(&self) -> Option<(Instant, Instant)> {
         self.shared.lost_life()
+    }
+
+    /// Why the connection has ended, if it has.
+    pub(crate) fn failure(&self) -> Option<ConnectionFailure> {
+        self.shared.failure()
     }
 
     /// Ends the connection, if somebody still uses it.

@@ -1,8 +1,11 @@
-//! The first words on a connection, as a type per step; no I/O.
+//! The first request on a connection, as a type per step; no I/O.
 //!
-//! A broker that does not know the newest version of ApiVersions answers in version 0 with
-//! UNSUPPORTED_VERSION, from 2.4 on with the range that it does know (KIP-511).
+//! A broker that does not know the newest version of ApiVersions responds in version 0 with
+//! UNSUPPORTED_VERSION, from 2.4 on with the range that it does know (KIP-511). Brokers that are not
+//! Apache's respond with that code in other shapes, or close the connection: all of them are asked
+//! in version 0, which everybody speaks.
 
+use super::answer::decode_front;
 use bytes::Bytes;
 use wolff_codec::CorrelationId;
 use wolff_codec::messages::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
@@ -31,15 +34,24 @@ pub(super) struct AskVersions {
 pub(super) enum Step {
     /// Ask again: send this, and wait for the answer with that.
     Again(Chunks, AskVersions),
-    /// The connection can be used for everything in these ranges.
-    Ready(VersionRanges),
+    /// The connection can be used for everything in these versions.
+    Ready(Vec<ApiVersion>),
 }
 
 impl AskVersions {
-    /// The first request, and what its answer must be given to.
-    pub(super) fn start(client_id: Option<Str>) -> Result<(Chunks, Self), HostReason> {
+    /// The newest version that is tried.
+    pub(super) const NEWEST: i16 = *ApiVersionsRequest::VERSIONS.end();
+
+    /// The version that every broker since 0.10 speaks.
+    pub(super) const OLDEST: i16 = 0;
+
+    /// The first request, and what its response must be given to.
+    pub(super) fn start(
+        client_id: Option<Str>,
+        version: i16,
+    ) -> Result<(Chunks, Self), HostReason> {
         let ask = Self {
-            version: *ApiVersionsRequest::VERSIONS.end(),
+            version,
             correlation_id: CorrelationId(0),
             client_id,
         };
@@ -71,26 +83,22 @@ impl AskVersions {
                 self.correlation_id
             )));
         }
-        let is_refused = error_code(frame) == Some(ErrorCode::UNSUPPORTED_VERSION);
-        let version = if is_refused { 0 } else { self.version };
-        let (_, answer) = decode_response::<ApiVersionsResponse>(frame, version)
+        if error_code(frame) == Some(ErrorCode::UNSUPPORTED_VERSION) {
+            return self.fall_back(offered(frame));
+        }
+        let (answer, extra) = decode_front::<ApiVersionsResponse>(frame, self.version)
             .map_err(|error| nonsense(error.to_string()))?;
-        if is_refused {
-            return self.fall_back(&answer);
+        if extra > 0 {
+            tracing::debug!(extra, "bytes after the response to ApiVersions are ignored");
         }
         if !answer.error_code.is_ok() {
             return Err(HostReason::Rejected(answer.error_code));
         }
-        Ok(Step::Ready(VersionRanges::from(&answer)))
+        Ok(Step::Ready(answer.api_keys))
     }
 
     /// Asks in a version that the broker offers, or in 0 when it offers nothing.
-    fn fall_back(self, answer: &ApiVersionsResponse) -> Result<Step, HostReason> {
-        let offered = answer
-            .api_keys
-            .iter()
-            .find(|api| api.api_key == ApiKey::API_VERSIONS)
-            .map_or(0, |api| api.max_version);
+    fn fall_back(self, offered: i16) -> Result<Step, HostReason> {
         // Each round must come down, or a broker could keep us asking for ever.
         let version = offered.clamp(0, self.version.saturating_sub(1).max(0));
         if version == self.version {
@@ -105,8 +113,24 @@ impl AskVersions {
     }
 }
 
-/// The versions of Kafka 0.11, for when nobody is to be asked.
-pub(super) fn assumed_versions() -> VersionRanges {
+/// The versions to use of those that a broker has: no newer ones than `max_versions` says.
+pub(super) fn usable(
+    mut api_keys: Vec<ApiVersion>,
+    max_versions: &[(ApiKey, i16)],
+) -> VersionRanges {
+    for api in &mut api_keys {
+        for (_, newest) in max_versions.iter().filter(|(key, _)| *key == api.api_key) {
+            api.max_version = api.max_version.min(*newest);
+        }
+    }
+    VersionRanges::from(&ApiVersionsResponse {
+        api_keys,
+        ..ApiVersionsResponse::default()
+    })
+}
+
+/// The versions of Kafka 0.11, for when no broker is to be asked.
+pub(super) fn assumed_versions() -> Vec<ApiVersion> {
     let contemporaries = [
         (ApiKey::PRODUCE, 3),
         (ApiKey::FETCH, 4),
@@ -125,10 +149,18 @@ pub(super) fn assumed_versions() -> VersionRanges {
         max_version: version,
         ..ApiVersion::default()
     });
-    VersionRanges::from(&ApiVersionsResponse {
-        api_keys: api_keys.into(),
-        ..ApiVersionsResponse::default()
-    })
+    api_keys.into()
+}
+
+/// The newest version of ApiVersions that a refusal offers. Only one that is exactly of version 0 is
+/// believed to offer anything.
+fn offered(frame: &Bytes) -> i16 {
+    let refusal = decode_response::<ApiVersionsResponse>(frame, 0);
+    let api_keys = refusal.map_or(Vec::new(), |(_, refusal)| refusal.api_keys);
+    api_keys
+        .iter()
+        .find(|api| api.api_key == ApiKey::API_VERSIONS)
+        .map_or(0, |api| api.max_version)
 }
 
 /// The error code, which stands right behind the correlation id in every version.

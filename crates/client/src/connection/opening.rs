@@ -4,11 +4,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wolff_codec::wire::Chunks;
 use wolff_codec::{
-    CorrelationId, FrameSplitter, Request, Str, decode_response, encode_request,
-    response_correlation_id,
+    CorrelationId, FrameSplitter, Request, Str, encode_request, response_correlation_id,
 };
 use zeroize::Zeroizing;
 
+use super::answer::decode_front;
 use super::authenticate::Line;
 use super::handshake::{MAX_FRAME_BYTES, not_a_frame};
 use crate::error::{HostReason, NotKafka};
@@ -76,8 +76,8 @@ impl Line for Opening {
         if got != id {
             return Err(nonsense(format!("answer {got} to request {id}")));
         }
-        let answer = decode_response::<R::Response>(&frame, version);
-        let (_, answer) = answer.map_err(|error| nonsense(error.to_string()))?;
+        let answer = decode_front::<R::Response>(&frame, version);
+        let (answer, _extra) = answer.map_err(|error| nonsense(error.to_string()))?;
         Ok(answer)
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use wolff_codec::ApiKey;
 
 use crate::error::{ProtocolViolation, RequestError};
 
@@ -20,6 +21,8 @@ pub(super) enum Outcome {
 pub(super) struct Effect {
     /// How long the broker will not read (KIP-219).
     pub(super) throttle: Duration,
+    /// Bytes after the response, and of which API.
+    pub(super) extra: Option<(ApiKey, usize)>,
     /// The answer was none.
     pub(super) violation: Option<ProtocolViolation>,
 }
@@ -27,6 +30,7 @@ pub(super) struct Effect {
 impl Effect {
     pub(super) const NONE: Self = Self {
         throttle: Duration::ZERO,
+        extra: None,
         violation: None,
     };
 }

@@ -8,7 +8,7 @@ use wolff_codec::messages::{
 };
 use wolff_codec::wire::Chunks;
 use wolff_codec::{
-    ApiKey, CorrelationId, PartitionId, Str, TopicId, VersionRanges, encode_request,
+    ApiKey, CorrelationId, PartitionId, RequestHeader, Str, TopicId, VersionRanges, encode_request,
 };
 
 use super::answer::answered;
@@ -41,6 +41,28 @@ pub(super) fn encode(
         .map_err(RequestCause::Unsupported)?;
     let frame = encode_request(request, version, correlation_id, client_id);
     Ok((version, frame.map_err(RequestCause::Encode)?))
+}
+
+/// Whether a frame is a Produce request with acks=0, to which no broker responds.
+pub(super) fn is_unacknowledged(frame: &Chunks) -> bool {
+    // What comes before the records is in one piece.
+    let first = frame.iter().next().filter(|first| first.len() > 4);
+    let header = first.map(|first| RequestHeader::decode(&first.slice(4..)));
+    let Some(Ok((header, body))) = header else {
+        return false;
+    };
+    // A transactional id, which may be null, precedes acks.
+    let id_bytes = match header.api_version {
+        // Its length plus one is a varint: with a transaction acks are all, so a long id needs no look.
+        9.. => body
+            .first()
+            .filter(|length| **length < 0x80)
+            .map(|length| usize::from(length.saturating_sub(1)) + 1),
+        _ => body
+            .first_chunk::<2>()
+            .map(|length| usize::try_from(i16::from_be_bytes(*length)).unwrap_or(0) + 2),
+    };
+    id_bytes.and_then(|at| body.get(at..at + 2)) == Some(&[0, 0])
 }
 
 /// Gives each their part of the answer.

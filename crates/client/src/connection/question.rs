@@ -1,9 +1,10 @@
 //! A request on its way: from a typed message to a frame.
 
-use wolff_codec::{Request, encode_request};
+use wolff_codec::{ApiKey, Request, encode_request};
 
 use super::answer::{Pending, answered};
 use super::outcome::{Effect, Outcome, Waiter};
+use super::produce::is_unacknowledged;
 use super::shared::{Lane, Shared};
 use crate::error::{RequestCause, RequestError};
 
@@ -65,6 +66,9 @@ impl Shared {
         let correlation_id = self.next_correlation_id();
         let frame = encode_request(request, version, correlation_id, self.client_id.as_deref())
             .map_err(|error| RequestError::NotSent(RequestCause::Encode(error)))?;
+        if is_answered && R::API_KEY == ApiKey::PRODUCE && is_unacknowledged(&frame) {
+            return Err(RequestError::NotSent(RequestCause::Unacknowledged));
+        }
         self.submit(lane, correlation_id, R::API_KEY, frame, is_answered, waiter)
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Shared {
     room: Notify,
     /// Whether the broker has responded to a request with acks=0.
     has_unwanted: AtomicBool,
+    /// Whether bytes have followed a response.
+    has_extra: AtomicBool,
     on_silence: OnceLock<SilenceReport>,
 }
 
@@ -101,6 +103,7 @@ impl Shared {
             failed: Notify::new(),
             room: Notify::new(),
             has_unwanted: AtomicBool::new(false),
+            has_extra: AtomicBool::new(false),
             on_silence: OnceLock::new(),
         }
     }
@@ -421,6 +424,11 @@ impl Shared {
             self.room.notify_waiters();
         }
         let effect = waiter(Outcome::Answered(frame));
+        if let Some((api, bytes)) = effect.extra
+            && !self.has_extra.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(broker = %self.address, %api, bytes, "ignores bytes after a response; said once for a connection");
+        }
         if !effect.throttle.is_zero() {
             self.state
                 .lock()

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use thiserror::Error;
-use wolff_codec::{ApiKey, CorrelationId, DecodeError, FrameError};
+use wolff_codec::ApiKey;
 
 use super::host::HostReason;
 use super::io::IoFailure;
+use super::protocol::ProtocolViolation;
 
 /// What ended a connection. It reaches everybody who waits on that connection, and stays.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -74,46 +75,4 @@ impl ConnectionFailure {
     pub fn is_intended(&self) -> bool {
         matches!(self, Self::ClosedHere | Self::Idle { .. })
     }
-}
-
-/// How a broker broke the protocol.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ProtocolViolation {
-    /// What it sent is no frame, or one above the limit.
-    #[error(transparent)]
-    Frame(FrameError),
-    /// A frame too short to say to which request it belongs.
-    #[error("an answer without a header: {0}")]
-    Header(DecodeError),
-    /// Answers come in the order of the requests; this one does not.
-    #[error("answer {got} where {expected} was due")]
-    OutOfOrder {
-        /// The correlation id of the oldest request.
-        expected: CorrelationId,
-        /// The one in the answer.
-        got: CorrelationId,
-    },
-    /// An answer although nothing is asked.
-    #[error("answer {got} to no request")]
-    Unasked {
-        /// The correlation id in the answer.
-        got: CorrelationId,
-    },
-    /// An answer that is not what its version prescribes.
-    #[error("answer to {api} cannot be read: {source}")]
-    Malformed {
-        /// The API of the request.
-        api: ApiKey,
-        /// Where and why.
-        source: DecodeError,
-    },
-    /// An answer that can be read, but does not belong to what was asked.
-    #[error("answer to {api} does not fit the request: {what}")]
-    Mismatch {
-        /// The API of the request.
-        api: ApiKey,
-        /// What does not fit.
-        what: String,
-    },
 }

@@ -7,6 +7,7 @@ use thiserror::Error;
 use wolff_codec::{ErrorCode, FrameError};
 
 use super::io::IoFailure;
+use super::protocol::ProtocolViolation;
 use super::sasl::SaslFailure;
 use super::tls::TlsFailure;
 use crate::endpoint::Address;
@@ -21,7 +22,9 @@ pub enum ConnectStage {
     Tls,
     /// Asking for the versions that the broker speaks.
     Handshake,
-    /// Authenticating with SASL, fetching the credentials included.
+    /// Getting the credentials or the token to authenticate with.
+    Credentials,
+    /// Authenticating with SASL.
     Authentication,
     /// Answering the first question after that.
     FirstQuestion,
@@ -48,17 +51,20 @@ pub enum HostReason {
     /// Somebody is there and answers, but not in Kafka's protocol.
     #[error("not a Kafka port: {0}")]
     NotKafka(NotKafka),
-    /// The peer went away in the middle of the handshake.
+    /// The peer closed the connection instead of a response to ApiVersions, in its newest and in its
+    /// oldest version.
     #[error(
-        "closed the connection during the handshake: not a Kafka port, or a listener for TLS or SASL"
+        "closed the connection without a response to the first request (ApiVersions): a listener for TLS, a broker that is shutting down, or not a Kafka port"
     )]
     ClosedInHandshake,
-    /// The broker told its versions, and went away at the first other question, as listeners for SASL
-    /// do.
+    /// The broker sent its versions, and closed the connection at the first request after that.
     #[error(
-        "closed the connection at the first question: the listener probably wants SASL authentication"
+        "closed the connection at the first request after its versions: a listener for SASL does that, and a broker that is shutting down"
     )]
     ClosedAtFirstQuestion,
+    /// The broker broke the protocol in its first response after the handshake.
+    #[error("broke the protocol: {0}")]
+    Protocol(ProtocolViolation),
     /// The connection cannot be encrypted.
     #[error("TLS: {0}")]
     Tls(TlsFailure),
@@ -71,12 +77,61 @@ pub enum HostReason {
     /// The operating system gave another error.
     #[error("{0}")]
     Io(IoFailure),
+    /// This process, or this machine, has as many files and sockets open as it may.
+    #[error("no socket can be opened: {0}; raise the limit of open files (ulimit -n)")]
+    NoDescriptors(IoFailure),
+    /// A proxy on the way could not be used, or refused.
+    #[error("the proxy {proxy} {what}")]
+    Proxy {
+        /// Where the proxy is.
+        proxy: Address,
+        /// What it did or said.
+        what: String,
+    },
+    /// The attempt is still running after this time.
+    #[error("no response after {after:?}, still trying")]
+    StillTrying {
+        /// How long it has been running.
+        after: Duration,
+    },
     /// No attempt was made, since the client has been closed.
     #[error("the client is closed")]
     ClientClosed,
     /// The async runtime that made the attempt was shut down.
     #[error("the attempt was abandoned: the async runtime has ended")]
     Abandoned,
+}
+
+impl HostReason {
+    /// Whether what this client is configured with contradicts what the broker is: waiting changes
+    /// nothing about that. Everything else can change by itself, or by somebody who looks after the
+    /// broker, the network or the credentials.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::NotKafka(NotKafka::Tls)
+                | Self::Tls(TlsFailure::NotTls | TlsFailure::Name(_))
+                | Self::Sasl(SaslFailure::NotEnabled { .. } | SaslFailure::NotExpected)
+        )
+    }
+
+    /// Whether that is how an attempt ends that is one too many, for this process or for the broker.
+    pub(crate) fn is_crowding(&self) -> bool {
+        match self {
+            Self::NoDescriptors(_) | Self::ClosedAtFirstQuestion => true,
+            Self::Tls(TlsFailure::ClosedInHandshake) => true,
+            Self::Io(error) => error.kind == io::ErrorKind::ConnectionReset,
+            reason => reason.is_close(),
+        }
+    }
+
+    /// Whether the peer closed the connection at the first request.
+    pub(crate) fn is_close(&self) -> bool {
+        matches!(
+            self,
+            Self::ClosedInHandshake | Self::Tls(TlsFailure::ClosedAfterHandshake)
+        )
+    }
 }
 
 fn timed_out(stage: ConnectStage, after: Duration) -> String {
@@ -87,8 +142,11 @@ fn timed_out(stage: ConnectStage, after: Duration) -> String {
                 "timed out after {after:?}: connected, but no answer in TLS; is that a TLS port?"
             )
         }
+        ConnectStage::Credentials => {
+            format!("timed out after {after:?}: connected, but no credentials to authenticate with")
+        }
         ConnectStage::Authentication => {
-            format!("timed out after {after:?}: connected, but SASL came to no end")
+            format!("timed out after {after:?} during SASL authentication")
         }
         ConnectStage::FirstQuestion => {
             format!("timed out after {after:?}: connected, but no answer to a question")
@@ -103,9 +161,15 @@ impl From<io::Error> for HostReason {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::Refused,
+            _ if is_out_of_descriptors(&error) => Self::NoDescriptors(error.into()),
             _ => Self::Io(error.into()),
         }
     }
+}
+
+/// `EMFILE` and `ENFILE`, which have no kind of their own.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 /// How a peer shows that it does not speak Kafka's protocol.

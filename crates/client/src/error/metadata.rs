@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use thiserror::Error;
-use wolff_codec::{ErrorCode, PartitionId, Str};
+use wolff_codec::{BrokerId, ErrorCode, PartitionId, Str};
 
 use super::host::HostError;
 use super::request::RequestError;
@@ -38,14 +38,53 @@ pub enum MetadataError {
     /// There was no answer in time.
     #[error("no metadata within {0:?}")]
     TimedOut(Duration),
+    /// No host could be reached in time, though some are still being tried.
+    #[error("no metadata within {after:?}: {}", list(hosts))]
+    Unanswered {
+        /// The time that the search had.
+        after: Duration,
+        /// The hosts that were tried, with what is known by now.
+        hosts: Vec<HostError>,
+    },
+    /// The brokers belong to another cluster than
+    /// [`ClientConfig::cluster_id`](crate::ClientConfig::cluster_id) says.
+    #[error("the cluster has the id {got}, not {expected}")]
+    OtherCluster {
+        /// The id that is configured.
+        expected: String,
+        /// The id that the broker gives; empty where it gives none.
+        got: Str,
+    },
     /// The client has been closed.
     #[error("the client is closed")]
     ClientClosed,
 }
 
+impl MetadataError {
+    /// Whether the cluster has said something about the topic that waiting does not change. A topic
+    /// that is not there may be created at any time, a permission be given: only a name that no topic
+    /// can have stays wrong.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Topic { code, .. } => *code == ErrorCode::INVALID_TOPIC_EXCEPTION,
+            Self::Unreachable(hosts) => {
+                !hosts.is_empty() && hosts.iter().all(|host| host.reason.is_final())
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Hosts that are listed one by one; nobody reads more.
+const LISTED: usize = 8;
+
 fn list(errors: &[HostError]) -> String {
-    let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-    errors.join("; ")
+    let listed = errors.iter().take(LISTED);
+    let mut words: Vec<_> = listed.map(ToString::to_string).collect();
+    if errors.len() > LISTED {
+        words.push(format!("and {} more", errors.len() - LISTED));
+    }
+    words.join("; ")
 }
 
 /// Why there is no connection to be had.
@@ -75,6 +114,18 @@ pub enum ConnectError {
         partition: PartitionId,
         /// The broker's reason, if it gave one.
         code: ErrorCode,
+    },
+    /// The leader's address is not known, or cannot be connected to.
+    #[error(
+        "topic {topic} partition {partition} is led by broker {broker}, which advertises no address that can be connected to: see its advertised.listeners"
+    )]
+    NotAdvertised {
+        /// The topic's name.
+        topic: Str,
+        /// The partition asked for.
+        partition: PartitionId,
+        /// The leader.
+        broker: BrokerId,
     },
     /// The cluster does not tell which broker is its controller.
     #[error("the cluster has no controller at the moment")]

@@ -15,6 +15,7 @@ mod config;
 mod host;
 
 mod io;
+mod protocol;
 mod sasl;
 mod tls;
 
@@ -22,10 +23,11 @@ mod words;
 
 pub use self::admin::AdminError;
 pub use self::config::ConfigError;
-pub use self::connection::{ConnectionFailure, ProtocolViolation};
+pub use self::connection::ConnectionFailure;
 pub use self::host::{ConnectStage, HostError, HostReason, NotKafka};
 pub use self::io::IoFailure;
 pub use self::metadata::{ConnectError, MetadataError};
+pub use self::protocol::ProtocolViolation;
 pub use self::request::{RequestCause, RequestError};
 pub use self::sasl::SaslFailure;
 pub use self::tls::{TlsFailure, TlsFileError};

@@ -30,9 +30,9 @@ pub enum SaslFailure {
         /// The broker's words, if it has any.
         message: Option<Str>,
     },
-    /// The broker went away in the middle of the exchange, as brokers before 1.0 refuse.
+    /// The broker closed the connection in the middle of the exchange, as brokers before 1.0 refuse.
     #[error(
-        "closed the connection during {mechanism} authentication: the credentials are probably wrong"
+        "closed the connection during {mechanism} authentication without a reason, as some brokers refuse credentials"
     )]
     Closed {
         /// The mechanism that was used.

@@ -4,9 +4,11 @@
 //! nobody but those who want that very broker. Connections to leaders live as long as somebody uses
 //! them; the one for metadata lives as long as the client.
 
+mod metadata;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -14,20 +16,18 @@ use wolff_backoff::{BackoffPolicy, Random};
 use wolff_codec::{BrokerId, PartitionId, Str};
 
 use super::attempt::{Attempt, Running};
+use super::hosts::{HostState, Hosts};
 use super::passage::Passage;
-use super::probe::ask_something;
+use super::sharing::Crowd;
+use crate::config::ClientConfig;
 use crate::connection::{Connection, Settings, WeakConnection, establish};
 use crate::endpoint::Address;
-use crate::error::{HostError, HostReason};
-use crate::transport::race_staggered;
-
-/// How long one host may be alone in being tried for metadata before the next one is tried as well.
-const STAGGER: Duration = Duration::from_secs(1);
+use crate::error::{ConnectionFailure, HostError, HostReason};
 
 /// What a connection to a leader is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Purpose {
-    /// One partition alone.
+    /// One partition alone, unless connections have to be shared.
     Partition(Str, PartitionId),
     /// Everything at that broker.
     Broker(BrokerId),
@@ -52,6 +52,8 @@ struct State {
     /// In a defined order, since closing goes through all of them.
     leaders: BTreeMap<Purpose, Slot>,
     passages: HashMap<Address, Arc<Passage>>,
+    hosts: Hosts,
+    crowd: Crowd,
     /// With so many slots or passages, those that nobody uses are thrown away.
     sweep_at: usize,
     random: Random,
@@ -62,6 +64,8 @@ pub(super) struct Connections {
     settings: Settings,
     bootstrap: Vec<Address>,
     backoff: BackoffPolicy,
+    /// Connections that may be open to one broker, the one for metadata not counted.
+    most_per_broker: usize,
     state: Mutex<State>,
     /// Rung when the client is closed.
     closed: Notify,
@@ -69,9 +73,9 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) fn new(
+        config: &ClientConfig,
         settings: Settings,
         bootstrap: Vec<Address>,
-        backoff: BackoffPolicy,
         random: Random,
     ) -> Self {
         let state = State {
@@ -79,80 +83,44 @@ impl Connections {
             metadata: MetadataSlot::default(),
             leaders: BTreeMap::new(),
             passages: HashMap::new(),
+            hosts: Hosts::default(),
+            crowd: Crowd::default(),
             sweep_at: 64,
             random,
         };
         Self {
             settings,
             bootstrap,
-            backoff,
+            backoff: config.reconnect_backoff,
+            most_per_broker: config.max_connections_per_broker.unwrap_or(usize::MAX),
             state: Mutex::new(state),
             closed: Notify::new(),
         }
     }
 
-    /// The connection for metadata. Where it has to be opened, `known` brokers are tried in random
-    /// order, then the bootstrap endpoints in theirs (KIP-899), and those in `avoided` last.
-    pub(super) async fn metadata(
-        self: &Arc<Self>,
-        known: Vec<Address>,
-        avoided: &[Address],
-    ) -> Result<Connection, Vec<HostError>> {
-        let outcome = {
-            let mut state = self.state.lock();
-            if state.is_closed {
-                return Err(self.all_bootstrap(&HostReason::ClientClosed));
-            }
-            if let Some(connection) = &state.metadata.connection
-                && !connection.is_closed()
-            {
-                return Ok(connection.clone());
-            }
-            let joined = state.metadata.attempt.as_ref().and_then(Attempt::join);
-            joined.unwrap_or_else(|| {
-                let candidates = self.candidates(known, avoided, &mut state.random);
-                let (attempt, running, outcome) = Attempt::start();
-                state.metadata.attempt = Some(attempt);
-                tokio::spawn(Arc::clone(self).open_metadata(candidates, running));
-                outcome
-            })
+    /// Connects to a host, and remembers how that went.
+    async fn dial(&self, host: &Address) -> Result<Connection, HostError> {
+        let since = now();
+        self.state.lock().hosts.handle_attempt(since, host);
+        let trying = Trying {
+            connections: self,
+            host,
+            is_over: false,
         };
-        let abandoned = |_| Err(self.all_bootstrap(&HostReason::Abandoned));
-        outcome.await.unwrap_or_else(abandoned)
+        let outcome = establish(&self.settings, host).await;
+        trying.finish(since, &outcome);
+        outcome
     }
 
-    /// Has the next question for metadata asked elsewhere, where there is anybody else. Gives whom not to ask. The
-    /// connection stays for those who use it still.
-    pub(super) fn leave_metadata(&self, known: &[Address]) -> Option<Address> {
-        let mut state = self.state.lock();
-        let connection = state.metadata.connection.as_ref()?;
-        let left = connection.address().clone();
-        let mut others = known.iter().chain(&self.bootstrap);
-        others.any(|host| *host != left).then(|| {
-            state.metadata.connection = None;
-            left
-        })
+    /// A connection to the host was of no use.
+    pub(super) fn handle_useless(&self, since: Instant, host: &Address, reason: &HostReason) {
+        let hosts = &mut self.state.lock().hosts;
+        hosts.handle_failed(now(), since, host, reason);
     }
 
-    async fn open_metadata(
-        self: Arc<Self>,
-        candidates: Vec<Address>,
-        running: Running<Connection, Vec<HostError>>,
-    ) {
-        let attempts = candidates
-            .iter()
-            .map(|host| establish(&self.settings, host));
-        let race = race_staggered(attempts, STAGGER);
-        let mut outcome = self.unless_closed(race).await.unwrap_or(Err(Vec::new()));
-        {
-            let mut state = self.state.lock();
-            state.metadata.attempt = None;
-            if state.is_closed {
-                outcome = Err(self.all_bootstrap(&HostReason::ClientClosed));
-            }
-            state.metadata.connection = outcome.as_ref().ok().cloned();
-        }
-        running.finish(&outcome);
+    /// All hosts that were ever dialled, with what came of it.
+    pub(super) fn host_states(&self) -> Vec<HostState> {
+        self.state.lock().hosts.states(now())
     }
 
     /// The connection that serves `purpose`, to the broker at `address`.
@@ -229,15 +197,55 @@ impl Connections {
 
     /// Connects when it is the turn of this attempt.
     async fn establish_leader(&self, address: &Address) -> Result<Connection, HostError> {
-        let entered = self.passage(address).enter().await;
-        let told = |reason| HostError {
-            host: address.clone(),
-            reason,
+        if let Some(shared) = self.shared_if_full(address) {
+            return Ok(shared);
+        }
+        let pass = match self.passage(address).enter().await {
+            Ok(pass) => pass,
+            Err(reason) => {
+                let host = address.clone();
+                return self.or_shared(HostError { host, reason });
+            }
         };
-        let pass = entered.map_err(told)?;
-        let outcome = establish(&self.settings, address).await;
+        // Meanwhile others may have used the room up.
+        if let Some(shared) = self.shared_if_full(address) {
+            pass.tell(Ok(()));
+            return Ok(shared);
+        }
+        let outcome = self.dial(address).await;
         pass.tell(outcome.as_ref().map_err(|error| &error.reason));
-        outcome
+        outcome.or_else(|error| self.or_shared(error))
+    }
+
+    /// An open connection to the broker that others use as well, where no further one may be opened.
+    fn shared_if_full(&self, address: &Address) -> Option<Connection> {
+        let mut state = self.state.lock();
+        let is_crowded = state.crowd.is_crowded(now(), address);
+        if !is_crowded && self.most_per_broker == usize::MAX {
+            return None;
+        }
+        let open = state.open_to(address);
+        let is_full = is_crowded || open.len() >= self.most_per_broker;
+        is_full.then(|| state.crowd.choose(&open)).flatten()
+    }
+
+    /// As [`Self::shared_if_full`], where a further one could not be opened.
+    fn or_shared(&self, error: HostError) -> Result<Connection, HostError> {
+        if !error.reason.is_crowding() {
+            return Err(error);
+        }
+        let mut state = self.state.lock();
+        let open = state.open_to(&error.host);
+        let Some(shared) = state.crowd.choose(&open) else {
+            return Err(error);
+        };
+        if state.crowd.handle_crowding(now(), &error.host) {
+            tracing::warn!(
+                broker = %error.host, connections = open.len(), reason = %error.reason,
+                "no more connections can be opened: partitions share them from now on"
+            );
+        }
+        Ok(shared)
     }
 
     fn passage(&self, address: &Address) -> Arc<Passage> {
@@ -250,19 +258,32 @@ impl Connections {
         Arc::clone(passage)
     }
 
-    /// Whether the connection for `purpose` was lost since the last time this was asked.
-    pub(super) fn take_lost(&self, purpose: &Purpose) -> bool {
+    /// Whether the connection for `purpose` to `address` was lost since the last time this was asked.
+    pub(super) fn take_lost(&self, purpose: &Purpose, address: &Address) -> bool {
         let (life, passage) = {
             let mut state = self.state.lock();
             let State {
-                leaders, passages, ..
+                leaders,
+                passages,
+                metadata,
+                ..
             } = &mut *state;
-            let Some(slot) = leaders.get_mut(purpose) else {
+            // What was lost to an earlier leader says nothing about this one.
+            let slot = leaders.get_mut(purpose);
+            let Some(slot) = slot.filter(|slot| slot.address.as_ref() == Some(address)) else {
                 return false;
             };
             let Some(life) = slot.connection.as_ref().and_then(WeakConnection::lost_life) else {
                 return false;
             };
+            let failure = slot.connection.as_ref().and_then(WeakConnection::failure);
+            if let Some(ConnectionFailure::LostWhileIdle { after, .. }) = failure
+                && let Some(connection) = &metadata.connection
+                && connection.idle() > after
+            {
+                // What dropped the one while it was idle has dropped the other one as well.
+                connection.close();
+            }
             slot.connection = None;
             let passage = slot
                 .address
@@ -276,55 +297,23 @@ impl Connections {
         true
     }
 
-    /// Tries every bootstrap endpoint by itself, all at the same time.
-    pub(super) async fn probe(self: &Arc<Self>) -> Vec<(Address, Result<(), HostReason>)> {
-        let probe = |host: &Address| {
-            let (this, address) = (Arc::clone(self), host.clone());
-            let probe = tokio::spawn(async move {
-                let closed = Err(HostReason::ClientClosed);
-                let Some(connection) = this
-                    .unless_closed(establish(&this.settings, &address))
-                    .await
-                else {
-                    return closed;
-                };
-                let connection = connection.map_err(|error| error.reason)?;
-                let question = ask_something(&connection, this.settings.connect_timeout());
-                let answered = this.unless_closed(question).await;
-                connection.close();
-                answered.unwrap_or(closed)
-            });
-            (host.clone(), probe)
+    /// Waits no more for silent brokers that lead no longer what their connections are for: `is_led` says whether the
+    /// broker at an address still does.
+    pub(super) fn suspect_unless(&self, is_led: impl Fn(&Purpose, &Address) -> bool) {
+        let open: Vec<_> = {
+            let state = self.state.lock();
+            let slots = state.leaders.iter();
+            slots
+                .filter_map(|(purpose, slot)| {
+                    Some((purpose.clone(), slot.address.clone()?, slot.open()?))
+                })
+                .collect()
         };
-        let probes: Vec<_> = self.bootstrap.iter().map(probe).collect();
-        let mut outcomes = Vec::new();
-        for (host, probe) in probes {
-            let outcome = match probe.await {
-                Ok(outcome) => outcome,
-                Err(_gone) => Err(HostReason::Abandoned),
-            };
-            outcomes.push((host, outcome));
+        for (purpose, address, connection) in open {
+            if !is_led(&purpose, &address) {
+                connection.suspect();
+            }
         }
-        outcomes
-    }
-
-    /// Whether some broker answers: the one for metadata.
-    pub(super) async fn check(self: &Arc<Self>, known: Vec<Address>) -> Result<(), Vec<HostError>> {
-        let connection = self.metadata(known.clone(), &[]).await?;
-        let after = self.settings.connect_timeout();
-        if ask_something(&connection, after).await.is_ok() {
-            return Ok(());
-        }
-        // A connection that was idle may be gone without having noticed; a new one is not.
-        connection.close();
-        let avoided = [connection.address().clone()];
-        let connection = self.metadata(known, &avoided).await?;
-        let outcome = ask_something(&connection, after).await;
-        outcome.map_err(|reason| {
-            connection.close();
-            let host = connection.address().clone();
-            vec![HostError { host, reason }]
-        })
     }
 
     /// What comes of an attempt; nothing when the client is closed meanwhile.
@@ -359,23 +348,6 @@ impl Connections {
         }
     }
 
-    fn candidates(
-        &self,
-        mut known: Vec<Address>,
-        avoided: &[Address],
-        random: &mut Random,
-    ) -> Vec<Address> {
-        random.shuffle(&mut known);
-        for host in &self.bootstrap {
-            if !known.contains(host) {
-                known.push(host.clone());
-            }
-        }
-        // Stable: otherwise the order stays.
-        known.sort_by_key(|host| avoided.contains(host));
-        known
-    }
-
     fn all_bootstrap(&self, reason: &HostReason) -> Vec<HostError> {
         let error = |host: &Address| HostError {
             host: host.clone(),
@@ -385,7 +357,54 @@ impl Connections {
     }
 }
 
+/// An attempt whose outcome is remembered; dropped, it was given up.
+struct Trying<'a> {
+    connections: &'a Connections,
+    host: &'a Address,
+    is_over: bool,
+}
+
+impl Trying<'_> {
+    fn finish<T>(mut self, since: Instant, outcome: &Result<T, HostError>) {
+        self.is_over = true;
+        let hosts = &mut self.connections.state.lock().hosts;
+        match outcome {
+            Ok(_) => hosts.handle_connected(self.host),
+            Err(error) => hosts.handle_failed(now(), since, self.host, &error.reason),
+        }
+    }
+}
+
+impl Drop for Trying<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let mut state = self.connections.state.lock();
+            state.hosts.handle_abandoned(self.host);
+        }
+    }
+}
+
+impl Slot {
+    fn open(&self) -> Option<Connection> {
+        self.connection.as_ref().and_then(WeakConnection::upgrade)
+    }
+}
+
 impl State {
+    /// The connections that are open to a broker, each once.
+    fn open_to(&self, address: &Address) -> Vec<Connection> {
+        let mut open: Vec<Connection> = Vec::new();
+        let slots = self.leaders.values();
+        for slot in slots.filter(|slot| slot.address.as_ref() == Some(address)) {
+            if let Some(connection) = slot.open()
+                && !open.iter().any(|known| known.is_same(&connection))
+            {
+                open.push(connection);
+            }
+        }
+        open
+    }
+
     /// Throws slots away that nobody uses; costs nothing on average.
     fn sweep(&mut self) {
         // Brokers whose address changes leave a passage behind each time.
@@ -402,4 +421,9 @@ impl State {
         let left = self.leaders.len().max(self.passages.len());
         self.sweep_at = left.saturating_mul(2).max(64);
     }
+}
+
+/// The runtime's clock, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }

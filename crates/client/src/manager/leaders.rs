@@ -1,19 +1,22 @@
 //! From a partition to a connection to its leader, and from the cluster to its controller.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use wolff_backoff::Random;
 use wolff_codec::messages::MetadataResponse;
 use wolff_codec::{BrokerId, LeaderEpoch, PartitionId, Str, TopicId};
 
 use super::connections::{Connections, Purpose};
+use super::hosts::HostState;
 use super::questions::Questions;
 use crate::config::{ClientConfig, ConnectionStrategy};
 use crate::connection::{Connection, Settings};
 use crate::endpoint::Address;
 use crate::error::{ConnectError, HostError, HostReason, MetadataError};
-use crate::topology::{ClusterMetadata, NoLeader, TopicEvent, TopicMetadata, Topology};
+use crate::topology::{ClusterMetadata, Leader, NoLeader, TopicEvent, TopicMetadata, Topology};
 
 /// A connection to the leader of a partition.
 #[derive(Debug, Clone)]
@@ -34,6 +37,8 @@ pub(crate) struct Manager {
     strategy: ConnectionStrategy,
     connections: Arc<Connections>,
     questions: Arc<Questions>,
+    /// Why the last attempt to connect to a partition's leader failed.
+    failures: Mutex<BTreeMap<(Str, PartitionId), ConnectError>>,
 }
 
 impl Manager {
@@ -43,14 +48,14 @@ impl Manager {
         bootstrap: Vec<Address>,
         mut random: Random,
     ) -> Self {
-        let backoff = config.reconnect_backoff;
-        let connections = Connections::new(settings, bootstrap, backoff, random.fork());
+        let connections = Connections::new(config, settings, bootstrap, random.fork());
         let connections = Arc::new(connections);
         let questions = Questions::new(config, Arc::clone(&connections), random);
         Self {
             strategy: config.connection_strategy,
             connections,
             questions: Arc::new(questions),
+            failures: Mutex::default(),
         }
     }
 
@@ -102,6 +107,7 @@ impl Manager {
 
     pub(crate) fn forget(&self, topic: &str) {
         self.questions.forget(topic);
+        self.failures.lock().retain(|(name, _), _| &**name != topic);
     }
 
     pub(crate) fn update_leader(
@@ -117,8 +123,36 @@ impl Manager {
         })
     }
 
-    /// One attempt to connect to the leader; what has proved wrong is asked for again first.
+    /// All hosts that were ever dialled, with what came of it.
+    pub(crate) fn host_states(&self) -> Vec<HostState> {
+        self.connections.host_states()
+    }
+
+    /// Why the last attempt to connect to the partition's leader failed, if it did.
+    pub(crate) fn last_failure(&self, topic: &str, partition: PartitionId) -> Option<ConnectError> {
+        let key = (Str::from(topic), partition);
+        self.failures.lock().get(&key).cloned()
+    }
+
+    /// One attempt to connect to the leader, whose failure is remembered.
     pub(crate) async fn leader_connection(
+        &self,
+        topic: &str,
+        partition: PartitionId,
+    ) -> Result<LeaderConnection, ConnectError> {
+        let outcome = self.connect_to_leader(topic, partition).await;
+        let key = (Str::from(topic), partition);
+        let mut failures = self.failures.lock();
+        match &outcome {
+            Ok(_) => failures.remove(&key),
+            Err(error) => failures.insert(key, error.clone()),
+        };
+        drop(failures);
+        outcome
+    }
+
+    /// What has proved wrong is asked for again first.
+    async fn connect_to_leader(
         &self,
         topic: &str,
         partition: PartitionId,
@@ -128,9 +162,24 @@ impl Manager {
             .read(|topology| topology.leader(topic, partition));
         if let Ok(leader) = known {
             let purpose = self.purpose(topic, partition, leader.broker);
-            if self.connections.take_lost(&purpose) {
+            if self.connections.take_lost(&purpose, &leader.address) {
+                self.questions
+                    .change(|topology| topology.forget_hint(topic, partition));
                 self.questions.handle_disconnect(topic);
             }
+        }
+        let hinted = self.questions.read(|topology| {
+            let leader = topology.hinted_leader(topic, partition)?;
+            Some((leader, topology.topic(topic)?.topic_id))
+        });
+        if let Some((leader, topic_id)) = hinted {
+            // A newer leader than metadata knows: there is nothing to ask.
+            let connected = self.connect(topic, partition, leader, topic_id).await;
+            if connected.is_err() {
+                self.questions
+                    .change(|topology| topology.forget_hint(topic, partition));
+            }
+            return connected;
         }
         let metadata = self.topic(topic).await.map_err(|error| match error {
             MetadataError::ClientClosed => ConnectError::ClientClosed,
@@ -143,14 +192,29 @@ impl Manager {
                 self.questions.mark_stale(topic);
                 no_leader(topic, partition, reason)
             })?;
+        self.connect(topic, partition, leader, metadata.topic_id)
+            .await
+    }
+
+    async fn connect(
+        &self,
+        topic: &str,
+        partition: PartitionId,
+        leader: Leader,
+        topic_id: TopicId,
+    ) -> Result<LeaderConnection, ConnectError> {
         let purpose = self.purpose(topic, partition, leader.broker);
-        match self.connections.leader(purpose, leader.address).await {
-            Ok(connection) => Ok(LeaderConnection {
-                connection,
-                broker: leader.broker,
-                leader_epoch: leader.epoch,
-                topic_id: metadata.topic_id,
-            }),
+        let connection = self.connections.leader(purpose.clone(), leader.address);
+        match connection.await {
+            Ok(connection) => {
+                self.watch_silence(&connection, purpose);
+                Ok(LeaderConnection {
+                    connection,
+                    broker: leader.broker,
+                    leader_epoch: leader.epoch,
+                    topic_id,
+                })
+            }
             Err(error) if error.reason == HostReason::ClientClosed => {
                 Err(ConnectError::ClientClosed)
             }
@@ -160,6 +224,16 @@ impl Manager {
                 Err(ConnectError::Host(error))
             }
         }
+    }
+
+    /// While the broker owes a response and is silent, the cluster is asked whether it still leads.
+    fn watch_silence(&self, connection: &Connection, purpose: Purpose) {
+        let questions = Arc::downgrade(&self.questions);
+        connection.watch_silence(Box::new(move || {
+            if let Some(questions) = questions.upgrade() {
+                questions.handle_silence(&purpose);
+            }
+        }));
     }
 
     /// Any broker: the one that is asked for metadata.
@@ -215,6 +289,11 @@ fn no_leader(topic: &str, partition: PartitionId, reason: NoLeader) -> ConnectEr
             topic,
             partition,
             code,
+        },
+        NoLeader::Unreachable(broker) => ConnectError::NotAdvertised {
+            topic,
+            partition,
+            broker,
         },
     }
 }

@@ -11,6 +11,9 @@ mod passage;
 mod probe;
 
 mod gate;
+mod hosts;
+mod sharing;
 
+pub use self::hosts::HostState;
 pub use self::leaders::LeaderConnection;
 pub(crate) use self::leaders::Manager;

@@ -27,7 +27,14 @@ pub(super) async fn ask_something(
             ConnectionFailure::Io(error) if error.kind != std::io::ErrorKind::ConnectionReset => {
                 HostReason::Io(error)
             }
-            _ => HostReason::ClosedAtFirstQuestion,
+            ConnectionFailure::Protocol(violation) => HostReason::Protocol(violation),
+            ConnectionFailure::ClosedByPeer | ConnectionFailure::Io(_) => {
+                HostReason::ClosedAtFirstQuestion
+            }
+            _ => HostReason::TimedOut {
+                stage: ConnectStage::FirstQuestion,
+                after,
+            },
         }),
         // Whatever the answer is, it is one.
         Ok(_) => Ok(()),

@@ -1,5 +1,7 @@
 //! Asking the cluster: a task that runs while somebody waits for an answer, and not otherwise.
 
+mod fetch;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,22 +10,17 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::{sleep, sleep_until, timeout};
 use wolff_backoff::Random;
-use wolff_codec::messages::{
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseTopic,
-};
+use wolff_codec::messages::{MetadataResponse, MetadataResponseTopic};
 use wolff_codec::{ErrorCode, Str};
 
-use super::connections::Connections;
+use super::connections::{Connections, Purpose};
 use crate::config::ClientConfig;
 use crate::connection::Connection;
 use crate::endpoint::Address;
-use crate::error::{MetadataError, RequestCause};
+use crate::error::MetadataError;
 use crate::topology::{Lookup, Refresh, TopicEvent, TopicMetadata, Topology};
 
 type Answer = Result<Arc<TopicMetadata>, MetadataError>;
-
-/// Hosts that are asked in one go, before the question counts as failed.
-const ATTEMPTS: u32 = 3;
 
 /// The shortest pause between two questions about a topic that is being created.
 const CREATION_PAUSE: Duration = Duration::from_millis(50);
@@ -47,6 +44,8 @@ pub(super) struct Questions {
     connections: Arc<Connections>,
     timeout: Duration,
     allow_auto_topic_creation: bool,
+    /// The cluster that brokers must belong to.
+    cluster_id: Option<String>,
     state: Mutex<State>,
     /// Rung when there is a new question.
     asked: Notify,
@@ -70,6 +69,7 @@ impl Questions {
             connections,
             timeout: config.metadata_timeout,
             allow_auto_topic_creation: config.allow_auto_topic_creation,
+            cluster_id: config.cluster_id.clone(),
             state: Mutex::new(State {
                 topology: Topology::default(),
                 refresh: Refresh::new(interval, config.reconnect_backoff),
@@ -149,7 +149,10 @@ impl Questions {
     }
 
     pub(super) fn mark_stale(&self, topic: &str) {
-        self.state.lock().refresh.mark_stale(topic);
+        let mut state = self.state.lock();
+        state.refresh.mark_stale(topic);
+        // A hint that came before has proved wrong as well.
+        state.topology.forget_hints(topic);
     }
 
     pub(super) fn mark_stale_if_old(&self, topic: &str) {
@@ -158,6 +161,20 @@ impl Questions {
 
     pub(super) fn handle_disconnect(&self, topic: &str) {
         self.state.lock().refresh.handle_disconnect(topic);
+    }
+
+    /// A broker owes a response and is silent: whether it still leads is asked elsewhere, if need be.
+    pub(super) fn handle_silence(self: &Arc<Self>, purpose: &Purpose) {
+        let topics = match purpose {
+            Purpose::Partition(topic, _) => vec![topic.clone()],
+            Purpose::Broker(broker) => self.read(|topology| topology.topics_of(*broker)),
+        };
+        for topic in topics {
+            self.handle_disconnect(&topic);
+            let this = Arc::clone(self);
+            // Whatever comes of it is taken where answers are.
+            tokio::spawn(async move { drop(this.topic(&topic).await) });
+        }
     }
 
     pub(super) fn forget(&self, topic: &str) {
@@ -196,68 +213,6 @@ impl Questions {
         };
         let connection = self.connections.metadata(known, &avoided).await;
         connection.map_err(MetadataError::Unreachable)
-    }
-
-    /// Asks about `topics`, or about all with `None`, and takes the brokers from the answer.
-    pub(super) async fn fetch(
-        &self,
-        topics: Option<&[Str]>,
-    ) -> Result<MetadataResponse, MetadataError> {
-        let request = MetadataRequest {
-            topics: topics.map(|names| names.iter().map(named).collect()),
-            // To list topics must not create any.
-            allow_auto_topic_creation: self.allow_auto_topic_creation && topics.is_some(),
-            ..MetadataRequest::default()
-        };
-        let late = MetadataError::TimedOut(self.timeout);
-        timeout(self.timeout, self.fetch_somewhere(&request))
-            .await
-            .unwrap_or(Err(late))
-    }
-
-    /// A connection that has been idle may be gone without having noticed, a broker may be stuck, or not up to it: nothing of
-    /// that is a reason to fail while another broker can be asked.
-    async fn fetch_somewhere(
-        &self,
-        request: &MetadataRequest,
-    ) -> Result<MetadataResponse, MetadataError> {
-        let patience = self.timeout / (ATTEMPTS - 1);
-        let mut last = MetadataError::TimedOut(self.timeout);
-        let mut avoided = Vec::new();
-        for _ in 0..ATTEMPTS {
-            let connection = self.connection_to_others(&avoided).await?;
-            avoided.push(connection.address().clone());
-            match timeout(patience, connection.request(request)).await {
-                Ok(Ok(answer)) if answer.error_code == ErrorCode::REBOOTSTRAP_REQUIRED => {
-                    // KIP-1102: what this broker knows is of no use any more.
-                    connection.close();
-                    self.change(Topology::forget_brokers);
-                    last = MetadataError::Refused(answer.error_code);
-                }
-                Ok(Ok(answer)) if answer.error_code.is_ok() => {
-                    self.change(|topology| topology.handle_brokers(&answer));
-                    return Ok(answer);
-                }
-                Ok(Ok(answer)) => {
-                    // Kept, this connection would be asked for ever.
-                    connection.close();
-                    last = MetadataError::Refused(answer.error_code);
-                }
-                Ok(Err(error)) if error.is_connection_lost() => {
-                    // A broker is not to blame for a connection that was idle for too long.
-                    avoided.pop();
-                    last = MetadataError::Request(error);
-                }
-                Ok(Err(error)) if matches!(error.cause(), RequestCause::Unsupported(_)) => {
-                    // It has no such API, or a bit of its answer was turned.
-                    connection.close();
-                    last = MetadataError::Request(error);
-                }
-                Ok(Err(error)) => return Err(MetadataError::Request(error)),
-                Err(_elapsed) => connection.close(),
-            }
-        }
-        Err(last)
     }
 
     /// The asking task: runs until nobody waits.
@@ -301,6 +256,7 @@ impl Questions {
 
     fn handle_outcome(&self, topics: &[Str], outcome: Result<MetadataResponse, MetadataError>) {
         let mut told: Vec<(oneshot::Sender<Answer>, Answer)> = Vec::new();
+        let is_answered = outcome.is_ok();
         let events = {
             let mut state = self.state.lock();
             let State {
@@ -359,6 +315,12 @@ impl Questions {
             }
             topology.take_events()
         };
+        if is_answered {
+            let is_led = |purpose: &Purpose, address: &Address| {
+                self.read(|topology| leads(topology, purpose, address))
+            };
+            self.connections.suspect_unless(is_led);
+        }
         for event in events {
             // Nobody need listen.
             let _ = self.events.send(event);
@@ -392,6 +354,20 @@ impl Drop for Asking {
     }
 }
 
+/// Whether the broker at `address` leads what a connection is for, as far as is known.
+fn leads(topology: &Topology, purpose: &Purpose, address: &Address) -> bool {
+    match purpose {
+        Purpose::Partition(topic, partition) => topology
+            .leader(topic, *partition)
+            .is_ok_and(|leader| leader.address == *address),
+        Purpose::Broker(broker) => {
+            let cluster = topology.cluster();
+            let broker = cluster.broker(*broker);
+            broker.is_some_and(|broker| broker.address.as_ref() == Some(address))
+        }
+    }
+}
+
 fn handle_topic(
     topology: &mut Topology,
     name: &Str,
@@ -404,13 +380,6 @@ fn handle_topic(
             topic: name.clone(),
             code,
         })
-}
-
-fn named(name: &Str) -> MetadataRequestTopic {
-    MetadataRequestTopic {
-        name: Some(name.clone()),
-        ..MetadataRequestTopic::default()
-    }
 }
 
 /// What brokers say while a topic comes into being.

@@ -1,6 +1,6 @@
 //! Brokers and topics together: answers go in, leaders and events come out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use wolff_codec::messages::{MetadataResponse, MetadataResponseTopic};
@@ -34,6 +34,8 @@ pub(crate) enum NoLeader {
     UnknownPartition,
     /// The broker's reason.
     Code(ErrorCode),
+    /// The leader is not among the brokers, or advertises no address that can be connected to.
+    Unreachable(BrokerId),
 }
 
 #[derive(Debug)]
@@ -42,12 +44,16 @@ struct Known {
     contradictions: u32,
     /// The cluster said that there is no such topic: what comes next under its name is another one.
     is_gone: bool,
+    /// Partitions whose leader was learnt from a hint, and not yet from metadata.
+    hinted: BTreeSet<PartitionId>,
 }
 
 /// What is known about the cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Topology {
     cluster: Arc<ClusterMetadata>,
+    /// The last id that a broker gave, which outlives what is known of the brokers.
+    cluster_id: Option<Str>,
     topics: HashMap<Str, Known>,
     /// What [`Topology::take_events`] has not given out yet.
     events: Vec<TopicEvent>,
@@ -82,18 +88,48 @@ impl Topology {
         if !partition.error.is_ok() {
             return Err(NoLeader::Code(partition.error));
         }
-        partition
+        let leader = partition
             .leader
-            .and_then(|leader| self.cluster.broker(leader))
-            .and_then(|broker| {
-                Some(Leader {
-                    broker: broker.id,
-                    epoch: partition.leader_epoch,
-                    address: broker.address.clone()?,
-                })
-            })
-            // A leader that is not among the brokers has just gone down.
-            .ok_or(NoLeader::Code(ErrorCode::LEADER_NOT_AVAILABLE))
+            .ok_or(NoLeader::Code(ErrorCode::LEADER_NOT_AVAILABLE))?;
+        let broker = self.cluster.broker(leader);
+        let address = broker.and_then(|broker| broker.address.clone());
+        Ok(Leader {
+            broker: leader,
+            epoch: partition.leader_epoch,
+            address: address.ok_or(NoLeader::Unreachable(leader))?,
+        })
+    }
+
+    /// Who leads the partition by a hint that is newer than the last metadata.
+    pub(crate) fn hinted_leader(&self, topic: &str, partition: PartitionId) -> Option<Leader> {
+        let is_hinted = self.topics.get(topic)?.hinted.contains(&partition);
+        is_hinted.then(|| self.leader(topic, partition).ok())?
+    }
+
+    /// The hint at the partition's leader has proved wrong.
+    pub(crate) fn forget_hint(&mut self, topic: &str, partition: PartitionId) {
+        if let Some(known) = self.topics.get_mut(topic) {
+            known.hinted.remove(&partition);
+        }
+    }
+
+    /// All hints at leaders of the topic have proved wrong.
+    pub(crate) fn forget_hints(&mut self, topic: &str) {
+        if let Some(known) = self.topics.get_mut(topic) {
+            known.hinted.clear();
+        }
+    }
+
+    /// The topics that the broker leads a partition of.
+    pub(crate) fn topics_of(&self, broker: BrokerId) -> Vec<Str> {
+        let leads = |known: &Known| {
+            let mut partitions = known.metadata.partitions.iter();
+            partitions.any(|partition| partition.leader == Some(broker))
+        };
+        let topics = self.topics.iter().filter(|(_, known)| leads(known));
+        let mut names: Vec<_> = topics.map(|(name, _)| name.clone()).collect();
+        names.sort();
+        names
     }
 
     /// What has changed since this was last asked, in the order in which it was learnt.
@@ -133,6 +169,14 @@ impl Topology {
             controller: Some(answer.controller_id).filter(|id| *id > BrokerId::NONE),
             brokers,
         };
+        let before = self.cluster_id.clone();
+        self.cluster_id = cluster.cluster_id.clone().or_else(|| before.clone());
+        if let (Some(before), Some(now)) = (before, cluster.cluster_id.clone())
+            && before != now
+        {
+            tracing::warn!(%before, %now, "the brokers belong to another cluster than before");
+            self.events.push(TopicEvent::OtherCluster { before, now });
+        }
         if *self.cluster != cluster {
             self.cluster = Arc::new(cluster);
         }
@@ -203,6 +247,7 @@ impl Topology {
             metadata: Arc::clone(&metadata),
             contradictions,
             is_gone: false,
+            hinted: BTreeSet::new(),
         };
         self.topics.insert(name.clone(), known);
         Ok(metadata)
@@ -241,6 +286,7 @@ impl Topology {
             }
         }
         known.metadata = Arc::new(metadata);
+        known.hinted.insert(partition);
         if let Some(address) = address {
             self.learn_address(leader, address);
         }

@@ -25,6 +25,15 @@ pub enum TopicEvent {
         /// How many it has now.
         now: usize,
     },
+    /// The brokers belong to another cluster than before: by their cluster id, another one has taken
+    /// the place of the one that was known. [`ClientConfig::cluster_id`](crate::ClientConfig::cluster_id)
+    /// has its answers refused instead.
+    OtherCluster {
+        /// The id that was known.
+        before: Str,
+        /// The id that the brokers give now.
+        now: Str,
+    },
     /// So many events were not taken in time and are gone; look at the topics instead.
     Missed(u64),
 }

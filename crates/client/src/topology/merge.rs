@@ -87,6 +87,11 @@ fn by_index(
             continue;
         };
         if index >= limit {
+            tracing::warn!(
+                partition = index,
+                limit,
+                "the broker names a partition out of all proportion, which is left out"
+            );
             continue;
         }
         if table.len() <= index {

@@ -13,6 +13,6 @@ mod metadata;
 pub use self::event::TopicEvent;
 pub use self::metadata::{BrokerMetadata, ClusterMetadata, PartitionMetadata, TopicMetadata};
 
-pub(crate) use self::cluster::{NoLeader, Topology};
+pub(crate) use self::cluster::{Leader, NoLeader, Topology};
 pub(crate) use self::merge::view;
 pub(crate) use self::refresh::{Lookup, Refresh};

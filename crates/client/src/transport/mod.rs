@@ -7,6 +7,6 @@ mod race;
 mod resolve;
 
 pub use self::dial::{BoxStream, Dial, DialFuture, Stream};
-pub(crate) use self::race::race_staggered;
+pub(crate) use self::race::{Growth, race_staggered};
 pub use self::resolve::{Resolve, ResolveFuture, SystemResolver};
 pub use self::tcp::TcpDialer;

@@ -8,16 +8,27 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// How many attempts start each time that those before them have been without success for so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Growth {
+    /// One.
+    Steady,
+    /// One, then twice as many each time: the only healthy host among a hundred is found in seconds.
+    Doubling,
+}
+
 /// Runs `attempts` until one succeeds; the others are dropped.
 ///
-/// The next attempt starts when one has failed, or `stagger` after the last one has started: a
-/// black hole at the front of the list costs one `stagger`, not its whole timeout (RFC 8305).
+/// The next attempt starts when one has failed, and the next ones `stagger` after the last have
+/// started: a black hole at the front of the list costs one `stagger`, not its whole timeout
+/// (RFC 8305).
 ///
 /// # Errors
 /// Why each attempt failed, in the order of the attempts; empty when there were none.
 pub(crate) async fn race_staggered<T, E, F>(
     attempts: impl IntoIterator<Item = F>,
     stagger: Duration,
+    growth: Growth,
 ) -> Result<T, Vec<E>>
 where
     F: Future<Output = Result<T, E>>,
@@ -25,15 +36,23 @@ where
     let mut waiting: VecDeque<_> = attempts.into_iter().enumerate().collect();
     let mut running = Vec::new();
     let mut failures = Vec::new();
-    let mut start_next = true;
+    let mut starting = 1_usize;
+    let mut at_once = if growth == Growth::Doubling {
+        2
+    } else {
+        1_usize
+    };
     let mut pause = pin!(tokio::time::sleep(stagger));
     poll_fn(|context| {
         loop {
-            if start_next && let Some((index, attempt)) = waiting.pop_front() {
+            while starting > 0
+                && let Some((index, attempt)) = waiting.pop_front()
+            {
                 running.push((index, Box::pin(attempt)));
                 pause.as_mut().reset(Instant::now() + stagger);
+                starting -= 1;
             }
-            start_next = false;
+            starting = 0;
 
             let mut winner = None;
             running.retain_mut(|(index, attempt)| {
@@ -45,7 +64,7 @@ where
                     Poll::Ready(Ok(value)) => winner = Some(value),
                     Poll::Ready(Err(reason)) => {
                         failures.push((*index, reason));
-                        start_next = true;
+                        starting = 1;
                     }
                 }
                 false
@@ -61,9 +80,12 @@ where
                 let reasons = failures.drain(..).map(|(_, reason)| reason).collect();
                 return Poll::Ready(Err(reasons));
             }
-            if !start_next {
+            if starting == 0 {
                 std::task::ready!(pause.as_mut().poll(context));
-                start_next = true;
+                starting = at_once;
+                if growth == Growth::Doubling {
+                    at_once = at_once.saturating_mul(2);
+                }
             }
         }
     })
@@ -84,8 +106,20 @@ mod tests {
     async fn race(attempts: Vec<(u64, Result<u32, u32>)>) -> (u128, Result<u32, Vec<u32>>) {
         let start = Instant::now();
         let attempts = attempts.into_iter().map(|(ms, outcome)| after(ms, outcome));
-        let outcome = race_staggered(attempts, STAGGER).await;
+        let outcome = race_staggered(attempts, STAGGER, Growth::Steady).await;
         (start.elapsed().as_millis(), outcome)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_success_behind_many_silences_comes_soon_when_attempts_double() {
+        let start = Instant::now();
+        let attempts = (0..100).map(|number| match number {
+            99 => after(10, Ok(number)),
+            _ => after(60_000, Err(number)),
+        });
+        let outcome = race_staggered(attempts, STAGGER, Growth::Doubling).await;
+        assert_eq!(outcome, Ok(99));
+        assert_eq!(start.elapsed(), STAGGER * 6 + Duration::from_millis(10));
     }
 
     #[tokio::test(start_paused = true)]

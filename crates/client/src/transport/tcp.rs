@@ -9,9 +9,9 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::dial::{BoxStream, Dial, DialFuture};
-use super::race::race_staggered;
+use super::race::{Growth, race_staggered};
 use super::resolve::{Resolve, SystemResolver};
-use crate::config::SocketOptions;
+use crate::config::{AddressFamily, SocketOptions};
 use crate::endpoint::Address;
 use crate::error::HostReason;
 
@@ -51,10 +51,17 @@ impl TcpDialer {
     async fn connect(&self, address: &Address) -> Result<TcpStream, HostReason> {
         let resolved = (self.resolver.resolve(address.host(), address.port()).await)
             .map_err(|error| HostReason::NameNotFound(error.to_string()))?;
+        let family = self.options.address_family;
+        let is_wanted = |address: &SocketAddr| match family {
+            AddressFamily::V4 => address.is_ipv4(),
+            AddressFamily::V6 => address.is_ipv6(),
+            AddressFamily::Any => true,
+        };
         let attempts = resolved
             .into_iter()
+            .filter(is_wanted)
             .map(|address| self.connect_one(address));
-        race_staggered(attempts, STAGGER)
+        race_staggered(attempts, STAGGER, Growth::Steady)
             .await
             .map_err(|failures| tell_best(failures).unwrap_or_else(no_addresses))
     }
@@ -114,7 +121,7 @@ fn keep_alive(socket: &SockRef<'_>, options: &SocketOptions) -> io::Result<()> {
 fn tell_best(failures: Vec<io::Error>) -> Option<HostReason> {
     let reasons = failures.into_iter().map(HostReason::from);
     reasons.min_by_key(|reason| match reason {
-        HostReason::Refused => 0,
+        HostReason::Refused | HostReason::NoDescriptors(_) => 0,
         HostReason::Io(_) => 1,
         _ => 2,
     })

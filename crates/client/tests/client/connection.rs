@@ -9,13 +9,19 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, advance};
-use wolff_client::codec::messages::{InitProducerIdRequest, ProduceRequest};
+use wolff_client::codec::messages::{ApiVersionsRequest, InitProducerIdRequest, ProduceRequest};
 use wolff_client::codec::{ApiKey, CorrelationId};
 use wolff_client::{
-    ClientConfig, ConnectionFailure, ProtocolViolation, RequestCause, RequestError,
+    ClientBuilder, ClientConfig, ConnectionFailure, ProtocolViolation, RequestCause, RequestError,
 };
 
-use crate::peer::{connected, connected_with, frame, numbered, produce, produced, question};
+use crate::peer::{
+    Network, all_versions, connected, connected_with, frame, numbered, produce, produced, question,
+};
+
+fn never_idle(builder: ClientBuilder) -> ClientBuilder {
+    builder.idle_probe(None).idle_limit(None)
+}
 
 fn lost(error: RequestError) -> (bool, ConnectionFailure) {
     let is_in_doubt = error.is_in_doubt();
@@ -99,7 +105,7 @@ async fn a_request_that_was_not_written_to_its_end_is_not_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_starts_when_the_request_becomes_the_oldest() {
-    let (_client, connection, mut peer) = connected().await;
+    let (_client, connection, mut peer) = connected_with(1 << 16, never_idle).await;
     let start = Instant::now();
     let first = connection.start(&question()).unwrap();
     let second = connection.start(&question()).unwrap();
@@ -126,7 +132,7 @@ async fn a_deadline_starts_when_the_request_becomes_the_oldest() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_has_no_deadline() {
-    let (_client, connection, mut peer) = connected().await;
+    let (_client, connection, mut peer) = connected_with(1 << 16, never_idle).await;
     let pending = connection.start(&question()).unwrap();
     peer.answer_number(1).await;
     pending.await.unwrap();
@@ -174,7 +180,7 @@ async fn an_answer_that_cannot_be_read_ends_the_connection() {
     let second = connection.start(&question()).unwrap();
     let asked = peer.expect::<InitProducerIdRequest>().await;
     let mut answer = frame(asked.id, asked.version, &numbered(1)).to_vec();
-    answer.push(0);
+    answer.truncate(answer.len() - 3);
     let length = u32::try_from(answer.len() - 4).unwrap();
     answer[..4].copy_from_slice(&length.to_be_bytes());
     peer.send(&answer).await;
@@ -184,6 +190,102 @@ async fn an_answer_that_cannot_be_read_ends_the_connection() {
         let is_malformed = |violation| matches!(violation, ProtocolViolation::Malformed { .. });
         assert!(matches!(failure, ConnectionFailure::Protocol(it) if is_malformed(it.clone())));
     }
+}
+
+#[tokio::test]
+async fn bytes_after_a_response_are_ignored() {
+    let (_client, connection, mut peer) = connected().await;
+    for number in 1..=2 {
+        let pending = connection.start(&question()).unwrap();
+        let asked = peer.expect::<InitProducerIdRequest>().await;
+        let mut answer = frame(asked.id, asked.version, &numbered(number)).to_vec();
+        answer.extend([0; 7]);
+        let length = u32::try_from(answer.len() - 4).unwrap();
+        answer[..4].copy_from_slice(&length.to_be_bytes());
+        peer.send(&answer).await;
+        assert_eq!(pending.await.unwrap().producer_id.0, number);
+    }
+    assert!(!connection.is_closed());
+}
+
+#[tokio::test]
+async fn a_request_that_no_broker_answers_is_refused_where_an_answer_is_waited_for() {
+    let (_client, connection, _peer) = connected().await;
+    // acks=0 is the default of the message.
+    for version_of in [ProduceRequest::default(), produce(0)] {
+        let refused = connection.request(&version_of).await.unwrap_err();
+        let expected = RequestError::NotSent(RequestCause::Unacknowledged);
+        assert_eq!(refused, expected);
+    }
+    let long = ProduceRequest {
+        transactional_id: Some("x".repeat(200).as_str().into()),
+        ..produce(-1)
+    };
+    for answered in [produce(1), produce(-1), long] {
+        assert!(connection.start(&answered).is_ok());
+    }
+    assert!(!connection.is_closed());
+}
+
+#[tokio::test]
+async fn a_broker_that_responds_to_acks_0_all_the_same_is_tolerated() {
+    let (_client, connection, mut peer) = connected().await;
+    for number in 1..=3 {
+        let sent = connection.start_unacknowledged(&produce(0)).unwrap();
+        let asked = peer.expect::<ProduceRequest>().await;
+        sent.await.unwrap();
+        let pending = connection.start(&question()).unwrap();
+        peer.answer(asked.id, asked.version, &produced(0)).await;
+        peer.answer_number(number).await;
+        assert_eq!(pending.await.unwrap().producer_id.0, number);
+    }
+    assert!(!connection.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_dropped_while_idle_costs_the_next_request_two_seconds() {
+    let network = Network::default();
+    let mut listener = network.listen("kafka");
+    let client = network.client("kafka").idle_limit(None).build().unwrap();
+    let (connection, mut dropped) = tokio::join!(client.any_connection(), listener.accept_ready());
+    let connection = connection.unwrap();
+    advance(Duration::from_secs(360)).await;
+    let start = Instant::now();
+    let pending = connection.start(&question()).unwrap();
+    let (is_in_doubt, failure) = lost(pending.await.unwrap_err());
+    assert!(!is_in_doubt, "what waited for the probe was not sent");
+    assert!(
+        matches!(failure, ConnectionFailure::LostWhileIdle { .. }),
+        "{failure}"
+    );
+    assert_eq!(start.elapsed(), Duration::from_millis(1_500));
+    let probe = dropped.expect::<ApiVersionsRequest>().await;
+    assert_eq!(probe.version, 0);
+    assert_eq!(dropped.frame().await, None, "nothing but the probe");
+    let (connection, _peer) = tokio::join!(client.any_connection(), listener.accept_ready());
+    assert!(!connection.unwrap().is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_idleness_a_connection_that_is_still_there_is_used_on() {
+    let (_client, connection, mut peer) = connected().await;
+    advance(Duration::from_secs(60)).await;
+    let pending = connection.start(&question()).unwrap();
+    let probe = peer.expect::<ApiVersionsRequest>().await;
+    peer.answer(probe.id, probe.version, &all_versions()).await;
+    peer.answer_number(1).await;
+    assert_eq!(pending.await.unwrap().producer_id.0, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_nobody_uses_is_closed_before_a_load_balancer_drops_it() {
+    let (_client, connection, _peer) = connected().await;
+    let start = Instant::now();
+    let failure = connection.closed().await;
+    let after = Duration::from_secs(180);
+    assert_eq!(failure, ConnectionFailure::Idle { after });
+    assert!(failure.is_intended());
+    assert_eq!(start.elapsed(), after);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod metadata;
 mod proxy;
 mod sasl;
 mod secured;
+mod seed;
 mod shared_produce;
 mod tls;
 mod upstream;

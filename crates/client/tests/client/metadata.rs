@@ -4,6 +4,8 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ const P0: PartitionId = PartitionId(0);
 
 /// A cluster of one broker that is told what to say.
 struct Single {
+    network: Network,
     client: Client,
     listener: Listener,
     peer: Peer,
@@ -34,6 +37,7 @@ impl Single {
         let (connection, peer) = tokio::join!(client.any_connection(), listener.accept_ready());
         connection.unwrap();
         Self {
+            network,
             client,
             listener,
             peer,
@@ -231,26 +235,26 @@ async fn an_idle_metadata_connection_that_was_closed_is_no_error() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stuck_broker_is_left_for_another_one() {
-    let network = Network::default();
-    let (mut one, mut two) = (network.listen("one"), network.listen("two"));
-    let client = network.client("one,two").build().unwrap();
+    let mut single = Single::start(|builder| builder).await;
+    let network = single.network.clone();
+    let mut two = network.listen("two");
+    let answer = metadata(&[(1, "one"), (2, "two")], [topic("t", &[(2, 0)])]);
+    single.lookup(&answer).await.unwrap();
+    single.client.mark_stale("t");
+    advance(Duration::from_secs(1)).await;
     let brokers = async {
         // It takes the question, but does nothing any more.
-        let mut stuck = one.accept_ready().await;
-        stuck.expect::<MetadataRequest>().await;
+        single.peer.expect::<MetadataRequest>().await;
         let mut peer = two.accept_ready().await;
-        peer.answer_metadata(&metadata(
-            &[(1, "one"), (2, "two")],
-            [topic("t", &[(2, 0)])],
-        ))
-        .await;
+        peer.answer_metadata(&answer).await;
         peer
     };
     let start = Instant::now();
-    let (outcome, _peer) = tokio::join!(client.topic("t"), brokers);
+    let (outcome, _peer) = tokio::join!(single.client.topic("t"), brokers);
     assert_eq!(outcome.unwrap().partitions.len(), 1);
-    assert_eq!(start.elapsed(), Duration::from_secs(5), "half the timeout");
-    assert!(one.is_quiet(), "it is not dialled again");
+    let stagger = Duration::from_millis(1_500);
+    assert_eq!(start.elapsed(), stagger, "another one is asked beside it");
+    assert!(single.listener.is_quiet(), "it is not dialled again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -315,15 +319,296 @@ async fn when_every_broker_refuses_that_is_told_after_a_few_of_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bootstrap_hosts_are_tried_in_order_and_a_black_hole_costs_a_second() {
+async fn a_healthy_host_among_99_silent_ones_is_found_within_two_seconds() {
+    let network = Network::default();
+    let mut names = Vec::new();
+    for number in 0..99 {
+        let name = format!("hole-{number}");
+        network.black_hole(&name);
+        names.push(name);
+    }
+    names.push("healthy".to_owned());
+    let mut healthy = network.listen("healthy");
+    tokio::spawn(async move {
+        let mut serving = Vec::new();
+        while let Some(peer) = healthy.accept_or_end().await {
+            serving.push(tokio::spawn(peer.serve(metadata(&[(1, "healthy")], []))));
+        }
+    });
+    for _ in 0..20 {
+        let client = network.client(&names.join(",")).build().unwrap();
+        let start = Instant::now();
+        client.check_connectivity().await.unwrap();
+        assert!(
+            start.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            start.elapsed()
+        );
+        let connection = client.any_connection().await.unwrap();
+        assert_eq!(connection.address(), &Address::new("healthy", 9092));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bootstrap_hosts_are_tried_in_any_order_and_a_dead_one_is_remembered() {
     let network = Network::default();
     network.black_hole("hole");
+    let mut firsts = std::collections::BTreeSet::new();
     let mut two = network.listen("two");
-    let client = network.client("refused,hole,two").build().unwrap();
-    let start = Instant::now();
-    let (connection, _peer) = tokio::join!(client.any_connection(), two.accept_ready());
-    assert_eq!(connection.unwrap().address(), &Address::new("two", 9092));
-    assert_eq!(start.elapsed(), Duration::from_secs(1));
+    for _ in 0..40 {
+        let client = network.client("hole,two").build().unwrap();
+        let start = Instant::now();
+        let (connection, peer) = tokio::join!(client.any_connection(), two.accept_ready());
+        firsts.insert(start.elapsed());
+        assert_eq!(connection.unwrap().address(), &Address::new("two", 9092));
+        drop(peer);
+    }
+    let stagger = Duration::from_millis(250);
+    assert_eq!(
+        firsts.into_iter().collect::<Vec<_>>(),
+        [Duration::ZERO, stagger]
+    );
+
+    let client = network.client("refused,two").build().unwrap();
+    for _ in 0..40 {
+        let (connection, peer) = tokio::join!(client.any_connection(), two.accept_ready());
+        let connection = connection.unwrap();
+        drop(peer);
+        connection.closed().await;
+    }
+    let states = client.host_states();
+    assert!(states[0].failures <= 1, "{states:?}");
+    assert!(states[1].last_failure.is_none(), "{states:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_shakes_hands_and_hangs_does_not_hide_a_healthy_one() {
+    let network = Network::default();
+    let (mut hung, mut healthy) = (network.listen("hung"), network.listen("healthy"));
+    let answer = metadata(&[(1, "healthy")], [topic("t", &[(1, 0)])]);
+    let served = answer.clone();
+    tokio::spawn(async move {
+        while let Some(peer) = healthy.accept_or_end().await {
+            tokio::spawn(peer.serve(served.clone()));
+        }
+    });
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            held.push(hung.accept_ready().await);
+        }
+    });
+    for _ in 0..10 {
+        let client = network.client("hung,healthy").build().unwrap();
+        let start = Instant::now();
+        client.check_connectivity().await.unwrap();
+        assert!(
+            start.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            start.elapsed()
+        );
+        let client = network.client("hung,healthy").build().unwrap();
+        let start = Instant::now();
+        client.topic("t").await.unwrap();
+        assert!(
+            start.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            start.elapsed()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_that_takes_too_long_names_the_hosts_that_were_tried_and_no_other() {
+    let network = Network::default();
+    network.black_hole("hole");
+    let mut hung = network.listen("hung");
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            held.push(hung.accept().await);
+        }
+    });
+    let timeout = Duration::from_secs(2);
+    let client = network
+        .client("refused,hole,hung")
+        .metadata_timeout(timeout);
+    let client = client.build().unwrap();
+    let said = client.topic("t").await.unwrap_err().to_string();
+    assert!(said.starts_with("no metadata within 2s: "), "{said}");
+    for part in [
+        "refused:9092: connection refused",
+        "hole:9092: no response after ",
+        "hung:9092: no response after ",
+        "still trying",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn metadata_that_names_another_leader_ends_the_wait_for_a_silent_one() {
+    for strategy in [
+        ConnectionStrategy::PerPartition,
+        ConnectionStrategy::PerBroker,
+    ] {
+        let network = Network::default();
+        let (mut one, mut two) = (network.listen("one"), network.listen("two"));
+        let client = network.client("two").connection_strategy(strategy);
+        let client = client.build().unwrap();
+        // The cluster takes five seconds to elect another leader.
+        let elected = Instant::now() + Duration::from_secs(5);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let answer = move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            match Instant::now() < elected {
+                true => metadata(&[(1, "one"), (2, "two")], [topic("t", &[(1, 0)])]),
+                false => metadata(&[(2, "two")], [topic("t", &[(2, 1)])]),
+            }
+        };
+        tokio::spawn(async move {
+            while let Some(peer) = two.accept_or_end().await {
+                tokio::spawn(peer.serve_by(answer.clone()));
+            }
+        });
+        let (leader, swallowed) =
+            tokio::join!(client.leader_connection("t", P0), one.accept_ready());
+        let leader = leader.unwrap();
+        let pending = leader.connection.start(&question()).unwrap();
+        let error = pending.await.unwrap_err();
+        assert!(error.is_in_doubt());
+        assert!(error.to_string().contains("another leader"), "{error}");
+        let late = Instant::now() - elected;
+        assert!(late < Duration::from_secs(2), "{late:?} after the election");
+        let count = asked.load(Ordering::Relaxed);
+        assert!(count <= 10, "asked {count} times in seven seconds");
+        drop(swallowed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_of_another_cluster_is_refused_where_the_id_is_configured() {
+    let network = Network::default();
+    let (mut one, mut two) = (network.listen("one"), network.listen("two"));
+    let answer = |id: &str| MetadataResponse {
+        cluster_id: Some(id.into()),
+        ..metadata(&[(1, "one")], [topic("t", &[(1, 0)])])
+    };
+    let (of_one, of_two) = (answer("other"), answer("mine"));
+    tokio::spawn(async move { one.accept().await.serve(of_one).await });
+    tokio::spawn(async move { two.accept().await.serve(of_two).await });
+    let client = network
+        .client("one,two")
+        .cluster_id("mine")
+        .build()
+        .unwrap();
+    client.topic("t").await.unwrap();
+    assert_eq!(client.cluster_id().as_deref(), Some("mine"));
+    let mut three = network.listen("three");
+    tokio::spawn(async move {
+        while let Some(peer) = three.accept_or_end().await {
+            tokio::spawn(peer.serve(answer("other")));
+        }
+    });
+    let client = network.client("three").cluster_id("mine").build().unwrap();
+    let said = client.topic("t").await.unwrap_err().to_string();
+    assert_eq!(said, "the cluster has the id other, not mine");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_is_used_although_the_connection_to_the_former_leader_was_lost() {
+    let network = Network::default();
+    let (mut one, mut two) = (network.listen("one"), network.listen("two"));
+    let client = network.client("one").build().unwrap();
+    let brokers = [(1, "one"), (2, "two")];
+    let (leader, (mut asked, peer)) = tokio::join!(client.leader_connection("t", P0), async {
+        let mut asked = one.accept_ready().await;
+        asked
+            .answer_metadata(&metadata(&brokers, [topic("t", &[(1, 0)])]))
+            .await;
+        (asked, one.accept_ready().await)
+    });
+    let leader = leader.unwrap();
+    drop(peer);
+    leader.connection.closed().await;
+    client.mark_stale("t");
+    assert!(client.update_leader("t", P0, BrokerId(2), LeaderEpoch(1), None));
+    let (leader, _peer) = tokio::join!(client.leader_connection("t", P0), two.accept_ready());
+    let leader = leader.unwrap();
+    assert_eq!(
+        (leader.broker, leader.leader_epoch),
+        (BrokerId(2), LeaderEpoch(1))
+    );
+    let asked = tokio::time::timeout(Duration::from_secs(5), asked.frame());
+    assert!(asked.await.is_err(), "no question for metadata");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_advertises_no_address_is_named_and_its_reason_kept() {
+    let mut single = Single::start(|builder| builder).await;
+    let client = single.client.clone();
+    assert_eq!(client.last_failure("t", P0), None);
+    let mut answer = one([topic("t", &[(2, 0)])]);
+    let (outcome, _) = tokio::join!(
+        client.leader_connection("t", P0),
+        single.peer.answer_metadata(&answer)
+    );
+    let error = outcome.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "topic t partition 0 is led by broker 2, which advertises no address that can be connected to: \
+         see its advertised.listeners"
+    );
+    assert_eq!(client.last_failure("t", P0), Some(error));
+    answer.topics = vec![topic("t", &[(1, 1)])];
+    let (outcome, _) = tokio::join!(client.leader_connection("t", P0), async {
+        single.peer.answer_metadata(&answer).await;
+        single.listener.accept_ready().await
+    });
+    outcome.unwrap();
+    assert_eq!(client.last_failure("t", P0), None);
+}
+
+/// Partitions of one broker that the network allows so many connections.
+async fn crowded(most: usize, configure: impl FnOnce(ClientBuilder) -> ClientBuilder) -> usize {
+    let network = Network::default();
+    let mut listener = network.listen("one");
+    let client = configure(network.client("one")).build().unwrap();
+    let answer = one([topic("t", &[(1, 0); 20])]);
+    let open = tokio::spawn(async move {
+        let mut count = 0;
+        while let Some(peer) = listener.accept_or_end().await {
+            if count < most {
+                count += 1;
+                tokio::spawn(peer.serve(answer.clone()));
+            }
+        }
+        count
+    });
+    let mut connections = Vec::new();
+    for partition in 0..20 {
+        let leader = client.leader_connection("t", PartitionId(partition)).await;
+        connections.push(leader.unwrap().connection);
+    }
+    for connection in &connections {
+        connection.request(&question()).await.unwrap();
+    }
+    client.topic("t").await.unwrap();
+    drop((connections, client, network));
+    open.await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn partitions_share_connections_where_the_broker_or_the_user_allows_no_more() {
+    assert_eq!(
+        crowded(100, |builder| builder).await,
+        21,
+        "one for metadata"
+    );
+    assert_eq!(crowded(5, |builder| builder).await, 5);
+    let limited = |builder: ClientBuilder| builder.max_connections_per_broker(Some(3));
+    assert_eq!(crowded(100, limited).await, 4);
 }
 
 #[tokio::test(start_paused = true)]

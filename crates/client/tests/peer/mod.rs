@@ -211,13 +211,18 @@ impl Peer {
     }
 
     /// Answers everything that comes, with the same metadata, until the stream ends.
-    pub async fn serve(mut self, metadata: MetadataResponse) {
+    pub async fn serve(self, metadata: MetadataResponse) {
+        self.serve_by(move || metadata.clone()).await;
+    }
+
+    /// As [`Peer::serve`], with metadata that is made for each question.
+    pub async fn serve_by(mut self, metadata: impl Fn() -> MetadataResponse) {
         while let Some(frame) = self.frame().await {
             let (header, body) = decode_request_header(&frame).unwrap();
             let (id, version) = (header.correlation_id, header.api_version);
             match header.api_key {
                 ApiKey::API_VERSIONS => self.answer(id, version, &all_versions()).await,
-                ApiKey::METADATA => self.answer(id, version, &metadata).await,
+                ApiKey::METADATA => self.answer(id, version, &metadata()).await,
                 ApiKey::INIT_PRODUCER_ID => self.answer(id, version, &numbered(1)).await,
                 ApiKey::CREATE_TOPICS => {
                     let asked = CreateTopicsRequest::decode(&body, version).unwrap();

@@ -8,7 +8,7 @@ use wolff_client::codec::messages::InitProducerIdRequest;
 use wolff_client::codec::records::{BatchHeader, RecordRef, RecordsBuilder};
 use wolff_client::codec::{ApiKey, BrokerId, ErrorCode, PartitionId};
 use wolff_client::{
-    Client, ConnectionStrategy, HostReason, MetadataError, ProduceBatch, TopicEvent,
+    Client, ConnectionStrategy, HostError, HostReason, MetadataError, ProduceBatch, TopicEvent,
 };
 use wolff_testbroker::{Cluster, Fault, Proxy};
 
@@ -138,7 +138,17 @@ async fn a3_metadata_is_refreshed_once_per_interval_at_once_after_a_disconnect_a
     let limit = Duration::from_millis(200);
     let client = client_of(cluster.bootstrap()).metadata_timeout(limit);
     let error = in_time(client.build().unwrap().topic("t")).await;
-    assert_eq!(error.unwrap_err(), MetadataError::TimedOut(limit));
+    let MetadataError::Unanswered { after, hosts } = error.unwrap_err() else {
+        unreachable!("nobody answers")
+    };
+    assert_eq!(after, limit);
+    let is_silent = |host: &HostError| {
+        matches!(
+            host.reason,
+            HostReason::StillTrying { .. } | HostReason::TimedOut { .. }
+        )
+    };
+    assert!(hosts.iter().any(is_silent), "{hosts:?}");
 }
 
 #[tokio::test]

@@ -31,7 +31,9 @@ impl Relay {
         tokio::spawn(async move {
             while let Ok((client, peer)) = listener.accept().await {
                 peers.lock().unwrap().push(peer);
-                let broker = TcpStream::connect(&broker).await.unwrap();
+                let Ok(broker) = TcpStream::connect(&broker).await else {
+                    continue;
+                };
                 tokio::spawn(carry(client, broker, Arc::clone(&requests)));
             }
         });

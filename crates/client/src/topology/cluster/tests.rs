@@ -202,13 +202,14 @@ fn a_leader_is_told_only_where_it_can_be_connected_to() {
         address: Address::new("a", 1),
     };
     assert_eq!(topology.leader("t", P0), Ok(leader));
-    for partition in 1..=3 {
+    for (partition, broker) in [(1, 2), (2, 7)] {
         let outcome = topology.leader("t", PartitionId(partition));
-        assert_eq!(
-            outcome,
-            Err(NoLeader::Code(ErrorCode::LEADER_NOT_AVAILABLE))
-        );
+        let unreachable = NoLeader::Unreachable(BrokerId(broker));
+        assert_eq!(outcome, Err(unreachable), "the cluster names a leader");
     }
+    let outcome = topology.leader("t", PartitionId(3));
+    let code = ErrorCode::LEADER_NOT_AVAILABLE;
+    assert_eq!(outcome, Err(NoLeader::Code(code)));
     let outcome = topology.leader("t", PartitionId(4));
     assert_eq!(outcome, Err(NoLeader::UnknownPartition));
 }
@@ -257,6 +258,7 @@ fn events_after(answers: &[MetadataResponseTopic]) -> Vec<String> {
     let show = |event: &TopicEvent| match event {
         TopicEvent::Recreated { before, now, .. } => format!("{}->{}", before.0[0], now.0[0]),
         TopicEvent::PartitionCount { before, now, .. } => format!("{before} to {now}"),
+        TopicEvent::OtherCluster { before, now } => format!("cluster {before}, now {now}"),
         TopicEvent::Missed(count) => format!("missed {count}"),
     };
     events.iter().map(show).collect()
@@ -288,4 +290,24 @@ fn growth_and_another_id_are_events_and_nothing_else_is() {
     let old = |count| [vec![before.clone()], vec![after.clone(); count]].concat();
     assert!(events_after(&old(2)).is_empty());
     assert_eq!(events_after(&old(3)), ["0->0", "2 to 1"]);
+}
+
+#[test]
+fn another_cluster_at_the_old_address_is_an_event() {
+    let mut topology = Topology::default();
+    let of_cluster = |id: Option<&'static str>| MetadataResponse {
+        cluster_id: id.map(Str::from_static),
+        ..brokers(&[(1, "a", 1)])
+    };
+    for id in [Some("one"), Some("one"), None, Some("one")] {
+        topology.handle_brokers(&of_cluster(id));
+        assert!(topology.take_events().is_empty(), "{id:?}");
+    }
+    topology.forget_brokers();
+    topology.handle_brokers(&of_cluster(Some("two")));
+    let (before, now) = ("one".into(), "two".into());
+    assert_eq!(
+        topology.take_events(),
+        [TopicEvent::OtherCluster { before, now }]
+    );
 }
