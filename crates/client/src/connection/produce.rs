@@ -166,10 +166,35 @@ fn take_apart<W>(
 
 #[cfg(test)]
 mod tests {
-    use wolff_codec::BrokerId;
     use wolff_codec::messages::{LeaderIdAndEpoch, TopicProduceResponse};
+    use wolff_codec::{BrokerId, Message as _};
 
     use super::*;
+
+    #[test]
+    fn a_request_that_no_broker_answers_is_recognised_in_every_version() {
+        for version in ProduceRequest::VERSIONS {
+            for (acks, id) in [
+                (0, None),
+                (1, None),
+                (-1, None),
+                (-1, Some("x")),
+                (0, Some("x")),
+            ] {
+                let request = ProduceRequest {
+                    acks,
+                    transactional_id: id.map(Str::from_static),
+                    ..ProduceRequest::default()
+                };
+                let frame = encode_request(&request, version, CorrelationId(7), Some("client"));
+                assert_eq!(
+                    is_unacknowledged(&frame.unwrap()),
+                    acks == 0,
+                    "version {version}, acks {acks}, {id:?}"
+                );
+            }
+        }
+    }
 
     fn asked(partition: i32) -> Asked<()> {
         Asked {

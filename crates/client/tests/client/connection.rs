@@ -211,17 +211,14 @@ async fn bytes_after_a_response_are_ignored() {
 #[tokio::test]
 async fn a_request_that_no_broker_answers_is_refused_where_an_answer_is_waited_for() {
     let (_client, connection, _peer) = connected().await;
-    // acks=0 is the default of the message.
-    for version_of in [ProduceRequest::default(), produce(0)] {
-        let refused = connection.request(&version_of).await.unwrap_err();
-        let expected = RequestError::NotSent(RequestCause::Unacknowledged);
-        assert_eq!(refused, expected);
-    }
+    let refused = connection.request(&produce(0)).await.unwrap_err();
+    let expected = RequestError::NotSent(RequestCause::Unacknowledged);
+    assert_eq!(refused, expected);
     let long = ProduceRequest {
         transactional_id: Some("x".repeat(200).as_str().into()),
         ..produce(-1)
     };
-    for answered in [produce(1), produce(-1), long] {
+    for answered in [produce(1), ProduceRequest::default(), long] {
         assert!(connection.start(&answered).is_ok());
     }
     assert!(!connection.is_closed());
