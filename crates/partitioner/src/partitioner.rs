@@ -13,11 +13,11 @@ use std::sync::Arc;
 pub type ChoosePartition = dyn Fn(Option<&[u8]>, u32) -> i32 + Send + Sync;
 
 /// How the partition of a call is chosen.
-#[derive(Clone, Default)]
+/// The default is [`Strategy::MURMUR2`].
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// Any partition, chosen anew for each call; keys don't matter. The default.
-    #[default]
+    /// Any partition, chosen anew for each call; keys don't matter. Erlang's wolff does so by default.
     Random,
     /// One after the other, from 0; keys don't matter.
     RoundRobin,
@@ -72,6 +72,12 @@ impl Strategy {
     /// ```
     pub fn custom(choose: impl Fn(Option<&[u8]>, u32) -> i32 + Send + Sync + 'static) -> Self {
         Self::Custom(Arc::new(choose))
+    }
+}
+
+impl Default for Strategy {
+    fn default() -> Self {
+        Self::MURMUR2
     }
 }
 

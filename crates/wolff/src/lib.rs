@@ -17,13 +17,15 @@ mod leftover;
     expect(dead_code, reason = "the queue driver is the next to acquire from it")
 )]
 mod memory;
+
 mod queued;
 
 mod config;
-mod directory;
-mod failures;
 mod record;
 mod stats;
+
+mod directory;
+mod failures;
 
 mod clock;
 mod error;
@@ -36,8 +38,10 @@ mod sync;
 pub use completion::{Ack, Delivery, Receipt};
 pub use config::{Overflow, ProducerConfig, RequiredAcks};
 pub use error::{
-    CloseError, DeliveryError, FlushTimeout, Rejected, SendError, StartError, StopError, WaitError,
+    CloseError, ConfigError, DeliveryError, FlushTimeout, LeftoverError, Rejected, SendError,
+    StartError, StopError, WaitError,
 };
+pub use failures::{FailureCount, FailureKind};
 pub use leftover::records_left;
 pub use park::WithinRuntime;
 pub use producer::{
@@ -46,6 +50,7 @@ pub use producer::{
 };
 pub use queued::queued_records;
 pub use record::{Call, Record};
+pub use replayq::Durability;
 pub use stats::ProducerStats;
 pub use stopped::Leftover;
 pub use wolff_client as client;

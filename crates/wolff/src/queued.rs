@@ -25,3 +25,8 @@ pub fn queued_records(item: &Bytes) -> Option<Vec<Record>> {
         })
         .collect()
 }
+
+/// How many records an item of a queue has; `None` for an item that no producer of this version has written.
+pub(crate) fn record_count(item: &Bytes) -> Option<u32> {
+    Some(frame_of(item).ok()?.metadata().record_count)
+}

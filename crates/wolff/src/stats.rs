@@ -2,6 +2,8 @@
 
 use wolff_core::Snapshot;
 
+use crate::failures::FailureCount;
+
 /// Counts over all partitions of a producer, at one moment. `accepted = acked + failed + queued` holds for this life's
 /// records, once nothing moves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,8 +39,8 @@ pub struct ProducerStats {
     pub unrouted: u64,
     /// Callbacks that panicked. Their calls have ended as they would have otherwise.
     pub callback_panics: u64,
-    /// Given-up records by reason, in words.
-    pub failures: Vec<(String, u64)>,
+    /// Records that ended without an acknowledgement, by reason.
+    pub failures: Vec<FailureCount>,
 }
 
 impl ProducerStats {

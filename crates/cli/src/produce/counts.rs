@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use indicatif::HumanCount;
-use wolff::{ProducerStats, RequiredAcks};
+use wolff::{DeliveryError, FailReason, FailureCount, FailureKind, ProducerStats, RequiredAcks};
+
+use crate::console::WithCauses;
 
 /// Counts of records at one moment.
 #[derive(Debug, Default)]
@@ -38,21 +40,20 @@ pub(super) struct NotStored {
 
 impl NotStored {
     pub(super) fn of(stats: &ProducerStats) -> Self {
-        let words = "the local queue could not store the records";
-        let mut refused = Self::default();
-        for (reason, records) in &stats.failures {
-            if let Some(why) = reason.strip_prefix(words) {
-                refused.records += records;
-                refused.why = why.trim_start_matches(": ").to_owned();
-            }
+        let not_stored = |count: &&FailureCount| count.kind == FailureKind::QueueUnavailable;
+        match stats.failures.iter().find(not_stored) {
+            Some(count) => Self {
+                records: count.records,
+                why: why_not_stored(&count.latest),
+            },
+            None => Self::default(),
         }
-        refused
     }
 
     /// Whether the queue has stored all that it was given, as far as the counts say. A failure counts before its reason
     /// is told.
     pub(super) fn is_nothing(stats: &ProducerStats) -> bool {
-        let told: u64 = stats.failures.iter().map(|(_, records)| records).sum();
+        let told: u64 = stats.failures.iter().map(|count| count.records).sum();
         Self::of(stats).records == 0 && told >= stats.failed + stats.replay_failed
     }
 }
@@ -64,11 +65,12 @@ impl Counts {
             RequiredAcks::None => (0, stats.acked),
             _ => (stats.acked, 0),
         };
-        let is_told_apart =
-            |reason: &str| !not_stored.why.is_empty() && reason.contains(&not_stored.why);
-        let reasons = stats.failures.iter();
-        let reasons = reasons.filter(|(reason, _)| !is_told_apart(reason));
-        let reasons = reasons.cloned().collect();
+        let mut reasons = BTreeMap::new();
+        for count in &stats.failures {
+            if count.kind != FailureKind::QueueUnavailable {
+                *reasons.entry(reason(count)).or_default() += count.records;
+            }
+        }
         Self {
             accepted: stats.accepted.saturating_sub(not_stored.records),
             acked,
@@ -84,6 +86,27 @@ impl Counts {
             not_stored,
             reasons,
         }
+    }
+}
+
+/// Why the queue on disk did not store records.
+fn why_not_stored(end: &DeliveryError) -> String {
+    match end {
+        DeliveryError::Failed(FailReason::QueueUnavailable(error)) => WithCauses(error).to_string(),
+        other => WithCauses(other).to_string(),
+    }
+}
+
+/// The reason of failures, for a person.
+fn reason(count: &FailureCount) -> String {
+    match (&count.kind, &count.latest) {
+        // Sizes differ from record to record.
+        (FailureKind::MessageTooLarge, _) => {
+            "message too large: raise the topic's max.message.bytes or send smaller records"
+                .to_owned()
+        }
+        (_, DeliveryError::Failed(reason)) => WithCauses(reason).to_string(),
+        (_, end) => WithCauses(end).to_string(),
     }
 }
 

@@ -157,7 +157,8 @@ async fn left_on_disk(args: &SendingArgs) -> Option<u64> {
         Ok(records) => Some(records),
         Err(error) => {
             console::warn(format_args!(
-                "the records left in the queue cannot be counted: {error}"
+                "the records left in the queue cannot be counted: {}",
+                console::WithCauses(&error)
             ));
             None
         }

@@ -3,16 +3,20 @@
 //! `Display` is one line without the cause; the cause is in `source()`, with its type.
 
 mod rejected;
+mod start;
 mod stop;
 
+mod config;
 mod delivery;
+mod leftover;
 mod send;
-mod start;
 
 mod chain;
 
 pub(crate) use chain::with_causes;
+pub use config::ConfigError;
 pub use delivery::{DeliveryError, FlushTimeout, WaitError};
+pub use leftover::LeftoverError;
 pub use rejected::Rejected;
 pub use send::SendError;
 pub use start::StartError;

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use super::config::ConfigError;
+
 /// The producer could not be started. Nothing was accepted, and what is on disk is as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The configuration contradicts itself or is out of range.
-    #[error("invalid configuration: {0}")]
-    Config(String),
+    #[error("invalid configuration")]
+    Config(#[from] ConfigError),
     /// There is no async runtime to run the producer in: `start` was polled outside of one.
     #[error("start needs a tokio runtime: await it within one")]
     NoRuntime,

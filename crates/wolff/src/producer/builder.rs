@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use replayq::Durability;
 use tokio::runtime::Handle;
 use wolff_client::{Client, MetadataError};
 use wolff_codec::records::{Compression, CompressionLevel};
 use wolff_codec::{ErrorCode, Str};
-use wolff_core::Idempotence;
+use wolff_core::{Idempotence, RetryDelay};
 use wolff_partitioner::Strategy;
 
 use super::handle::Producer;
@@ -47,62 +48,98 @@ impl ProducerBuilder {
         self
     }
 
-    /// Keeps the queues on disk below this directory.
+    /// Keeps the queues on disk below this directory. Default: in memory.
     pub fn replayq_dir(mut self, base: impl Into<PathBuf>) -> Self {
         self.config.replayq_dir = Some(base.into());
         self
     }
 
-    /// Bytes of unfinished records of one partition at which its queue is full.
+    /// Size of a queue's segment files, bytes. Default: 10 MiB.
+    pub fn replayq_seg_bytes(mut self, bytes: u64) -> Self {
+        self.config.replayq_seg_bytes = bytes;
+        self
+    }
+
+    /// What a call that is queued on disk survives. Default: the end of the process.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.config.durability = durability;
+        self
+    }
+
+    /// Bytes of unfinished records of one partition at which its queue is full. Default: 2,000,000,000.
     pub fn replayq_max_total_bytes(mut self, bytes: u64) -> Self {
         self.config.replayq_max_total_bytes = bytes;
         self
     }
 
-    /// What happens to calls when the queue is full.
+    /// What happens to calls when the queue is full. Default: they wait for room.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.config.overflow = overflow;
         self
     }
 
-    /// Whose acknowledgement ends a call.
+    /// Whose acknowledgement ends a call. Default: that of all in-sync replicas.
     pub fn required_acks(mut self, acks: RequiredAcks) -> Self {
         self.config.required_acks = acks;
         self
     }
 
-    /// Whether the broker drops what it has already.
+    /// How long the broker may wait for its replicas. Default: 10 s.
+    pub fn ack_timeout(mut self, timeout: Duration) -> Self {
+        self.config.ack_timeout = timeout;
+        self
+    }
+
+    /// Produce requests in flight besides the first. Default: 4 with idempotence, else 0.
+    pub fn max_send_ahead(mut self, requests: usize) -> Self {
+        self.config.max_send_ahead = Some(requests);
+        self
+    }
+
+    /// Whether the broker is to recognise duplicates. Default: `Auto`.
     pub fn idempotence(mut self, idempotence: Idempotence) -> Self {
         self.config.idempotence = idempotence;
         self
     }
 
-    /// Size of a batch, bytes.
+    /// Size of a batch, bytes, before compression. Default: 1,000,000.
     pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
         self.config.max_batch_bytes = bytes;
         self
     }
 
-    /// How long an undersized batch waits for more records.
+    /// How long an undersized batch waits for more records. Default: 0.
     pub fn max_linger(mut self, linger: Duration) -> Self {
         self.config.max_linger = linger;
         self
     }
 
-    /// How batches are compressed.
+    /// How batches are compressed. Default: not at all.
     pub fn compression(mut self, compression: Compression, level: CompressionLevel) -> Self {
         self.config.compression = compression;
         self.config.compression_level = level;
         self
     }
 
-    /// How the partition of a call is chosen.
+    /// How the partition of a call is chosen. Default: by key as Java's client does, at random without a key.
     pub fn partitioner(mut self, strategy: Strategy) -> Self {
         self.config.partitioner = strategy;
         self
     }
 
-    /// How often the partition count is looked up; zero: never.
+    /// Delay between attempts. Default: 100 ms, doubled up to 2 s, with jitter.
+    pub fn retry_delay(mut self, delay: RetryDelay) -> Self {
+        self.config.retry_delay = delay;
+        self
+    }
+
+    /// How long the start waits for the first metadata. Default: 3 s.
+    pub fn start_timeout(mut self, timeout: Duration) -> Self {
+        self.config.start_timeout = timeout;
+        self
+    }
+
+    /// How often the partition count is requested; zero: never. Default: 300 s.
     pub fn partition_count_refresh_interval(mut self, interval: Duration) -> Self {
         self.config.partition_count_refresh_interval = interval;
         self
@@ -117,8 +154,8 @@ impl ProducerBuilder {
     /// [`StartError`]: nothing was started.
     pub async fn start(self) -> Result<Producer, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-        self.config.validate()?;
-        let topic = Topic::new(self.topic, self.client, self.config, runtime.clone());
+        let config = self.config.validated()?;
+        let topic = Topic::new(self.topic, self.client, config, runtime.clone());
         match Self::start_topic(&topic).await {
             Ok(()) => Ok(Producer::new(topic, runtime)),
             Err(error) => {

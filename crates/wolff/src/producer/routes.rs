@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wolff_codec::PartitionId;
 
+use crate::directory::is_partition;
 use crate::error::SendError;
 use crate::queue::PartitionQueue;
 
@@ -67,7 +68,7 @@ impl Routes {
         }
         let exists = match self.count {
             Some(count) => u32::try_from(partition.0).is_ok_and(|number| number < count),
-            None => partition.0 >= 0,
+            None => is_partition(partition),
         };
         if exists {
             return Err(RouteError::NotOpen(partition));

@@ -18,7 +18,7 @@ use wolff_partitioner::{Partitioner, Strategy};
 use super::moved::Moved;
 use super::routes::{RouteError, Routes};
 use crate::completion::{CallbackLane, Panics};
-use crate::config::ProducerConfig;
+use crate::config::Settings;
 use crate::directory::TopicDirectory;
 use crate::error::{CloseError, SendError, StartError, StopError};
 use crate::failures::Failures;
@@ -63,7 +63,7 @@ impl Place {
 pub(super) struct Topic {
     name: Str,
     client: Client,
-    config: ProducerConfig,
+    config: Settings,
     partitioner: Partitioner,
     directory: Option<TopicDirectory>,
     routes: ArcSwap<Routes>,
@@ -82,12 +82,7 @@ pub(super) struct Topic {
 }
 
 impl Topic {
-    pub(super) fn new(
-        name: Str,
-        client: Client,
-        config: ProducerConfig,
-        runtime: Handle,
-    ) -> Arc<Self> {
+    pub(super) fn new(name: Str, client: Client, config: Settings, runtime: Handle) -> Arc<Self> {
         let directory = config
             .replayq_dir
             .as_deref()
@@ -119,7 +114,7 @@ impl Topic {
         &self.client
     }
 
-    pub(super) fn config(&self) -> &ProducerConfig {
+    pub(super) fn config(&self) -> &Settings {
         &self.config
     }
 
@@ -305,6 +300,7 @@ impl Topic {
         let config = match &path {
             Some(path) => replayq::Config::disk(path.clone())
                 .segment_bytes(self.config.replayq_seg_bytes)
+                .durability(self.config.durability)
                 .resident_bytes(RESIDENT_BYTES)
                 // No lease has a tag here, and there may be thousands of queues.
                 .lease_slots(1),

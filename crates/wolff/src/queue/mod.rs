@@ -425,6 +425,9 @@ impl PartitionQueue {
     }
 
     fn tell(&self, completion: &Completion<Arc<BatchCompletion>>) {
+        if let Outcome::InDoubt(reason) = &completion.outcome {
+            self.failures.record_doubt(*reason, completion.record_count);
+        }
         if let Outcome::Failed(reason) = &completion.outcome {
             self.failures.record(reason, completion.record_count);
             if *reason != FailReason::Stopped {

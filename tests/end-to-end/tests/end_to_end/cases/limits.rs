@@ -46,7 +46,7 @@ pub(crate) async fn only_the_call_that_is_too_large_fails(site: Site) {
         stats
             .failures
             .iter()
-            .map(|(_, records)| records)
+            .map(|count| count.records)
             .sum::<u64>(),
         1
     );
