@@ -9,6 +9,7 @@ mod cluster;
 mod connection;
 mod dropped;
 mod handshake;
+mod memory;
 mod metadata;
 mod proxy;
 mod sasl;
