@@ -56,7 +56,10 @@ pub use rustls;
 pub use wolff_backoff::{Backoff, BackoffPolicy};
 pub use wolff_codec as codec;
 
-pub use crate::client::{Client, ClientBuilder, NewTopic, TopicEvents};
+pub use crate::client::{
+    Client, ClientBuilder, ConfigEntry, ConfigResource, ConfigSource, FetchOptions,
+    FetchedPartition, ListedOffset, NewTopic, OffsetSpec, TopicEvents,
+};
 pub use crate::config::{AddressFamily, ClientConfig, ConnectionStrategy, SocketOptions};
 pub use crate::connection::{Connection, LinkStats, Pending, ProduceAnswer, ProduceBatch};
 pub use crate::endpoint::{

@@ -1,10 +1,10 @@
-//! The few administrative requests that producing needs: creating and deleting topics.
+//! Administrative requests that the controller decides: topics are created, enlarged and deleted.
 
 use std::time::Duration;
 
 use wolff_codec::messages::{
-    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, DeleteTopicState,
-    DeleteTopicsRequest,
+    CreatableTopic, CreatableTopicConfig, CreatePartitionsRequest, CreatePartitionsTopic,
+    CreateTopicsRequest, DeleteTopicState, DeleteTopicsRequest,
 };
 use wolff_codec::{ErrorCode, Request, Str};
 
@@ -79,6 +79,34 @@ impl Client {
         .await
     }
 
+    /// Adds partitions to a topic, up to `count` in all; the brokers choose where they are. The controller waits up to
+    /// `timeout` for the brokers to have heard of it. Records with a key may go to other partitions from then on.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`] with the broker's reason: `INVALID_PARTITIONS` if the topic has as many already.
+    pub async fn create_partitions(
+        &self,
+        topic: &str,
+        count: i32,
+        timeout: Duration,
+    ) -> Result<(), AdminError> {
+        let request = CreatePartitionsRequest {
+            topics: vec![CreatePartitionsTopic {
+                name: topic.into(),
+                count,
+                ..CreatePartitionsTopic::default()
+            }],
+            timeout_ms: millis(timeout),
+            ..CreatePartitionsRequest::default()
+        };
+        self.administer(topic, &request, |answer| {
+            let mut results = answer.results.into_iter();
+            let result = results.find(|result| *result.name == *topic);
+            result.map(|result| (result.error_code, result.error_message))
+        })
+        .await
+    }
+
     /// Deletes a topic and everything in it.
     ///
     /// # Errors
@@ -132,8 +160,36 @@ impl Client {
             }
         }
     }
+
+    /// Sends a request to the controller, again to the next one while the response says that it has moved.
+    pub(super) async fn ask_controller<R>(
+        &self,
+        request: &R,
+        has_moved: impl Fn(&R::Response) -> bool,
+    ) -> Result<R::Response, AdminError>
+    where
+        R: Request,
+        R::Response: Send + 'static,
+    {
+        let mut attempts = 1;
+        loop {
+            let connection = self
+                .controller_connection()
+                .await
+                .map_err(AdminError::Connect)?;
+            let response = connection
+                .request(request)
+                .await
+                .map_err(AdminError::Request)?;
+            if attempts < ATTEMPTS && has_moved(&response) {
+                attempts += 1;
+            } else {
+                return Ok(response);
+            }
+        }
+    }
 }
 
-fn millis(timeout: Duration) -> i32 {
+pub(super) fn millis(timeout: Duration) -> i32 {
     i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use wolff_codec::{BrokerId, LeaderEpoch, PartitionId, Str};
+use wolff_codec::{BrokerId, LeaderEpoch, PartitionId, Str, TopicId};
 
 use super::builder::{ClientBuilder, Ready};
 use super::events::TopicEvents;
@@ -178,6 +178,23 @@ impl Client {
     /// [`MetadataError::Unreachable`] with a reason for each host.
     pub async fn any_connection(&self) -> Result<Connection, MetadataError> {
         self.manager.any_connection().await
+    }
+
+    /// A connection to the broker of this id, as metadata names it.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says who cannot be reached or what is not known.
+    pub async fn broker_connection(&self, broker: BrokerId) -> Result<Connection, ConnectError> {
+        self.manager.broker_connection(broker).await
+    }
+
+    /// The leader of a partition and the id of the topic, without a connection.
+    pub(super) async fn leader_of(
+        &self,
+        topic: &str,
+        partition: PartitionId,
+    ) -> Result<(BrokerId, TopicId), ConnectError> {
+        self.manager.leader_of(topic, partition).await
     }
 
     /// A connection to the broker that creates topics and the like.

@@ -127,6 +127,9 @@ pub enum ConnectError {
         /// The leader.
         broker: BrokerId,
     },
+    /// Metadata names no broker of this id, or no address that can be dialled.
+    #[error("the cluster has no broker {0}")]
+    UnknownBroker(BrokerId),
     /// The cluster does not tell which broker is its controller.
     #[error("the cluster has no controller at the moment")]
     NoController,

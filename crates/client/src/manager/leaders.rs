@@ -256,6 +256,49 @@ impl Manager {
         connection.map_err(ConnectError::Host)
     }
 
+    /// A broker by its id; metadata is fetched if it does not name the broker yet.
+    pub(crate) async fn broker_connection(
+        &self,
+        broker: BrokerId,
+    ) -> Result<Connection, ConnectError> {
+        let address_in = |cluster: &ClusterMetadata| {
+            let broker = cluster.broker(broker)?;
+            broker.address.clone()
+        };
+        let address = match address_in(&self.known_cluster()) {
+            Some(address) => address,
+            None => {
+                let cluster = self.cluster().await.map_err(ConnectError::Metadata)?;
+                address_in(&cluster).ok_or(ConnectError::UnknownBroker(broker))?
+            }
+        };
+        let connection = self.connections.leader(Purpose::Broker(broker), address);
+        connection.await.map_err(|error| match error.reason {
+            HostReason::ClientClosed => ConnectError::ClientClosed,
+            _ => ConnectError::Host(error),
+        })
+    }
+
+    /// The leader of a partition, and the id of the topic.
+    pub(crate) async fn leader_of(
+        &self,
+        topic: &str,
+        partition: PartitionId,
+    ) -> Result<(BrokerId, TopicId), ConnectError> {
+        let metadata = self.topic(topic).await.map_err(|error| match error {
+            MetadataError::ClientClosed => ConnectError::ClientClosed,
+            error => ConnectError::Metadata(error),
+        })?;
+        let leader = self
+            .questions
+            .read(|topology| topology.leader(topic, partition))
+            .map_err(|reason| {
+                self.questions.mark_stale(topic);
+                no_leader(topic, partition, reason)
+            })?;
+        Ok((leader.broker, metadata.topic_id))
+    }
+
     pub(crate) async fn probe(&self) -> Vec<(Address, Result<(), HostReason>)> {
         self.connections.probe().await
     }

@@ -5,6 +5,7 @@
     reason = "these tests run in the real world"
 )]
 
+mod administration;
 mod cluster;
 mod connection;
 mod dropped;
