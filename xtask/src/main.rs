@@ -5,6 +5,7 @@
 
 mod bench;
 mod golden;
+mod interop;
 mod test;
 
 mod real_kafka;
@@ -54,6 +55,12 @@ enum Command {
     /// Needs Java and Maven, for the brokers and Kafka's own clients, and a C compiler for librdkafka. franz-go is asked
     /// where Go is installed; what it said before is kept elsewhere.
     Golden,
+    /// Foreign clients against `wolff broker`, and `wolff produce` against foreign brokers; prints a table.
+    ///
+    /// librdkafka's mock cluster, franz-go's kfake and tansu; kcat, confluent-kafka, kafka-python, aiokafka, Java and franz-go.
+    /// They come from registries by pip, Go, Maven and Cargo; kcat, Python 3, Go, Java and Maven must be installed. A cell
+    /// that fails, or whose programs are missing, makes the exit code a failure. What was fetched stays in target/interop.
+    Interop(interop::InteropArguments),
     /// Rules of the workspace that the compiler does not know: layers, manifests, maps, no host names, no ignored tests.
     Tidy,
     /// Waits for the end of its standard input, then runs a command.
@@ -71,6 +78,7 @@ fn main() -> ExitCode {
         Command::Test => return test::run(),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Golden => golden::run(),
+        Command::Interop(arguments) => interop::run(&arguments),
         Command::Guard { command } => guard::serve(&command),
         Command::Tidy => tidy::run(),
     };

@@ -37,7 +37,7 @@ use clap::{Args, Subcommand};
 use cluster::Cluster;
 use layout::Layout;
 use settings::Wanted;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Broker version that `start` takes by default: the newest that is published.
 pub(crate) const DEFAULT_VERSION: &str = "4.4.0";
@@ -186,6 +186,18 @@ pub(crate) fn run(command: KafkaCommand) -> Result<(), Failure> {
             &arguments.arguments,
         ),
     }
+}
+
+/// A `java` command with all jars of a folder on its class path.
+pub(crate) fn java_with_libs(libs: &Path) -> Command {
+    java::with_libs(libs)
+}
+
+/// A port of 127.0.0.1 that nothing listens on.
+pub(crate) fn free_port() -> Result<u16, Failure> {
+    let ports = ports::choose(1, None)?;
+    let port = ports.first().copied();
+    port.ok_or_else(|| Failure::new("found no free port"))
 }
 
 /// The folder with the jars of a broker.

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use rdkafka::message::Message as _;
+use rdkafka::mocking::MockCluster;
 use serde_json::json;
 use wolff_end_to_end::check::{Check, Expectation, Report};
 use wolff_end_to_end::lines::Lines;
@@ -35,6 +36,18 @@ enum Action {
     /// Reads all of a topic and compares it with a file of lines. Prints what it counted as JSON; exit code 0 if each line is
     /// there exactly once (or as told), and in the file's order within each partition; else 1.
     Check(CheckArguments),
+    /// Serves librdkafka's mock cluster of three brokers with one topic: prints its addresses, ends with its standard input.
+    MockCluster(MockClusterArguments),
+}
+
+#[derive(Debug, Args)]
+struct MockClusterArguments {
+    /// The topic.
+    #[arg(long)]
+    topic: String,
+    /// How many partitions it has.
+    #[arg(long, default_value_t = 6)]
+    partitions: i32,
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +103,7 @@ fn main() -> ExitCode {
         Action::Generate(arguments) => generate(&arguments).map(|()| true),
         Action::CreateTopic(arguments) => create_topic(&arguments).map(|()| true),
         Action::Check(arguments) => check(&arguments),
+        Action::MockCluster(arguments) => serve_mock_cluster(&arguments).map(|()| true),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -165,6 +179,14 @@ fn check(arguments: &CheckArguments) -> Result<bool, Failure> {
     }
     println!("{facts}");
     Ok(report.ok)
+}
+
+fn serve_mock_cluster(arguments: &MockClusterArguments) -> Result<(), Failure> {
+    let cluster = MockCluster::new(3)?;
+    cluster.create_topic(&arguments.topic, arguments.partitions, 3)?;
+    println!("{}", cluster.bootstrap_servers());
+    io::copy(&mut io::stdin().lock(), &mut io::sink())?;
+    Ok(())
 }
 
 fn at(path: &Path) -> impl Fn(io::Error) -> Failure {
