@@ -1,6 +1,7 @@
 //! What the fuzz targets do with their input; the targets themselves are one line each.
 //!
-//! A body panics when a promise is broken. `tests/corpus.rs` runs every body over its committed corpus.
+//! A body panics when a promise is broken. `tests/corpus.rs` runs every body over its committed
+//! corpus.
 
 #![expect(
     clippy::expect_used,

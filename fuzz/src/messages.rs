@@ -13,8 +13,8 @@ use wolff_codec::{
 /// The ceiling of the frames here.
 const MAX_FRAME_BYTES: usize = 1 << 16;
 
-/// Any bytes as a stream: the frames are the same whether it comes at once or in pieces, the first byte says how large, and
-/// with their prefixes they are the stream again.
+/// Any bytes as a stream: the frames are the same whether it comes at once or in pieces, the first
+/// byte says how large, and with their prefixes they are the stream again.
 pub fn frame_splitter(data: &[u8]) {
     let Some((&piece_len, stream)) = data.split_first() else {
         return;
@@ -58,8 +58,8 @@ fn frames_of<'a>(
     (frames, buffer, error)
 }
 
-/// Any bytes as a request with its header; and as the body of a request, of which the first two bytes choose the API and
-/// the version.
+/// Any bytes as a request with its header; and as the body of a request, of which the first two
+/// bytes choose the API and the version.
 pub fn requests(data: &[u8]) {
     let frame = Bytes::copy_from_slice(data);
     if let Ok((header, body)) = decode_request_header(&frame) {
@@ -80,8 +80,8 @@ pub fn requests(data: &[u8]) {
     }
 }
 
-/// Any bytes as the body of a response, of which the first two bytes choose the API and the version; and all of them as a
-/// response of that kind with its header.
+/// Any bytes as the body of a response, of which the first two bytes choose the API and the
+/// version; and all of them as a response of that kind with its header.
 pub fn responses(data: &[u8]) {
     let frame = Bytes::copy_from_slice(data);
     if let Some((api_key, version, body)) = selected(&frame) {
@@ -128,8 +128,8 @@ fn comes_back<M: PartialEq + std::fmt::Debug>(
     assert_eq!(decode(&encoded.to_bytes()), Ok(message));
 }
 
-/// Any bytes as what members of a group send one another: what is decoded can be encoded in the newest version, and is the same
-/// when it is decoded again.
+/// Any bytes as what members of a group send one another: what is decoded can be encoded in the
+/// newest version, and is the same when it is decoded again.
 pub fn consumer_protocol(data: &[u8]) {
     const NEWEST: i16 = 3;
     let bytes = Bytes::copy_from_slice(data);

@@ -50,7 +50,8 @@ fn sample() -> SimVfs {
     vfs
 }
 
-/// Whatever the directory holds: it opens or says why not, what is in it can be read, acked and added to, and all of that once more, with room for more leases.
+/// Whatever the directory holds: it opens or says why not, what is in it can be read, acked and
+/// added to, and all of that once more, with room for more leases.
 fn use_directory(vfs: &SimVfs) {
     for more_slots in [0, 4] {
         let slots = u32::from(LEASE_SLOT_COUNT + more_slots);
@@ -159,7 +160,8 @@ fn seed(uuid: &[u8], path: &Path) -> u32 {
     crc32c::crc32c_append(seed, &number(generation))
 }
 
-/// Segments with bytes changed, cut, and entries put in whose checksums are right while all else may be wrong.
+/// Segments with bytes changed, cut, and entries put in whose checksums are right while all else
+/// may be wrong.
 pub fn segment(data: &[u8]) {
     let vfs = sample();
     let uuid = uuid(&vfs);
@@ -306,7 +308,8 @@ pub fn directory(data: &[u8]) {
     use_directory(&vfs);
 }
 
-/// Operations in any order, with failing calls, kills and reopening: nothing answered is lost, nothing acked comes back, order is kept.
+/// Operations in any order, with failing calls, kills and reopening: nothing answered is lost,
+/// nothing acked comes back, order is kept.
 pub fn operations(data: &[u8]) {
     let vfs = SimVfs::new();
     let (mut queue, _) = Queue::open(config(&vfs)).expect("an empty directory opens");
@@ -329,7 +332,8 @@ pub fn operations(data: &[u8]) {
                         assert!(open.last_key_value().is_none_or(|(last, _)| *last < id));
                         open.insert(id, payload);
                     }
-                    // It may come back with an id that nobody knows: what follows is another test's.
+                    // It may come back with an id that nobody knows: what follows is another
+                    // test's.
                     Err(AppendError::InDoubt(_)) => return,
                     Err(_) => {}
                 }

@@ -13,8 +13,8 @@ use wolff_codec::{
 /// What a body decompresses to, at most.
 const MAX_OUTPUT_BYTES: usize = 1 << 20;
 
-/// Any bytes as record batches: read without a panic, nothing is made up, and a header that was understood is encoded to one
-/// that means the same.
+/// Any bytes as record batches: read without a panic, nothing is made up, and a header that was
+/// understood is encoded to one that means the same.
 pub fn record_batch(data: &[u8]) {
     let mut batches = Batches::new(Bytes::copy_from_slice(data));
     let mut read = 0;
@@ -48,8 +48,8 @@ fn payload_bytes(records: impl Iterator<Item = Record>) -> usize {
         .sum()
 }
 
-/// The first byte chooses the compression. The others as compressed records: within the limit or an error; and as records to
-/// be compressed: they come back.
+/// The first byte chooses the compression. The others as compressed records: within the limit or an
+/// error; and as records to be compressed: they come back.
 pub fn decompression(data: &[u8]) {
     let Some((&selector, rest)) = data.split_first() else {
         return;
@@ -122,8 +122,8 @@ fn naive_decode(data: &[u8], bits: u32) -> Result<(u64, usize), VarintError> {
     })
 }
 
-/// The bytes as a list of records and cuts: what the builder makes of them, the reader brings back, from the frames as from
-/// the whole batch.
+/// The bytes as a list of records and cuts: what the builder makes of them, the reader brings back,
+/// from the frames as from the whole batch.
 pub fn builder_reader(data: &[u8]) {
     let mut input = Input {
         unread: data,
@@ -195,7 +195,8 @@ fn assert_read_back(frames: &[Frame], records: &[Record]) {
     assert_eq!(from_frames.collect::<Vec<_>>(), expected);
 }
 
-/// How many long runs of one byte an input may ask for: enough to pass every buffer's end, and soon done.
+/// How many long runs of one byte an input may ask for: enough to pass every buffer's end, and soon
+/// done.
 const MAX_LONG_RUNS: u32 = 4;
 
 /// Structure out of bytes; zeros when they are used up.

@@ -1,7 +1,7 @@
 //! Named sets of benchmarks.
 //!
-//! A benchmark may print lines `ratio <name> <value>`: how many times as fast as a peer it is, or any other figure that is
-//! worth keeping. They are repeated together at the end.
+//! A benchmark may print lines `ratio <name> <value>`: how many times as fast as a peer it is, or
+//! any other figure that is worth keeping. They are repeated together at the end.
 
 use crate::failure::Failure;
 use crate::program;

@@ -1,4 +1,5 @@
-//! The one error type of the automation: a sentence for the person at the terminal, and what to do next.
+//! The one error type of the automation: a sentence for the person at the terminal, and what to do
+//! next.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Records again what real brokers and foreign clients say: the golden files of `tests/codec-conformance`.
+//! Records again what real brokers and foreign clients say: the golden files of
+//! `tests/codec-conformance`.
 
 use crate::failure::Failure;
 use crate::guard::Guard;

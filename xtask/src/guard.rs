@@ -1,7 +1,8 @@
-//! A command that is carried out when its owner ends, however that happens: returned, interrupted, or killed.
+//! A command that is carried out when its owner ends, however that happens: returned, interrupted,
+//! or killed.
 //!
-//! The guard is a small process in a process group of its own, so Ctrl-C does not reach it. It reads from a pipe that its
-//! owner never writes to; the end of that pipe is the end of the owner.
+//! The guard is a small process in a process group of its own, so Ctrl-C does not reach it. It
+//! reads from a pipe that its owner never writes to; the end of that pipe is the end of the owner.
 
 use crate::failure::{Context as _, Failure};
 use crate::program;

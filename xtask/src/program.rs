@@ -8,8 +8,8 @@ use std::process::{Command, ExitStatus, Stdio};
 /// Lines of a failed program's output that are shown.
 const TAIL_LINES: usize = 25;
 
-/// Runs `command` to its end and returns its standard output. A program that is missing or fails is a [`Failure`] that
-/// names it and shows the end of what it wrote.
+/// Runs `command` to its end and returns its standard output. A program that is missing or fails is
+/// a [`Failure`] that names it and shows the end of what it wrote.
 pub(crate) fn output_of(command: &mut Command) -> Result<String, Failure> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command
@@ -44,8 +44,8 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     }
 }
 
-/// Runs `command` to its end and hands over each line of its standard output as it comes. Its standard error is this
-/// process's own.
+/// Runs `command` to its end and hands over each line of its standard output as it comes. Its
+/// standard error is this process's own.
 pub(crate) fn stream(
     command: &mut Command,
     mut handle_line: impl FnMut(&str),

@@ -21,7 +21,8 @@ const COMPOSE_LISTENERS: [(&str, &str); 6] = [
 /// What there is.
 #[derive(Debug)]
 pub(crate) enum RealKafka {
-    /// A cluster that can be used as long as this value lives. Whatever was started for it is stopped with it.
+    /// A cluster that can be used as long as this value lives. Whatever was started for it is
+    /// stopped with it.
     Ready {
         /// Where it comes from, for the report.
         origin: String,
@@ -47,8 +48,8 @@ impl RealKafka {
         }
     }
 
-    /// The cluster that WOLFF_KAFKA names; else a fresh one of so many nodes by Java and Maven; else one node by Docker; else
-    /// none.
+    /// The cluster that WOLFF_KAFKA names; else a fresh one of so many nodes by Java and Maven;
+    /// else one node by Docker; else none.
     pub(crate) fn provide(nodes: u16) -> Self {
         if let Ok(addresses) = std::env::var("WOLFF_KAFKA")
             && !addresses.is_empty()

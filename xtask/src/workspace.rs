@@ -12,7 +12,8 @@ pub(crate) fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
-/// A `cargo` command that runs in the root of the workspace, with the cargo that started this program.
+/// A `cargo` command that runs in the root of the workspace, with the cargo that started this
+/// program.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());

@@ -1,4 +1,5 @@
-//! Asks a broker for its versions and its topics, over a plain socket: `cargo run --example ask_a_broker -- HOST:PORT`.
+//! Asks a broker for its versions and its topics, over a plain socket: `cargo run --example
+//! ask_a_broker -- HOST:PORT`.
 #![allow(clippy::disallowed_methods, reason = "examples run in the real world")]
 
 use std::error::Error;

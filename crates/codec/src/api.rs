@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The key of an API: the first number of every request. Keys that have no name here are valid and kept as they are.
+/// The key of an API: the first number of every request. Keys that have no name here are valid and
+/// kept as they are.
 ///
 /// ```
 /// use wolff_codec::ApiKey;
@@ -27,7 +28,8 @@ macro_rules! api_keys {
             /// Every key that has a name, in ascending order.
             pub const NAMED: &'static [Self] = &[$(Self($key),)*];
 
-            /// Kafka's name of the API, without "Request"; none for keys that Kafka 4 does not have.
+            /// Kafka's name of the API, without "Request"; none for keys that Kafka 4 does not
+            /// have.
             #[must_use]
             pub fn name(self) -> Option<&'static str> {
                 match self.0 {
@@ -36,8 +38,9 @@ macro_rules! api_keys {
                 }
             }
 
-            /// The first version with compact lengths and tagged fields (KIP-482); none if there is none yet. Keys that
-            /// have no name here are flexible from the start, as every API is that was added since Kafka 2.4.
+            /// The first version with compact lengths and tagged fields (KIP-482); none if there is
+            /// none yet. Keys that have no name here are flexible from the start, as every API is
+            /// that was added since Kafka 2.4.
             #[must_use]
             pub fn first_flexible_version(self) -> Option<i16> {
                 match self.0 {

@@ -8,8 +8,8 @@ use crate::ids::BrokerId;
 /// How many brokers take no memory of their own: as many as the replicas of most partitions.
 const FEW: usize = 3;
 
-/// Brokers in order, such as the replicas of a partition. Lists of up to three allocate nothing: metadata of a large cluster
-/// has hundreds of thousands of them.
+/// Brokers in order, such as the replicas of a partition. Lists of up to three allocate nothing:
+/// metadata of a large cluster has hundreds of thousands of them.
 ///
 /// ```
 /// use wolff_codec::{BrokerId, BrokerIds};

@@ -205,8 +205,8 @@ pub enum Defect {
         /// The number that is not above the one before it.
         tag: u32,
     },
-    /// The lists of the message take more memory than a message of its size may: four times its bytes and 1 MiB. No
-    /// broker's messages come near; tiny elements in great number do.
+    /// The lists of the message take more memory than a message of its size may: four times its
+    /// bytes and 1 MiB. No broker's messages come near; tiny elements in great number do.
     #[error("the message takes more than {limit} bytes of memory")]
     TooMuchMemory {
         /// The most that may be allocated, in bytes.
@@ -260,8 +260,8 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// The way to a field, from the message inwards: `topics[2].name`. What is wrong with tagged fields themselves is in
-/// `tagged_fields[1]`, say, counted from 0 as they come.
+/// The way to a field, from the message inwards: `topics[2].name`. What is wrong with tagged fields
+/// themselves is in `tagged_fields[1]`, say, counted from 0 as they come.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct FieldPath {
     /// Innermost first: an error finds its way out of the message.

@@ -1,12 +1,15 @@
-//! Error codes: the reason why a broker refuses a request, what a client does then, and what the code proves.
+//! Error codes: the reason why a broker refuses a request, what a client does then, and what the
+//! code proves.
 
 use std::fmt;
 
-/// The error code of a response. Codes that have no name here are valid and kept as they are; as in Apache Kafka's own
-/// client they are not called retriable, and a Produce response with such a code proves nothing.
+/// The error code of a response. Codes that have no name here are valid and kept as they are; as in
+/// Apache Kafka's own client they are not called retriable, and a Produce response with such a code
+/// proves nothing.
 ///
-/// Each constant says what Apache Kafka's own client does: which codes are retriable, and which after new metadata. For
-/// Produce it says what the code proves about the batch, if it proves anything: see [`appended`](Self::appended).
+/// Each constant says what Apache Kafka's own client does: which codes are retriable, and which
+/// after new metadata. For Produce it says what the code proves about the batch, if it proves
+/// anything: see [`appended`](Self::appended).
 ///
 /// ```
 /// use wolff_codec::{Appended, ErrorCode};
@@ -38,7 +41,8 @@ enum Kind {
     Ok,
     /// The same request may succeed later, at the same broker.
     Retriable,
-    /// The request may succeed later, elsewhere: what the client knows of the cluster is out of date.
+    /// The request may succeed later, elsewhere: what the client knows of the cluster is out of
+    /// date.
     Stale,
     /// This request fails, others may succeed.
     Final,
@@ -76,11 +80,13 @@ macro_rules! error_codes {
                 }
             }
 
-            /// Evidence about the batch of a Produce request with acks -1 that is answered with this code.
+            /// Evidence about the batch of a Produce request with acks -1 that is answered with
+            /// this code.
             ///
-            /// Most codes leave it open: a leader that appended the batch, waited for its followers and lost the leadership
-            /// meanwhile answers `NOT_LEADER_OR_FOLLOWER`, for example, and so it may with any code that has no name here.
-            /// [`Appended::No`] is about this attempt alone. `OUT_OF_ORDER_SEQUENCE_NUMBER` and `UNKNOWN_PRODUCER_ID` are not
+            /// Most codes leave it open: a leader that appended the batch, waited for its followers
+            /// and lost the leadership meanwhile answers `NOT_LEADER_OR_FOLLOWER`, for example, and
+            /// so it may with any code that has no name here. [`Appended::No`] is about this
+            /// attempt alone. `OUT_OF_ORDER_SEQUENCE_NUMBER` and `UNKNOWN_PRODUCER_ID` are not
             /// among those: they say only that the broker does not know the batch.
             #[must_use]
             pub fn appended(self) -> Appended {
@@ -260,7 +266,8 @@ impl ErrorCode {
         self.kind() == Kind::Stale
     }
 
-    /// Whether the client should look the group's or transaction's coordinator up again before it retries.
+    /// Whether the client should look the group's or transaction's coordinator up again before it
+    /// retries.
     #[must_use]
     pub fn needs_coordinator_lookup(self) -> bool {
         matches!(
@@ -269,8 +276,8 @@ impl ErrorCode {
         )
     }
 
-    /// Whether nothing of this kind can succeed until an operator changes permissions or configuration, or because a
-    /// newer instance has taken this producer's place.
+    /// Whether nothing of this kind can succeed until an operator changes permissions or
+    /// configuration, or because a newer instance has taken this producer's place.
     #[must_use]
     pub fn is_fatal(self) -> bool {
         self.kind() == Kind::Fatal

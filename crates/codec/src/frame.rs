@@ -9,7 +9,8 @@ use crate::wire::{Chunks, Writer};
 /// Every frame begins with its length, which does not count itself.
 const PREFIX_BYTES: usize = 4;
 
-/// Why bytes are not a sequence of frames. Nothing behind such a prefix can be trusted: the connection is lost.
+/// Why bytes are not a sequence of frames. Nothing behind such a prefix can be trusted: the
+/// connection is lost.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum FrameError {
@@ -19,7 +20,8 @@ pub enum FrameError {
         /// The length.
         length: i32,
     },
-    /// The length exceeds the ceiling. A peer that speaks another protocol (TLS, HTTP) is a common cause.
+    /// The length exceeds the ceiling. A peer that speaks another protocol (TLS, HTTP) is a common
+    /// cause.
     #[error("a frame claims {length} bytes, the limit is {limit}")]
     TooLarge {
         /// The length in bytes.
@@ -55,8 +57,8 @@ impl FrameSplitter {
         Self { max_frame_bytes }
     }
 
-    /// Takes the first frame off the buffer, without its length prefix and without copying; none if it is incomplete.
-    /// Nothing is allocated or reserved for what a peer only claims.
+    /// Takes the first frame off the buffer, without its length prefix and without copying; none if
+    /// it is incomplete. Nothing is allocated or reserved for what a peer only claims.
     ///
     /// # Errors
     /// [`FrameError`] as soon as the prefix shows it; the buffer is left as it was.

@@ -28,8 +28,8 @@ impl RequestHeader {
     /// Writes the header that belongs to its API and version.
     ///
     /// # Errors
-    /// [`EncodeError`] when the client's id is longer than 32,767 bytes, or when there are tagged fields and the header
-    /// has none.
+    /// [`EncodeError`] when the client's id is longer than 32,767 bytes, or when there are tagged
+    /// fields and the header has none.
     pub fn encode(&self, out: &mut Writer) -> Result<(), EncodeError> {
         let version = self.api_key.request_header_version(self.api_version);
         // The client's id never became compact, so that any broker can read it (KIP-511).
@@ -41,7 +41,8 @@ impl RequestHeader {
         Encoder::new(out, version, version >= 2).unknown_tags(&self.unknown_tags)
     }
 
-    /// Reads the header at the front of a frame, which has lost its length prefix; returns it with the body.
+    /// Reads the header at the front of a frame, which has lost its length prefix; returns it with
+    /// the body.
     ///
     /// # Errors
     /// [`DecodeError::Malformed`] when the frame does not begin with a header.
@@ -92,7 +93,8 @@ impl ResponseHeader {
         fields.unknown_tags(&self.unknown_tags)
     }
 
-    /// Reads the header at the front of a frame, which has lost its length prefix; returns it with the body.
+    /// Reads the header at the front of a frame, which has lost its length prefix; returns it with
+    /// the body.
     ///
     /// # Errors
     /// [`DecodeError::Malformed`] when the frame does not begin with a header.

@@ -1,4 +1,5 @@
-//! Numbers with a meaning: newtypes for the ids, offsets and epochs that a signature could swap by mistake.
+//! Numbers with a meaning: newtypes for the ids, offsets and epochs that a signature could swap by
+//! mistake.
 //!
 //! Where Kafka has a number for "none" or "unknown", it is the type's default.
 
@@ -42,7 +43,8 @@ number! {
 }
 
 impl BrokerId {
-    /// No broker: a partition without a leader, a cluster without a known controller, a client instead of a replica.
+    /// No broker: a partition without a leader, a cluster without a known controller, a client
+    /// instead of a replica.
     pub const NONE: Self = Self(-1);
 }
 
@@ -67,7 +69,8 @@ impl Offset {
 }
 
 number! {
-    /// An idempotent or transactional producer, as the cluster numbers it. Default: [`ProducerId::NONE`].
+    /// An idempotent or transactional producer, as the cluster numbers it. Default:
+    /// [`ProducerId::NONE`].
     ProducerId(i64) default -1
 }
 
@@ -87,7 +90,8 @@ impl ProducerEpoch {
 }
 
 number! {
-    /// What ties a response to its request on one connection. Any number; it only has to be unique among those in flight.
+    /// What ties a response to its request on one connection. Any number; it only has to be unique
+    /// among those in flight.
     CorrelationId(i32) default 0
 }
 

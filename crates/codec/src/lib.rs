@@ -4,7 +4,8 @@
 //! use bytes::BytesMut;
 //! use wolff_codec::messages::{MetadataRequest, MetadataResponse};
 //! use wolff_codec::{
-//!     CorrelationId, FrameSplitter, decode_request_header, decode_response, encode_request, encode_response,
+//!     CorrelationId, FrameSplitter, decode_request_header, decode_response, encode_request,
+//!     encode_response,
 //! };
 //!
 //! // A client asks for all topics …
@@ -41,19 +42,21 @@
 //!
 //! # Rules of the protocol that hold everywhere
 //!
-//! A *frame* is a length of four bytes and that much content: a header ([`RequestHeader`], [`ResponseHeader`]) and a body.
-//! Which version the header has follows from the API and the version of the body; [`ApiKey`] knows. From some version on
-//! each API is *flexible* (KIP-482): lengths are compact, and every structure ends with *tagged fields*, which can be added
-//! without a new version. Those that are not known here are kept in `unknown_tags`, and written again.
+//! A *frame* is a length of four bytes and that much content: a header ([`RequestHeader`],
+//! [`ResponseHeader`]) and a body. Which version the header has follows from the API and the
+//! version of the body; [`ApiKey`] knows. From some version on each API is *flexible* (KIP-482):
+//! lengths are compact, and every structure ends with *tagged fields*, which can be added without a
+//! new version. Those that are not known here are kept in `unknown_tags`, and written again.
 //!
-//! Numbers that mean something have types of their own ([`ids`], [`ApiKey`], [`ErrorCode`]). They wrap the number instead of
-//! enumerating it: values that nobody has heard of survive.
+//! Numbers that mean something have types of their own ([`ids`], [`ApiKey`], [`ErrorCode`]). They
+//! wrap the number instead of enumerating it: values that nobody has heard of survive.
 //!
 //! # Errors
 //!
-//! [`EncodeError`]: the caller's value does not fit the version. [`DecodeError`]: the peer's bytes are not what the version
-//! prescribes; [`Malformed`] has the path of the field and the byte. Neither panics, whatever the input; and decoding a message
-//! allocates at most four times its bytes and 1 MiB: one that would take more is an error.
+//! An [`EncodeError`] says that the caller's value does not fit the version; a [`DecodeError`] that
+//! the peer's bytes are not what the version prescribes, and its [`Malformed`] has the path of the
+//! field and the byte. Neither panics, whatever the input; and decoding a message allocates at most
+//! four times its bytes and 1 MiB: one that would take more is an error.
 
 mod negotiate;
 mod request;

@@ -17,7 +17,8 @@ pub trait Message: Field + Clone + Debug + PartialEq {
     /// The versions that can be encoded and decoded.
     const VERSIONS: RangeInclusive<i16>;
 
-    /// The first version with compact lengths and tagged fields (KIP-482); none if there is none yet.
+    /// The first version with compact lengths and tagged fields (KIP-482); none if there is none
+    /// yet.
     const FIRST_FLEXIBLE: Option<i16>;
 
     /// Whether a version has compact lengths and tagged fields.
@@ -26,10 +27,12 @@ pub trait Message: Field + Clone + Debug + PartialEq {
         Self::FIRST_FLEXIBLE.is_some_and(|first| version >= first)
     }
 
-    /// Writes the body. Fields that the version lacks are left out, if that does not change what the message means.
+    /// Writes the body. Fields that the version lacks are left out, if that does not change what
+    /// the message means.
     ///
     /// # Errors
-    /// When the version is unknown, or when it cannot carry the message. What has been written by then is of no use.
+    /// When the version is unknown, or when it cannot carry the message. What has been written by
+    /// then is of no use.
     fn encode(&self, version: i16, out: &mut Writer) -> Result<(), EncodeError> {
         if !Self::VERSIONS.contains(&version) {
             let (api, supported) = (Self::API_KEY, Self::VERSIONS);
@@ -42,8 +45,8 @@ pub trait Message: Field + Clone + Debug + PartialEq {
         self.put(&mut Encoder::new(out, version, Self::is_flexible(version)))
     }
 
-    /// Reads a body, which must end where the message does. Fields that the version lacks get their defaults; strings,
-    /// bytes and records share the body's bytes.
+    /// Reads a body, which must end where the message does. Fields that the version lacks get their
+    /// defaults; strings, bytes and records share the body's bytes.
     ///
     /// # Errors
     /// When the version is unknown, or the bytes are not what it prescribes.
@@ -51,8 +54,9 @@ pub trait Message: Field + Clone + Debug + PartialEq {
         decode_exactly(body, version)
     }
 
-    /// Reads a body as Apache Kafka's brokers read requests: what stands behind the message does not matter. Returns also how
-    /// many bytes that is. (librdkafka 2.12 leaves three zeros behind its Metadata request for all topics, version 13.)
+    /// Reads a body as Apache Kafka's brokers read requests: what stands behind the message does
+    /// not matter. Returns also how many bytes that is. (librdkafka 2.12 leaves three zeros behind
+    /// its Metadata request for all topics, version 13.)
     ///
     /// # Errors
     /// As [`decode`](Self::decode), bytes behind the message excepted.
@@ -67,8 +71,9 @@ pub trait Request: Message {
     /// The answer, which has the version of the request.
     type Response: Message;
 
-    /// The newest version that can carry this very request. Some versions name the same thing in another way (a topic by
-    /// its id instead of its name): which of them fits depends on the fields that are filled.
+    /// The newest version that can carry this very request. Some versions name the same thing in
+    /// another way (a topic by its id instead of its name): which of them fits depends on the
+    /// fields that are filled.
     #[must_use]
     fn newest_version(&self) -> i16 {
         *Self::VERSIONS.end()

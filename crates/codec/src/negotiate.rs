@@ -29,8 +29,9 @@ fn described(range: &Option<RangeInclusive<i16>>) -> String {
 
 /// The versions that a broker speaks, as it said itself.
 ///
-/// A broker's word is not always true: Kafka 4 claims Produce 0 to 2 and refuses them (KAFKA-18659, a favour to old clients
-/// that check them). The versions that this crate speaks stay clear of that.
+/// A broker's word is not always true: Kafka 4 claims Produce 0 to 2 and refuses them (KAFKA-18659,
+/// a favour to old clients that check them). The versions that this crate speaks stay clear of
+/// that.
 ///
 /// ```
 /// use wolff_codec::messages::{ApiVersion, ApiVersionsResponse, MetadataRequest, ProduceRequest};
@@ -61,8 +62,8 @@ impl VersionRanges {
         self.ranges.get(position).map(|(_, range)| range.clone())
     }
 
-    /// The newest version that both sides speak. Whether it can carry a certain request is another question: see
-    /// [`pick_for`](Self::pick_for).
+    /// The newest version that both sides speak. Whether it can carry a certain request is another
+    /// question: see [`pick_for`](Self::pick_for).
     ///
     /// # Errors
     /// [`UnsupportedApi`] when there is none.
@@ -70,9 +71,9 @@ impl VersionRanges {
         self.pick_within::<R>(R::VERSIONS)
     }
 
-    /// The newest version that both sides speak and that is not too new for this request: Produce stays below 13 while the
-    /// id of a topic is not known, for example. Whether it is new enough, the encoding tells: it names the field that the
-    /// version lacks.
+    /// The newest version that both sides speak and that is not too new for this request: Produce
+    /// stays below 13 while the id of a topic is not known, for example. Whether it is new enough,
+    /// the encoding tells: it names the field that the version lacks.
     ///
     /// # Errors
     /// [`UnsupportedApi`] when there is none.

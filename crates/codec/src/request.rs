@@ -10,7 +10,8 @@ use crate::message::Request;
 use crate::text::Str;
 use crate::wire::Chunks;
 
-/// Encodes a request as a whole frame, its length prefix included. Record batches are linked into it, not copied.
+/// Encodes a request as a whole frame, its length prefix included. Record batches are linked into
+/// it, not copied.
 ///
 /// ```
 /// use wolff_codec::messages::MetadataRequest;
@@ -23,7 +24,8 @@ use crate::wire::Chunks;
 /// ```
 ///
 /// # Errors
-/// [`EncodeError`] when the version is unknown or cannot carry the request, or when the frame exceeds 2 GiB.
+/// [`EncodeError`] when the version is unknown or cannot carry the request, or when the frame
+/// exceeds 2 GiB.
 pub fn encode_request<R: Request>(
     request: &R,
     version: i16,
@@ -43,7 +45,8 @@ pub fn encode_request<R: Request>(
     })
 }
 
-/// Reads the header at the front of a request, which has lost its length prefix; returns it with the body.
+/// Reads the header at the front of a request, which has lost its length prefix; returns it with
+/// the body.
 ///
 /// # Errors
 /// [`DecodeError::Malformed`] when the frame does not begin with a header.

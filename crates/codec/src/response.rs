@@ -26,7 +26,8 @@ use crate::wire::Chunks;
 /// ```
 ///
 /// # Errors
-/// [`EncodeError`] when the version is unknown or cannot carry the response, or when the frame exceeds 2 GiB.
+/// [`EncodeError`] when the version is unknown or cannot carry the response, or when the frame
+/// exceeds 2 GiB.
 pub fn encode_response<M: Message>(
     response: &M,
     version: i16,
@@ -42,7 +43,8 @@ pub fn encode_response<M: Message>(
     })
 }
 
-/// The correlation id of a response, which has lost its length prefix: every header version begins with it.
+/// The correlation id of a response, which has lost its length prefix: every header version begins
+/// with it.
 ///
 /// # Errors
 /// [`DecodeError::Malformed`] when the frame is too short.

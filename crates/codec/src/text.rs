@@ -7,10 +7,11 @@ use std::ops::Deref;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-/// UTF-8 text in shared, immutable bytes: cloning costs a reference count, decoding a message copies no text.
+/// UTF-8 text in shared, immutable bytes: cloning costs a reference count, decoding a message
+/// copies no text.
 ///
-/// A decoded string keeps the whole frame alive that it came in; what outlives the frame by much is better
-/// [detached](Str::detached).
+/// A decoded string keeps the whole frame alive that it came in; what outlives the frame by much is
+/// better [detached](Str::detached).
 ///
 /// ```
 /// use wolff_codec::Str;

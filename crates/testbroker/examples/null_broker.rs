@@ -1,4 +1,5 @@
-//! A broker that acknowledges at once and keeps nothing, as a process of its own, so that it can be pinned to a CPU:
+//! A broker that acknowledges at once and keeps nothing, as a process of its own, so that it can be
+//! pinned to a CPU:
 //!
 //! `taskset -c 1 cargo run --release --example null_broker -- 127.0.0.1:9092 orders 6`
 //!

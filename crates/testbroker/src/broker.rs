@@ -79,7 +79,8 @@ async fn accept(
                 }
                 Err(error) => {
                     tracing::warn!(%broker, %error, "connection not accepted");
-                    // Out of file descriptors, most likely: until some are closed, trying again is of no use.
+                    // Out of file descriptors, most likely: until some are closed, trying again is
+                    // of no use.
                     tokio::time::sleep(ACCEPT_BACKOFF).await;
                 }
             },

@@ -26,11 +26,13 @@ pub(crate) struct NewTopic {
 pub(crate) struct Config {
     /// How many brokers; they are numbered from 1.
     pub(crate) brokers: i32,
-    /// Where the first broker listens. The others follow on the next ports, or on any port if this one's is 0.
+    /// Where the first broker listens. The others follow on the next ports, or on any port if this
+    /// one's is 0.
     pub(crate) listen: SocketAddr,
     /// The network in memory that the brokers listen on; none for TCP.
     pub(crate) network: Option<MemoryNetwork>,
-    /// The wall-clock time at the start, in milliseconds since the Unix epoch; none for the system's.
+    /// The wall-clock time at the start, in milliseconds since the Unix epoch; none for the
+    /// system's.
     pub(crate) start_time_ms: Option<i64>,
     /// The host that clients are told; by default the address that the broker listens on.
     pub(crate) advertised_host: Option<Str>,
@@ -90,7 +92,8 @@ impl Default for Config {
 pub(crate) struct TopicConfig {
     /// `max.message.bytes`: the largest batch, in bytes.
     pub(crate) max_message_bytes: usize,
-    /// `retention.bytes`: how much a partition's log may hold before its oldest batches go; none for no limit.
+    /// `retention.bytes`: how much a partition's log may hold before its oldest batches go; none
+    /// for no limit.
     pub(crate) retention_bytes: Option<u64>,
     /// `message.timestamp.type=LogAppendTime`: the broker replaces the timestamps by its own.
     pub(crate) has_log_append_time: bool,
@@ -138,7 +141,8 @@ impl TopicConfig {
     pub(crate) const TIMESTAMP_TYPE: &'static str = "message.timestamp.type";
     pub(crate) const CLEANUP_POLICY: &'static str = "cleanup.policy";
 
-    /// Changes a setting; none for its default. Settings that this broker does not act upon are taken and ignored.
+    /// Changes a setting; none for its default. Settings that this broker does not act upon are
+    /// taken and ignored.
     pub(crate) fn set(
         &mut self,
         name: &str,

@@ -19,7 +19,8 @@ pub enum ClusterError {
         /// What the system says.
         source: io::Error,
     },
-    /// So many brokers do not fit into the ports from the listen address on, or there is none at all.
+    /// So many brokers do not fit into the ports from the listen address on, or there is none at
+    /// all.
     #[error("{brokers} brokers cannot listen on {listen} and the ports after it")]
     Brokers {
         /// How many brokers.

@@ -14,14 +14,16 @@ use crate::sasl::ScramLie;
 
 /// Something that goes wrong with the next request that fits: once, unless told otherwise.
 ///
-/// Without a filter every request of every client fits. A request that several faults fit meets all of them.
+/// Without a filter every request of every client fits. A request that several faults fit meets all
+/// of them.
 ///
 /// ```
 /// use wolff_codec::{ApiKey, ErrorCode};
 /// use wolff_testbroker::Fault;
 ///
 /// // The next three batches for partition 0 are refused, those for other partitions are not.
-/// let refusal = Fault::error(ErrorCode::NOT_ENOUGH_REPLICAS).api(ApiKey::PRODUCE).partition("orders", 0).times(3);
+/// let refusal = Fault::error(ErrorCode::NOT_ENOUGH_REPLICAS).api(ApiKey::PRODUCE);
+/// let refusal = refusal.partition("orders", 0).times(3);
 /// // The answer to the second InitProducerId request is lost.
 /// let lost_answer = Fault::drop_answer().api(ApiKey::INIT_PRODUCER_ID).skip(1);
 /// ```
@@ -112,8 +114,9 @@ impl Fault {
         }
     }
 
-    /// The request is answered with an error, and not applied. Where an API has an error for each topic or partition, those
-    /// that the filters fit get it; else the whole response does. APIs without an error code are not affected.
+    /// The request is answered with an error, and not applied. Where an API has an error for each
+    /// topic or partition, those that the filters fit get it; else the whole response does. APIs
+    /// without an error code are not affected.
     #[must_use]
     pub fn error(code: ErrorCode) -> Self {
         Self::new(Effect::Error {
@@ -122,8 +125,8 @@ impl Fault {
         })
     }
 
-    /// The request is applied, but answered with an error, as with `NOT_ENOUGH_REPLICAS_AFTER_APPEND` or
-    /// `REQUEST_TIMED_OUT`.
+    /// The request is applied, but answered with an error, as with
+    /// `NOT_ENOUGH_REPLICAS_AFTER_APPEND` or `REQUEST_TIMED_OUT`.
     #[must_use]
     pub fn error_after_applying(code: ErrorCode) -> Self {
         Self::new(Effect::Error {
@@ -132,8 +135,8 @@ impl Fault {
         })
     }
 
-    /// The request waits that long before it is applied. A broker handles one request of a connection at a time, so the ones
-    /// behind it wait too.
+    /// The request waits that long before it is applied. A broker handles one request of a
+    /// connection at a time, so the ones behind it wait too.
     #[must_use]
     pub fn delay(duration: Duration) -> Self {
         Self::new(Effect::Delay {
@@ -151,21 +154,23 @@ impl Fault {
         })
     }
 
-    /// The request waits, before it is applied, until the fault is [removed](crate::Cluster::remove_fault): what a paused
-    /// broker looks like.
+    /// The request waits, before it is applied, until the fault is
+    /// [removed](crate::Cluster::remove_fault): what a paused broker looks like.
     #[must_use]
     pub fn hold() -> Self {
         Self::new(Effect::Hold { applied: false })
     }
 
-    /// The request is applied at once, its answer waits until the fault is [removed](crate::Cluster::remove_fault).
+    /// The request is applied at once, its answer waits until the fault is
+    /// [removed](crate::Cluster::remove_fault).
     #[must_use]
     pub fn hold_answer() -> Self {
         Self::new(Effect::Hold { applied: true })
     }
 
-    /// The request is applied and answered at once; then the broker does not read the connection for that long, as a quota
-    /// makes it (KIP-219). Responses of Produce, Fetch, Metadata and InitProducerId say so.
+    /// The request is applied and answered at once; then the broker does not read the connection
+    /// for that long, as a quota makes it (KIP-219). Responses of Produce, Fetch, Metadata and
+    /// InitProducerId say so.
     #[must_use]
     pub fn throttle(duration: Duration) -> Self {
         Self::new(Effect::Throttle { duration })
@@ -177,7 +182,8 @@ impl Fault {
         Self::new(Effect::Drop { applied: false })
     }
 
-    /// The request is applied, but the connection is closed instead of an answer: the client cannot know.
+    /// The request is applied, but the connection is closed instead of an answer: the client cannot
+    /// know.
     #[must_use]
     pub fn drop_answer() -> Self {
         Self::new(Effect::Drop { applied: true })
@@ -195,13 +201,15 @@ impl Fault {
         Self::new(Effect::WrongCorrelationId)
     }
 
-    /// The request is applied, and answered with these bytes, which should bring their own length prefix.
+    /// The request is applied, and answered with these bytes, which should bring their own length
+    /// prefix.
     #[must_use]
     pub fn raw_answer(bytes: impl Into<Bytes>) -> Self {
         Self::new(Effect::RawAnswer(bytes.into()))
     }
 
-    /// The request is applied, and its answer changed before it is sent: a broker that lies, in words of the protocol.
+    /// The request is applied, and its answer changed before it is sent: a broker that lies, in
+    /// words of the protocol.
     ///
     /// ```
     /// use wolff_codec::messages::MetadataResponse;
@@ -227,13 +235,15 @@ impl Fault {
         Self::new(Effect::Edit(Editor(Arc::new(edit)))).api(M::API_KEY)
     }
 
-    /// The request is applied, and its answer passed through a function before it is sent: whole, length prefix included.
+    /// The request is applied, and its answer passed through a function before it is sent: whole,
+    /// length prefix included.
     #[must_use]
     pub fn mangle_answer(mangle: impl Fn(Bytes) -> Bytes + Send + Sync + 'static) -> Self {
         Self::new(Effect::Mangle(Mangler(Arc::new(mangle))))
     }
 
-    /// Metadata does not tell of that partition, although it is there: answers like that have been seen while leaders move.
+    /// Metadata does not tell of that partition, although it is there: answers like that have been
+    /// seen while leaders move.
     #[must_use]
     pub fn hole_in_metadata(topic: impl Into<Str>, partition: impl Into<PartitionId>) -> Self {
         let (topic, partition) = (topic.into(), partition.into());
@@ -248,8 +258,8 @@ impl Fault {
         Self::edit_answer(edit).topic(topic)
     }
 
-    /// The broker cheats in every SCRAM exchange, until the fault is removed. Exchanges without Kafka's headers, as they
-    /// follow SaslHandshake version 0, are not affected.
+    /// The broker cheats in every SCRAM exchange, until the fault is removed. Exchanges without
+    /// Kafka's headers, as they follow SaslHandshake version 0, are not affected.
     #[must_use]
     pub fn scram_lie(lie: ScramLie) -> Self {
         Self::new(Effect::ScramLie(lie))
@@ -278,7 +288,8 @@ impl Fault {
         Self { topic, ..self }
     }
 
-    /// Only requests that name this partition: Produce, Fetch, ListOffsets and DescribeProducers do.
+    /// Only requests that name this partition: Produce, Fetch, ListOffsets and DescribeProducers
+    /// do.
     #[must_use]
     pub fn partition(self, topic: impl Into<Str>, partition: impl Into<PartitionId>) -> Self {
         let partition = Some(partition.into());

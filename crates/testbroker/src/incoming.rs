@@ -1,4 +1,5 @@
-//! What a producer sends for one partition, checked as a Kafka leader checks it before it looks at sequence numbers.
+//! What a producer sends for one partition, checked as a Kafka leader checks it before it looks at
+//! sequence numbers.
 
 use bytes::Bytes;
 use wolff_codec::ErrorCode;
@@ -7,7 +8,8 @@ use wolff_codec::records::{Batch, Batches, Compression, DecompressError, HeaderE
 
 use crate::partition::{BatchFacts, Refusal, Stamp};
 
-/// The most that one batch may decompress to, in bytes: what is larger is a bomb, or no batch for a test broker.
+/// The most that one batch may decompress to, in bytes: what is larger is a bomb, or no batch for a
+/// test broker.
 pub(crate) const MAX_DECOMPRESSED_BYTES: usize = 256 * 1024 * 1024;
 
 /// The first version of Produce that may carry zstd (KIP-110).
@@ -20,9 +22,9 @@ pub(crate) struct Checked {
     pub(crate) facts: BatchFacts,
 }
 
-/// Checks the bytes that a producer sent for one partition: exactly one whole batch, of a size that the topic allows, with
-/// the right checksum, and records that are what the batch's header says. Records without key are looked for where keys are
-/// needed.
+/// Checks the bytes that a producer sent for one partition: exactly one whole batch, of a size that
+/// the topic allows, with the right checksum, and records that are what the batch's header says.
+/// Records without key are looked for where keys are needed.
 pub(crate) fn check(
     records: Option<Bytes>,
     produce_version: i16,

@@ -1,14 +1,15 @@
 //! An in-process Kafka cluster with fault controls, for tests and demos.
 //!
-//! A [`Cluster`] has any number of brokers, each on a TCP port of its own, so that any Kafka client can talk to it: this
-//! project's, kcat, or whatever is built on librdkafka. Logs are in memory and belong to the cluster; replication takes no
-//! time. What a producer can notice of a real broker is kept: the rules of idempotence, leader epochs and moves, size and
-//! checksum checks, topic ids, one request at a time per connection.
+//! A [`Cluster`] has any number of brokers, each on a TCP port of its own, so that any Kafka client
+//! can talk to it: this project's, kcat, or whatever is built on librdkafka. Logs are in memory and
+//! belong to the cluster; replication takes no time. What a producer can notice of a real broker is
+//! kept: the rules of idempotence, leader epochs and moves, size and checksum checks, topic ids,
+//! one request at a time per connection.
 //!
 //! Its owner makes it fail: brokers [die](Cluster::kill) and [come back](Cluster::revive), leaders
-//! [move](Cluster::move_leader), and [`Fault`]s make single requests fail, hang, or lose their answers. Tests need no
-//! sleeping: [`Cluster::wait_for`] waits until the [`Stats`] say that something has happened, and [`Fault::hold`] stops the
-//! world in between.
+//! [move](Cluster::move_leader), and [`Fault`]s make single requests fail, hang, or lose their
+//! answers. Tests need no sleeping: [`Cluster::wait_for`] waits until the [`Stats`] say that
+//! something has happened, and [`Fault::hold`] stops the world in between.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -38,15 +39,17 @@
 //! # }
 //! ```
 //!
-//! A [`Proxy`] stands in front of these or any other brokers, and makes the network bad: latency, resets, half-open
-//! connections, lost answers.
+//! A [`Proxy`] stands in front of these or any other brokers, and makes the network bad: latency,
+//! resets, half-open connections, lost answers.
 //!
-//! On a [`MemoryNetwork`] instead of TCP, under a paused clock, a cluster does the same in every run.
+//! On a [`MemoryNetwork`] instead of TCP, under a paused clock, a cluster does the same in every
+//! run.
 //!
-//! A [`NullBroker`] is the opposite: it acknowledges at once and keeps nothing, for benchmarks of clients.
+//! A [`NullBroker`] is the opposite: it acknowledges at once and keeps nothing, for benchmarks of
+//! clients.
 //!
-//! Not here: groups and transactions, authorisation, quotas, anything on disk. A group's coordinator is
-//! never found; consumers name their partitions.
+//! Not here: groups and transactions, authorisation, quotas, anything on disk. A group's
+//! coordinator is never found; consumers name their partitions.
 #![cfg_attr(
     test,
     allow(

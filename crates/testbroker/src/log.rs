@@ -9,8 +9,8 @@ use wolff_codec::records::{
 use crate::incoming::MAX_DECOMPRESSED_BYTES;
 use crate::partition::{Log, Placement, StoredBatch};
 
-/// Where a batch header has the base offset and the leader's epoch: the only bytes of a batch that a broker may change
-/// without a new checksum.
+/// Where a batch header has the base offset and the leader's epoch: the only bytes of a batch that
+/// a broker may change without a new checksum.
 const BASE_OFFSET_AT: std::ops::Range<usize> = 0..8;
 const LEADER_EPOCH_AT: std::ops::Range<usize> = 12..16;
 
@@ -61,8 +61,8 @@ impl Stored {
 
 /// Reading.
 impl Log<Stored> {
-    /// Whole batches from the one that has `offset` on, up to `max_bytes`; the first one even if it is larger. None if the
-    /// offset is not in the log; empty at its end.
+    /// Whole batches from the one that has `offset` on, up to `max_bytes`; the first one even if it
+    /// is larger. None if the offset is not in the log; empty at its end.
     pub(crate) fn read(&self, offset: Offset, max_bytes: usize) -> Option<Vec<Bytes>> {
         if offset < self.start_offset() || offset > self.end_offset() {
             return None;

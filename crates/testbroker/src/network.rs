@@ -173,7 +173,8 @@ impl MemoryListener {
         accepted.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))
     }
 
-    /// Refuses connections again, and closes those that wait to be accepted. The address stays taken.
+    /// Refuses connections again, and closes those that wait to be accepted. The address stays
+    /// taken.
     pub(crate) fn close(self) -> MemoryPort {
         let Self { port, incoming } = self;
         (port.network.ports.lock()).insert(port.address, Place::Reserved);

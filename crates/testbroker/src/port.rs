@@ -11,7 +11,8 @@ use crate::network::{MemoryListener, MemoryNetwork, MemoryPort};
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// The port of a broker that does not listen, or not yet. While it is bound nobody else gets it, and connections are refused.
+/// The port of a broker that does not listen, or not yet. While it is bound nobody else gets it,
+/// and connections are refused.
 #[derive(Debug)]
 pub(crate) enum Port {
     Tcp {

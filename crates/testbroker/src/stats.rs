@@ -25,17 +25,21 @@ pub struct BrokerStats {
     pub connections_accepted: u64,
     /// Connections that are open now.
     pub connections_open: u64,
-    /// Connections on which TLS could not be agreed upon: another protocol, or a certificate that one side does not accept.
+    /// Connections on which TLS could not be agreed upon: another protocol, or a certificate that
+    /// one side does not accept.
     pub tls_failures: u64,
     /// Clients that proved who they are, for the first time on their connection.
     pub authentications: u64,
     /// The same on a connection where they had before (KIP-368).
     pub reauthentications: u64,
-    /// Clients that were refused: wrong credentials, mechanisms that are not enabled, messages that are malformed.
+    /// Clients that were refused: wrong credentials, mechanisms that are not enabled, messages that
+    /// are malformed.
     pub authentication_failures: u64,
-    /// Connections that were closed because the client asked for something before it had authenticated.
+    /// Connections that were closed because the client asked for something before it had
+    /// authenticated.
     pub unauthenticated_requests: u64,
-    /// Connections that were closed because the client asked for something after its session had expired.
+    /// Connections that were closed because the client asked for something after its session had
+    /// expired.
     pub expired_sessions: u64,
     /// Connections that were closed because nothing came for too long.
     pub idle_connections_closed: u64,

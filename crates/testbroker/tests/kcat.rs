@@ -1,7 +1,7 @@
 //! A client that was written by others, against librdkafka, lists, produces and consumes.
 //!
-//! Without kcat on the machine these tests say that they are skipped, on standard error and in the file that `WOLFF_SKIPS`
-//! names.
+//! Without kcat on the machine these tests say that they are skipped, on standard error and in the
+//! file that `WOLFF_SKIPS` names.
 #![allow(
     clippy::disallowed_methods,
     reason = "these tests run in the real world"
@@ -30,7 +30,8 @@ mod tests {
 
     /// The same with these bootstrap servers.
     async fn kcat_at(bootstrap: &str, arguments: &[&str], input: &str) -> String {
-        // cargo puts the librdkafka that it has built where the linker looks first; kcat has its own.
+        // cargo puts the librdkafka that it has built where the linker looks first; kcat has its
+        // own.
         let mut child = Command::new("kcat")
             .env_remove("LD_LIBRARY_PATH")
             .args(["-b", bootstrap])

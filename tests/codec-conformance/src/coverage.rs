@@ -1,4 +1,5 @@
-//! Which foreign implementation has checked which API in which versions, as a page: `golden/README.md`.
+//! Which foreign implementation has checked which API in which versions, as a page:
+//! `golden/README.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

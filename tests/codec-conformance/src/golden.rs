@@ -1,7 +1,8 @@
 //! Bytes that other implementations wrote, as files: recorded once, read by tests.
 //!
-//! `golden/messages/<API>.txt` has a line per message: version, direction, writer, and in hexadecimal the frame without its
-//! length prefix. `golden/batches.txt` has a line per record batch: writer, compression, bytes.
+//! `golden/messages/<API>.txt` has a line per message: version, direction, writer, and in
+//! hexadecimal the frame without its length prefix. `golden/batches.txt` has a line per record
+//! batch: writer, compression, bytes.
 
 use std::fmt;
 use std::fs;
@@ -47,7 +48,8 @@ pub struct Message {
     pub version: i16,
     /// Which of the two it is.
     pub direction: Direction,
-    /// The program that wrote it, with its version: `java-4.4.0`. This crate's own requests are by `wolff`.
+    /// The program that wrote it, with its version: `java-4.4.0`. This crate's own requests are by
+    /// `wolff`.
     pub writer: String,
     /// Header and body, without the length prefix.
     pub frame: Bytes,

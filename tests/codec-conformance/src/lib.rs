@@ -1,5 +1,5 @@
-//! wolff-codec against other implementations of the protocol. The tests of this package do the comparing; here is what they
-//! compare with.
+//! wolff-codec against other implementations of the protocol. The tests of this package do the
+//! comparing; here is what they compare with.
 
 pub mod coverage;
 

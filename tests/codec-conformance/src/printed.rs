@@ -1,5 +1,5 @@
-//! Values as `Debug` prints them: so that two implementations' structs can be compared field by field, without a line of
-//! conversion for each of them.
+//! Values as `Debug` prints them: so that two implementations' structs can be compared field by
+//! field, without a line of conversion for each of them.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -32,13 +32,15 @@ impl Printed {
             .ok_or_else(|| parser.rest.to_owned())
     }
 
-    /// Whether this is what a field holds in versions that lack it: the other side may have a struct without it for them.
+    /// Whether this is what a field holds in versions that lack it: the other side may have a
+    /// struct without it for them.
     fn is_absent(&self) -> bool {
         matches!(self, Self::Leaf(leaf) if leaf == NO_ID || leaf == "None")
     }
 
-    /// The first field of `self` that `other` lacks or has another value of, as a path; none if there is no such field.
-    /// Fields that only `other` has do not count, nor do those named in `except`.
+    /// The first field of `self` that `other` lacks or has another value of, as a path; none if
+    /// there is no such field. Fields that only `other` has do not count, nor do those named in
+    /// `except`.
     #[must_use]
     pub fn difference(&self, other: &Self, except: &[&str]) -> Option<String> {
         match (self, other) {

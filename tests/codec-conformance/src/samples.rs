@@ -1,5 +1,5 @@
-//! The records that every implementation writes and reads: nulls, empty bytes, headers that repeat, and enough content for
-//! compressions to do something.
+//! The records that every implementation writes and reads: nulls, empty bytes, headers that repeat,
+//! and enough content for compressions to do something.
 
 use bytes::Bytes;
 use wolff_codec::records::{Header, Record};
@@ -45,7 +45,8 @@ fn record(index: i64) -> Record {
     }
 }
 
-/// A record as the programs in `peers/` write and read it: timestamp, key, value and headers, with tabs between.
+/// A record as the programs in `peers/` write and read it: timestamp, key, value and headers, with
+/// tabs between.
 #[must_use]
 pub fn line_of(record: &Record) -> String {
     let headers: Vec<String> = record

@@ -1,9 +1,9 @@
-//! A matrix of brokers and clients that are not ours: the producer against foreign brokers, foreign clients against
-//! `wolff broker`.
+//! A matrix of brokers and clients that are not ours: the producer against foreign brokers, foreign
+//! clients against `wolff broker`.
 //!
-//! A cell sends numbered records one way and reads each of them back once. What a cell runs comes from registries, by their
-//! ordinary clients: Python packages, Go modules, Maven artifacts, kcat. A cell whose programs cannot be had has failed: a
-//! cell that was left out shows nothing.
+//! A cell sends numbered records one way and reads each of them back once. What a cell runs comes
+//! from registries, by their ordinary clients: Python packages, Go modules, Maven artifacts, kcat.
+//! A cell whose programs cannot be had has failed: a cell that was left out shows nothing.
 
 mod cells;
 
@@ -36,7 +36,8 @@ struct Outcome {
     took: Duration,
 }
 
-/// Runs the cells one after the other, and prints a table of them. A cell that fails is a [`Failure`].
+/// Runs the cells one after the other, and prints a table of them. A cell that fails is a
+/// [`Failure`].
 pub(crate) fn run(arguments: &InteropArguments) -> Result<(), Failure> {
     let chosen = chosen(&arguments.cells)?;
     let tools = Tools::prepare()?;

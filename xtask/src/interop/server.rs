@@ -21,14 +21,15 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts a broker, and waits for the line of its output that says where it listens, or that it does.
+    /// Starts a broker, and waits for the line of its output that says where it listens, or that it
+    /// does.
     pub(super) fn start(
         command: &mut Command,
         log: &Path,
         address_in: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Failure> {
         let line = program::line_of(command);
-        let mut child = command
+        let child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(log).context(log.display())?)

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that the brokers and the tests read, all of them PEM.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Certificates {
     directory: PathBuf,
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Settings and log levels beside the usual ones.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Changes {
     /// Settings of the broker; they win over the usual ones.
     pub(crate) config: Vec<Pair>,
@@ -13,7 +13,7 @@ pub(crate) struct Changes {
 }
 
 /// A name and its value, as in `name=value`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Pair {
     name: String,
     value: String,

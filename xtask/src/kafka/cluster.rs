@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long nodes may take from their start until they are ready. Seconds suffice; a busy machine gets more.
+/// How long nodes may take from their start until they are ready. Seconds suffice; a busy machine
+/// gets more.
 const START_PATIENCE: Duration = Duration::from_secs(180);
 
 /// How often starting nodes are looked at.
@@ -48,7 +49,8 @@ impl Cluster {
         })
     }
 
-    /// Starts it and waits until every node is ready. A cluster of the wanted kind that runs already is left as it is.
+    /// Starts it and waits until every node is ready. A cluster of the wanted kind that runs
+    /// already is left as it is.
     pub(crate) fn start(&self, wanted: &Wanted) -> Result<(), Failure> {
         let _lock = self.lock()?;
         let folders = node::folders(&self.directory())?;
@@ -211,8 +213,8 @@ impl Cluster {
             .try_for_each(|node| node.signal(Signal::CONT))
     }
 
-    /// Starts nodes again with the data they had, after a clean shutdown if they still run, and waits until they are ready.
-    /// Until their next restart they do what `changes` says.
+    /// Starts nodes again with the data they had, after a clean shutdown if they still run, and
+    /// waits until they are ready. Until their next restart they do what `changes` says.
     pub(crate) fn restart(&self, numbers: &[u16], changes: &Changes) -> Result<(), Failure> {
         let _lock = self.lock()?;
         let settings = self.settings_or_failure()?;
@@ -224,7 +226,8 @@ impl Cluster {
             node.configure(&settings, &certificates, changes)?;
             node.spawn(&libs, changes)?;
         }
-        // Without a majority of the controllers no node can become ready, and that is what the caller asked for.
+        // Without a majority of the controllers no node can become ready, and that is what the
+        // caller asked for.
         let all = self.nodes_of(&settings);
         let running = all
             .iter()
@@ -241,7 +244,8 @@ impl Cluster {
         }
     }
 
-    /// Whether it runs, complete and as wanted. `false` when it is dead; a [`Failure`] when it is something else.
+    /// Whether it runs, complete and as wanted. `false` when it is dead; a [`Failure`] when it is
+    /// something else.
     fn is_as_wanted(&self, settings: &Settings, wanted: &Wanted) -> Result<bool, Failure> {
         let nodes = self.nodes_of(settings);
         let living = nodes
@@ -275,8 +279,8 @@ impl Cluster {
         Ok(true)
     }
 
-    /// Kills what lives and removes the folder. The description is not needed for it: another version of this program
-    /// may have written it.
+    /// Kills what lives and removes the folder. The description is not needed for it: another
+    /// version of this program may have written it.
     fn remove(&self) -> Result<(), Failure> {
         let directory = self.directory();
         for folder in node::folders(&directory)? {
@@ -358,7 +362,8 @@ fn format_all(
     })
 }
 
-/// Waits until each of `nodes` answers and knows all of `peers`. A node that dies meanwhile is a [`Failure`] with its log.
+/// Waits until each of `nodes` answers and knows all of `peers`. A node that dies meanwhile is a
+/// [`Failure`] with its log.
 fn wait_until_ready(nodes: &[Node], peers: &[Node]) -> Result<(), Failure> {
     let started = Instant::now();
     loop {
@@ -389,7 +394,8 @@ fn wait_until_ready(nodes: &[Node], peers: &[Node]) -> Result<(), Failure> {
     }
 }
 
-/// A fresh KRaft cluster id: 16 bytes as base64url without padding, so the last letter carries two bits only.
+/// A fresh KRaft cluster id: 16 bytes as base64url without padding, so the last letter carries two
+/// bits only.
 fn new_cluster_id() -> String {
     const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let random = RandomState::new();

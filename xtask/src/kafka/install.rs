@@ -1,4 +1,5 @@
-//! Brings Kafka's jars below `target/kafka/` by Maven, once per version; afterwards no network is needed.
+//! Brings Kafka's jars below `target/kafka/` by Maven, once per version; afterwards no network is
+//! needed.
 
 use super::java;
 use super::layout::Layout;
@@ -8,10 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Kafka's command-line tools are published apart from the broker and later than it. They speak with any broker since 2.1.
+/// Kafka's command-line tools are published apart from the broker and later than it. They speak
+/// with any broker since 2.1.
 const TOOLS_VERSION: &str = "4.3.1";
 
-/// The broker logs through slf4j, and its packages bring a back end for some versions only. This one serves all of them.
+/// The broker logs through slf4j, and its packages bring a back end for some versions only. This
+/// one serves all of them.
 const SLF4J_SIMPLE: (&str, &str, &str) = ("org.slf4j", "slf4j-simple", "1.7.36");
 
 const COPY_DEPENDENCIES: &str =

@@ -5,7 +5,7 @@ use crate::workspace;
 use std::path::{Path, PathBuf};
 
 /// The folder that everything about Kafka lies in.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Layout {
     root: PathBuf,
 }

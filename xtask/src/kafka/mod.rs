@@ -1,18 +1,19 @@
-//! Real Apache Kafka in KRaft mode on loopback, from Maven packages: no container, nothing installed system-wide.
+//! Real Apache Kafka in KRaft mode on loopback, from Maven packages: no container, nothing
+//! installed system-wide.
 //!
 //! All state lies below `target/kafka/`:
 //!
 //! ```text
 //! <version>/libs/            the broker's jars, kept between clusters
 //! tools-<version>/libs/      Kafka's own command-line tools, for any broker version
-//! certificates/              one certificate authority, keys of servers and of a client, kept between clusters
+//! certificates/              an authority, keys of servers and of a client, for all clusters
 //! clusters/<name>/           one cluster, removed by `stop`
 //!     cluster.properties     version and ports
 //!     node-<n>/              server.properties, kafka.log, kafka.pid, data/
 //! ```
 //!
-//! Nodes outlive the process that started them. They are found again by their pid file, which counts only while the
-//! process of that id still runs this very node's `server.properties`.
+//! Nodes outlive the process that started them. They are found again by their pid file, which
+//! counts only while the process of that id still runs this very node's `server.properties`.
 
 mod cluster;
 
@@ -38,12 +39,13 @@ use cluster::Cluster;
 use layout::Layout;
 use settings::Wanted;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Broker version that `start` takes by default: the newest that is published.
 pub(crate) const DEFAULT_VERSION: &str = "4.4.0";
 
 /// What can be done with a cluster.
-#[derive(Subcommand, Debug)]
+#[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
   cargo xtask kafka start --nodes 3 --version 3.9.2
@@ -58,13 +60,15 @@ Examples:
 
 Needs Java 17 or newer and Maven. All state is below target/kafka/.")]
 pub(crate) enum KafkaCommand {
-    /// Starts a cluster and waits until every node answers; says so and does nothing if it runs already.
+    /// Starts a cluster and waits until every node answers; says so and does nothing if it runs
+    /// already.
     Start(StartArguments),
     /// Kills every node and removes all data; the downloaded jars stay.
     Stop(ClusterArguments),
     /// Shows every node: process, state, ports.
     Status(ClusterArguments),
-    /// Prints `NAME=value` lines for the tests and the shell: WOLFF_KAFKA and one line per further listener.
+    /// Prints `NAME=value` lines for the tests and the shell: WOLFF_KAFKA and one line per further
+    /// listener.
     Env(ClusterArguments),
     /// Kills nodes as `kill -9` does; their data stays.
     Kill(NodesArguments),
@@ -79,15 +83,16 @@ pub(crate) enum KafkaCommand {
 }
 
 /// Which cluster is meant.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ClusterArguments {
-    /// Name of the cluster; several can run side by side. Default: the environment's WOLFF_KAFKA_CLUSTER, else "default".
+    /// Name of the cluster; several can run side by side. Default: the environment's
+    /// WOLFF_KAFKA_CLUSTER, else "default".
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
 }
 
 /// What to start.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct StartArguments {
     #[command(flatten)]
     cluster: ClusterArguments,
@@ -103,7 +108,7 @@ pub(crate) struct StartArguments {
 }
 
 /// Which nodes are meant.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct NodesArguments {
     #[command(flatten)]
     cluster: ClusterArguments,
@@ -113,20 +118,22 @@ pub(crate) struct NodesArguments {
 }
 
 /// Which nodes to start again, and what they shall do otherwise.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct RestartArguments {
     #[command(flatten)]
     which: NodesArguments,
-    /// A setting of the broker that differs until the next restart, for example connections.max.idle.ms=2000.
+    /// A setting of the broker that differs until the next restart, for example
+    /// connections.max.idle.ms=2000.
     #[arg(long, value_name = "NAME=VALUE")]
     config: Vec<Pair>,
-    /// How much one of Kafka's loggers tells until the next restart, for example kafka.request.logger=debug.
+    /// How much one of Kafka's loggers tells until the next restart, for example
+    /// kafka.request.logger=debug.
     #[arg(long, value_name = "LOGGER=LEVEL")]
     log: Vec<Pair>,
 }
 
 /// Which tool to run.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ToolArguments {
     /// Java class, for example org.apache.kafka.tools.consumer.ConsoleConsumer.
     class: String,
@@ -205,7 +212,8 @@ pub(crate) fn broker_libs(version: &str) -> Result<PathBuf, Failure> {
     install::broker(&Layout::of_workspace()?, version)
 }
 
-/// Starts a cluster of so many nodes under this name and returns the environment that the tests need.
+/// Starts a cluster of so many nodes under this name and returns the environment that the tests
+/// need.
 pub(crate) fn start_for_tests(
     name: &str,
     version: &str,

@@ -20,7 +20,8 @@ pub(crate) const USER: &str = "wolff";
 /// The user's password. It guards nothing: everything listens on loopback only.
 pub(crate) const PASSWORD: &str = "wolff-secret";
 
-/// How long a session over SASL and TLS lasts before the client must authenticate again, in milliseconds.
+/// How long a session over SASL and TLS lasts before the client must authenticate again, in
+/// milliseconds.
 pub(crate) const SESSION_MS: u32 = 5_000;
 
 /// Largest heap of a node. Three nodes and a build fit a small machine.
@@ -33,7 +34,7 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(30);
 const KILL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// One node, running or not.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Node {
     /// Its number, from 1; also its id in the cluster.
     pub(crate) number: u16,
@@ -104,7 +105,8 @@ impl Node {
         program::output_of(&mut command).map(drop)
     }
 
-    /// Starts its process, without waiting for it to be ready. Of `changes` the log levels count here.
+    /// Starts its process, without waiting for it to be ready. Of `changes` the log levels count
+    /// here.
     pub(crate) fn spawn(&self, libs: &Path, changes: &Changes) -> Result<(), Failure> {
         let mut command = java::with_libs(libs);
         command
@@ -165,7 +167,8 @@ impl Node {
         kill(&self.daemon, &self.directory)
     }
 
-    /// Shuts it down in order, or kills it when that takes too long or it is paused; fine when it is dead already.
+    /// Shuts it down in order, or kills it when that takes too long or it is paused; fine when it
+    /// is dead already.
     pub(crate) fn shut_down(&self) -> Result<(), Failure> {
         if self.activity() == Some(Activity::Running) {
             self.daemon.signal(Signal::TERM);
@@ -204,8 +207,9 @@ impl Node {
         self.directory.join("server.properties")
     }
 
-    /// Plain defaults of Kafka, but for what a small cluster on loopback needs: fewer internal partitions and replicas, a
-    /// smaller log cleaner, and a session that ends sooner, since a killed node can't register again before that.
+    /// Plain defaults of Kafka, but for what a small cluster on loopback needs: fewer internal
+    /// partitions and replicas, a smaller log cleaner, and a session that ends sooner, since a
+    /// killed node can't register again before that.
     fn properties(&self, settings: &Settings, certificates: &Certificates) -> String {
         let NodePorts {
             plaintext,

@@ -9,13 +9,15 @@ use std::net::{Ipv4Addr, TcpListener};
 /// Below this, ports belong to well-known services.
 const LOWEST: u16 = 15_000;
 
-/// Where Linux starts to hand out ports for outgoing connections, unless the machine says otherwise.
+/// Where Linux starts to hand out ports for outgoing connections, unless the machine says
+/// otherwise.
 const USUAL_EPHEMERAL_START: u16 = 32_768;
 
 /// A run of `count` ports that nothing listens on: from `first` if given, otherwise anywhere.
 ///
-/// The free choice keeps below the range for outgoing connections. A port from that range could be taken by any client
-/// while a node is down, and a client that dials a dead port of that range in a loop can end up connected to itself.
+/// The free choice keeps below the range for outgoing connections. A port from that range could be
+/// taken by any client while a node is down, and a client that dials a dead port of that range in a
+/// loop can end up connected to itself.
 pub(crate) fn choose(count: usize, first: Option<u16>) -> Result<Vec<u16>, Failure> {
     if let Some(first) = first {
         let ports: Vec<u16> = (first..=u16::MAX).take(count).collect();

@@ -1,4 +1,5 @@
-//! Asks a node whether it is ready, in raw bytes: so the probe depends on none of the crates that it helps to test.
+//! Asks a node whether it is ready, in raw bytes: so the probe depends on none of the crates that
+//! it helps to test.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -15,8 +16,9 @@ const METADATA: i16 = 3;
 
 /// The node ids that the broker on this port knows as alive.
 ///
-/// The broker must first accept ApiVersions v0. That alone is not enough: a KRaft broker answers it before it has joined,
-/// and then tells its first clients of a cluster without brokers. So the brokers of a Metadata v1 answer are what counts.
+/// The broker must first accept ApiVersions v0. That alone is not enough: a KRaft broker answers it
+/// before it has joined, and then tells its first clients of a cluster without brokers. So the
+/// brokers of a Metadata v1 answer are what counts.
 pub(crate) fn brokers_known_to(port: u16) -> io::Result<Vec<i32>> {
     let mut stream =
         TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PATIENCE)?;
@@ -39,7 +41,8 @@ pub(crate) fn brokers_known_to(port: u16) -> io::Result<Vec<i32>> {
     (0..count).map(|_| metadata.broker()).collect()
 }
 
-/// Sends one request and returns the body of its answer. Both are versions whose headers have no tagged fields.
+/// Sends one request and returns the body of its answer. Both are versions whose headers have no
+/// tagged fields.
 fn exchange(
     stream: &mut TcpStream,
     api_key: i16,

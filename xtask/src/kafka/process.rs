@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a found process does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Activity {
     /// It runs.
     Running,
@@ -23,9 +23,9 @@ pub(crate) enum Activity {
 
 /// A process known by a pid file.
 ///
-/// A pid alone proves nothing, as the system uses it again. The process counts only while `mark`, a word of its command
-/// line that no other process has, stands in `/proc/<pid>/cmdline`.
-#[derive(Debug, Clone)]
+/// A pid alone proves nothing, as the system uses it again. The process counts only while `mark`, a
+/// word of its command line that no other process has, stands in `/proc/<pid>/cmdline`.
+#[derive(Clone, Debug)]
 pub(crate) struct Daemon {
     pid_file: PathBuf,
     mark: String,
@@ -37,7 +37,8 @@ impl Daemon {
         Self { pid_file, mark }
     }
 
-    /// Starts it in a process group of its own, so that Ctrl-C here does not reach it. Its output goes to the end of `log`.
+    /// Starts it in a process group of its own, so that Ctrl-C here does not reach it. Its output
+    /// goes to the end of `log`.
     pub(crate) fn spawn(&self, command: &mut Command, log: &Path) -> Result<(), Failure> {
         let log_file = File::options()
             .create(true)
@@ -56,7 +57,8 @@ impl Daemon {
                 command.get_program().to_string_lossy()
             ))?;
         fs::write(&self.pid_file, child.id().to_string()).context(self.pid_file.display())?;
-        // A new program's command line is empty for a moment; until then the process would look dead.
+        // A new program's command line is empty for a moment; until then the process would look
+        // dead.
         while self.pid().is_none()
             && child
                 .try_wait()

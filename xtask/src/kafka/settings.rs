@@ -1,4 +1,5 @@
-//! What was asked for and what a running cluster is: version, id and ports, as kept in `cluster.properties`.
+//! What was asked for and what a running cluster is: version, id and ports, as kept in
+//! `cluster.properties`.
 
 use crate::failure::{Context as _, Failure};
 use std::fmt::Write as _;
@@ -6,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 /// What `start` was asked for.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     /// Version of Apache Kafka.
     pub(crate) version: String,
@@ -17,7 +18,7 @@ pub(crate) struct Wanted {
 }
 
 /// The listeners of one node, all on 127.0.0.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct NodePorts {
     /// Neither encrypted nor authenticated; the nodes use it among themselves too.
     pub(crate) plaintext: u16,
@@ -73,7 +74,7 @@ impl NodePorts {
 }
 
 /// What a cluster is made of, from its start to its stop.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Settings {
     /// Version of Apache Kafka.
     pub(crate) version: String,

@@ -1,19 +1,21 @@
-//! All tests of the workspace in one run: unit, property and documentation tests, end to end on the test broker, and end to
-//! end on a real Kafka. What kills, pauses and restarts the nodes of a cluster comes last, on a cluster of three.
+//! All tests of the workspace in one run: unit, property and documentation tests, end to end on the
+//! test broker, and end to end on a real Kafka. What kills, pauses and restarts the nodes of a
+//! cluster comes last, on a cluster of three.
 //!
 //! # What tests are told
-//! The environment of the tests has, when there is a real Kafka, `WOLFF_KAFKA` (plaintext, `host:port,…`) and the further
-//! variables that `cargo xtask kafka env` prints. `WOLFF_KAFKA_CLUSTER` is among them only when its nodes may be killed,
-//! paused and restarted, by running `$WOLFF_XTASK kafka kill 1` and the like.
+//! The environment of the tests has, when there is a real Kafka, `WOLFF_KAFKA` (plaintext,
+//! `host:port,…`) and the further variables that `cargo xtask kafka env` prints.
+//! `WOLFF_KAFKA_CLUSTER` is among them only when its nodes may be killed, paused and restarted, by
+//! running `$WOLFF_XTASK kafka kill 1` and the like.
 //!
 //! # Secrets
-//! `WOLFF_TRACE` names a file, to which the client's tests write everything that is told, down to TRACE. A secret in it, or in
-//! what the tests print, is a failure.
+//! `WOLFF_TRACE` names a file, to which the client's tests write everything that is told, down to
+//! TRACE. A secret in it, or in what the tests print, is a failure.
 //!
 //! # Tests that skip themselves
-//! A test that lacks something (no `WOLFF_KAFKA`, no kcat) says so and returns: it appends one line, `<its name>: <reason>`,
-//! to the file that the environment variable `WOLFF_SKIPS` names, if it is set, in a single write. Such a test is counted
-//! as skipped, not as passed.
+//! A test that lacks something (no `WOLFF_KAFKA`, no kcat) says so and returns: it appends one
+//! line, `<its name>: <reason>`, to the file that the environment variable `WOLFF_SKIPS` names, if
+//! it is set, in a single write. Such a test is counted as skipped, not as passed.
 
 mod secrets;
 mod skips;
@@ -31,12 +33,12 @@ use tally::Tally;
 /// Packages that measure rather than test, and compile half a dozen other clients for it.
 const LEFT_OUT: [&str; 1] = ["wolff-peers"];
 
-/// The package, and its one target, that wants a cluster of three nodes. All others do with one node, which leaves the machine
-/// to the tests.
+/// The package, and its one target, that wants a cluster of three nodes. All others do with one
+/// node, which leaves the machine to the tests.
 const FOR_THREE_NODES: (&str, &str) = ("wolff-real-cluster", "real_cluster");
 
-/// Runs everything and prints the tally as the very last line. Any failed test makes the exit code a failure, and so does
-/// a CI machine with Java and Maven that gets no Kafka to run.
+/// Runs everything and prints the tally as the very last line. Any failed test makes the exit code
+/// a failure, and so does a CI machine with Java and Maven that gets no Kafka to run.
 pub(crate) fn run() -> ExitCode {
     let (tally, remarks) = run_all().unwrap_or_else(|failure| {
         eprintln!("error: {failure}");
@@ -54,7 +56,8 @@ pub(crate) fn run() -> ExitCode {
 fn run_all() -> Result<(Tally, Vec<String>), Failure> {
     let (package, target) = FOR_THREE_NODES;
     let most = all_packages_but(&[&LEFT_OUT[..], &[package]].concat())?;
-    // Chosen by its target and not by its package: so Cargo chooses the same features as before, and compiles nothing again.
+    // Chosen by its target and not by its package: so Cargo chooses the same features as before,
+    // and compiles nothing again.
     let mut last = all_packages_but(&LEFT_OUT)?;
     last.extend(["--test".to_owned(), target.to_owned()]);
     eprintln!("building all tests …");

@@ -1,7 +1,8 @@
 //! A look for the secrets of the tests in all that they write: none may be in any of it.
 //!
-//! The passwords and tokens of the tests are marked for it. While they run, everything that the client tells is written to a
-//! file, down to TRACE (`WOLFF_TRACE`); the command line's output is looked at by its own tests.
+//! The passwords and tokens of the tests are marked for it. While they run, everything that the
+//! client tells is written to a file, down to TRACE (`WOLFF_TRACE`); the command line's output is
+//! looked at by its own tests.
 
 use crate::failure::{Context as _, Failure};
 use base64::Engine as _;
@@ -10,7 +11,8 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-/// What is in every password and token of the tests, the password of our real Kafka, and what begins a private key.
+/// What is in every password and token of the tests, the password of our real Kafka, and what
+/// begins a private key.
 const MARKS: [&str; 3] = ["s3ntinel", "wolff-secret", "PRIVATE KEY"];
 
 /// How much of a place that is found is shown, in letters.
@@ -61,7 +63,8 @@ impl Secrets {
     }
 }
 
-/// As it is, as numbers (which `Debug` makes of bytes), in hexadecimal digits, and in base64 wherever it begins.
+/// As it is, as numbers (which `Debug` makes of bytes), in hexadecimal digits, and in base64
+/// wherever it begins.
 fn forms(mark: &str) -> Vec<Vec<u8>> {
     let numbers: Vec<String> = mark.bytes().map(|byte| byte.to_string()).collect();
     let hexadecimal: String = mark.bytes().map(|byte| format!("{byte:02x}")).collect();

@@ -1,4 +1,5 @@
-//! Crates point down: which crate of the workspace may depend on which, and what must not get into it at all.
+//! Crates point down: which crate of the workspace may depend on which, and what must not get into
+//! it at all.
 
 use super::package::{DependencyKind, Package};
 use super::problem::Problem;
@@ -94,7 +95,8 @@ pub(crate) fn check(packages: &[Package]) -> Vec<Problem> {
 fn check_package(package: &Package, members: &[&str]) -> Vec<Problem> {
     let problem = |what: String| Problem::in_file(&package.manifest, what);
     let Some(layer) = LAYERS.iter().find(|layer| layer.package == package.name) else {
-        // Automation, benchmarks and test packages stand above the product: they use what they like.
+        // Automation, benchmarks and test packages stand above the product: they use what they
+        // like.
         return if package.folder.starts_with("crates") {
             vec![problem(format!(
                 "`{}` has no layer: add it to the list in xtask/src/tidy/crates.rs",

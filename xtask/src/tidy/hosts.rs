@@ -1,5 +1,6 @@
-//! No file names the host of a package registry: where packages come from is the business of the machine's own settings,
-//! and a project that names a host stops building where that host is replaced by a mirror.
+//! No file names the host of a package registry: where packages come from is the business of the
+//! machine's own settings, and a project that names a host stops building where that host is
+//! replaced by a mirror.
 
 use super::problem::Problem;
 use super::text_file::TextFile;
@@ -49,7 +50,8 @@ fn lines_with_host(file: &TextFile, hosts: &[String]) -> Vec<Problem> {
     problems
 }
 
-/// Whether the host stands in the line, as itself or behind further labels, but not as the end of another word.
+/// Whether the host stands in the line, as itself or behind further labels, but not as the end of
+/// another word.
 fn names(line: &str, host: &str) -> bool {
     let line = line.to_ascii_lowercase();
     line.match_indices(host).any(|(at, _)| {

@@ -1,7 +1,8 @@
-//! Rust source as tokens: just enough to find paths and attributes without being fooled by comments and strings.
+//! Rust source as tokens: just enough to find paths and attributes without being fooled by comments
+//! and strings.
 
 /// A piece of source. Comments, lifetimes and white space are left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind<'a> {
     /// An identifier, keyword or number; a raw identifier without its `r#`.
     Word(&'a str),
@@ -14,7 +15,7 @@ pub(crate) enum Kind<'a> {
 }
 
 /// A token and the line it begins in, counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Token<'a> {
     /// What it is.
     pub(crate) kind: Kind<'a>,

@@ -17,7 +17,8 @@ const INHERITED: [&str; 6] = [
 const MAX_KEYWORDS: usize = 5;
 const MAX_KEYWORD_BYTES: usize = 20;
 
-/// Checks that every member inherits what is common, and that what can be published has what readers and the registry want.
+/// Checks that every member inherits what is common, and that what can be published has what
+/// readers and the registry want.
 pub(crate) fn check(packages: &[Package]) -> Vec<Problem> {
     packages.iter().flat_map(check_package).collect()
 }

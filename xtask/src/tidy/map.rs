@@ -1,4 +1,5 @@
-//! The maps in README.md and ARCHITECTURE.md name every folder that holds code, and none that is not there.
+//! The maps in README.md and ARCHITECTURE.md name every folder that holds code, and none that is
+//! not there.
 
 use super::problem::Problem;
 use crate::failure::{Context as _, Failure};

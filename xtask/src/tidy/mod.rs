@@ -1,6 +1,7 @@
-//! The rules of the workspace that the compiler does not know, each checked by a function over plain data, so that each is
-//! shown to fail by its own tests.
+//! The rules of the workspace that the compiler does not know, each checked by a function over
+//! plain data, so that each is shown to fail by its own tests.
 
+mod comments;
 mod crates;
 mod hosts;
 mod manifests;
@@ -29,7 +30,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     let packages = package::packages(&workspace::metadata()?)?;
     let files = text_file::all(&root)?;
 
-    let checks: [(&str, Vec<Problem>); 7] = [
+    let checks: [(&str, Vec<Problem>); 8] = [
         ("layers of crates", crates::check(&packages)),
         ("layers of modules", modules::check(&packages, &root)?),
         ("manifests", manifests::check(&packages)),
@@ -37,6 +38,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         ("maps of folders", map::check(&root)?),
         ("registry hosts", hosts::check(&files)),
         ("tests that never run", skipped::check(&files)),
+        ("comments and derives", comments::check(&files)),
     ];
     let mut found = 0_usize;
     for (name, problems) in checks {

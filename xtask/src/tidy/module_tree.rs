@@ -48,7 +48,8 @@ fn read_module(file: &Path, path: ModulePath, tree: &mut ModuleTree) -> Result<(
     Ok(())
 }
 
-/// Where the child's file is: beside a root or `mod.rs`, otherwise in the folder named after its parent.
+/// Where the child's file is: beside a root or `mod.rs`, otherwise in the folder named after its
+/// parent.
 fn file_of(child: &str, parent_file: &Path, is_root: bool) -> Result<PathBuf, Failure> {
     let is_folder_file = is_root || parent_file.file_name().is_some_and(|name| name == "mod.rs");
     let folder = match parent_file.parent() {

@@ -1,7 +1,8 @@
-//! Modules point down: the blank-line paragraphs of `mod` lines are layers, highest first, and a module uses its siblings
-//! of lower paragraphs only; never one of its own paragraph or above, nor a name that its parent has from there. What the
-//! parent's file defines itself stands in no paragraph and may be used: a trait above its implementations, or a type whose
-//! methods are spread over several files.
+//! Modules point down: the blank-line paragraphs of `mod` lines are layers, highest first, and a
+//! module uses its siblings of lower paragraphs only; never one of its own paragraph or above, nor
+//! a name that its parent has from there. What the parent's file defines itself stands in no
+//! paragraph and may be used: a trait above its implementations, or a type whose methods are spread
+//! over several files.
 
 use super::module_tree::{self, ModuleTree};
 use super::package::Package;
@@ -45,7 +46,8 @@ fn verdict(tree: &ModuleTree, from: &[String], target: &[String], steps: usize) 
         .zip(target)
         .take_while(|(ours, theirs)| ours == theirs)
         .count();
-    // Either something below the user, which is fine, or something above it, which only a visibility names.
+    // Either something below the user, which is fine, or something above it, which only a
+    // visibility names.
     let (Some(ours), Some(theirs)) = (from.get(shared), target.get(shared)) else {
         return None;
     };

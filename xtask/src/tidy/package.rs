@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a dependency is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum DependencyKind {
     /// The product.
     Normal,
@@ -18,7 +18,7 @@ pub(crate) enum DependencyKind {
 }
 
 /// One dependency.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Dependency {
     /// Package name.
     pub(crate) name: String,
@@ -27,7 +27,7 @@ pub(crate) struct Dependency {
 }
 
 /// What Cargo knows about a package, and the text of its manifest.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Package {
     /// Its name.
     pub(crate) name: String,

@@ -1,7 +1,8 @@
-//! Every crate that is published can be packed: what it depends on has a version, and the files that it names are there.
+//! Every crate that is published can be packed: what it depends on has a version, and the files
+//! that it names are there.
 //!
-//! Nothing is compiled from the packages. That would take a second build of everything, and what it could find beyond this
-//! is a file that a source includes from outside its crate.
+//! Nothing is compiled from the packages. That would take a second build of everything, and what it
+//! could find beyond this is a file that a source includes from outside its crate.
 
 use super::package::Package;
 use super::problem::Problem;
@@ -38,7 +39,8 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// Packs a crate with this manifest behind its `[package]` table, beside a crate called `other`.
+    /// Packs a crate with this manifest behind its `[package]` table, beside a crate called
+    /// `other`.
     fn found(rest_of_manifest: &str) -> Vec<Problem> {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 /// One finding: where, what, and what would be right.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Problem {
     place: String,
     what: String,

@@ -1,4 +1,5 @@
-//! What one source file says about modules: which it declares, in which paragraphs, and which paths it uses.
+//! What one source file says about modules: which it declares, in which paragraphs, and which paths
+//! it uses.
 
 use super::lexer::{Kind, Token, tokens};
 
@@ -6,18 +7,19 @@ use super::lexer::{Kind, Token, tokens};
 pub(crate) type ModulePath = Vec<String>;
 
 /// A module that the file declares by `mod name;`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Child {
     /// Its name.
     pub(crate) name: String,
-    /// The paragraph of `mod` lines that it stands in, counted from the top: higher numbers are lower layers.
+    /// The paragraph of `mod` lines that it stands in, counted from the top: higher numbers are
+    /// lower layers.
     pub(crate) layer: usize,
     /// Whether it is compiled for tests only.
     pub(crate) is_test: bool,
 }
 
 /// A path that is used outside of test code.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Reference {
     /// The module it is used in: the file's own or one written inside the file.
     pub(crate) from: ModulePath,
@@ -28,7 +30,7 @@ pub(crate) struct Reference {
 }
 
 /// A name that a `use` brings into the file's module.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Import {
     /// The name it has here.
     pub(crate) name: String,
@@ -41,7 +43,8 @@ pub(crate) struct Import {
 pub(crate) struct Source {
     /// Modules declared in it, in order.
     pub(crate) children: Vec<Child>,
-    /// Paths that begin with `crate`, `self` or `super`, and those that begin with a module of its own.
+    /// Paths that begin with `crate`, `self` or `super`, and those that begin with a module of its
+    /// own.
     pub(crate) references: Vec<Reference>,
     /// Names imported into the file's own module.
     pub(crate) imports: Vec<Import>,
@@ -68,7 +71,8 @@ impl Source {
         source
     }
 
-    /// `use child::Name` means a module of this file only if it declares one of that name; otherwise another crate.
+    /// `use child::Name` means a module of this file only if it declares one of that name;
+    /// otherwise another crate.
     fn resolve_own_modules(&mut self, path: &[String]) {
         for import in &mut self.imports {
             let Some(target) = &import.target else {
@@ -192,7 +196,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Skips what an attribute has marked as test code: an item up to its `;` or block, or a field or arm up to its comma.
+    /// Skips what an attribute has marked as test code: an item up to its `;` or block, or a field
+    /// or arm up to its comma.
     fn skip_item(&mut self) {
         self.is_test_next = false;
         const ITEMS: [&str; 15] = [
@@ -276,7 +281,8 @@ impl<'a> Reader<'a> {
         self.read_use_tree(&[]);
     }
 
-    /// Reads one branch of a `use`, whose parts before it are `prefix`, up to the `,`, `}` or `;` behind it.
+    /// Reads one branch of a `use`, whose parts before it are `prefix`, up to the `,`, `}` or `;`
+    /// behind it.
     fn read_use_tree(&mut self, prefix: &[&'a str]) {
         let line = self.line();
         let mut parts = prefix.to_vec();

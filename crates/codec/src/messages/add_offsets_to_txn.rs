@@ -1,4 +1,5 @@
-//! AddOffsetsToTxn (key 25): tells the coordinator that a transaction is about to commit offsets of a group.
+//! AddOffsetsToTxn (key 25): tells the coordinator that a transaction is about to commit offsets of
+//! a group.
 //!
 //! Version 3 is flexible, 4 may answer `TRANSACTION_ABORTABLE`.
 
@@ -60,8 +61,8 @@ impl Field for AddOffsetsToTxnRequest {
 /// Whether the group was added.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AddOffsetsToTxnResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome.
     pub error_code: ErrorCode,

@@ -1,7 +1,9 @@
-//! AddPartitionsToTxn (key 24): tells the coordinator which partitions a transaction is about to write to.
+//! AddPartitionsToTxn (key 24): tells the coordinator which partitions a transaction is about to
+//! write to.
 //!
-//! Version 3 is flexible. Since version 4 only brokers send it, for several transactions at once (KIP-890): clients keep to
-//! 3, and have no use for it with brokers that take part in transactions by themselves.
+//! Version 3 is flexible. Since version 4 only brokers send it, for several transactions at once
+//! (KIP-890): clients keep to 3, and have no use for it with brokers that take part in transactions
+//! by themselves.
 
 use std::ops::RangeInclusive;
 
@@ -156,8 +158,8 @@ impl Field for AddPartitionsToTxnTopic {
 /// What became of each partition.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AddPartitionsToTxnResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// An error of the whole response. Since version 4.
     pub error_code: ErrorCode,

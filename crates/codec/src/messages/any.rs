@@ -1,4 +1,5 @@
-//! Whichever message an API key stands for: for brokers, proxies and tools that treat all of them alike.
+//! Whichever message an API key stands for: for brokers, proxies and tools that treat all of them
+//! alike.
 
 use std::ops::RangeInclusive;
 
@@ -65,7 +66,8 @@ macro_rules! any_message {
         }
 
         impl $any {
-            /// The versions of an API that can be encoded and decoded; none if this crate does not know the API.
+            /// The versions of an API that can be encoded and decoded; none if this crate does not
+            /// know the API.
             #[must_use]
             pub fn versions(api_key: ApiKey) -> Option<RangeInclusive<i16>> {
                 match api_key {

@@ -1,7 +1,8 @@
 //! ApiVersions (key 18): which versions of which APIs a broker speaks.
 //!
-//! Version 1 has a throttle time, 3 is flexible and names the client's software (KIP-511), 4 allows features with a minimum
-//! of 0. Its response always has header version 0, because the client does not know yet what the broker speaks.
+//! Version 1 has a throttle time, 3 is flexible and names the client's software (KIP-511), 4 allows
+//! features with a minimum of 0. Its response always has header version 0, because the client does
+//! not know yet what the broker speaks.
 
 use std::ops::RangeInclusive;
 
@@ -62,8 +63,8 @@ pub struct ApiVersionsResponse {
     pub error_code: ErrorCode,
     /// The APIs that the broker speaks.
     pub api_keys: Vec<ApiVersion>,
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served. Since version 1.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served. Since version 1.
     pub throttle_time_ms: i32,
     /// The features that the broker supports. Since version 3. Tagged.
     pub supported_features: Vec<SupportedFeatureKey>,
@@ -97,19 +98,30 @@ impl Message for ApiVersionsResponse {
     const VERSIONS: RangeInclusive<i16> = 0..=4;
     const FIRST_FLEXIBLE: Option<i16> = Some(3);
 
-    /// A broker that does not know the version of the request answers with version 0 and `UNSUPPORTED_VERSION`: such a
-    /// response is accepted for every version.
+    /// A broker that does not know the version of the request answers with version 0 and
+    /// `UNSUPPORTED_VERSION`: such a response is accepted for every version. Some brokers answer
+    /// with that code and a body of no version at all (librdkafka's mock cluster): nothing but the
+    /// code is read then, and version 0 is left to ask with.
     fn decode(body: &Bytes, version: i16) -> Result<Self, DecodeError> {
-        decode_exactly(body, version).or_else(|error| match decode_exactly::<Self>(body, 0) {
-            Ok(response) if response.error_code == ErrorCode::UNSUPPORTED_VERSION => Ok(response),
-            _ => Err(error),
+        decode_exactly(body, version).or_else(|error| {
+            let Some(&code) = body.first_chunk() else {
+                return Err(error);
+            };
+            let error_code = ErrorCode(i16::from_be_bytes(code));
+            if error_code != ErrorCode::UNSUPPORTED_VERSION {
+                return Err(error);
+            }
+            Ok(decode_exactly(body, 0).unwrap_or(Self {
+                error_code,
+                ..Self::default()
+            }))
         })
     }
 }
 
 impl ApiVersionsResponse {
-    /// The version to ask with again after `UNSUPPORTED_VERSION`: the newest that both sides speak, or 0 if the broker did
-    /// not say (before Kafka 2.4).
+    /// The version to ask with again after `UNSUPPORTED_VERSION`: the newest that both sides speak,
+    /// or 0 if the broker did not say (before Kafka 2.4).
     #[must_use]
     pub fn retry_version(&self) -> i16 {
         let theirs = self

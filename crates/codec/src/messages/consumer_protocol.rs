@@ -1,7 +1,9 @@
-//! The consumer protocol: the bytes that consumers of a classic group exchange inside of JoinGroup and SyncGroup.
+//! The consumer protocol: the bytes that consumers of a classic group exchange inside of JoinGroup
+//! and SyncGroup.
 //!
-//! Brokers pass them on unread. They begin with their version, and are never flexible. Version 1 has the partitions that a
-//! member owns, 2 the generation that it owned them in, 3 its rack (KIP-881).
+//! Brokers pass them on unread. They begin with their version, and are never flexible. Version 1
+//! has the partitions that a member owns, 2 the generation that it owned them in, 3 its rack
+//! (KIP-881).
 
 use std::ops::RangeInclusive;
 
@@ -15,13 +17,17 @@ use crate::wire::{Decoder, Encoder, Field, Writer};
 /// The versions that can be encoded, and that are decoded field by field.
 const VERSIONS: RangeInclusive<i16> = 0..=3;
 
-/// The topics that a member wants to consume: metadata of a [`JoinGroupRequest`](super::JoinGroupRequest).
+/// The topics that a member wants to consume: metadata of a
+/// [`JoinGroupRequest`](super::JoinGroupRequest).
 ///
 /// ```
 /// use wolff_codec::messages::{ConsumerProtocolSubscription, JoinGroupRequestProtocol};
 /// use wolff_codec::Str;
 ///
-/// let subscription = ConsumerProtocolSubscription { topics: vec![Str::from("orders")], ..Default::default() };
+/// let subscription = ConsumerProtocolSubscription {
+///     topics: vec![Str::from("orders")],
+///     ..Default::default()
+/// };
 /// let protocol = JoinGroupRequestProtocol {
 ///     name: Str::from("range"),
 ///     metadata: subscription.encode(3)?,
@@ -38,7 +44,8 @@ pub struct ConsumerProtocolSubscription {
     pub user_data: Option<Bytes>,
     /// The partitions that the member owns, by topic. Since version 1.
     pub owned_partitions: Vec<TopicPartitions>,
-    /// The generation in which the member owned them; -1 if not known. Since version 2. Default: -1.
+    /// The generation in which the member owned them; -1 if not known. Since version 2. Default:
+    /// -1.
     pub generation_id: i32,
     /// The rack of the member. Since version 3.
     pub rack_id: Option<Str>,
@@ -65,8 +72,9 @@ impl ConsumerProtocolSubscription {
         encode(self, version)
     }
 
-    /// Reads the fields of the version that the bytes begin with. A newer version than the newest known one begins with the
-    /// fields of that one, by the rules of the protocol: what follows them is skipped.
+    /// Reads the fields of the version that the bytes begin with. A newer version than the newest
+    /// known one begins with the fields of that one, by the rules of the protocol: what follows
+    /// them is skipped.
     ///
     /// # Errors
     /// When the version is negative, or the bytes are not what it prescribes.

@@ -110,8 +110,8 @@ impl Field for CreatePartitionsAssignment {
 /// What became of each topic.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CreatePartitionsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome for each topic.
     pub results: Vec<CreatePartitionsTopicResult>,

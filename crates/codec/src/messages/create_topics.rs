@@ -1,7 +1,7 @@
 //! CreateTopics (key 19).
 //!
-//! Version 1 can validate only, 4 lets the broker choose partitions and replicas, 5 is flexible and tells the resulting
-//! configuration, 7 the topic's id.
+//! Version 1 can validate only, 4 lets the broker choose partitions and replicas, 5 is flexible and
+//! tells the resulting configuration, 7 the topic's id.
 
 use std::ops::RangeInclusive;
 
@@ -72,7 +72,8 @@ pub struct CreatableTopic {
     pub name: Str,
     /// How many partitions; -1 for the broker's default (since version 4) or with `assignments`.
     pub num_partitions: i32,
-    /// How many replicas of each partition; -1 for the broker's default (since version 4) or with `assignments`.
+    /// How many replicas of each partition; -1 for the broker's default (since version 4) or with
+    /// `assignments`.
     pub replication_factor: i16,
     /// Where the replicas shall be; empty to let the broker choose.
     pub assignments: Vec<CreatableReplicaAssignment>,
@@ -161,8 +162,8 @@ impl Field for CreatableTopicConfig {
 /// What became of each topic.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CreateTopicsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served. Since version 2.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served. Since version 2.
     pub throttle_time_ms: i32,
     /// The outcome for each topic.
     pub topics: Vec<CreatableTopicResult>,
@@ -279,8 +280,8 @@ pub struct CreatableTopicConfigs {
     pub value: Option<Str>,
     /// Whether it cannot be changed.
     pub read_only: bool,
-    /// Where the value comes from: 1 topic, 2 broker, 3 default of all brokers, 4 file of the broker, 5 default, 6
-    /// logger. Default: -1.
+    /// Where the value comes from: 1 topic, 2 broker, 3 default of all brokers, 4 file of the
+    /// broker, 5 default, 6 logger. Default: -1.
     pub config_source: i8,
     /// Whether the value is secret, and therefore none here.
     pub is_sensitive: bool,

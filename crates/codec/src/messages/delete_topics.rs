@@ -88,8 +88,8 @@ impl Field for DeleteTopicState {
 /// What became of each topic.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DeleteTopicsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served. Since version 1.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served. Since version 1.
     pub throttle_time_ms: i32,
     /// The outcome for each topic.
     pub responses: Vec<DeletableTopicResult>,

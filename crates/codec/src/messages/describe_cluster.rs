@@ -66,8 +66,8 @@ impl Field for DescribeClusterRequest {
 /// The nodes of the cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DescribeClusterResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome.
     pub error_code: ErrorCode,
@@ -81,7 +81,8 @@ pub struct DescribeClusterResponse {
     pub controller_id: BrokerId,
     /// The nodes.
     pub brokers: Vec<DescribeClusterBroker>,
-    /// What the client may do with the cluster: a bit per operation. Default: `i32::MIN`, not asked for.
+    /// What the client may do with the cluster: a bit per operation. Default: `i32::MIN`, not asked
+    /// for.
     pub cluster_authorized_operations: i32,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,

@@ -1,6 +1,7 @@
 //! DescribeConfigs (key 32): the configuration of topics and brokers.
 //!
-//! Version 1 tells where a value comes from and its synonyms, 3 types and documentation, 4 is flexible.
+//! Version 1 tells where a value comes from and its synonyms, 3 types and documentation, 4 is
+//! flexible.
 
 use std::ops::RangeInclusive;
 
@@ -60,7 +61,8 @@ impl Field for DescribeConfigsRequest {
 /// A resource to describe.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DescribeConfigsResource {
-    /// What kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics, 32 a group.
+    /// What kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics,
+    /// 32 a group.
     pub resource_type: i8,
     /// The name of the resource: a topic, or the decimal id of a broker.
     pub resource_name: Str,
@@ -91,8 +93,8 @@ impl Field for DescribeConfigsResource {
 /// The configuration of the resources.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DescribeConfigsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The configuration, by resource.
     pub results: Vec<DescribeConfigsResult>,
@@ -129,7 +131,8 @@ pub struct DescribeConfigsResult {
     pub error_code: ErrorCode,
     /// The error in words, if the broker has any.
     pub error_message: Option<Str>,
-    /// What kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics, 32 a group.
+    /// What kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics,
+    /// 32 a group.
     pub resource_type: i8,
     /// The name of the resource: a topic, or the decimal id of a broker.
     pub resource_name: Str,
@@ -172,15 +175,15 @@ pub struct DescribeConfigsResourceResult {
     pub read_only: bool,
     /// Whether the value is the default. Version 0 only.
     pub is_default: bool,
-    /// Where the value comes from: 1 topic, 2 broker, 3 default of all brokers, 4 file of the broker, 5 default, 6
-    /// logger. Since version 1. Default: -1.
+    /// Where the value comes from: 1 topic, 2 broker, 3 default of all brokers, 4 file of the
+    /// broker, 5 default, 6 logger. Since version 1. Default: -1.
     pub config_source: i8,
     /// Whether the value is secret, and therefore none here.
     pub is_sensitive: bool,
     /// Where the value could come from, the most important first. Since version 1.
     pub synonyms: Vec<DescribeConfigsSynonym>,
-    /// The type of the value: 1 boolean, 2 string, 3 int, 4 short, 5 long, 6 double, 7 list, 8 class, 9 password; 0
-    /// if not known. Since version 3.
+    /// The type of the value: 1 boolean, 2 string, 3 int, 4 short, 5 long, 6 double, 7 list, 8
+    /// class, 9 password; 0 if not known. Since version 3.
     pub config_type: i8,
     /// What the entry is for. Since version 3.
     pub documentation: Option<Str>,

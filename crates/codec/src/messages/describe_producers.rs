@@ -75,8 +75,8 @@ impl Field for TopicRequest {
 /// The active producers.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DescribeProducersResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The producers, by topic.
     pub topics: Vec<TopicResponse>,
@@ -177,7 +177,8 @@ pub struct ProducerState {
     pub producer_epoch: i32,
     /// The sequence number of its last record; -1 if there is none. Default: -1.
     pub last_sequence: i32,
-    /// The timestamp of its last batch, in milliseconds since 1970; -1 if there is none. Default: -1.
+    /// The timestamp of its last batch, in milliseconds since 1970; -1 if there is none. Default:
+    /// -1.
     pub last_timestamp: i64,
     /// The epoch of the coordinator that last ended a transaction of it.
     pub coordinator_epoch: i32,

@@ -65,7 +65,8 @@ impl Field for DescribeTopicPartitionsRequest {
     }
 }
 
-/// A topic to describe. Kafka calls it `TopicRequest`, as it does another structure of DescribeProducers.
+/// A topic to describe. Kafka calls it `TopicRequest`, as it does another structure of
+/// DescribeProducers.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DescribeTopicPartitionsRequestTopic {
     /// The name of the topic.

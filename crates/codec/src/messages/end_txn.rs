@@ -1,6 +1,7 @@
 //! EndTxn (key 26): commits or aborts a transaction.
 //!
-//! Version 3 is flexible, 4 may answer `TRANSACTION_ABORTABLE`, 5 bumps the producer's epoch (KIP-890).
+//! Version 3 is flexible, 4 may answer `TRANSACTION_ABORTABLE`, 5 bumps the producer's epoch
+//! (KIP-890).
 
 use std::ops::RangeInclusive;
 
@@ -60,8 +61,8 @@ impl Field for EndTxnRequest {
 /// Whether the transaction has ended.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct EndTxnResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome.
     pub error_code: ErrorCode,

@@ -1,7 +1,7 @@
 //! FindCoordinator (key 10): which broker coordinates a group or a transactional id.
 //!
-//! Version 1 knows transactions, 3 is flexible, 4 asks for several coordinators at once; 5 may answer
-//! `TRANSACTION_ABORTABLE` and 6 knows share groups.
+//! Version 1 knows transactions, 3 is flexible, 4 asks for several coordinators at once; 5 may
+//! answer `TRANSACTION_ABORTABLE` and 6 knows share groups.
 
 use std::ops::RangeInclusive;
 
@@ -66,8 +66,8 @@ impl Field for FindCoordinatorRequest {
 /// The coordinator, or one for each key since version 4.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct FindCoordinatorResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served. Since version 1.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served. Since version 1.
     pub throttle_time_ms: i32,
     /// The outcome. Up to version 3.
     pub error_code: ErrorCode,

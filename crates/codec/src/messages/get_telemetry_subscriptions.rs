@@ -48,8 +48,8 @@ impl Field for GetTelemetrySubscriptionsRequest {
 /// What the client should push, and how often.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct GetTelemetrySubscriptionsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome.
     pub error_code: ErrorCode,

@@ -1,4 +1,5 @@
-//! IncrementalAlterConfigs (key 44): changes of the configuration of topics and brokers, key by key.
+//! IncrementalAlterConfigs (key 44): changes of the configuration of topics and brokers, key by
+//! key.
 //!
 //! Version 1 is flexible.
 
@@ -51,7 +52,8 @@ impl Field for IncrementalAlterConfigsRequest {
 /// Changes of one resource.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AlterConfigsResource {
-    /// What kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics, 32 a group.
+    /// What kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics,
+    /// 32 a group.
     pub resource_type: i8,
     /// The name of the resource: a topic, or the decimal id of a broker.
     pub resource_name: Str,
@@ -113,8 +115,8 @@ impl Field for AlterableConfig {
 /// What became of each resource.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct IncrementalAlterConfigsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome for each resource.
     pub responses: Vec<AlterConfigsResourceResponse>,
@@ -151,7 +153,8 @@ pub struct AlterConfigsResourceResponse {
     pub error_code: ErrorCode,
     /// The error in words, if the broker has any.
     pub error_message: Option<Str>,
-    /// What kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics, 32 a group.
+    /// What kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics,
+    /// 32 a group.
     pub resource_type: i8,
     /// The name of the resource: a topic, or the decimal id of a broker.
     pub resource_name: Str,

@@ -1,7 +1,7 @@
 //! InitProducerId (key 22): an id and epoch for an idempotent or transactional producer.
 //!
-//! Version 2 is flexible, 3 can bump the epoch of an id that the producer has (KIP-360), 4 may answer `PRODUCER_FENCED`,
-//! 5 `TRANSACTION_ABORTABLE`.
+//! Version 2 is flexible, 3 can bump the epoch of an id that the producer has (KIP-360), 4 may
+//! answer `PRODUCER_FENCED`, 5 `TRANSACTION_ABORTABLE`.
 
 use std::ops::RangeInclusive;
 
@@ -66,8 +66,8 @@ impl Field for InitProducerIdRequest {
 /// The producer id.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct InitProducerIdResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome.
     pub error_code: ErrorCode,

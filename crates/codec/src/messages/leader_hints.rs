@@ -1,4 +1,5 @@
-//! Who leads a partition, told by a broker that does not (KIP-951): parts of Produce and Fetch responses.
+//! Who leads a partition, told by a broker that does not (KIP-951): parts of Produce and Fetch
+//! responses.
 
 use crate::error::{DecodeError, EncodeError};
 use crate::ids::{BrokerId, LeaderEpoch};

@@ -1,8 +1,8 @@
 //! ListOffsets (key 2): the offset that belongs to a time, or to an end of the log.
 //!
-//! Version 1 answers with one offset instead of several, 2 knows isolation levels, 4 leader epochs, 6 is flexible, 7 finds
-//! the record with the largest timestamp, 8 and 9 know tiered storage, 10 has a timeout for it, 11 finds
-//! what is not in remote storage yet (KIP-1023).
+//! Version 1 answers with one offset instead of several, 2 knows isolation levels, 4 leader epochs,
+//! 6 is flexible, 7 finds the record with the largest timestamp, 8 and 9 know tiered storage, 10
+//! has a timeout for it, 11 finds what is not in remote storage yet (KIP-1023).
 
 use std::ops::RangeInclusive;
 
@@ -101,11 +101,12 @@ impl Field for ListOffsetsTopic {
 pub struct ListOffsetsPartition {
     /// The partition.
     pub partition_index: PartitionId,
-    /// The epoch that the client knows; the broker refuses others unless it is unknown. Since version 4.
+    /// The epoch that the client knows; the broker refuses others unless it is unknown. Since
+    /// version 4.
     pub current_leader_epoch: LeaderEpoch,
-    /// The first record of this time or later is looked for, in milliseconds since 1970; -1 the end of the log, -2
-    /// its start, -3 the largest timestamp, -4 the start of what is local, -5 the end of what is remote, -6 the start of
-    /// what is to become remote.
+    /// The first record of this time or later is looked for, in milliseconds since 1970; -1 the end
+    /// of the log, -2 its start, -3 the largest timestamp, -4 the start of what is local, -5 the
+    /// end of what is remote, -6 the start of what is to become remote.
     pub timestamp: i64,
     /// How many offsets to return at most. Version 0 only. Default: 1.
     pub max_num_offsets: i32,
@@ -148,8 +149,8 @@ impl Field for ListOffsetsPartition {
 /// The offsets found.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ListOffsetsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served. Since version 2.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served. Since version 2.
     pub throttle_time_ms: i32,
     /// The offsets found, by topic.
     pub topics: Vec<ListOffsetsTopicResponse>,
@@ -215,8 +216,8 @@ pub struct ListOffsetsPartitionResponse {
     pub error_code: ErrorCode,
     /// The offsets found. Version 0 only.
     pub old_style_offsets: Vec<Offset>,
-    /// The timestamp of the record found, in milliseconds since 1970; -1 for an end of the log. Since version 1.
-    /// Default: -1.
+    /// The timestamp of the record found, in milliseconds since 1970; -1 for an end of the log.
+    /// Since version 1. Default: -1.
     pub timestamp: i64,
     /// The offset found. Since version 1.
     pub offset: Offset,

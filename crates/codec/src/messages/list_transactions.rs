@@ -119,7 +119,8 @@ impl Field for ListTransactionsResponse {
     }
 }
 
-/// A transaction. Kafka calls it `TransactionState`, as it does another structure of DescribeTransactions.
+/// A transaction. Kafka calls it `TransactionState`, as it does another structure of
+/// DescribeTransactions.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ListedTransaction {
     /// The transactional id.

@@ -1,7 +1,8 @@
 //! Metadata (key 3): brokers, topics, partitions and their leaders.
 //!
-//! Version 5 names offline replicas, 7 leader epochs, 8 authorized operations, 9 is flexible, 10 knows topic ids (by which
-//! topics can be asked for since 12), 13 has an error for the whole response (KIP-1102).
+//! Version 5 names offline replicas, 7 leader epochs, 8 authorized operations, 9 is flexible, 10
+//! knows topic ids (by which topics can be asked for since 12), 13 has an error for the whole
+//! response (KIP-1102).
 
 use std::ops::RangeInclusive;
 
@@ -19,7 +20,8 @@ use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 pub struct MetadataRequest {
     /// The topics to describe; none for all.
     pub topics: Option<Vec<MetadataRequestTopic>>,
-    /// Whether the broker may create topics that do not exist, if it is configured to. Default: true.
+    /// Whether the broker may create topics that do not exist, if it is configured to. Default:
+    /// true.
     pub allow_auto_topic_creation: bool,
     /// Whether to tell what the client may do with the cluster. Versions 8 to 10.
     pub include_cluster_authorized_operations: bool,
@@ -50,7 +52,8 @@ impl Message for MetadataRequest {
 impl Request for MetadataRequest {
     type Response = MetadataResponse;
 
-    /// Since version 11 a broker tells what may be done with the cluster in another response: `DescribeClusterResponse`.
+    /// Since version 11 a broker tells what may be done with the cluster in another response:
+    /// `DescribeClusterResponse`.
     fn newest_version(&self) -> i16 {
         if self.include_cluster_authorized_operations {
             10
@@ -122,8 +125,8 @@ impl Field for MetadataRequestTopic {
 /// The cluster as the broker that answers knows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MetadataResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The brokers that are alive.
     pub brokers: Vec<MetadataResponseBroker>,
@@ -133,8 +136,8 @@ pub struct MetadataResponse {
     pub controller_id: BrokerId,
     /// The topics, with errors of their own.
     pub topics: Vec<MetadataResponseTopic>,
-    /// What the client may do with the cluster: a bit per operation. Versions 8 to 10. Default: `i32::MIN`, not asked
-    /// for.
+    /// What the client may do with the cluster: a bit per operation. Versions 8 to 10. Default:
+    /// `i32::MIN`, not asked for.
     pub cluster_authorized_operations: i32,
     /// An error of the whole response. Since version 13.
     pub error_code: ErrorCode,
@@ -246,8 +249,8 @@ pub struct MetadataResponseTopic {
     pub is_internal: bool,
     /// The partitions.
     pub partitions: Vec<MetadataResponsePartition>,
-    /// What the client may do with the topic: a bit per operation. Since version 8. Default: `i32::MIN`, not asked
-    /// for.
+    /// What the client may do with the topic: a bit per operation. Since version 8. Default:
+    /// `i32::MIN`, not asked for.
     pub topic_authorized_operations: i32,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,

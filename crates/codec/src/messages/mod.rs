@@ -1,8 +1,9 @@
 //! Every message that this crate speaks, one module per API, requests and responses.
 //!
-//! Structs and fields have the names of Kafka's own message definitions. One struct serves all versions: where a version
-//! lacks a field, encoding leaves it out, or fails if that would change what the message means, and decoding sets the
-//! default. All structs implement `Default`, so that callers name only what they set; what may be null is none then.
+//! Structs and fields have the names of Kafka's own message definitions. One struct serves all
+//! versions: where a version lacks a field, encoding leaves it out, or fails if that would change
+//! what the message means, and decoding sets the default. All structs implement `Default`, so that
+//! callers name only what they set; what may be null is none then.
 //!
 //! | API | key | versions | flexible since |
 //! |---|---|---|---|

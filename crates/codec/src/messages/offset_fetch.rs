@@ -40,7 +40,8 @@ impl Message for OffsetFetchRequest {
 impl Request for OffsetFetchRequest {
     type Response = OffsetFetchResponse;
 
-    /// Since version 8 there is a list of groups. Since version 10 topics go by id: all of them must be known.
+    /// Since version 8 there is a list of groups. Since version 10 topics go by id: all of them
+    /// must be known.
     fn newest_version(&self) -> i16 {
         let mut topics = self
             .groups

@@ -170,7 +170,8 @@ impl Field for OffsetForLeaderTopicResult {
     }
 }
 
-/// The end offset in one partition. Kafka calls it `EpochEndOffset`, as it does another structure of Fetch.
+/// The end offset in one partition. Kafka calls it `EpochEndOffset`, as it does another structure
+/// of Fetch.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct OffsetForLeaderPartitionResult {
     /// The outcome.

@@ -1,7 +1,8 @@
 //! Produce (key 0): record batches, at most one per partition, from a producer to the leader.
 //!
-//! Version 7 allows zstd, 8 tells which records were refused, 9 is flexible, 10 names the new leader (KIP-951), 13 names
-//! topics by id (KIP-516). Kafka 4 claims versions 0 to 2 but refuses them (KAFKA-18659); nothing here speaks them.
+//! Version 7 allows zstd, 8 tells which records were refused, 9 is flexible, 10 names the new
+//! leader (KIP-951), 13 names topics by id (KIP-516). Kafka 4 claims versions 0 to 2 but refuses
+//! them (KAFKA-18659); nothing here speaks them.
 
 use std::ops::RangeInclusive;
 
@@ -19,8 +20,8 @@ use crate::wire::{Chunks, Decoder, Encoder, Field, TaggedFields};
 pub struct ProduceRequest {
     /// The transactional id of the producer; none without transactions.
     pub transactional_id: Option<Str>,
-    /// Which replicas must have the batches before the broker responds: 0 none (there is no response at all), 1 the
-    /// leader, -1 all in-sync replicas. Default: -1.
+    /// Which replicas must have the batches before the broker responds: 0 none (there is no
+    /// response at all), 1 the leader, -1 all in-sync replicas. Default: -1.
     pub acks: i16,
     /// How long the leader may wait for the other replicas, in milliseconds.
     pub timeout_ms: i32,
@@ -144,8 +145,8 @@ impl Field for PartitionProduceData {
 pub struct ProduceResponse {
     /// The outcomes, by topic.
     pub responses: Vec<TopicProduceResponse>,
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// Where to reach the leaders named in `current_leader`. Since version 10. Tagged.
     pub node_endpoints: Vec<NodeEndpoint>,
@@ -222,8 +223,8 @@ pub struct PartitionProduceResponse {
     pub error_code: ErrorCode,
     /// The offset of the first record of the batch.
     pub base_offset: Offset,
-    /// When the broker appended the batch, in milliseconds since 1970; -1 if the records keep their own timestamps.
-    /// Default: -1.
+    /// When the broker appended the batch, in milliseconds since 1970; -1 if the records keep their
+    /// own timestamps. Default: -1.
     pub log_append_time_ms: i64,
     /// Where the log starts. Since version 5.
     pub log_start_offset: Offset,
@@ -231,7 +232,8 @@ pub struct PartitionProduceResponse {
     pub record_errors: Vec<BatchIndexAndErrorMessage>,
     /// Why the broker refused the batch, in words. Since version 8.
     pub error_message: Option<Str>,
-    /// Who leads the partition instead of the broker that answers (KIP-951). Since version 10. Tagged.
+    /// Who leads the partition instead of the broker that answers (KIP-951). Since version 10.
+    /// Tagged.
     pub current_leader: LeaderIdAndEpoch,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,

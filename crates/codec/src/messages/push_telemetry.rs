@@ -65,8 +65,8 @@ impl Field for PushTelemetryRequest {
 /// Whether the metrics were accepted.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct PushTelemetryResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome.
     pub error_code: ErrorCode,

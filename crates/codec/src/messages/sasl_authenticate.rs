@@ -1,7 +1,7 @@
 //! SaslAuthenticate (key 36): one step of a SASL exchange.
 //!
-//! Version 1 tells how long the session lasts (KIP-368), 2 is flexible. What the mechanism says is not shown by `Debug`:
-//! it may be a password.
+//! Version 1 tells how long the session lasts (KIP-368), 2 is flexible. What the mechanism says is
+//! not shown by `Debug`: it may be a password.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -57,8 +57,8 @@ pub struct SaslAuthenticateResponse {
     pub error_message: Option<Str>,
     /// Bytes of the mechanism.
     pub auth_bytes: Bytes,
-    /// When the broker will close the connection unless the client authenticates again, in milliseconds from now; 0
-    /// for never. Since version 1.
+    /// When the broker will close the connection unless the client authenticates again, in
+    /// milliseconds from now; 0 for never. Since version 1.
     pub session_lifetime_ms: i64,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,

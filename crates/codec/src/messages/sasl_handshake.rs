@@ -1,7 +1,7 @@
 //! SaslHandshake (key 17): the choice of a SASL mechanism.
 //!
-//! After version 0 the mechanism's bytes follow bare on the connection, after version 1 in SaslAuthenticate requests. Never
-//! flexible.
+//! After version 0 the mechanism's bytes follow bare on the connection, after version 1 in
+//! SaslAuthenticate requests. Never flexible.
 
 use std::ops::RangeInclusive;
 

@@ -1,7 +1,7 @@
 //! TxnOffsetCommit (key 28): offsets of a group that a transaction commits.
 //!
-//! Version 2 knows leader epochs, 3 is flexible and fences members (KIP-447), 4 may answer `TRANSACTION_ABORTABLE`,
-//! 5 adds the group to the transaction by itself (KIP-890).
+//! Version 2 knows leader epochs, 3 is flexible and fences members (KIP-447), 4 may answer
+//! `TRANSACTION_ABORTABLE`, 5 adds the group to the transaction by itself (KIP-890).
 
 use std::ops::RangeInclusive;
 
@@ -124,7 +124,8 @@ pub struct TxnOffsetCommitRequestPartition {
     pub partition_index: PartitionId,
     /// The offset to commit.
     pub committed_offset: Offset,
-    /// The epoch of the leader that the record before the offset came from, if known. Since version 2.
+    /// The epoch of the leader that the record before the offset came from, if known. Since version
+    /// 2.
     pub committed_leader_epoch: LeaderEpoch,
     /// Any text to keep with the offset.
     pub committed_metadata: Option<Str>,
@@ -155,8 +156,8 @@ impl Field for TxnOffsetCommitRequestPartition {
 /// What became of each offset.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TxnOffsetCommitResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in milliseconds. The
-    /// request itself was served.
+    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcomes, by topic.
     pub topics: Vec<TxnOffsetCommitResponseTopic>,

@@ -14,18 +14,24 @@ use super::{
 
 /// The batches in a sequence of bytes; lazily, without copying.
 ///
-/// A broker cuts a Fetch response at a number of bytes, so its last batch may be incomplete: the iterator ends before that
-/// one, and [`rest`](Self::rest) then has its bytes. After an error the iterator ends too.
+/// A broker cuts a Fetch response at a number of bytes, so its last batch may be incomplete: the
+/// iterator ends before that one, and [`rest`](Self::rest) then has its bytes. After an error the
+/// iterator ends too.
 ///
 /// ```
 /// use bytes::Bytes;
 /// use wolff_codec::records::{BatchHeader, Batches, FrameTotals, RecordRef, RecordsBuilder};
 ///
 /// let mut builder = RecordsBuilder::new(1_700_000_000_000);
-/// builder.append(&RecordRef { timestamp_ms: 1_700_000_000_000, key: Some(b"wolf"), ..RecordRef::default() })?;
+/// builder.append(&RecordRef {
+///     timestamp_ms: 1_700_000_000_000,
+///     key: Some(b"wolf"),
+///     ..RecordRef::default()
+/// })?;
 /// let frame = builder.cut().expect("a record was appended");
 /// let totals = FrameTotals::of([&frame])?;
-/// let header = BatchHeader::for_totals(&totals)?.encode(totals.records_len, totals.records_crc32c)?;
+/// let header = BatchHeader::for_totals(&totals)?;
+/// let header = header.encode(totals.records_len, totals.records_crc32c)?;
 /// let batch = [&header[..], &frame.records].concat();
 ///
 /// // What a broker returns: a batch, and as much of the next one as there was room for.
@@ -58,7 +64,8 @@ impl Batches {
         }
     }
 
-    /// What has not been read yet. At the end: nothing, or an incomplete batch, or what is not a batch.
+    /// What has not been read yet. At the end: nothing, or an incomplete batch, or what is not a
+    /// batch.
     #[must_use]
     pub fn rest(&self) -> &Bytes {
         &self.rest
@@ -66,11 +73,13 @@ impl Batches {
 
     fn parse_next(&mut self) -> Result<Option<Batch>, HeaderError> {
         let Some(header) = self.rest.first_chunk::<BATCH_HEADER_BYTES>() else {
-            // The start of an old message, or of no batch at all, does not pass for an incomplete one.
+            // The start of an old message, or of no batch at all, does not pass for an incomplete
+            // one.
             return BatchHeader::check_start(&self.rest).map(|()| None);
         };
         let (header, part) = BatchHeader::decode(header)?;
-        // No overflow: the part's length comes from a positive 32-bit number that counts most of the header.
+        // No overflow: the part's length comes from a positive 32-bit number that counts most of
+        // the header.
         let batch_len = BATCH_HEADER_BYTES + part.records_len;
         if self.rest.len() < batch_len {
             return Ok(None);
@@ -143,8 +152,8 @@ impl Batch {
         }
     }
 
-    /// The records, to be read one by one. Those of an uncompressed batch share its bytes; a compressed one is decompressed
-    /// here, to at most `max_decompressed_bytes`.
+    /// The records, to be read one by one. Those of an uncompressed batch share its bytes; a
+    /// compressed one is decompressed here, to at most `max_decompressed_bytes`.
     ///
     /// The checksum is not looked at: call [`verify`](Self::verify) first where it matters.
     ///

@@ -1,4 +1,5 @@
-//! Encodes records one by one, in place, into one growing buffer, and hands out what it has while the batch stays open.
+//! Encodes records one by one, in place, into one growing buffer, and hands out what it has while
+//! the batch stays open.
 
 use bytes::BytesMut;
 use thiserror::Error;
@@ -12,33 +13,43 @@ use super::{
     small::Shape,
 };
 
-/// The most bytes that the records of one batch can have: what the 31-bit length field leaves beside the header.
+/// The most bytes that the records of one batch can have: what the 31-bit length field leaves
+/// beside the header.
 pub const MAX_RECORDS_BYTES: usize = i32::MAX as usize - COUNTED_HEADER_BYTES;
 
 /// The smallest piece of memory that the builder asks for, in bytes.
 const MIN_CHUNK_BYTES: usize = 4 * 1024;
 
-/// How many bytes are appended before they are added to the running checksum: enough for the CRC unit's three lanes, and
-/// little enough to be still in the nearest cache.
+/// How many bytes are appended before they are added to the running checksum: enough for the CRC
+/// unit's three lanes, and little enough to be still in the nearest cache.
 const SUM_BYTES: usize = 3 * 8 * 1024 + 64;
 
 /// The records of one open batch.
 ///
-/// Appending allocates nothing per record: the buffer is reserved at the size that recent batches had, grows by doubling
-/// beyond it, and returns to use when all frames made of it are dropped.
+/// Appending allocates nothing per record: the buffer is reserved at the size that recent batches
+/// had, grows by doubling beyond it, and returns to use when all frames made of it are dropped.
 ///
 /// ```
 /// use wolff_codec::records::{BatchHeader, FrameTotals, RecordRef, RecordsBuilder};
 ///
 /// let mut builder = RecordsBuilder::new(1_700_000_000_000);
-/// builder.append(&RecordRef { timestamp_ms: 1_700_000_000_000, value: Some(b"one"), ..RecordRef::default() })?;
+/// builder.append(&RecordRef {
+///     timestamp_ms: 1_700_000_000_000,
+///     value: Some(b"one"),
+///     ..RecordRef::default()
+/// })?;
 /// let first = builder.cut().expect("a record was appended");
 /// // `first` may be on its way to disk while the batch goes on.
-/// builder.append(&RecordRef { timestamp_ms: 1_700_000_000_005, value: Some(b"two"), ..RecordRef::default() })?;
+/// builder.append(&RecordRef {
+///     timestamp_ms: 1_700_000_000_005,
+///     value: Some(b"two"),
+///     ..RecordRef::default()
+/// })?;
 /// let second = builder.cut().expect("another one was");
 ///
 /// let totals = FrameTotals::of([&first, &second])?;
-/// let header = BatchHeader::for_totals(&totals)?.encode(totals.records_len, totals.records_crc32c)?;
+/// let header = BatchHeader::for_totals(&totals)?;
+/// let header = header.encode(totals.records_len, totals.records_crc32c)?;
 /// let batch = [&header[..], &first.records, &second.records].concat();
 /// # assert_eq!(batch.len(), 61 + builder.byte_len());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -58,8 +69,9 @@ pub struct RecordsBuilder {
     cut_count: u32,
     /// The bytes that were handed out.
     cut_bytes: usize,
-    /// Up to which length the buffer takes records without a second thought: behind it, memory ends, or the batch, or there is
-    /// enough for the checksum. 0 when that is to be found out anew.
+    /// Up to which length the buffer takes records without a second thought: behind it, memory
+    /// ends, or the batch, or there is enough for the checksum. 0 when that is to be found out
+    /// anew.
     checkpoint: usize,
     /// How many bytes of the buffer the running checksum covers.
     summed_len: usize,
@@ -96,17 +108,19 @@ impl RecordsBuilder {
         }
     }
 
-    /// Begins the next batch, reusing what is left of the buffer. Records that were not cut are dropped.
+    /// Begins the next batch, reusing what is left of the buffer. Records that were not cut are
+    /// dropped.
     pub fn restart(&mut self, base_timestamp_ms: i64) {
         self.restart_in(base_timestamp_ms, |_| BytesMut::new());
     }
 
     /// As [`restart`](Self::restart), in memory that the caller has left over.
     ///
-    /// `memory` is asked only where what is left of the buffer is too little, and for how many bytes. It may give nothing, or
-    /// less: the builder then helps itself.
+    /// `memory` is asked only where what is left of the buffer is too little, and for how many
+    /// bytes. It may give nothing, or less: the builder then helps itself.
     pub fn restart_in(&mut self, base_timestamp_ms: i64, memory: impl FnOnce(usize) -> BytesMut) {
-        // Follows growth at once and shrinkage slowly: one small batch between large ones changes little.
+        // Follows growth at once and shrinkage slowly: one small batch between large ones changes
+        // little.
         let shrinkage = self.expected_bytes.saturating_sub(self.byte_len()) / 8;
         self.expected_bytes = self.byte_len().max(self.expected_bytes - shrinkage);
         self.buffer.clear();
@@ -114,8 +128,9 @@ impl RecordsBuilder {
         self.summed_len = 0;
         self.running_crc32c = 0;
         if self.buffer.capacity() < self.expected_bytes + SLACK_BYTES {
-            // Not enough for another such batch: an idle one does not hold on to the memory of the last. What is left of it
-            // goes first, so that a frame in the same memory has no other owner when it is asked for.
+            // Not enough for another such batch: an idle one does not hold on to the memory of the
+            // last. What is left of it goes first, so that a frame in the same memory has no other
+            // owner when it is asked for.
             self.buffer = BytesMut::new();
             self.buffer = memory(self.expected_bytes + SLACK_BYTES);
             self.buffer.clear();
@@ -142,7 +157,8 @@ impl RecordsBuilder {
         self.record_count == 0
     }
 
-    /// The length of all records of the batch, handed out or not, in bytes. The batch header is not included.
+    /// The length of all records of the batch, handed out or not, in bytes. The batch header is not
+    /// included.
     #[inline]
     #[must_use]
     pub fn byte_len(&self) -> usize {
@@ -162,7 +178,8 @@ impl RecordsBuilder {
         self.base_timestamp_ms
     }
 
-    /// The greatest timestamp of the batch's records, milliseconds since the Unix epoch; the base timestamp while it is empty.
+    /// The greatest timestamp of the batch's records, milliseconds since the Unix epoch; the base
+    /// timestamp while it is empty.
     #[must_use]
     pub fn max_timestamp_ms(&self) -> i64 {
         if self.is_empty() {
@@ -179,9 +196,11 @@ impl RecordsBuilder {
         usize::try_from(size).unwrap_or(usize::MAX)
     }
 
-    /// Whether the batch would have at most `max_batch_bytes`, its header included, if this record were appended.
+    /// Whether the batch would have at most `max_batch_bytes`, its header included, if this record
+    /// were appended.
     ///
-    /// The first record of a batch is treated like any other: the caller decides what to do with one that fits no batch.
+    /// The first record of a batch is treated like any other: the caller decides what to do with
+    /// one that fits no batch.
     #[must_use]
     pub fn would_fit(&self, record: &RecordRef<'_>, max_batch_bytes: usize) -> bool {
         let batch_len = BATCH_HEADER_BYTES
@@ -235,23 +254,27 @@ impl RecordsBuilder {
         Ok(record_bytes)
     }
 
-    /// Hands out everything that was appended since the last cut, if anything was; the batch stays open.
+    /// Hands out everything that was appended since the last cut, if anything was; the batch stays
+    /// open.
     pub fn cut(&mut self) -> Option<Frame> {
         let metadata = self.close_frame()?;
         let records = self.buffer.split().freeze();
         Some(Frame::from_parts(records, metadata))
     }
 
-    /// As [`cut`](Self::cut), but lets the caller write a trailer behind the records, into the same piece of memory.
+    /// As [`cut`](Self::cut), but lets the caller write a trailer behind the records, into the same
+    /// piece of memory.
     ///
-    /// `write_trailer` gets what the frame will say of its records, and an empty buffer whose content becomes the trailer.
+    /// `write_trailer` gets what the frame will say of its records, and an empty buffer whose
+    /// content becomes the trailer.
     pub fn cut_with_trailer(
         &mut self,
         write_trailer: impl FnOnce(&FrameMetadata, &mut BytesMut),
     ) -> Option<Frame> {
         let metadata = self.close_frame()?;
         let records_len = self.buffer.len();
-        // The records are out of the closure's reach; while the trailer fits behind them, rejoining them copies nothing.
+        // The records are out of the closure's reach; while the trailer fits behind them, rejoining
+        // them copies nothing.
         let mut trailer = self.buffer.split_off(records_len);
         write_trailer(&metadata, &mut trailer);
         self.buffer.unsplit(trailer);
@@ -293,7 +316,8 @@ impl RecordsBuilder {
     fn make_room(&mut self, record_bytes: u64) -> Result<usize, RecordTooLarge> {
         let batch_bytes = self.byte_len();
         let needed = match usize::try_from(record_bytes) {
-            // The shortest record has seven bytes, so the count cannot overflow before the bytes do.
+            // The shortest record has seven bytes, so the count cannot overflow before the bytes
+            // do.
             Ok(needed) if needed <= MAX_RECORDS_BYTES - batch_bytes => needed,
             _ => {
                 return Err(RecordTooLarge {
@@ -318,8 +342,8 @@ impl RecordsBuilder {
     fn grow(&mut self, needed: usize) {
         let uncut = self.buffer.len();
         let still_expected = self.expected_bytes.saturating_sub(self.byte_len());
-        // An eighth more than expected, lest the last records of a slightly larger batch cost a copy; at least twice what
-        // has to be copied now.
+        // An eighth more than expected, lest the last records of a slightly larger batch cost a
+        // copy; at least twice what has to be copied now.
         let wanted = needed
             .max(still_expected + still_expected / 8)
             .max(uncut)
@@ -338,7 +362,8 @@ impl RecordsBuilder {
         self.summed_len = self.buffer.len();
     }
 
-    /// As in the Java client, deltas wrap around: whatever the base, every timestamp can be said and comes back.
+    /// As in the Java client, deltas wrap around: whatever the base, every timestamp can be said
+    /// and comes back.
     #[inline]
     fn timestamp_delta(&self, record: &RecordRef<'_>) -> i64 {
         record.timestamp_ms.wrapping_sub(self.base_timestamp_ms)

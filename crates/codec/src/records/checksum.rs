@@ -1,4 +1,5 @@
-//! CRC32C of bytes that are never together: the checksum of a concatenation from the checksums of its parts.
+//! CRC32C of bytes that are never together: the checksum of a concatenation from the checksums of
+//! its parts.
 
 /// The CRC32C (Castagnoli) of `bytes`.
 #[inline]
@@ -15,8 +16,9 @@ pub(super) fn append(first: u32, bytes: &[u8]) -> u32 {
 
 /// The CRC32C of `first ++ second`, from the checksums of both and the length of `second` in bytes.
 ///
-/// Neither part's bytes are needed. The cost grows with the number of hexadecimal digits of the length: some 200 ns for a
-/// megabyte, which is why this is not the `crc32c` crate's own function (some microseconds).
+/// Neither part's bytes are needed. The cost grows with the number of hexadecimal digits of the
+/// length: some 200 ns for a megabyte, which is why this is not the `crc32c` crate's own function
+/// (some microseconds).
 #[must_use]
 pub fn combine(first: u32, second: u32, second_len: usize) -> u32 {
     let mut shifted = first;
@@ -42,7 +44,8 @@ const POLYNOMIAL: u32 = 0x82f6_3b78;
 /// The polynomial 1 in that bit order.
 const ONE: u32 = 1 << 31;
 
-/// `ZERO_BYTES[row][digit]` is x^(8 * digit * 16^row) modulo the generator: multiplying by it appends that many zero bytes.
+/// `ZERO_BYTES[row][digit]` is x^(8 * digit * 16^row) modulo the generator: multiplying by it
+/// appends that many zero bytes.
 static ZERO_BYTES: [[u32; 16]; 16] = zero_bytes_table();
 
 /// The product of two polynomials modulo the generator.

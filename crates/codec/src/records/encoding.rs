@@ -1,13 +1,15 @@
 //! How any record becomes bytes: integers with a key, a value and headers between them.
 //!
-//! Its length stands before the record, so all its integers are encoded before the first byte is written.
+//! Its length stands before the record, so all its integers are encoded before the first byte is
+//! written.
 
 use bytes::BytesMut;
 
 use super::record::{Header, RecordRef};
 use crate::wire::varint::{self, Encoded};
 
-/// Integers are stored as whole words and then cut to their length: this much room must be behind a record.
+/// Integers are stored as whole words and then cut to their length: this much room must be behind a
+/// record.
 pub(super) const SLACK_BYTES: usize = 16;
 
 /// Zigzag of -1: the length of what is null.
@@ -131,8 +133,8 @@ fn byte_count(bytes: Option<&[u8]>) -> u64 {
     bytes.map_or(0, |bytes| bytes.len() as u64)
 }
 
-/// Zigzag of a length or count of what is in memory, which has less than 2^63 of anything. What 31 bits cannot say is never
-/// written: the record is refused for its size before.
+/// Zigzag of a length or count of what is in memory, which has less than 2^63 of anything. What 31
+/// bits cannot say is never written: the record is refused for its size before.
 #[inline]
 fn length(count: usize) -> u64 {
     (count as u64) << 1

@@ -1,4 +1,5 @@
-//! A frame: consecutive records of one batch, encoded, handed out while the batch may still be open.
+//! A frame: consecutive records of one batch, encoded, handed out while the batch may still be
+//! open.
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -7,7 +8,8 @@ use super::checksum;
 
 /// What must be known of a frame, beside its bytes, to build a batch from it.
 ///
-/// Kept next to the records' bytes (for instance on disk), it brings the [`Frame`] back without reading them.
+/// Kept next to the records' bytes (for instance on disk), it brings the [`Frame`] back without
+/// reading them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FrameMetadata {
     /// The CRC32C of the records' bytes.
@@ -16,7 +18,8 @@ pub struct FrameMetadata {
     pub first_delta: u32,
     /// The number of records, at least 1.
     pub record_count: u32,
-    /// The base timestamp of the batch, to which the records' timestamps are relative; milliseconds since the Unix epoch.
+    /// The base timestamp of the batch, to which the records' timestamps are relative; milliseconds
+    /// since the Unix epoch.
     pub base_timestamp_ms: i64,
     /// The greatest timestamp of these records; milliseconds since the Unix epoch.
     pub max_timestamp_ms: i64,
@@ -24,14 +27,15 @@ pub struct FrameMetadata {
 
 /// Consecutive records of one batch, encoded and immutable.
 ///
-/// The frames of a batch, one behind the other, are the records part of that batch: behind the 61 bytes of a
-/// [`BatchHeader`](super::BatchHeader) they can be sent as they are.
+/// The frames of a batch, one behind the other, are the records part of that batch: behind the 61
+/// bytes of a [`BatchHeader`](super::BatchHeader) they can be sent as they are.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Frame {
     /// The encoded records, nothing else.
     pub records: Bytes,
-    /// The encoded records followed by the caller's trailer, in one piece of memory; equal to `records` without a trailer.
+    /// The encoded records followed by the caller's trailer, in one piece of memory; equal to
+    /// `records` without a trailer.
     pub with_trailer: Bytes,
     /// The CRC32C of `records`.
     pub crc32c: u32,
@@ -46,7 +50,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// A frame from its records' bytes and what was kept beside them; the bytes are trusted, not read.
+    /// A frame from its records' bytes and what was kept beside them; the bytes are trusted, not
+    /// read.
     #[must_use]
     pub fn from_parts(records: Bytes, metadata: FrameMetadata) -> Self {
         Self::with_trailer(records.clone(), records, metadata)
@@ -87,7 +92,8 @@ impl Frame {
     }
 }
 
-/// What the frames of one batch amount to: all that a [`BatchHeader`](super::BatchHeader) needs to know of them.
+/// What the frames of one batch amount to: all that a [`BatchHeader`](super::BatchHeader) needs to
+/// know of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct FrameTotals {

@@ -1,7 +1,8 @@
-//! The 61 bytes before the records of a batch: who sends it, with which stamp, and how the records are stored.
+//! The 61 bytes before the records of a batch: who sends it, with which stamp, and how the records
+//! are stored.
 //!
-//! The header is built apart from the records. Its checksum covers the records too, but is combined from theirs, so that a
-//! batch can be stamped, and stamped anew, without reading a record's byte.
+//! The header is built apart from the records. Its checksum covers the records too, but is combined
+//! from theirs, so that a batch can be stamped, and stamped anew, without reading a record's byte.
 
 use thiserror::Error;
 
@@ -64,11 +65,13 @@ pub struct BatchHeader {
     pub is_transactional: bool,
     /// Whether the batch holds transaction markers instead of records.
     pub is_control: bool,
-    /// Whether `base_timestamp_ms` is the time from which tombstones may be removed (KIP-534); set by the log cleaner only.
+    /// Whether `base_timestamp_ms` is the time from which tombstones may be removed (KIP-534); set
+    /// by the log cleaner only.
     pub has_delete_horizon: bool,
     /// The delta of the last offset of the batch from the first; 0 or more.
     pub last_offset_delta: i32,
-    /// The timestamp to which the records' timestamps are relative; milliseconds since the Unix epoch.
+    /// The timestamp to which the records' timestamps are relative; milliseconds since the Unix
+    /// epoch.
     pub base_timestamp_ms: i64,
     /// The greatest timestamp of the batch; milliseconds since the Unix epoch.
     pub max_timestamp_ms: i64,
@@ -105,7 +108,8 @@ impl Default for BatchHeader {
 }
 
 impl BatchHeader {
-    /// The header of a batch with these records, uncompressed, without a producer id: to be completed by the caller.
+    /// The header of a batch with these records, uncompressed, without a producer id: to be
+    /// completed by the caller.
     ///
     /// # Errors
     /// When there are more records than the format can count.
@@ -121,9 +125,11 @@ impl BatchHeader {
         })
     }
 
-    /// Encodes the header of a batch whose records, as they are sent (compressed or not), have this length and CRC32C.
+    /// Encodes the header of a batch whose records, as they are sent (compressed or not), have this
+    /// length and CRC32C.
     ///
-    /// The records themselves are not needed: the checksum of the batch is combined from that of the header and theirs.
+    /// The records themselves are not needed: the checksum of the batch is combined from that of
+    /// the header and theirs.
     ///
     /// # Errors
     /// When the batch exceeds the 31-bit length field.
@@ -191,8 +197,8 @@ impl BatchHeader {
     /// Decodes a header; also returns what it says of the records that follow.
     ///
     /// # Errors
-    /// When the format is not version 2, the length is smaller than the header, a count is negative or the compression
-    /// unknown. The checksum is not checked here: the records are not at hand.
+    /// When the format is not version 2, the length is smaller than the header, a count is negative
+    /// or the compression unknown. The checksum is not checked here: the records are not at hand.
     pub fn decode(bytes: &[u8; BATCH_HEADER_BYTES]) -> Result<(Self, RecordsPart), HeaderError> {
         let mut fields = Reader(bytes);
         let base_offset = Offset(i64::from_be_bytes(fields.take()));
@@ -306,7 +312,8 @@ pub enum HeaderError {
     Compression(#[from] UnknownCompression),
 }
 
-/// Fills an array field by field. The fields' sizes add up to the array's, so neither type ever runs short.
+/// Fills an array field by field. The fields' sizes add up to the array's, so neither type ever
+/// runs short.
 struct Fields<'a>(&'a mut [u8]);
 
 impl Fields<'_> {

@@ -1,10 +1,12 @@
-//! Record batches, format version 2 (KIP-98): the only one that Kafka 4 speaks, and every release since 0.11 does.
+//! Record batches, format version 2 (KIP-98): the only one that Kafka 4 speaks, and every release
+//! since 0.11 does.
 //!
-//! Writing in one call: [`encode_batch`]. Step by step: a [`RecordsBuilder`] encodes records one by one into [`Frame`]s; [`FrameTotals`] sums frames up to one batch; a
-//! [`BatchHeader`] is built apart, for any stamp, without touching the records again. [`compress`] works on the same frames.
+//! Writing in one call: [`encode_batch`]. Step by step: a [`RecordsBuilder`] encodes records one by
+//! one into [`Frame`]s; [`FrameTotals`] sums frames up to one batch; a [`BatchHeader`] is built
+//! apart, for any stamp, without touching the records again. [`compress`] works on the same frames.
 //!
-//! Reading: [`Batches`] finds the batches in the bytes of a response or request, each [`Batch`] can be verified and gives its
-//! [`Records`].
+//! Reading: [`Batches`] finds the batches in the bytes of a response or request, each [`Batch`] can
+//! be verified and gives its [`Records`].
 
 mod batch;
 mod whole;

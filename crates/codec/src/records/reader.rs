@@ -19,10 +19,11 @@ use crate::{
 /// The fewest bytes of a record header: two lengths.
 const MIN_HEADER_BYTES: usize = 2;
 
-/// The records of a batch or frame, read as they are asked for; their bytes are slices of the batch's.
+/// The records of a batch or frame, read as they are asked for; their bytes are slices of the
+/// batch's.
 ///
-/// Yields as many records as the batch claims, or an error and nothing after it. Bytes left behind the last record are an
-/// error too.
+/// Yields as many records as the batch claims, or an error and nothing after it. Bytes left behind
+/// the last record are an error too.
 #[derive(Clone, Debug)]
 pub struct Records {
     /// All records.
@@ -61,8 +62,8 @@ impl Records {
 
     /// The records of a frame; their offsets are their deltas in the batch.
     ///
-    /// With a [`RecordsBuilder`](super::RecordsBuilder), this is the way to spread the records of a batch that turned out to
-    /// be too large over several ones.
+    /// With a [`RecordsBuilder`](super::RecordsBuilder), this is the way to spread the records of a
+    /// batch that turned out to be too large over several ones.
     #[must_use]
     pub fn of_frame(frame: &Frame) -> Self {
         Self {
@@ -77,7 +78,8 @@ impl Records {
         }
     }
 
-    /// How many records are still to come, if the batch keeps what it claims. A claim, not a promise: mind it in allocations.
+    /// How many records are still to come, if the batch keeps what it claims. A claim, not a
+    /// promise: mind it in allocations.
     #[must_use]
     pub fn remaining(&self) -> u32 {
         if self.is_finished {

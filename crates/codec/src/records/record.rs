@@ -1,4 +1,5 @@
-//! A record as it goes into a batch, borrowed, and as it comes out of one, sharing the batch's bytes.
+//! A record as it goes into a batch, borrowed, and as it comes out of one, sharing the batch's
+//! bytes.
 
 use bytes::Bytes;
 

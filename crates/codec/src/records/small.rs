@@ -1,8 +1,9 @@
 //! The quick way for nearly every record: one without headers whose numbers are moderate.
 //!
-//! Records of a batch resemble each other: their integers differ, but hardly ever in how many bytes they take. So a [`Shape`]
-//! is kept from record to record, and while it fits, an integer is encoded by moving its upper bits up: no length has to be
-//! found out and no branch to be guessed. All integers in front of the key or value then take one store.
+//! Records of a batch resemble each other: their integers differ, but hardly ever in how many bytes
+//! they take. So a [`Shape`] is kept from record to record, and while it fits, an integer is
+//! encoded by moving its upper bits up: no length has to be found out and no branch to be guessed.
+//! All integers in front of the key or value then take one store.
 
 use bytes::{BufMut, BytesMut};
 
@@ -25,7 +26,8 @@ struct Width {
     least: u64,
     /// How many values do.
     count: u64,
-    /// The bits that move up by one place, to leave room for the bit that says that another byte follows.
+    /// The bits that move up by one place, to leave room for the bit that says that another byte
+    /// follows.
     second: u64,
     /// Those of them that move by yet another place.
     third: u64,
@@ -74,7 +76,8 @@ impl Width {
 
     /// Of these values, those that leave `other` its width, if it is greater by `difference`.
     ///
-    /// A null value is shorter by one than its zigzag says, which takes it out of no range: there is nothing below it.
+    /// A null value is shorter by one than its zigzag says, which takes it out of no range: there
+    /// is nothing below it.
     fn so_that(self, other: Self, difference: u64) -> Self {
         let least = self.least.max(other.least.saturating_sub(difference));
         let end =
@@ -143,7 +146,8 @@ pub(super) struct SmallRecord {
 }
 
 impl Shape {
-    /// The shape of this record, if it is a small one. A new record costs this once; all that resemble it nothing.
+    /// The shape of this record, if it is a small one. A new record costs this once; all that
+    /// resemble it nothing.
     pub(super) fn of(
         record: &RecordRef<'_>,
         timestamp_delta: i64,
@@ -183,7 +187,8 @@ impl Shape {
             value_length: if has_key {
                 value_length
             } else {
-                // The length of the record follows from that of the value: one test is enough for both.
+                // The length of the record follows from that of the value: one test is enough for
+                // both.
                 value_length.so_that(record_length, (body_bytes as u64) << 1)
             },
             head: record_length.follows | (timestamp_delta.follows << timestamp_shift),

@@ -12,15 +12,20 @@ use super::record::RecordRef;
 
 /// Encodes records as one batch, ready for a Produce request.
 ///
-/// Compression, offsets, flags and stamps (producer id, epoch, base sequence) are those of `template`; counts and timestamps
-/// are computed from the records. Compression is at its default level. The records are encoded into memory of their own,
-/// and copied once more behind the header; [`RecordsBuilder`] copies nothing.
+/// Compression, offsets, flags and stamps (producer id, epoch, base sequence) are those of
+/// `template`; counts and timestamps are computed from the records. Compression is at its default
+/// level. The records are encoded into memory of their own, and copied once more behind the header;
+/// [`RecordsBuilder`] copies nothing.
 ///
 /// ```
 /// use wolff_codec::records::{Batches, BatchHeader, Compression, RecordRef, encode_batch};
 ///
 /// let template = BatchHeader { compression: Compression::Lz4, ..BatchHeader::default() };
-/// let record = RecordRef { timestamp_ms: 1_700_000_000_000, value: Some(b"howl"), ..RecordRef::default() };
+/// let record = RecordRef {
+///     timestamp_ms: 1_700_000_000_000,
+///     value: Some(b"howl"),
+///     ..RecordRef::default()
+/// };
 /// let batch = encode_batch(&template, [record, record])?;
 ///
 /// let read = Batches::new(batch).next().expect("a batch")?;
@@ -30,7 +35,8 @@ use super::record::RecordRef;
 /// ```
 ///
 /// # Errors
-/// When there is no record, when they are more than a batch can have, or when the compression is not compiled in.
+/// When there is no record, when they are more than a batch can have, or when the compression is
+/// not compiled in.
 pub fn encode_batch<'a>(
     template: &BatchHeader,
     records: impl IntoIterator<Item = RecordRef<'a>>,

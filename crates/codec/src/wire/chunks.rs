@@ -4,7 +4,8 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-/// A byte sequence in pieces that are shared, not copied: what goes to a socket with one vectored write.
+/// A byte sequence in pieces that are shared, not copied: what goes to a socket with one vectored
+/// write.
 ///
 /// Two sequences are equal when their bytes are, however they are cut.
 ///

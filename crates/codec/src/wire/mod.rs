@@ -1,8 +1,9 @@
 //! Fields and their bytes: what every message is made of.
 //!
-//! [`Field`] is a type that has a place in messages; an [`Encoder`] puts fields to a [`Writer`], a [`Decoder`] takes them
-//! from shared bytes without copying what is large. Both know the version of the message and whether it is *flexible*,
-//! that is, whether lengths are compact and structures carry tagged fields (KIP-482).
+//! [`Field`] is a type that has a place in messages; an [`Encoder`] puts fields to a [`Writer`], a
+//! [`Decoder`] takes them from shared bytes without copying what is large. Both know the version of
+//! the message and whether it is *flexible*, that is, whether lengths are compact and structures
+//! carry tagged fields (KIP-482).
 
 mod values;
 
@@ -26,8 +27,8 @@ pub use writer::Writer;
 
 use crate::error::{DecodeError, EncodeError};
 
-/// A value that can be a field of a message: numbers, strings, bytes, arrays, and structures of fields. `Option` is what
-/// may be null.
+/// A value that can be a field of a message: numbers, strings, bytes, arrays, and structures of
+/// fields. `Option` is what may be null.
 ///
 /// A structure puts and takes its fields in one order; that order is the protocol.
 ///
@@ -76,7 +77,8 @@ pub trait Field: Sized {
     /// [`DecodeError::Malformed`] when the bytes are not such a field.
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError>;
 
-    /// Takes the elements of an array, one after the other. Numbers come all at once instead, and strings are measured first.
+    /// Takes the elements of an array, one after the other. Numbers come all at once instead, and
+    /// strings are measured first.
     ///
     /// # Errors
     /// As [`take`](Self::take).

@@ -7,7 +7,8 @@ use nom::{IResult, Parser};
 use super::varint::{self, VarintError};
 use crate::error::{Defect, Wanted};
 
-/// The longest string that any version can carry, in bytes; compact ones could say more, but no implementation does.
+/// The longest string that any version can carry, in bytes; compact ones could say more, but no
+/// implementation does.
 pub(super) const MAX_STRING_BYTES: usize = 0x7fff;
 
 /// What a parser returns: what is left, and the value.
@@ -73,8 +74,8 @@ pub(super) fn byte_sequence(is_flexible: bool) -> impl Fn(&[u8]) -> Parsed<'_, O
     }
 }
 
-/// The number of elements of an array, or null. Every element takes a byte at least, so a larger number than there are
-/// bytes is a lie, and is found out before anything is allocated.
+/// The number of elements of an array, or null. Every element takes a byte at least, so a larger
+/// number than there are bytes is a lie, and is found out before anything is allocated.
 #[inline(always)]
 pub(super) fn array_length(is_flexible: bool) -> impl Fn(&[u8]) -> Parsed<'_, Option<usize>> {
     move |input| {

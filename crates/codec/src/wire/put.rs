@@ -52,7 +52,8 @@ impl<'a> Encoder<'a> {
             .map_err(|error| error.inside(Step::Name(name)))
     }
 
-    /// A field that some versions have, and that the others can do without: its value is left out there.
+    /// A field that some versions have, and that the others can do without: its value is left out
+    /// there.
     ///
     /// # Errors
     /// As [`field`](Self::field).
@@ -70,7 +71,8 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// A field that some versions have, and that changes what the message means: in the others it must be `absent`.
+    /// A field that some versions have, and that changes what the message means: in the others it
+    /// must be `absent`.
     ///
     /// # Errors
     /// As [`field`](Self::field), and [`EncodeError::NotInVersion`].
@@ -94,7 +96,8 @@ impl<'a> Encoder<'a> {
     /// A field that every version has, and that may be null in some.
     ///
     /// # Errors
-    /// As [`field`](Self::field), and [`EncodeError::NoneNotAllowed`] when it is none in another version.
+    /// As [`field`](Self::field), and [`EncodeError::NoneNotAllowed`] when it is none in another
+    /// version.
     #[inline]
     pub fn nullable_in<T: Field>(
         &mut self,
@@ -134,8 +137,8 @@ impl<'a> Encoder<'a> {
         self.tags(unknown).finish()
     }
 
-    /// The tagged fields at the end of a structure: its own ones are put to the returned writer, in ascending order, which
-    /// then must be [finished](TagWriter::finish).
+    /// The tagged fields at the end of a structure: its own ones are put to the returned writer, in
+    /// ascending order, which then must be [finished](TagWriter::finish).
     #[must_use]
     pub fn tags<'t>(&'t mut self, unknown: &'t TaggedFields) -> TagWriter<'t, 'a> {
         TagWriter {
@@ -209,8 +212,8 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// The longest array or byte sequence: what a signed 32-bit length can say. Compact ones could say more, but no peer
-/// expects it.
+/// The longest array or byte sequence: what a signed 32-bit length can say. Compact ones could say
+/// more, but no peer expects it.
 const MAX_LENGTH: usize = 0x7fff_ffff;
 
 #[cold]
@@ -232,10 +235,12 @@ pub struct TagWriter<'t, 'a> {
 }
 
 impl TagWriter<'_, '_> {
-    /// A tagged field that some versions know. It is left out where it is `absent`, and in the other versions.
+    /// A tagged field that some versions know. It is left out where it is `absent`, and in the
+    /// other versions.
     ///
     /// # Errors
-    /// [`EncodeError`] when the value does not fit the version, or its number is among the unknown ones.
+    /// [`EncodeError`] when the value does not fit the version, or its number is among the unknown
+    /// ones.
     pub fn field_in<T: Field + PartialEq>(
         &mut self,
         versions: impl RangeBounds<i16>,
@@ -260,10 +265,12 @@ impl TagWriter<'_, '_> {
         Ok(())
     }
 
-    /// Puts what was collected, in the order of the tags; nothing where the version is not flexible.
+    /// Puts what was collected, in the order of the tags; nothing where the version is not
+    /// flexible.
     ///
     /// # Errors
-    /// [`EncodeError::NotInVersion`] when there are unknown tagged fields and the version is not flexible.
+    /// [`EncodeError::NotInVersion`] when there are unknown tagged fields and the version is not
+    /// flexible.
     pub fn finish(self) -> Result<(), EncodeError> {
         if !self.encoder.is_flexible {
             return if self.unknown.is_empty() {

@@ -13,7 +13,8 @@ pub struct TaggedField {
     pub value: Bytes,
 }
 
-/// Tagged fields by number, ascending, each at most once. They are kept, so that whoever passes a message on loses nothing.
+/// Tagged fields by number, ascending, each at most once. They are kept, so that whoever passes a
+/// message on loses nothing.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct TaggedFields(
     /// None if there are no fields. A thin pointer: every structure of every message has one.

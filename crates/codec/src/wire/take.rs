@@ -12,9 +12,9 @@ use crate::error::{DecodeError, Defect, Step, Wanted};
 use crate::ids::BrokerId;
 use crate::text::Str;
 
-/// How many bytes may be allocated for the elements of an array per byte that is left of the message, before the first
-/// element has been seen. The lists of real messages seldom need more; a lie does not get more than this, and where lists
-/// are nested it gets this for each of them.
+/// How many bytes may be allocated for the elements of an array per byte that is left of the
+/// message, before the first element has been seen. The lists of real messages seldom need more; a
+/// lie does not get more than this, and where lists are nested it gets this for each of them.
 const RESERVED_BYTES_PER_BYTE: usize = 8;
 
 /// What decoding may allocate per byte of the message.
@@ -39,7 +39,8 @@ fn in_tagged_field(index: u32) -> impl Fn(DecodeError) -> DecodeError {
     move |error| error.inside(Step::Index(index)).inside(TAGGED_FIELDS)
 }
 
-/// Takes the fields of a message, one after the other, from its body. Large values share the body's bytes.
+/// Takes the fields of a message, one after the other, from its body. Large values share the body's
+/// bytes.
 ///
 /// The fields' names serve errors only.
 #[derive(Debug)]
@@ -177,11 +178,13 @@ impl<'a> Decoder<'a> {
 
     /// The tagged fields at the end of a structure; none where the version is not flexible.
     ///
-    /// `known` is asked for each: it takes the value from the decoder it is given, which holds nothing else, and answers
-    /// true, as [`known_tag`](Self::known_tag) does; or it answers false, and the field is returned among the unknown ones.
+    /// `known` is asked for each: it takes the value from the decoder it is given, which holds
+    /// nothing else, and answers true, as [`known_tag`](Self::known_tag) does; or it answers false,
+    /// and the field is returned among the unknown ones.
     ///
     /// # Errors
-    /// [`DecodeError::Malformed`] when numbers do not ascend, when sizes are wrong, or what `known` fails with.
+    /// [`DecodeError::Malformed`] when numbers do not ascend, when sizes are wrong, or what `known`
+    /// fails with.
     #[inline]
     pub fn tags(
         &mut self,
@@ -435,8 +438,8 @@ impl<'a> Decoder<'a> {
         T::take(self).map_err(|error| error.inside(Step::Index(index)))
     }
 
-    /// Whether the elements from `index` on are all there. Only those that are tiny on the wire come here: reading them twice
-    /// is the price for allocating nothing that a count only claims.
+    /// Whether the elements from `index` on are all there. Only those that are tiny on the wire
+    /// come here: reading them twice is the price for allocating nothing that a count only claims.
     #[cold]
     fn look_ahead<T: Field>(&self, index: usize, count: usize) -> Result<(), DecodeError> {
         let mut ahead = Decoder { ..*self };

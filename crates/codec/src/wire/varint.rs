@@ -1,11 +1,13 @@
-//! Variable-length integers: seven bits per byte, lowest first, the top bit set on every byte but the last.
+//! Variable-length integers: seven bits per byte, lowest first, the top bit set on every byte but
+//! the last.
 //!
-//! Kafka uses them unsigned (compact lengths, tagged fields) and zigzag-mapped (the *varint* and *varlong* of records), so
-//! that small negative numbers stay short. Both directions work on a whole word instead of branching on every byte: the
-//! seven-bit groups are spread to, or gathered from, eight byte lanes in three steps.
+//! Kafka uses them unsigned (compact lengths, tagged fields) and zigzag-mapped (the *varint* and
+//! *varlong* of records), so that small negative numbers stay short. Both directions work on a
+//! whole word instead of branching on every byte: the seven-bit groups are spread to, or gathered
+//! from, eight byte lanes in three steps.
 //!
-//! Longer encodings than needed (`80 00` for 0) are accepted, as every Kafka implementation does; bits that do not fit the
-//! target type are refused.
+//! Longer encodings than needed (`80 00` for 0) are accepted, as every Kafka implementation does;
+//! bits that do not fit the target type are refused.
 
 use thiserror::Error;
 
@@ -29,9 +31,11 @@ pub enum VarintError {
     },
 }
 
-/// An encoded integer in a register: the first [`len`](Self::len) little-endian bytes of [`word`](Self::word).
+/// An encoded integer in a register: the first [`len`](Self::len) little-endian bytes of
+/// [`word`](Self::word).
 ///
-/// A 32-bit value takes at most five bytes, a 64-bit value at most ten; hence the width of the word.
+/// A 32-bit value takes at most five bytes, a 64-bit value at most ten; hence the width of the
+/// word.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Encoded {
     /// The bytes, first one lowest; those behind the encoding are zero.
@@ -56,7 +60,8 @@ impl Encoded {
     }
 }
 
-/// Maps a signed 32-bit integer so that small magnitudes of either sign become small numbers: 0, -1, 1, -2 … to 0, 1, 2, 3 ….
+/// Maps a signed 32-bit integer so that small magnitudes of either sign become small numbers: 0,
+/// -1, 1, -2 … to 0, 1, 2, 3 ….
 #[inline]
 #[must_use]
 pub const fn zigzag(value: i32) -> u32 {
@@ -129,7 +134,8 @@ pub const fn encode_long(value: u64) -> Encoded {
     }
 }
 
-/// Reads an unsigned 32-bit value from the front of `input`; returns it with the number of bytes it took.
+/// Reads an unsigned 32-bit value from the front of `input`; returns it with the number of bytes it
+/// took.
 ///
 /// # Errors
 /// When the input ends too early, or the value has more than 32 bits.
@@ -145,7 +151,8 @@ pub fn decode(input: &[u8]) -> Result<(u32, usize), VarintError> {
     }
 }
 
-/// Reads an unsigned 64-bit value from the front of `input`; returns it with the number of bytes it took.
+/// Reads an unsigned 64-bit value from the front of `input`; returns it with the number of bytes it
+/// took.
 ///
 /// # Errors
 /// When the input ends too early, or the value has more than 64 bits.
@@ -185,7 +192,8 @@ const fn continuation_bits(len: usize) -> u64 {
     EVERY_TOP_BIT & !(u64::MAX << (8 * (len - 1)))
 }
 
-/// Reads an encoding of any length up to `max_len` bytes: by the word where eight bytes are at hand, else byte by byte.
+/// Reads an encoding of any length up to `max_len` bytes: by the word where eight bytes are at
+/// hand, else byte by byte.
 #[inline]
 fn decode_multibyte(input: &[u8], max_len: usize, bits: u32) -> Result<(u64, usize), VarintError> {
     if let Some(lanes) = input.first_chunk::<8>() {

@@ -8,7 +8,8 @@ use super::varint;
 /// Bytes up to this length are copied: cheaper than another piece for the socket.
 const COPIED_BYTES: usize = 1024;
 
-/// A rope: small fields are copied to one buffer, large byte sequences are linked into it without being copied.
+/// A rope: small fields are copied to one buffer, large byte sequences are linked into it without
+/// being copied.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -87,7 +88,8 @@ impl Writer {
         }
     }
 
-    /// Replaces bytes at the start, which must have been [put](Self::put) there; what is beyond them stays out.
+    /// Replaces bytes at the start, which must have been [put](Self::put) there; what is beyond
+    /// them stays out.
     pub(crate) fn overwrite_start(&mut self, bytes: &[u8]) {
         for (to, from) in self.buffer.iter_mut().zip(bytes) {
             *to = *from;

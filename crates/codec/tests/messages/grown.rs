@@ -1,8 +1,9 @@
 //! Random messages, grown by answering what the decoder asks for.
 //!
-//! Starting from nothing, the decoder says what it misses ("the length of a string needs 2 bytes, 0 remain"); a random one
-//! is appended, until the message is complete. So every field of every message gets random values without a word about any
-//! of them here, and only values that the version can carry.
+//! Starting from nothing, the decoder says what it misses ("the length of a string needs 2 bytes, 0
+//! remain"); a random one is appended, until the message is complete. So every field of every
+//! message gets random values without a word about any of them here, and only values that the
+//! version can carry.
 
 use bytes::Bytes;
 use wolff_codec::{DecodeError, Defect, Wanted};
@@ -72,7 +73,8 @@ pub(crate) fn grow<T>(
                 };
                 bytes.extend(answer.to(wanted, needed));
             }
-            // A null that is not allowed here becomes empty, in place: arrays around it have counted its bytes.
+            // A null that is not allowed here becomes empty, in place: arrays around it have
+            // counted its bytes.
             Defect::UnexpectedNull if is_flexible => bytes[malformed.offset] = 1,
             Defect::UnexpectedNull => bytes[malformed.offset..].fill(0),
             other => panic!("grown bytes are refused: {other} in {body:?}"),
@@ -108,7 +110,8 @@ impl Answer<'_> {
             }
             Wanted::ArrayLength => {
                 let count = self.length(4);
-                // An array must not claim more elements than there are bytes: its elements begin as zeros.
+                // An array must not claim more elements than there are bytes: its elements begin as
+                // zeros.
                 let mut array = self.prefix(count, 4);
                 array.resize(array.len() + usize::from(count.unwrap_or_default()), 0);
                 array

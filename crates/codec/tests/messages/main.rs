@@ -1,4 +1,5 @@
-//! Messages from the outside: whatever a version can say goes out and comes back, and nothing else passes for it.
+//! Messages from the outside: whatever a version can say goes out and comes back, and nothing else
+//! passes for it.
 
 #![expect(
     clippy::expect_used,

@@ -109,7 +109,8 @@ fn truncated_data_is_an_error_at_every_byte_and_so_is_something_behind_it() {
     }
 }
 
-/// The framing of Snappy has no end: a stream cut between two blocks is a shorter one. (The batch's checksum tells.)
+/// The framing of Snappy has no end: a stream cut between two blocks is a shorter one. (The batch's
+/// checksum tells.)
 fn is_between_blocks(packed: &[u8], cut: usize) -> bool {
     let mut at = 16;
     while at < cut {

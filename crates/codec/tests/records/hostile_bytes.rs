@@ -115,7 +115,8 @@ fn a_batch_cut_off_at_any_byte_is_a_partial_one() {
 #[test]
 fn messages_of_old_formats_are_refused_by_name_however_short() {
     for magic in [0, 1, 3, -1i8] {
-        // Offset, length, checksum, format, attributes, and lengths of a key and a value that are null.
+        // Offset, length, checksum, format, attributes, and lengths of a key and a value that are
+        // null.
         let mut message = BytesMut::zeroed(26);
         message[11] = 14;
         message[16] = magic.to_be_bytes()[0];

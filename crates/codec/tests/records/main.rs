@@ -1,4 +1,5 @@
-//! Record batches from the outside: what the builder writes the reader reads, and nothing else passes for it.
+//! Record batches from the outside: what the builder writes the reader reads, and nothing else
+//! passes for it.
 #![allow(
     clippy::disallowed_methods,
     reason = "these tests run in the real world"

@@ -44,32 +44,33 @@ impl ClusterBuilder {
         self
     }
 
-    /// Where the first broker listens. With a port, the others listen on the ports after it; with port 0, each on any.
-    /// Default: `127.0.0.1:0`.
+    /// Where the first broker listens. With a port, the others listen on the ports after it; with
+    /// port 0, each on any. Default: `127.0.0.1:0`.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.config.listen = address;
         self
     }
 
-    /// Has the brokers listen on a network in memory instead of TCP ports, at the addresses that [`Self::listen`] says. A
-    /// port 0 is the lowest free one from 9092 on. Default: TCP.
+    /// Has the brokers listen on a network in memory instead of TCP ports, at the addresses that
+    /// [`Self::listen`] says. A port 0 is the lowest free one from 9092 on. Default: TCP.
     ///
-    /// Then nothing in the cluster depends on sockets, threads or the system's clock: under a paused clock of tokio, with
-    /// [`Self::start_time_ms`] and [`Self::cluster_id`], it does the same in every run.
+    /// Then nothing in the cluster depends on sockets, threads or the system's clock: under a
+    /// paused clock of tokio, with [`Self::start_time_ms`] and [`Self::cluster_id`], it does the
+    /// same in every run.
     pub fn network(mut self, network: &MemoryNetwork) -> Self {
         self.config.network = Some(network.clone());
         self
     }
 
-    /// The time at the start, in milliseconds since the Unix epoch, as append timestamps show it; it goes on by tokio's
-    /// clock. Default: the system's time.
+    /// The time at the start, in milliseconds since the Unix epoch, as append timestamps show it;
+    /// it goes on by tokio's clock. Default: the system's time.
     pub fn start_time_ms(mut self, time_ms: i64) -> Self {
         self.config.start_time_ms = Some(time_ms);
         self
     }
 
-    /// The host that clients are told. Default: the address that the brokers listen on, or `127.0.0.1` if that is all of
-    /// them.
+    /// The host that clients are told. Default: the address that the brokers listen on, or
+    /// `127.0.0.1` if that is all of them.
     pub fn advertised_host(mut self, host: impl Into<Str>) -> Self {
         self.config.advertised_host = Some(host.into());
         self
@@ -102,49 +103,53 @@ impl ClusterBuilder {
         self
     }
 
-    /// How many replicas a partition has if its creator does not say; at most one per broker. Replicas decide who leads when
-    /// a broker dies: with one, nobody does until it is back. Default: 3.
+    /// How many replicas a partition has if its creator does not say; at most one per broker.
+    /// Replicas decide who leads when a broker dies: with one, nobody does until it is back.
+    /// Default: 3.
     pub fn replication_factor(mut self, count: i16) -> Self {
         self.config.replication_factor = count;
         self
     }
 
-    /// The largest batch, in bytes, its header included: a topic's `max.message.bytes` if its creator does not say.
-    /// Default: 1,048,588, as in Kafka.
+    /// The largest batch, in bytes, its header included: a topic's `max.message.bytes` if its
+    /// creator does not say. Default: 1,048,588, as in Kafka.
     pub fn max_message_bytes(mut self, bytes: usize) -> Self {
         self.config.topic_defaults.max_message_bytes = bytes;
         self
     }
 
-    /// How many bytes a partition's log may hold before its oldest batches go: a topic's `retention.bytes` if its creator
-    /// does not say. The newest batch always stays. Default: no limit.
+    /// How many bytes a partition's log may hold before its oldest batches go: a topic's
+    /// `retention.bytes` if its creator does not say. The newest batch always stays. Default: no
+    /// limit.
     pub fn retention_bytes(mut self, bytes: u64) -> Self {
         self.config.topic_defaults.retention_bytes = Some(bytes);
         self
     }
 
-    /// The longest request that is read, in bytes: a connection that announces a longer one is closed.
-    /// Default: 100 MiB, as in Kafka.
+    /// The longest request that is read, in bytes: a connection that announces a longer one is
+    /// closed. Default: 100 MiB, as in Kafka.
     pub fn max_request_bytes(mut self, bytes: usize) -> Self {
         self.config.max_request_bytes = bytes;
         self
     }
 
-    /// What to do with producer ids that a partition does not know. Default: what Kafka 2.5 to 4.4 do.
+    /// What to do with producer ids that a partition does not know. Default: what Kafka 2.5 to 4.4
+    /// do.
     pub fn unknown_producers(mut self, rule: UnknownProducers) -> Self {
         self.config.unknown_producers = rule;
         self
     }
 
-    /// The age of its last batch's timestamp at which a producer id is forgotten: `producer.id.expiration.ms`. Brokers look
-    /// when they restart, and when told to by [`Cluster::expire_producers`]. Default: 24 h.
+    /// The age of its last batch's timestamp at which a producer id is forgotten:
+    /// `producer.id.expiration.ms`. Brokers look when they restart, and when told to by
+    /// [`Cluster::expire_producers`]. Default: 24 h.
     pub fn producer_expiration(mut self, age: Duration) -> Self {
         self.config.producer_expiration = age;
         self
     }
 
-    /// The versions of an API that the brokers advertise, instead of all that they can serve: an older or an odd broker. What
-    /// is advertised beyond what can be served closes the connection.
+    /// The versions of an API that the brokers advertise, instead of all that they can serve: an
+    /// older or an odd broker. What is advertised beyond what can be served closes the connection.
     pub fn versions(mut self, api: ApiKey, versions: RangeInclusive<i16>) -> Self {
         self.config.versions.insert(api, Some(versions));
         self
@@ -162,8 +167,8 @@ impl ClusterBuilder {
         self
     }
 
-    /// How long a connection may be idle between two requests before it is closed: `connections.max.idle.ms`.
-    /// Default: no limit.
+    /// How long a connection may be idle between two requests before it is closed:
+    /// `connections.max.idle.ms`. Default: no limit.
     pub fn max_idle(mut self, limit: Duration) -> Self {
         self.config.max_idle = Some(limit);
         self
@@ -176,7 +181,8 @@ impl ClusterBuilder {
         self
     }
 
-    /// Starts the brokers on the tokio runtime of the caller; clients can connect when this returns.
+    /// Starts the brokers on the tokio runtime of the caller; clients can connect when this
+    /// returns.
     ///
     /// # Errors
     /// When a broker cannot listen, or a topic cannot be as asked.

@@ -81,8 +81,8 @@ impl Cluster {
         added.map_err(|error| ClusterError::topic(&topic, error))
     }
 
-    /// Changes a setting of a topic: `max.message.bytes`, `retention.bytes`, `message.timestamp.type` or
-    /// `cleanup.policy`. Others are ignored.
+    /// Changes a setting of a topic: `max.message.bytes`, `retention.bytes`,
+    /// `message.timestamp.type` or `cleanup.policy`. Others are ignored.
     ///
     /// # Errors
     /// When there is no such topic, or the setting cannot have that value.
@@ -120,8 +120,8 @@ impl Cluster {
         })
     }
 
-    /// Loses what a partition has from an offset on, acknowledged or not, under a new leader epoch: what an unclean election
-    /// does. A batch that holds the offset is lost as a whole.
+    /// Loses what a partition has from an offset on, acknowledged or not, under a new leader epoch:
+    /// what an unclean election does. A batch that holds the offset is lost as a whole.
     ///
     /// # Errors
     /// When there is no such partition.
@@ -141,8 +141,9 @@ impl Cluster {
         })
     }
 
-    /// Has a broker go on telling its clients what is true of brokers, topics and leaders now, whatever changes: its metadata
-    /// is stale, as that of a broker is which has lost its controller. What it leads it serves as ever.
+    /// Has a broker go on telling its clients what is true of brokers, topics and leaders now,
+    /// whatever changes: its metadata is stale, as that of a broker is which has lost its
+    /// controller. What it leads it serves as ever.
     ///
     /// # Errors
     /// When there is no such broker.
@@ -166,20 +167,22 @@ impl Cluster {
             .is_some()
     }
 
-    /// Changes passwords, tokens, mechanisms or lifetimes, for every authentication from now on. A cluster without SASL gets
-    /// it, with no mechanism enabled at first, for connections that are made from now on.
+    /// Changes passwords, tokens, mechanisms or lifetimes, for every authentication from now on. A
+    /// cluster without SASL gets it, with no mechanism enabled at first, for connections that are
+    /// made from now on.
     pub fn change_sasl(&self, change: impl FnOnce(Sasl) -> Sasl) {
         self.shared.change_sasl(change);
     }
 
-    /// Has connections that are made from now on speak TLS in this way, with another certificate, say; or plain TCP. The open
-    /// ones stay as they are.
+    /// Has connections that are made from now on speak TLS in this way, with another certificate,
+    /// say; or plain TCP. The open ones stay as they are.
     #[cfg(feature = "tls")]
     pub fn set_tls(&self, listener: impl Into<Option<TlsListener>>) {
         self.shared.set_tls(listener.into());
     }
 
-    /// Tells clients that a broker is elsewhere: at a proxy in front of it, say. The broker listens where it did.
+    /// Tells clients that a broker is elsewhere: at a proxy in front of it, say. The broker listens
+    /// where it did.
     ///
     /// # Errors
     /// When there is no such broker.

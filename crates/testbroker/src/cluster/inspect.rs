@@ -29,7 +29,8 @@ impl Cluster {
         }
     }
 
-    /// Waits until a partition has a record at every offset below this one; at once if it does already.
+    /// Waits until a partition has a record at every offset below this one; at once if it does
+    /// already.
     ///
     /// # Errors
     /// When there is no such partition, now or while waiting.
@@ -111,7 +112,8 @@ impl Cluster {
         self.look(topic, partition, |partition| partition.log().start_offset())
     }
 
-    /// Every record of a partition, in order, decompressed. Records that this build cannot decompress are left out.
+    /// Every record of a partition, in order, decompressed. Records that this build cannot
+    /// decompress are left out.
     ///
     /// # Errors
     /// When there is no such partition.

@@ -11,7 +11,8 @@ use crate::error::ClusterError;
 use crate::port::Port;
 use crate::shared::Shared;
 
-/// A Kafka cluster in this process: brokers on TCP ports or on a [`MemoryNetwork`](crate::MemoryNetwork), logs in memory.
+/// A Kafka cluster in this process: brokers on TCP ports or on a
+/// [`MemoryNetwork`](crate::MemoryNetwork), logs in memory.
 ///
 /// Dropping it closes all sockets. The [crate's page](crate) has an example.
 #[derive(Debug)]
@@ -55,8 +56,9 @@ impl Cluster {
         &self.addresses
     }
 
-    /// Closes the broker's port and all its connections at once, as if its process had been killed. What it led goes to
-    /// another living replica. When this returns it applies nothing any more, and connecting to it is refused.
+    /// Closes the broker's port and all its connections at once, as if its process had been killed.
+    /// What it led goes to another living replica. When this returns it applies nothing any more,
+    /// and connecting to it is refused.
     ///
     /// # Errors
     /// When there is no such broker, or it is dead already.
@@ -83,9 +85,11 @@ impl Cluster {
         }
     }
 
-    /// Brings a killed broker back, on the same port. Its logs are there; of each producer it knows the last batch from
-    /// before its death, as a broker that reloaded its snapshots does: unless the records of that batch are older than
-    /// [`ClusterBuilder::producer_expiration`](super::ClusterBuilder::producer_expiration). No effect on a living one.
+    /// Brings a killed broker back, on the same port. Its logs are there; of each producer it knows
+    /// the last batch from before its death, as a broker that reloaded its snapshots does: unless
+    /// the records of that batch are older than
+    /// [`ClusterBuilder::producer_expiration`](super::ClusterBuilder::producer_expiration). No
+    /// effect on a living one.
     ///
     /// # Errors
     /// When there is no such broker, or it cannot listen.

@@ -10,8 +10,8 @@ use super::serve::{Call, Reply, Serve, Served};
 use super::versions::advertised;
 use crate::shared::Shared;
 
-/// The first version of ApiVersions whose brokers answer a request that is too new with what they speak (Kafka 2.4,
-/// KIP-511). Older ones send an empty list.
+/// The first version of ApiVersions whose brokers answer a request that is too new with what they
+/// speak (Kafka 2.4, KIP-511). Older ones send an empty list.
 const FIRST_VERSION_WITH_HINT: i16 = 3;
 
 impl Serve for ApiVersionsRequest {

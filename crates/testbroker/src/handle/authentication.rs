@@ -42,7 +42,8 @@ pub(super) fn authenticate(
     outcome
 }
 
-/// Takes a token that came without a header; the answer has none either. Who is refused is not told why.
+/// Takes a token that came without a header; the answer has none either. Who is refused is not told
+/// why.
 pub(crate) fn bare_token(
     shared: &Shared,
     broker: BrokerId,

@@ -11,7 +11,8 @@ pub(super) const TOPIC: i8 = 2;
 /// A broker, named by its number.
 pub(super) const BROKER: i8 = 4;
 
-/// The error that the request was scripted to meet at a resource, if that is a topic, and whether it is applied all the same.
+/// The error that the request was scripted to meet at a resource, if that is a topic, and whether
+/// it is applied all the same.
 pub(super) fn scripted_error(
     call: &Call<'_>,
     resource_type: i8,

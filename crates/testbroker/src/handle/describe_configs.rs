@@ -1,4 +1,5 @@
-//! DescribeConfigs: the settings of topics, and the defaults of brokers, as far as this broker acts upon them.
+//! DescribeConfigs: the settings of topics, and the defaults of brokers, as far as this broker acts
+//! upon them.
 
 use wolff_codec::messages::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,

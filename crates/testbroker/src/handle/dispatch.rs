@@ -59,7 +59,8 @@ pub(crate) async fn dispatch(
     )
 }
 
-/// A version of ApiVersions that is too new is answered (KIP-511); anything else closes the connection.
+/// A version of ApiVersions that is too new is answered (KIP-511); anything else closes the
+/// connection.
 fn refuse(shared: &Shared, broker: BrokerId, header: &RequestHeader) -> Reply {
     let (api, version) = (header.api_key, header.api_version);
     tracing::debug!(%broker, %api, version, "request is not supported");

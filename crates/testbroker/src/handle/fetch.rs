@@ -134,7 +134,8 @@ fn refused(wanted: &FetchPartition, error_code: ErrorCode) -> PartitionData {
     }
 }
 
-/// The first partition with records gives a batch even if it is larger than there is room, so that a client gets on.
+/// The first partition with records gives a batch even if it is larger than there is room, so that
+/// a client gets on.
 fn read_partition(
     model: &Model,
     call: &Call<'_>,

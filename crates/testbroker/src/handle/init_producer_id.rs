@@ -7,8 +7,8 @@ use wolff_codec::messages::{InitProducerIdRequest, InitProducerIdResponse};
 use super::serve::{Call, Serve, Served};
 
 impl Serve for InitProducerIdRequest {
-    /// Always a fresh id with epoch 0: what the client had before counts for transactional producers only, and of those
-    /// there are none here.
+    /// Always a fresh id with epoch 0: what the client had before counts for transactional
+    /// producers only, and of those there are none here.
     async fn serve(self, call: &Call<'_>) -> Served<InitProducerIdResponse> {
         let refusal = if self.transactional_id.is_some() {
             Some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)

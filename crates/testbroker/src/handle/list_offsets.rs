@@ -21,7 +21,8 @@ mod time {
     pub(super) const EARLIEST: i64 = -2;
     /// Of the youngest record (KIP-734).
     pub(super) const MAX_TIMESTAMP: i64 = -3;
-    /// Where the part of the log begins that is not in tiered storage (KIP-405): there is none here.
+    /// Where the part of the log begins that is not in tiered storage (KIP-405): there is none
+    /// here.
     pub(super) const EARLIEST_LOCAL: i64 = -4;
 }
 

@@ -125,7 +125,8 @@ fn create_topics(call: &Call<'_>, names: &[Str]) {
     }
     call.shared.change(|model| {
         for name in names {
-            // Another client may have been faster, or the name is not a topic's: nothing to tell anybody.
+            // Another client may have been faster, or the name is not a topic's: nothing to tell
+            // anybody.
             let _ = model.create_topic(name, &TopicSpec::default());
         }
     });

@@ -5,7 +5,8 @@ use wolff_codec::{ErrorCode, Str};
 
 use super::serve::{Call, Serve, Served};
 
-/// The first version after which tokens come in SaslAuthenticate requests (KIP-152). Before they came bare.
+/// The first version after which tokens come in SaslAuthenticate requests (KIP-152). Before they
+/// came bare.
 const FIRST_VERSION_WITH_AUTHENTICATE: i16 = 1;
 
 impl Serve for SaslHandshakeRequest {

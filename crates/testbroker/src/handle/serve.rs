@@ -1,4 +1,5 @@
-//! What every API has in common: a request is decoded, meets its faults, is served, and its answer meets them too.
+//! What every API has in common: a request is decoded, meets its faults, is served, and its answer
+//! meets them too.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -152,7 +153,8 @@ fn count_hits(shared: &Shared, script: &Script) {
     }
 }
 
-/// Waits as long as the faults say, before the request is applied or after it; breaks if the connection is to be closed.
+/// Waits as long as the faults say, before the request is applied or after it; breaks if the
+/// connection is to be closed.
 async fn undergo(call: &Call<'_>, after_applying: bool) -> ControlFlow<()> {
     for (id, effect) in call.script.effects() {
         match effect {

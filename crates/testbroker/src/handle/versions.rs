@@ -15,8 +15,8 @@ use crate::shared::Shared;
 
 /// By key. A request of an API that is not here never gets to its handler.
 const ADVERTISED: &[(ApiKey, RangeInclusive<i16>)] = &[
-    // Kafka 4 claims the versions before 3 too: librdkafka takes them for a sign that the broker knows compression
-    // (KAFKA-18659). They are not served, here as there.
+    // Kafka 4 claims the versions before 3 too: librdkafka takes them for a sign that the broker
+    // knows compression (KAFKA-18659). They are not served, here as there.
     (ApiKey::PRODUCE, 0..=*ProduceRequest::VERSIONS.end()),
     (ApiKey::FETCH, FetchRequest::VERSIONS),
     (

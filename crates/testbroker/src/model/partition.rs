@@ -85,8 +85,8 @@ impl Partition {
         })
     }
 
-    /// Loses every batch that reaches beyond an offset, and what the producers had to do with it, under a new leader epoch:
-    /// what an unclean election does.
+    /// Loses every batch that reaches beyond an offset, and what the producers had to do with it,
+    /// under a new leader epoch: what an unclean election does.
     pub(crate) fn lose_from(&mut self, offset: Offset, now_ms: i64) {
         self.model.lose_beyond(offset, now_ms);
         self.model.elect(self.model.leader(), now_ms);

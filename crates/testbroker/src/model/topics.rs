@@ -13,7 +13,8 @@ use crate::error::TopicError;
 /// The longest name of a topic, in bytes.
 const MAX_NAME_BYTES: usize = 249;
 
-/// The most partitions of a topic: beyond that a request is a mistake, and would take the memory of the process.
+/// The most partitions of a topic: beyond that a request is a mistake, and would take the memory of
+/// the process.
 const MAX_PARTITIONS: i32 = 100_000;
 
 /// A topic as it shall be.

@@ -1,4 +1,5 @@
-//! What the null broker says. It decodes requests, which copies nothing, and never looks at a record.
+//! What the null broker says. It decodes requests, which copies nothing, and never looks at a
+//! record.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -24,8 +25,8 @@ use wolff_codec::{
 /// The only broker that there is.
 const BROKER: BrokerId = BrokerId(1);
 
-/// What the broker says that it speaks. librdkafka compresses and batches as it should only for brokers that also have
-/// Fetch and FindCoordinator, and old versions of Produce.
+/// What the broker says that it speaks. librdkafka compresses and batches as it should only for
+/// brokers that also have Fetch and FindCoordinator, and old versions of Produce.
 const ADVERTISED: [(ApiKey, i16, i16); 6] = [
     (ApiKey::PRODUCE, 0, 12),
     (ApiKey::FETCH, 4, 12),
@@ -99,7 +100,8 @@ impl Answers {
         }
     }
 
-    /// The answer to a request, which has lost its length prefix; none for a producer that wants none.
+    /// The answer to a request, which has lost its length prefix; none for a producer that wants
+    /// none.
     pub(super) fn answer(&self, frame: &Bytes) -> Result<Option<Chunks>, NoAnswer> {
         let (header, body) = decode_request_header(frame)?;
         let (api, version) = (header.api_key, header.api_version);

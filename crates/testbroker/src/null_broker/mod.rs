@@ -1,4 +1,5 @@
-//! A broker that acknowledges everything at once and keeps nothing, so that a client's own speed shows.
+//! A broker that acknowledges everything at once and keeps nothing, so that a client's own speed
+//! shows.
 
 mod running;
 

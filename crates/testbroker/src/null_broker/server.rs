@@ -15,14 +15,16 @@ use super::answers::{Answers, Received};
 /// The longest request that is taken, in bytes.
 const MAX_REQUEST_BYTES: usize = 128 * 1024 * 1024;
 
-/// Small requests are read from this many bytes; of large ones only the beginning is copied through them.
+/// Small requests are read from this many bytes; of large ones only the beginning is copied through
+/// them.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
 /// A broker for benchmarks: it acknowledges every batch at once and keeps nothing.
 ///
-/// Every topic that is asked for exists, with the same number of partitions. Requests cost it the system calls and little
-/// else: records are neither decoded nor decompressed, buffers are reused. [`run`](Self::run) uses the caller's thread and
-/// one more for each connection, which inherits its CPU affinity: pin the caller, or the process, and the broker is pinned.
+/// Every topic that is asked for exists, with the same number of partitions. Requests cost it the
+/// system calls and little else: records are neither decoded nor decompressed, buffers are reused.
+/// [`run`](Self::run) uses the caller's thread and one more for each connection, which inherits its
+/// CPU affinity: pin the caller, or the process, and the broker is pinned.
 ///
 /// ```
 /// use wolff_testbroker::NullBroker;
@@ -82,7 +84,8 @@ impl NullBroker {
         self.address
     }
 
-    /// Serves clients on this thread and one more for each connection, for as long as connections can be accepted.
+    /// Serves clients on this thread and one more for each connection, for as long as connections
+    /// can be accepted.
     ///
     /// # Errors
     /// When one cannot be accepted.
@@ -96,7 +99,8 @@ impl NullBroker {
             thread::Builder::new()
                 .name("null-broker".to_owned())
                 .spawn(move || {
-                    // A client that goes away, or speaks nonsense, loses its connection and nothing else.
+                    // A client that goes away, or speaks nonsense, loses its connection and nothing
+                    // else.
                     if let Err(error) = shared.serve(&stream) {
                         tracing::debug!(%error, "connection lost");
                     }

@@ -35,15 +35,16 @@ impl Stamp {
         })
     }
 
-    /// The sequence number of the last of `record_count` records. Numbers go on at 0 after 2^31 - 1.
+    /// The sequence number of the last of `record_count` records. Numbers go on at 0 after 2^31 -
+    /// 1.
     #[must_use]
     pub fn last_sequence(&self, record_count: i32) -> i32 {
         sequence_after(self.base_sequence, record_count.saturating_sub(1))
     }
 }
 
-/// The sequence number that is `count` after another: they go on at 0 after 2^31 - 1. Neither may be
-/// negative.
+/// The sequence number that is `count` after another: they go on at 0 after 2^31 - 1. Neither may
+/// be negative.
 pub(super) fn sequence_after(sequence: i32, count: i32) -> i32 {
     sequence.checked_add(count).unwrap_or_else(|| {
         // No overflow: each is at most 2^31 - 1.
@@ -62,7 +63,8 @@ pub struct BatchFacts {
     pub size_bytes: usize,
     /// The newest timestamp of its records, in milliseconds since the Unix epoch.
     pub max_timestamp_ms: i64,
-    /// The records without a key, counted from 0 in the batch. They matter on compacted topics only.
+    /// The records without a key, counted from 0 in the batch. They matter on compacted topics
+    /// only.
     pub keyless_records: Vec<i32>,
 }
 
@@ -73,7 +75,8 @@ pub struct Placement {
     pub base_offset: Offset,
     /// The epoch of the leader that appended it.
     pub leader_epoch: LeaderEpoch,
-    /// The broker's timestamp in milliseconds since the Unix epoch, where it replaces the records' own.
+    /// The broker's timestamp in milliseconds since the Unix epoch, where it replaces the records'
+    /// own.
     pub append_time_ms: Option<i64>,
 }
 
@@ -84,8 +87,8 @@ pub struct Appended {
     pub base_offset: Offset,
     /// Whether the batch was there already, and nothing was appended.
     pub is_duplicate: bool,
-    /// In milliseconds since the Unix epoch: the append time on topics with LogAppendTime, the batch's
-    /// newest timestamp for a duplicate on any topic, else -1.
+    /// In milliseconds since the Unix epoch: the append time on topics with LogAppendTime, the
+    /// batch's newest timestamp for a duplicate on any topic, else -1.
     pub append_time_ms: i64,
     /// The offset of the first record in the log.
     pub log_start_offset: Offset,

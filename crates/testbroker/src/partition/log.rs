@@ -119,8 +119,8 @@ impl<P> Log<P> {
         self.batches.push_back(stored);
     }
 
-    /// Drops every batch that reaches beyond an offset. The end is then there or, where a batch held
-    /// the offset, before it.
+    /// Drops every batch that reaches beyond an offset. The end is then there or, where a batch
+    /// held the offset, before it.
     pub(super) fn truncate(&mut self, offset: Offset) {
         while let Some(last) = self.batches.back()
             && last.next_offset() > offset

@@ -92,8 +92,8 @@ impl<P> PartitionModel<P> {
         self.high_watermark
     }
 
-    /// The producers that a replica knows, by id: the answer to DescribeProducers, which every replica
-    /// gives from its own state. Empty for a broker without a replica.
+    /// The producers that a replica knows, by id: the answer to DescribeProducers, which every
+    /// replica gives from its own state. Empty for a broker without a replica.
     pub fn producers(&self, broker: BrokerId) -> impl Iterator<Item = ProducerSummary> {
         let replica = self.replicas.get(&broker);
         replica
@@ -104,8 +104,8 @@ impl<P> PartitionModel<P> {
     /// The latest offset, as ListOffsets shows it.
     ///
     /// # Errors
-    /// `OFFSET_NOT_AVAILABLE` while the high watermark is below the start of the leader's epoch: what
-    /// earlier leaders appended may not be visible yet.
+    /// `OFFSET_NOT_AVAILABLE` while the high watermark is below the start of the leader's epoch:
+    /// what earlier leaders appended may not be visible yet.
     pub fn latest_offset(&self) -> Result<Offset, ErrorCode> {
         if self.high_watermark < self.epoch_start {
             return Err(ErrorCode::OFFSET_NOT_AVAILABLE);
@@ -113,8 +113,8 @@ impl<P> PartitionModel<P> {
         Ok(self.high_watermark)
     }
 
-    /// Decides on a batch at the leader, appends it with a payload where the rules allow it, and lets
-    /// the followers have it.
+    /// Decides on a batch at the leader, appends it with a payload where the rules allow it, and
+    /// lets the followers have it.
     ///
     /// # Errors
     /// The refusal; then nothing has changed.
@@ -147,8 +147,8 @@ impl<P> PartitionModel<P> {
             .map(|_| Refusal::from(code))
     }
 
-    /// As [`Self::produce`], with a payload that depends on the batch's place in the log. `store` is
-    /// called only if the batch is appended.
+    /// As [`Self::produce`], with a payload that depends on the batch's place in the log. `store`
+    /// is called only if the batch is appended.
     ///
     /// # Errors
     /// The refusal, of the rules or of `store`; then nothing has changed.
@@ -193,7 +193,8 @@ impl<P> PartitionModel<P> {
         })
     }
 
-    /// The checks before the one for duplicates: a batch that was appended before can fail them too.
+    /// The checks before the one for duplicates: a batch that was appended before can fail them
+    /// too.
     fn check(&self, batch: &BatchFacts, acks: i16) -> Result<(), Refusal> {
         if !matches!(acks, ACKS_ALL | ACKS_NONE | ACKS_LEADER) {
             return Err(ErrorCode::INVALID_REQUIRED_ACKS.into());
@@ -256,8 +257,8 @@ impl<P> PartitionModel<P> {
 
 /// Replicas, elections and restarts.
 impl<P> PartitionModel<P> {
-    /// Lets followers have everything at once (the default), or only what [`Self::replicate`] brings
-    /// them.
+    /// Lets followers have everything at once (the default), or only what [`Self::replicate`]
+    /// brings them.
     pub fn set_replicating(&mut self, is_replicating: bool) {
         self.is_replicating = is_replicating;
         if is_replicating {
@@ -286,9 +287,9 @@ impl<P> PartitionModel<P> {
         self.commit();
     }
 
-    /// Elects a leader, in a new epoch even if it leads already; a broker without a replica gets one
-    /// first, made of the log. Whatever the new leader does not have is lost, on all replicas: nothing
-    /// that is committed, unless it was out of sync.
+    /// Elects a leader, in a new epoch even if it leads already; a broker without a replica gets
+    /// one first, made of the log. Whatever the new leader does not have is lost, on all replicas:
+    /// nothing that is committed, unless it was out of sync.
     pub fn elect(&mut self, leader: BrokerId, now_ms: i64) {
         self.leader = leader;
         self.leader_epoch = LeaderEpoch(self.leader_epoch.0.saturating_add(1));
@@ -325,15 +326,15 @@ impl<P> PartitionModel<P> {
         }
     }
 
-    /// Stops and starts a broker in good order: it knows the last batch of each producer, if that is
-    /// not expired by its timestamp.
+    /// Stops and starts a broker in good order: it knows the last batch of each producer, if that
+    /// is not expired by its timestamp.
     pub fn restart(&mut self, broker: BrokerId, now_ms: i64) {
         self.take_snapshot(broker);
         self.restart_after_kill(broker, now_ms);
     }
 
-    /// Kills and starts a broker: it knows what its newest snapshot has, less what is expired by its
-    /// timestamp, and every batch after it.
+    /// Kills and starts a broker: it knows what its newest snapshot has, less what is expired by
+    /// its timestamp, and every batch after it.
     pub fn restart_after_kill(&mut self, broker: BrokerId, now_ms: i64) {
         let (expiry, remembered) = (self.expiry(now_ms), self.rules.remembered_batches);
         if let Some(replica) = self.replicas.get_mut(&broker) {
@@ -341,8 +342,8 @@ impl<P> PartitionModel<P> {
         }
     }
 
-    /// Forgets, on one replica, the producers whose last batch has a timestamp that is too old. Each
-    /// broker does it every ten minutes, at its own moment.
+    /// Forgets, on one replica, the producers whose last batch has a timestamp that is too old.
+    /// Each broker does it every ten minutes, at its own moment.
     pub fn expire_producers(&mut self, broker: BrokerId, now_ms: i64) {
         let expiry = self.expiry(now_ms);
         if let Some(replica) = self.replicas.get_mut(&broker) {

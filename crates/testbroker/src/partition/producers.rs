@@ -1,4 +1,5 @@
-//! The idempotence rules: what a replica remembers of each producer, and its verdict on the next batch.
+//! The idempotence rules: what a replica remembers of each producer, and its verdict on the next
+//! batch.
 //!
 //! Kafka's `ProducerStateManager` and `ProducerAppendInfo` (KIP-98, KIP-360).
 

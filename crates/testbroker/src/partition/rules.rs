@@ -9,8 +9,8 @@ pub enum UnknownProducers {
     /// Accept any first sequence number, as Kafka 2.5 to 4.4 do (KIP-360).
     #[default]
     Accept,
-    /// The same, but on a partition that never held a record accept only 0, as Kafka 4.5 does (KAFKA-15591). Others are
-    /// answered with `OUT_OF_ORDER_SEQUENCE_NUMBER`.
+    /// The same, but on a partition that never held a record accept only 0, as Kafka 4.5 does
+    /// (KAFKA-15591). Others are answered with `OUT_OF_ORDER_SEQUENCE_NUMBER`.
     AcceptOnUsedLog,
     /// Accept only 0, as Kafka did before 2.5. Others are answered with `UNKNOWN_PRODUCER_ID`.
     Refuse,
@@ -22,7 +22,8 @@ pub enum UnknownProducers {
 /// Settings of a partition.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rules {
-    /// The treatment of producer ids that the partition does not know. Default: as Kafka 2.5 to 4.4.
+    /// The treatment of producer ids that the partition does not know. Default: as Kafka 2.5 to
+    /// 4.4.
     pub unknown_producers: UnknownProducers,
     /// Batches per producer id that are recognised as duplicates. Default: 5; Kafka 0.11 had 1.
     pub remembered_batches: usize,
@@ -55,7 +56,8 @@ impl Default for Rules {
             unknown_producers: UnknownProducers::default(),
             remembered_batches: 5,
             producer_expiration: Duration::from_secs(24 * 60 * 60),
-            // Kafka's message.max.bytes: a mebibyte and the part of the batch that its length field does not count.
+            // Kafka's message.max.bytes: a mebibyte and the part of the batch that its length field
+            // does not count.
             max_batch_bytes: 1024 * 1024 + 12,
             min_insync_replicas: 1,
             has_log_append_time: false,

@@ -20,7 +20,8 @@ pub struct ProxyBuilder {
 }
 
 impl Proxy {
-    /// Sets up a proxy in front of a cluster, given by its bootstrap servers: `host:port`, separated by commas.
+    /// Sets up a proxy in front of a cluster, given by its bootstrap servers: `host:port`,
+    /// separated by commas.
     pub fn builder(bootstrap: impl AsRef<str>) -> ProxyBuilder {
         let upstreams = bootstrap.as_ref().split(',').map(str::trim);
         ProxyBuilder {
@@ -35,7 +36,8 @@ impl Proxy {
 }
 
 impl ProxyBuilder {
-    /// The address on whose ports the proxy listens, and which clients are told. Default: `127.0.0.1`.
+    /// The address on whose ports the proxy listens, and which clients are told. Default:
+    /// `127.0.0.1`.
     pub fn listen(mut self, address: IpAddr) -> Self {
         self.listen = address;
         self
@@ -47,8 +49,8 @@ impl ProxyBuilder {
         self
     }
 
-    /// Starts the proxy on the tokio runtime of the caller; clients can connect when this returns, whether the cluster can be
-    /// reached or not.
+    /// Starts the proxy on the tokio runtime of the caller; clients can connect when this returns,
+    /// whether the cluster can be reached or not.
     ///
     /// # Errors
     /// When there are no bootstrap servers, or the address cannot be listened on.

@@ -11,7 +11,8 @@ pub enum Direction {
     ToClient,
 }
 
-/// What every byte meets that goes one way through a [`Proxy`](crate::Proxy). The default is a perfect line.
+/// What every byte meets that goes one way through a [`Proxy`](crate::Proxy). The default is a
+/// perfect line.
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,30 +42,32 @@ impl Conditions {
         self
     }
 
-    /// How much longer it may be, drawn anew for each piece that arrives from the proxy's seed. Order is kept. Default: 0.
+    /// How much longer it may be, drawn anew for each piece that arrives from the proxy's seed.
+    /// Order is kept. Default: 0.
     #[must_use]
     pub fn jitter(mut self, jitter: Duration) -> Self {
         self.jitter = jitter;
         self
     }
 
-    /// How many bytes pass in a second, of each connection by itself. Zero counts as one. Default: no limit.
+    /// How many bytes pass in a second, of each connection by itself. Zero counts as one. Default:
+    /// no limit.
     #[must_use]
     pub fn bytes_per_second(mut self, bytes: u64) -> Self {
         self.bytes_per_second = Some(bytes.max(1));
         self
     }
 
-    /// The most bytes that are passed on with one write, so that frames arrive in pieces. Zero counts as one.
-    /// Default: no limit.
+    /// The most bytes that are passed on with one write, so that frames arrive in pieces. Zero
+    /// counts as one. Default: no limit.
     #[must_use]
     pub fn slice_bytes(mut self, bytes: usize) -> Self {
         self.slice_bytes = Some(bytes.max(1));
         self
     }
 
-    /// Whether nothing passes, and who writes is not read, until the conditions change: a black hole that heals.
-    /// Default: false.
+    /// Whether nothing passes, and who writes is not read, until the conditions change: a black
+    /// hole that heals. Default: false.
     #[must_use]
     pub fn stalled(mut self, is_stalled: bool) -> Self {
         self.is_stalled = is_stalled;

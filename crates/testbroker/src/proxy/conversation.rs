@@ -1,4 +1,5 @@
-//! What a client and a broker say to each other, as far as the proxy follows it: requests, and which response is whose.
+//! What a client and a broker say to each other, as far as the proxy follows it: requests, and
+//! which response is whose.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,10 +17,12 @@ const PREFIX_BYTES: usize = 4;
 /// Longer frames than that are not Kafka's, whose brokers take 100 MiB.
 const MAX_FRAME_BYTES: usize = 128 * 1024 * 1024;
 
-/// The content type of a TLS handshake. As the first byte of a frame's length it would mean 352 MiB.
+/// The content type of a TLS handshake. As the first byte of a frame's length it would mean 352
+/// MiB.
 const TLS_HANDSHAKE: u8 = 22;
 
-/// How many requests without an answer are remembered. Requests that want none stay until a later one is answered.
+/// How many requests without an answer are remembered. Requests that want none stay until a later
+/// one is answered.
 const MAX_PENDING: usize = 100_000;
 
 /// One connection, followed.
@@ -171,7 +174,8 @@ impl Conversation {
         (0..copies).map(copy).collect()
     }
 
-    /// The request that a response belongs to. Brokers answer in order: those before it wanted no answer.
+    /// The request that a response belongs to. Brokers answer in order: those before it wanted no
+    /// answer.
     fn asked(&mut self, frame: &Bytes) -> Option<Asked> {
         let correlation_id = response_correlation_id(frame).ok()?;
         let index = self

@@ -7,11 +7,11 @@ use wolff_codec::ApiKey;
 
 use super::conditions::Direction;
 
-/// Something that a [`Proxy`](crate::Proxy) does to the next connection, or to the next response, that fits: once, unless
-/// told otherwise.
+/// Something that a [`Proxy`](crate::Proxy) does to the next connection, or to the next response,
+/// that fits: once, unless told otherwise.
 ///
-/// Positions count the bytes of one connection that were passed on in one direction. Faults of responses need to see the
-/// protocol: they do nothing on a connection that speaks TLS.
+/// Positions count the bytes of one connection that were passed on in one direction. Faults of
+/// responses need to see the protocol: they do nothing on a connection that speaks TLS.
 ///
 /// ```
 /// use wolff_codec::ApiKey;
@@ -104,26 +104,30 @@ impl ProxyFault {
         Self::end_after(direction, bytes, Fate::Close)
     }
 
-    /// The connection is reset on both sides (TCP RST) once so many bytes have passed in that direction.
+    /// The connection is reset on both sides (TCP RST) once so many bytes have passed in that
+    /// direction.
     #[must_use]
     pub fn reset_after(direction: Direction, bytes: u64) -> Self {
         Self::end_after(direction, bytes, Fate::Reset)
     }
 
-    /// Once so many bytes have passed in that direction the broker's side is closed, and the client is not told: its
-    /// connection stays open, takes what is sent, and is silent. What a crashed host or a forgetful firewall looks like.
+    /// Once so many bytes have passed in that direction the broker's side is closed, and the client
+    /// is not told: its connection stays open, takes what is sent, and is silent. What a crashed
+    /// host or a forgetful firewall looks like.
     #[must_use]
     pub fn half_open_after(direction: Direction, bytes: u64) -> Self {
         Self::end_after(direction, bytes, Fate::HalfOpen)
     }
 
-    /// Once so many bytes have passed in that direction nothing passes any more, in either direction; both sides stay open.
+    /// Once so many bytes have passed in that direction nothing passes any more, in either
+    /// direction; both sides stay open.
     #[must_use]
     pub fn black_hole_after(direction: Direction, bytes: u64) -> Self {
         Self::end_after(direction, bytes, Fate::BlackHole)
     }
 
-    /// The byte at that position (0 is the first) arrives with one bit turned; bit 0 is the lowest, 7 the highest.
+    /// The byte at that position (0 is the first) arrives with one bit turned; bit 0 is the lowest,
+    /// 7 the highest.
     #[must_use]
     pub fn flip_bit(direction: Direction, position: u64, bit: u8) -> Self {
         let incident = Incident {
@@ -151,7 +155,8 @@ impl ProxyFault {
         Self::new(Effect::Response(ResponseEffect::Duplicate))
     }
 
-    /// The connection is reset in place of the response: the request was applied, and the client cannot know.
+    /// The connection is reset in place of the response: the request was applied, and the client
+    /// cannot know.
     #[must_use]
     pub fn kill_after_applying() -> Self {
         Self::new(Effect::Response(ResponseEffect::End(Fate::Reset)))

@@ -12,16 +12,18 @@ use super::stats::ProxyStats;
 
 /// Stands between clients and the brokers of any Kafka cluster, and makes the network bad.
 ///
-/// Clients connect to [`Proxy::bootstrap`] instead of the cluster. Where brokers say where brokers are (Metadata, the leader
-/// hints of Produce, FindCoordinator, DescribeCluster) the proxy puts ports of its own, so that clients stay behind it; and
-/// brokers offer no version of these APIs that the proxy cannot read. Everything else passes as it is.
+/// Clients connect to [`Proxy::bootstrap`] instead of the cluster. Where brokers say where brokers
+/// are (Metadata, the leader hints of Produce, FindCoordinator, DescribeCluster) the proxy puts
+/// ports of its own, so that clients stay behind it; and brokers offer no version of these APIs
+/// that the proxy cannot read. Everything else passes as it is.
 ///
-/// A connection that speaks TLS cannot be looked into: conditions and faults of connections work, the rest does not, and the
-/// brokers themselves have to name the proxy's ports ([`Cluster::advertise`](crate::Cluster::advertise) does that for a test
-/// broker, `advertised.listeners` for a real one; [`Proxy::front`] tells them).
+/// A connection that speaks TLS cannot be looked into: conditions and faults of connections work,
+/// the rest does not, and the brokers themselves have to name the proxy's ports
+/// ([`Cluster::advertise`](crate::Cluster::advertise) does that for a test broker,
+/// `advertised.listeners` for a real one; [`Proxy::front`] tells them).
 ///
-/// What can be random (jitter) comes from a seed. Faults count connections and responses, so a single client meets them at
-/// the same place in every run.
+/// What can be random (jitter) comes from a seed. Faults count connections and responses, so a
+/// single client meets them at the same place in every run.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -75,7 +77,8 @@ impl Proxy {
         }
     }
 
-    /// Where clients begin: `host:port`, separated by commas, in the order of the cluster's bootstrap servers.
+    /// Where clients begin: `host:port`, separated by commas, in the order of the cluster's
+    /// bootstrap servers.
     #[must_use]
     pub fn bootstrap(&self) -> String {
         let addresses: Vec<String> = self
@@ -86,7 +89,8 @@ impl Proxy {
         addresses.join(",")
     }
 
-    /// The port in front of one of the bootstrap servers, as it was given; none if it is not one of them.
+    /// The port in front of one of the bootstrap servers, as it was given; none if it is not one of
+    /// them.
     #[must_use]
     pub fn front(&self, upstream: &str) -> Option<SocketAddr> {
         let mut fronts = self.fronts.iter();
@@ -111,7 +115,8 @@ impl Proxy {
         self.shared.change_faults(|faults| faults.add(fault))
     }
 
-    /// Takes a fault away; connections that it is meant for already keep it. Returns whether it was there.
+    /// Takes a fault away; connections that it is meant for already keep it. Returns whether it was
+    /// there.
     pub fn remove_fault(&self, fault: ProxyFaultId) -> bool {
         self.shared.change_faults(|faults| faults.remove(fault))
     }
@@ -131,7 +136,8 @@ impl Proxy {
         self.order(Fate::Reset);
     }
 
-    /// Closes the brokers' side of all connections that are open now, and does not tell the clients.
+    /// Closes the brokers' side of all connections that are open now, and does not tell the
+    /// clients.
     pub fn half_open_connections(&self) {
         self.order(Fate::HalfOpen);
     }

@@ -1,4 +1,5 @@
-//! A TCP proxy that makes the network between a client and any Kafka cluster as bad as a test needs it.
+//! A TCP proxy that makes the network between a client and any Kafka cluster as bad as a test needs
+//! it.
 
 mod builder;
 

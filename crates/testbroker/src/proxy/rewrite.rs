@@ -1,4 +1,5 @@
-//! Addresses in responses: a client that is told where brokers are shall be told where the proxy is.
+//! Addresses in responses: a client that is told where brokers are shall be told where the proxy
+//! is.
 
 use bytes::Bytes;
 use wolff_codec::messages::{
@@ -16,9 +17,11 @@ pub(super) trait Detours: Send + Sync {
 /// The first version of Produce whose answers say where new leaders are (KIP-951).
 const FIRST_PRODUCE_WITH_ENDPOINTS: i16 = 10;
 
-/// The response as the client shall get it, length prefix included; none if it stays as it is. `frame` has lost its prefix.
+/// The response as the client shall get it, length prefix included; none if it stays as it is.
+/// `frame` has lost its prefix.
 ///
-/// The answer to ApiVersions is changed too: what cannot be read here, and would say addresses, is not on offer.
+/// The answer to ApiVersions is changed too: what cannot be read here, and would say addresses, is
+/// not on offer.
 pub(super) fn rewrite(
     frame: &Bytes,
     api: ApiKey,
@@ -82,7 +85,8 @@ fn edit<M: Message>(frame: &Bytes, version: i16, edit: impl FnOnce(&mut M)) -> O
     let (correlation_id, response) = decode_response::<M>(frame, version).ok()?;
     let mut edited = response.clone();
     edit(&mut edited);
-    // What says nothing that must change keeps its bytes: a refusal of ApiVersions, for one, comes in another version.
+    // What says nothing that must change keeps its bytes: a refusal of ApiVersions, for one, comes
+    // in another version.
     if edited == response {
         return None;
     }

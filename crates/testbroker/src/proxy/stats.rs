@@ -6,7 +6,8 @@ use wolff_codec::ApiKey;
 
 use super::fault::ProxyFaultId;
 
-/// What has gone through a [`Proxy`](crate::Proxy) since it started. Counters only grow; `connections_open` is a gauge.
+/// What has gone through a [`Proxy`](crate::Proxy) since it started. Counters only grow;
+/// `connections_open` is a gauge.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ProxyStats {

@@ -115,8 +115,9 @@ impl Sasl {
         self
     }
 
-    /// How long a client may go on before it must authenticate again on its connection: `connections.max.reauth.ms`
-    /// (KIP-368). One that does not is disconnected at its next request. None for no limit, which is the default.
+    /// How long a client may go on before it must authenticate again on its connection:
+    /// `connections.max.reauth.ms` (KIP-368). One that does not is disconnected at its next
+    /// request. None for no limit, which is the default.
     pub fn session_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
         self.session_lifetime = lifetime.into();
         self

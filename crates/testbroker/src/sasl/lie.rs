@@ -1,6 +1,7 @@
 //! How a server can cheat in a SCRAM exchange.
 
-/// What a broker says in a SCRAM exchange instead of the truth (RFC 5802). Clients must refuse all of it.
+/// What a broker says in a SCRAM exchange instead of the truth (RFC 5802). Clients must refuse all
+/// of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ScramLie {

@@ -6,7 +6,8 @@ use super::step::{Identified, Refusal, Step};
 /// What separates key-value pairs, and ends them.
 const SEPARATOR: char = '\x01';
 
-/// What the server says to a token that it does not accept; the client then sends one separator, and is refused.
+/// What the server says to a token that it does not accept; the client then sends one separator,
+/// and is refused.
 const INVALID_TOKEN: &[u8] = br#"{"status":"invalid_token"}"#;
 
 /// Where an exchange is.

@@ -90,14 +90,16 @@ struct Challenge {
 }
 
 impl Challenge {
-    /// Whether the client's last message, without its proof, repeats what was agreed: `c=header,r=nonce[,extensions]`.
+    /// Whether the client's last message, without its proof, repeats what was agreed:
+    /// `c=header,r=nonce[,extensions]`.
     fn is_met_by(&self, without_proof: &str) -> bool {
         let header = BASE64.encode(&self.gs2_header);
         let rest = without_proof
             .strip_prefix("c=")
             .and_then(|rest| rest.strip_prefix(&header))
             .and_then(|rest| rest.strip_prefix(",r="));
-        // Kafka looks at the end of the nonce only, and librdkafka before 2.6.1 had its own part in it twice.
+        // Kafka looks at the end of the nonce only, and librdkafka before 2.6.1 had its own part in
+        // it twice.
         rest.and_then(|rest| rest.split(',').next())
             .is_some_and(|nonce| nonce.ends_with(&self.nonce))
     }
@@ -195,7 +197,8 @@ fn server_final(mut signature: Vec<u8>, lie: Option<&ScramLie>) -> String {
     }
 }
 
-/// The answer to the client's first message; none if it is malformed. An unknown user gets one like any other.
+/// The answer to the client's first message; none if it is malformed. An unknown user gets one like
+/// any other.
 fn challenge(
     sasl: &Sasl,
     client_first: &str,
@@ -262,8 +265,8 @@ fn unescaped(name: &str) -> Option<String> {
     Some(plain)
 }
 
-/// Letters for nonce and salt. They follow from the client's message, which has a nonce of its own, so that a run can be
-/// repeated; a server that guards anything draws them from the system.
+/// Letters for nonce and salt. They follow from the client's message, which has a nonce of its own,
+/// so that a run can be repeated; a server that guards anything draws them from the system.
 fn random_text(random: &mut Random) -> String {
     format!("{:016x}{:016x}", random.next_u64(), random.next_u64())
 }

@@ -15,7 +15,8 @@ use tokio_rustls::server::TlsStream;
 use super::authority::Identity;
 use super::error::TlsError;
 
-/// TLS 1.2 and 1.3 with one certificate; clients must show one of their own if an authority for them is named (mTLS).
+/// TLS 1.2 and 1.3 with one certificate; clients must show one of their own if an authority for
+/// them is named (mTLS).
 #[derive(Clone)]
 pub struct TlsListener {
     acceptor: TlsAcceptor,
@@ -30,7 +31,8 @@ impl TlsListener {
         Self::build(identity, None)
     }
 
-    /// Shows this certificate, and serves only clients that show one that this authority (PEM) has signed.
+    /// Shows this certificate, and serves only clients that show one that this authority (PEM) has
+    /// signed.
     ///
     /// # Errors
     /// When one of them cannot be used.

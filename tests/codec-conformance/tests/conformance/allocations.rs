@@ -1,4 +1,5 @@
-//! What decoding and encoding allocate: bounded by the input for hostile bytes, nothing beyond the result for ordinary ones.
+//! What decoding and encoding allocate: bounded by the input for hostile bytes, nothing beyond the
+//! result for ordinary ones.
 
 use allocation_counter::{AllocationInfo, measure};
 use bytes::{Bytes, BytesMut};
@@ -26,7 +27,8 @@ const ERROR_BYTES: usize = 1024;
 /// Bytes of a hostile body.
 const BODY_BYTES: usize = 8_000;
 
-/// A message up to a random byte; there a large count, and content that passes for many small elements.
+/// A message up to a random byte; there a large count, and content that passes for many small
+/// elements.
 fn hostile_body(kind: Kind, valid: &Bytes, random: &mut Random) -> Bytes {
     const FILLERS: [&[u8]; 6] = [&[0], &[1], &[1, 0], &[0, 1], &[1, 1, 0], &[0xff]];
     const COUNTS: [&[u8]; 4] = [

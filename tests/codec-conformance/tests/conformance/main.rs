@@ -1,4 +1,5 @@
-//! wolff-codec against the `kafka-protocol` crate and against what other implementations wrote, and what it allocates.
+//! wolff-codec against the `kafka-protocol` crate and against what other implementations wrote, and
+//! what it allocates.
 
 #![expect(
     clippy::expect_used,

@@ -1,4 +1,5 @@
-//! Random messages of every kind that both implementations have: the same bytes for the same values.
+//! Random messages of every kind that both implementations have: the same bytes for the same
+//! values.
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey as PeerApiKey, RequestKind, ResponseKind};
@@ -10,7 +11,8 @@ use crate::every_message::{AnyMessage, Kind};
 
 const PER_KIND: u64 = 60;
 
-/// The unknown tagged fields, which the two keep differently, and fields of versions that the peer no longer has.
+/// The unknown tagged fields, which the two keep differently, and fields of versions that the peer
+/// no longer has.
 pub(crate) const OTHERWISE_KEPT: [&str; 4] = [
     "unknown_tags",
     "max_num_offsets",

@@ -37,8 +37,8 @@ fn any_stamp() -> impl Strategy<Value = Stamp> {
     )
 }
 
-/// Records in the order of their timestamps, because the peer takes the lowest as the base and we the first; without
-/// headers of the same name, which the peer cannot hold.
+/// Records in the order of their timestamps, because the peer takes the lowest as the base and we
+/// the first; without headers of the same name, which the peer cannot hold.
 fn any_records() -> impl Strategy<Value = Vec<Record>> {
     let bytes = || option::of(vec(any::<u8>(), 0..200).prop_map(Bytes::from));
     let header = move |key: &'static str| {

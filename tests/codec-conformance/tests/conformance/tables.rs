@@ -57,7 +57,8 @@ fn every_error_code_of_the_peer_has_our_name_and_advice() -> Result<(), Box<dyn 
             plain(&format!("{peer:?}")),
             plain(ours.name().ok_or("no name")?)
         );
-        // Java's client retries this one, although the list of error codes does not call it retriable.
+        // Java's client retries this one, although the list of error codes does not call it
+        // retriable.
         if *ours != ErrorCode::CONCURRENT_TRANSACTIONS {
             assert_eq!(ours.is_retriable(), peer.is_retriable(), "{ours}");
         }

@@ -13,22 +13,25 @@ use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 /// Asks for records of partitions, from an offset onwards.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FetchRequest {
-    /// The cluster that the replica belongs to; for replicas of the metadata log. Since version 12. Tagged.
+    /// The cluster that the replica belongs to; for replicas of the metadata log. Since version 12.
+    /// Tagged.
     pub cluster_id: Option<Str>,
     /// The replica that fetches; none for a consumer. Up to version 14.
     pub replica_id: BrokerId,
-    /// The replica that fetches and its epoch; the default for a consumer. Since version 15. Tagged.
+    /// The replica that fetches and its epoch; the default for a consumer. Since version 15.
+    /// Tagged.
     pub replica_state: ReplicaState,
     /// How long the broker may wait for `min_bytes`, in milliseconds.
     pub max_wait_ms: i32,
     /// How many bytes of records the broker shall wait for.
     pub min_bytes: i32,
-    /// How many bytes of records to return at most, except that the first batch is returned whole. Default: no limit.
+    /// How many bytes of records to return at most, except that the first batch is returned whole.
+    /// Default: no limit.
     pub max_bytes: i32,
     /// 0: all records; 1: none of open or aborted transactions.
     pub isolation_level: i8,
-    /// The fetch session (KIP-227); 0 for none. Since version 7. All requests of a session have one version: those before 13
-    /// and those since then name topics differently.
+    /// The fetch session (KIP-227); 0 for none. Since version 7. All requests of a session have one
+    /// version: those before 13 and those since then name topics differently.
     pub session_id: i32,
     /// The epoch of the fetch session; -1 for none. Since version 7. Default: -1.
     pub session_epoch: i32,
@@ -71,7 +74,8 @@ impl Message for FetchRequest {
 impl Request for FetchRequest {
     type Response = FetchResponse;
 
-    /// Since version 13 topics go by id: all of them must be known. Since version 15 a replica says who it is otherwise.
+    /// Since version 13 topics go by id: all of them must be known. Since version 15 a replica says
+    /// who it is otherwise.
     fn newest_version(&self) -> i16 {
         let mut fetched = self.topics.iter().map(|topic| topic.topic_id);
         let mut forgotten = self
@@ -215,7 +219,8 @@ impl Field for FetchTopic {
 pub struct FetchPartition {
     /// The partition.
     pub partition: PartitionId,
-    /// The epoch that the client knows; the broker refuses others unless it is unknown. Since version 9.
+    /// The epoch that the client knows; the broker refuses others unless it is unknown. Since
+    /// version 9.
     pub current_leader_epoch: LeaderEpoch,
     /// The offset of the first record wanted.
     pub fetch_offset: Offset,
@@ -225,8 +230,8 @@ pub struct FetchPartition {
     pub log_start_offset: Offset,
     /// The directory of the replica; zero if not known. Since version 17. Tagged.
     pub replica_directory_id: DirectoryId,
-    /// The high watermark that the replica knows; for replicas. Since version 18. Tagged. Default: `i64::MAX`, which says
-    /// that the replica does not send it.
+    /// The high watermark that the replica knows; for replicas. Since version 18. Tagged. Default:
+    /// `i64::MAX`, which says that the replica does not send it.
     pub high_watermark: Offset,
     /// How many bytes of records to return at most, with the same exception.
     pub partition_max_bytes: i32,

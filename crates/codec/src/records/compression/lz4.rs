@@ -1,7 +1,7 @@
 //! LZ4 in its standard frame format.
 //!
-//! Frames are written as the Java client writes them: independent blocks of 64 KiB (it refuses linked ones), no checksums
-//! but the header's, which the batch's own CRC32C makes superfluous.
+//! Frames are written as the Java client writes them: independent blocks of 64 KiB (it refuses
+//! linked ones), no checksums but the header's, which the batch's own CRC32C makes superfluous.
 
 use std::io::{self, Read, Write};
 
@@ -30,8 +30,8 @@ pub(super) fn compress(pieces: &[Bytes]) -> io::Result<Vec<u8>> {
 
 /// Exactly one frame: a partial one is an error, and so is anything behind it.
 pub(super) fn decompress(input: &[u8], max_output_bytes: usize) -> Result<Vec<u8>, Fault> {
-    // The decoder takes an input that ends between two blocks for complete. So another end mark follows the input: it stays
-    // unread where the frame has its own.
+    // The decoder takes an input that ends between two blocks for complete. So another end mark
+    // follows the input: it stays unread where the frame has its own.
     let mut decoder = FrameDecoder::new(input.chain(END_MARK.as_slice()));
     let output = read_all(&mut decoder, input.len(), max_output_bytes)?;
     let (input, end_mark) = decoder.get_ref().get_ref();

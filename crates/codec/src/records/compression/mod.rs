@@ -91,7 +91,8 @@ impl Compression {
         }
     }
 
-    /// Checks that [`compress`] will take this compression at this level: worth doing when a configuration is read.
+    /// Checks that [`compress`] will take this compression at this level: worth doing when a
+    /// configuration is read.
     ///
     /// # Errors
     /// When it will not.
@@ -116,7 +117,8 @@ impl fmt::Display for Compression {
     }
 }
 
-/// How hard a compression tries: slower and smaller with a higher level. See [`Compression::levels`].
+/// How hard a compression tries: slower and smaller with a higher level. See
+/// [`Compression::levels`].
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct CompressionLevel(Option<i32>);
 
@@ -133,7 +135,8 @@ impl CompressionLevel {
 
 /// Compresses the records of a batch, given as one or more pieces in order.
 ///
-/// Without compression the result is the pieces in one (shared where it is a single one, else copied).
+/// Without compression the result is the pieces in one (shared where it is a single one, else
+/// copied).
 ///
 /// # Errors
 /// When the compression or the level is not available; [`Compression::check`] tells beforehand.
@@ -166,8 +169,8 @@ pub fn compress(
 /// The output grows as data comes, whatever the input claims, and never beyond `max_output_bytes`.
 ///
 /// # Errors
-/// When the input is damaged, incomplete or followed by something else, when the output would exceed the limit, or when this
-/// build lacks the compression.
+/// When the input is damaged, incomplete or followed by something else, when the output would
+/// exceed the limit, or when this build lacks the compression.
 pub fn decompress(
     compression: Compression,
     input: &Bytes,

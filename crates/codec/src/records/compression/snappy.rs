@@ -1,7 +1,8 @@
-//! Snappy in the framing of Java's `SnappyOutputStream` ("xerial"), which Kafka's clients agree on, instead of Snappy's own.
+//! Snappy in the framing of Java's `SnappyOutputStream` ("xerial"), which Kafka's clients agree on,
+//! instead of Snappy's own.
 //!
-//! A header of 16 bytes, then blocks: each a big-endian length and that many bytes of raw Snappy. Some producers write one raw
-//! block without any framing; both are read.
+//! A header of 16 bytes, then blocks: each a big-endian length and that many bytes of raw Snappy.
+//! Some producers write one raw block without any framing; both are read.
 
 use std::io;
 
@@ -10,7 +11,8 @@ use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 
 use super::{bounded::Fault, pieces::total_len};
 
-/// A byte that is no ASCII, the name, a zero; then the version and the oldest compatible one, big-endian.
+/// A byte that is no ASCII, the name, a zero; then the version and the oldest compatible one,
+/// big-endian.
 const STREAM_HEADER: [u8; 16] = *b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 
 /// The part of the header that every version has.
@@ -49,7 +51,8 @@ fn append_block(encoder: &mut Encoder, block: &[u8], output: &mut Vec<u8>) -> io
     Ok(())
 }
 
-/// Goes through the pieces block by block; only blocks that span pieces, and the last one, are copied together.
+/// Goes through the pieces block by block; only blocks that span pieces, and the last one, are
+/// copied together.
 fn for_each_block(
     pieces: &[Bytes],
     mut visit: impl FnMut(&[u8]) -> io::Result<()>,
@@ -86,7 +89,8 @@ pub(super) fn decompress(input: &[u8], max_output_bytes: usize) -> Result<Vec<u8
     }
     let mut rest = input;
     while !rest.is_empty() {
-        // Streams may be concatenated: a header can come between blocks, whose lengths never look like one.
+        // Streams may be concatenated: a header can come between blocks, whose lengths never look
+        // like one.
         if rest.starts_with(&MAGIC) {
             rest = rest.get(STREAM_HEADER.len()..).ok_or_else(truncated)?;
             continue;

@@ -10,7 +10,8 @@ use super::{
     pieces::total_len,
 };
 
-/// The largest window that is accepted, as a power of two: 128 MiB, the library's own limit and that of level 22.
+/// The largest window that is accepted, as a power of two: 128 MiB, the library's own limit and
+/// that of level 22.
 const MAX_WINDOW_LOG: u32 = 27;
 
 pub(super) fn compress(level: Option<i32>, pieces: &[Bytes]) -> io::Result<Vec<u8>> {

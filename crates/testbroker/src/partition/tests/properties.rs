@@ -225,8 +225,8 @@ proptest! {
         prop_assert_eq!(log, run(rules, &steps)?, "the same history, the same log");
     }
 
-    /// Five in flight, sent again after lost answers, with restarts and elections in between: as long
-    /// as nothing is lost, expired or deleted, every batch is in the log once and in order.
+    /// Five in flight, sent again after lost answers, with restarts and elections in between: as
+    /// long as nothing is lost, expired or deleted, every batch is in the log once and in order.
     #[test]
     fn a_producer_that_resends_its_last_five_is_in_the_log_once_and_in_order(
         windows in vec((1..=5_usize, 0..4_u8, 0..4_u8), 1..12),

@@ -3,7 +3,7 @@
 //! ```text
 //! version                    librdkafka's version
 //! drive BOOTSTRAP…           every call once at each address, whatever comes of it
-//! write BOOTSTRAP PREFIX     the records of standard input as one batch per compression, to topics PREFIX-COMPRESSION
+//! write BOOTSTRAP PREFIX     the records of standard input, a batch per compression, to PREFIX-…
 //! read BOOTSTRAP TOPIC…      each topic's records to standard output, behind a line with its name
 //! ```
 

@@ -256,7 +256,8 @@ impl Conversation {
         Ok(topics)
     }
 
-    /// Writes until the broker accepts it: a topic takes a moment until it has a leader that knows of it.
+    /// Writes until the broker accepts it: a topic takes a moment until it has a leader that knows
+    /// of it.
     fn write(&mut self, request: &ProduceRequest, version: i16) -> Result<(), Failure> {
         for _ in 0..ATTEMPTS {
             match self.ask(request.clone(), version)? {

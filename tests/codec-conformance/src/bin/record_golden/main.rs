@@ -1,8 +1,10 @@
-//! Records what real brokers and foreign clients say, for the tests: `cargo xtask golden` starts it with a broker to ask.
+//! Records what real brokers and foreign clients say, for the tests: `cargo xtask golden` starts it
+//! with a broker to ask.
 //!
-//! This crate asks for every API in every version. Then each foreign client that is at hand speaks through a proxy, several
-//! times, each time with an older broker as it seems; writes the samples in every compression; and reads the batches that
-//! this crate wrote. What a client that is not at hand said before is kept.
+//! This crate asks for every API in every version. Then each foreign client that is at hand speaks
+//! through a proxy, several times, each time with an older broker as it seems; writes the samples
+//! in every compression; and reads the batches that this crate wrote. What a client that is not at
+//! hand said before is kept.
 
 mod conversation;
 mod peers;
@@ -131,8 +133,8 @@ fn batches_of(peer: &Peer, messages: &[Message]) -> Result<Vec<Batch>, Failure> 
     }
 }
 
-/// Adds to what was recorded before: per API, version, direction and writer the longest message that is not too long.
-/// Older releases count where newer ones of the same program have nothing.
+/// Adds to what was recorded before: per API, version, direction and writer the longest message
+/// that is not too long. Older releases count where newer ones of the same program have nothing.
 fn keep(said: &[Message], batches: Vec<Batch>) -> io::Result<()> {
     let mut kept = BTreeMap::new();
     let known = |message: &&Message| {

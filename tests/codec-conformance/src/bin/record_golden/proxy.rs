@@ -1,8 +1,8 @@
-//! Stands between a foreign client and a broker, writes down what they say, and makes the client speak older versions: the
-//! broker seems to know nothing newer.
+//! Stands between a foreign client and a broker, writes down what they say, and makes the client
+//! speak older versions: the broker seems to know nothing newer.
 //!
-//! Answers that name brokers are decoded and encoded again with the proxy's own address. So the client also reads messages
-//! that this crate wrote.
+//! Answers that name brokers are decoded and encoded again with the proxy's own address. So the
+//! client also reads messages that this crate wrote.
 
 use std::collections::HashMap;
 use std::net::{TcpListener, TcpStream};
@@ -42,7 +42,8 @@ pub(crate) struct Proxy {
     /// Who speaks: the client and the broker.
     pub(crate) client_name: String,
     pub(crate) broker_name: String,
-    /// By how much the newest version that the client may speak is below the newest that is known here.
+    /// By how much the newest version that the client may speak is below the newest that is known
+    /// here.
     pub(crate) step_back: i16,
     /// Where it is written down.
     pub(crate) record: Record,
@@ -181,7 +182,8 @@ impl Proxy {
             return None;
         }
         match AnyRequest::versions(api_key) {
-            // Version 0 cannot find the coordinator of a transaction: clients would say nothing of theirs.
+            // Version 0 cannot find the coordinator of a transaction: clients would say nothing of
+            // theirs.
             Some(ours) if api_key == ApiKey::FIND_COORDINATOR => {
                 Some((theirs.min(*ours.end()) - self.step_back).max(1))
             }

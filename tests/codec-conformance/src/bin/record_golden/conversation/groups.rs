@@ -62,8 +62,8 @@ impl Conversation {
         Ok(())
     }
 
-    /// Joins as the only member; the coordinator may have to load first, and may want another request with the id that it
-    /// gives.
+    /// Joins as the only member; the coordinator may have to load first, and may want another
+    /// request with the id that it gives.
     fn join(&mut self, what: &str, version: i16) -> Result<Member, Failure> {
         let group_id = group(what);
         let subscription = ConsumerProtocolSubscription {
