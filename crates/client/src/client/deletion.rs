@@ -10,7 +10,7 @@ use wolff_codec::{ErrorCode, Offset, PartitionId, Str, TopicId};
 
 use super::admin::millis;
 use super::handle::Client;
-use super::routing::PartitionRequest;
+use super::routing::{Answered, PartitionRequest};
 use crate::error::AdminError;
 
 impl Client {
@@ -113,10 +113,7 @@ impl PartitionRequest for DeleteRecords {
         }
     }
 
-    fn outcomes(
-        &self,
-        response: DeleteRecordsResponse,
-    ) -> Result<Vec<(PartitionId, Result<Offset, ErrorCode>)>, ErrorCode> {
+    fn outcomes(&self, response: DeleteRecordsResponse) -> Answered<Offset> {
         let partitions = response
             .topics
             .into_iter()

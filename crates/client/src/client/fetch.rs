@@ -7,11 +7,11 @@ use wolff_codec::messages::{
     AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData,
 };
 use wolff_codec::records::Batches;
-use wolff_codec::{ErrorCode, Offset, PartitionId, TopicId};
+use wolff_codec::{Offset, PartitionId, TopicId};
 
 use super::admin::millis;
 use super::handle::Client;
-use super::routing::PartitionRequest;
+use super::routing::{Answered, PartitionRequest};
 use crate::error::AdminError;
 
 /// How much a fetch returns, and how long it waits.
@@ -154,10 +154,7 @@ impl PartitionRequest for FetchOptions {
         }
     }
 
-    fn outcomes(
-        &self,
-        response: FetchResponse,
-    ) -> Result<Vec<(PartitionId, Result<FetchedPartition, ErrorCode>)>, ErrorCode> {
+    fn outcomes(&self, response: FetchResponse) -> Answered<FetchedPartition> {
         if !response.error_code.is_ok() {
             return Err(response.error_code);
         }

@@ -6,7 +6,7 @@ use wolff_codec::messages::{
 use wolff_codec::{ErrorCode, LeaderEpoch, Offset, PartitionId, TopicId};
 
 use super::handle::Client;
-use super::routing::PartitionRequest;
+use super::routing::{Answered, PartitionRequest};
 use crate::error::AdminError;
 
 /// Which offset of a partition to find.
@@ -109,10 +109,7 @@ impl PartitionRequest for ListOffsets {
         }
     }
 
-    fn outcomes(
-        &self,
-        response: ListOffsetsResponse,
-    ) -> Result<Vec<(PartitionId, Result<ListedOffset, ErrorCode>)>, ErrorCode> {
+    fn outcomes(&self, response: ListOffsetsResponse) -> Answered<ListedOffset> {
         let partitions = response
             .topics
             .into_iter()

@@ -19,6 +19,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What was asked about a partition, and the outcome.
 pub(super) type Outcomes<T> = Vec<(PartitionId, Result<T, AdminError>)>;
 
+/// The outcomes by partition, or the error of the whole response.
+pub(super) type Answered<T> = Result<Vec<(PartitionId, Result<T, ErrorCode>)>, ErrorCode>;
+
 /// A request about some partitions of a topic, and how its response is read.
 pub(super) trait PartitionRequest: Sync {
     /// What to do with one partition.
@@ -40,11 +43,7 @@ pub(super) trait PartitionRequest: Sync {
         items: &[(PartitionId, Self::Item)],
     ) -> Self::Request;
 
-    /// The outcomes by partition, or the error of the whole response.
-    fn outcomes(
-        &self,
-        response: Self::Response,
-    ) -> Result<Vec<(PartitionId, Result<Self::Outcome, ErrorCode>)>, ErrorCode>;
+    fn outcomes(&self, response: Self::Response) -> Answered<Self::Outcome>;
 }
 
 /// Positions in the list of the caller, by leader. A partition that is listed twice is in two groups: brokers refuse it twice

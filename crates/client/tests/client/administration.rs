@@ -1,6 +1,11 @@
 //! Requests to leaders and to the controller: offsets, records, partitions, settings, deletion.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests"
+)]
 
 use std::time::Duration;
 
