@@ -2,7 +2,8 @@
 //! program ends.
 //!
 //! `steps DIRECTORY run ROUNDS` does a bit of everything in one thread: it leaves the queue unclosed half way, opens it again, and closes it when it is empty;
-//! `steps DIRECTORY load ROUNDS` appends in two threads and acks in a third; `steps DIRECTORY hold` keeps the queue open until its input ends; `steps DIRECTORY backlog MEGABYTES`
+//! `steps DIRECTORY load ROUNDS` appends in two threads and acks in a third; `steps DIRECTORY crowd ROUNDS MODE SEED` has two threads that append, three that pop, tag,
+//! release and ack, and one that flushes, in the mode `os`, `fsync`, `offload` or `volatile`, and closes the queue in the end; `steps DIRECTORY hold` keeps the queue open until its input ends; `steps DIRECTORY backlog MEGABYTES`
 //! appends that much, opens the directory again and reads it, and says what memory that took; `steps DIRECTORY many COUNT` uses so many queues at once, and says what threads
 //! and file descriptors that takes.
 #![allow(clippy::disallowed_methods, reason = "examples run in the real world")]
@@ -16,7 +17,7 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
-use replayq::{Config, Durability, Flush, PopLimits, Queue};
+use replayq::{Config, Durability, Flush, Lease, PopLimits, Queue, Storage};
 
 /// Small segments, so that a few rounds fill several. STEPS_SEGMENT_BYTES gives another size.
 const SEGMENT_BYTES: u64 = 8 << 10;
@@ -35,11 +36,14 @@ fn do_as_told() -> Result<(), Box<dyn Error>> {
     match words.as_slice() {
         [directory, "run", rounds] => run(directory, rounds.parse()?),
         [directory, "load", rounds] => load(&open(directory)?, rounds.parse()?),
+        [directory, "crowd", rounds, mode, seed] => {
+            crowd(directory, rounds.parse()?, mode, seed.parse()?)
+        }
         [directory, "hold"] => hold(&open(directory)?),
         [directory, "backlog", megabytes] => backlog(Path::new(directory), megabytes.parse()?),
         [directory, "many", count] => many(Path::new(directory), count.parse()?),
         _ => Err(
-            "usage: steps DIRECTORY run|load ROUNDS | hold | backlog MEGABYTES | many COUNT".into(),
+            "usage: steps DIRECTORY run|load ROUNDS | crowd ROUNDS MODE SEED | hold | backlog MEGABYTES | many COUNT".into(),
         ),
     }
 }
@@ -142,6 +146,127 @@ fn load(queue: &Queue, rounds: u64) -> Result<(), Box<dyn Error>> {
             }
         }
     })
+}
+
+fn crowd(directory: &str, rounds: u64, mode: &str, seed: u64) -> Result<(), Box<dyn Error>> {
+    let storage = match mode {
+        "os" | "fsync" => Storage::Disk(directory.into()),
+        "offload" => Storage::Offload(directory.into()),
+        "volatile" => Storage::OffloadVolatile(directory.into()),
+        _ => return Err("the mode is os, fsync, offload or volatile".into()),
+    };
+    let mut config = Config::new(storage)
+        .segment_bytes(SEGMENT_BYTES)
+        .resident_bytes(4 << 10)
+        .lease_slots(2)
+        .spare_segments(1);
+    if mode == "fsync" {
+        config = config.durability(Durability::Fsync {
+            max_delay: Duration::ZERO,
+        });
+    }
+    let (queue, _) = Queue::open(config)?;
+    let queue = &queue;
+    thread::scope(|scope| {
+        for name in ["a", "b"] {
+            scope.spawn(move || crowd_append(queue, name, rounds, seed));
+        }
+        for worker in 1..=3 {
+            scope.spawn(move || crowd_work(queue, rounds, seed ^ worker));
+        }
+        scope.spawn(move || {
+            for number in 0..rounds / 8 {
+                println!("flushing {number}");
+                let level = if number % 4 == 0 {
+                    Flush::Disk
+                } else {
+                    Flush::Os
+                };
+                if queue.flush(level).is_ok() {
+                    println!("flushed {number}");
+                }
+            }
+        });
+    });
+    println!("closing");
+    queue.close()?;
+    println!("closed");
+    Ok(())
+}
+
+fn crowd_append(queue: &Queue, name: &str, rounds: u64, seed: u64) {
+    let mut dice = Dice(seed);
+    let mut number = 0;
+    for _ in 0..rounds {
+        let first = number;
+        number += 1 + dice.below(3);
+        let names: Vec<String> = (first..number)
+            .map(|item| format!("{name}{item}"))
+            .collect();
+        append(queue, &names);
+    }
+}
+
+fn crowd_work(queue: &Queue, rounds: u64, seed: u64) {
+    let mut dice = Dice(seed);
+    let mut leases: Vec<Lease> = Vec::new();
+    for round in 0..rounds {
+        if dice.below(2) == 0 || leases.is_empty() {
+            let limits = PopLimits::items(1 + dice.below(4));
+            if let Ok(Some(lease)) = queue.pop(limits) {
+                println!("leased {} {}", lease.id, names(&lease).join(" "));
+                leases.push(lease);
+            } else {
+                thread::yield_now();
+            }
+            continue;
+        }
+        let lease = leases.swap_remove(dice.below(leases.len()));
+        let (names, id) = (names(&lease).join(" "), lease.id);
+        match dice.below(5) {
+            0 | 1 => {
+                println!("tagging {id}");
+                let tag = format!("{round}-{seed}");
+                if queue.tag(id, tag.clone().into()).is_ok() {
+                    println!("tagged {id} {tag} {names}");
+                }
+                leases.push(lease);
+            }
+            2 => {
+                println!("releasing {id} {names}");
+                if let Err(error) = queue.release(id) {
+                    println!("failed {error}");
+                }
+            }
+            _ => {
+                println!("acking {names}");
+                match queue.ack(id) {
+                    Ok(()) => println!("acked {names}"),
+                    Err(error) => println!("failed {error}"),
+                }
+            }
+        }
+    }
+}
+
+fn names(lease: &Lease) -> Vec<String> {
+    let payloads = lease.items.iter().map(|item| &item.payload);
+    payloads
+        .map(|payload| String::from_utf8_lossy(payload).trim().to_owned())
+        .collect()
+}
+
+/// Numbers that look random, the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap_or(0) % limit
+    }
 }
 
 fn hold(queue: &Queue) -> Result<(), Box<dyn Error>> {

@@ -206,7 +206,7 @@ impl VfsFile for SalvageFile {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;
     use crate::vfs::sim::SimVfs;

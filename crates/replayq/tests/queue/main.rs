@@ -13,6 +13,7 @@
 
 mod closing;
 mod crash;
+mod crowd;
 mod damage;
 mod faults;
 mod found;

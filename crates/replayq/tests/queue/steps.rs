@@ -104,26 +104,32 @@ impl Said {
 
 /// Runs the command up to its end, or kills it after so many lines.
 pub(crate) fn listen(command: &mut Command, kill_after: Option<usize>) -> (Said, ExitStatus) {
+    let mut said = Said::default();
+    let status = each_line(command, |line| {
+        said.read(line);
+        Some(said.lines.len()) == kill_after
+    });
+    (said, status)
+}
+
+/// Runs the command up to its end, with each of its lines, and kills it after the first one for which that is asked. What it had said by then counts.
+pub(crate) fn each_line(command: &mut Command, mut hear: impl FnMut(&str) -> bool) -> ExitStatus {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut reader = BufReader::new(child.stdout.take().unwrap());
-    let mut said = Said::default();
     let mut line = String::new();
     while reader.read_line(&mut line).unwrap() > 0 {
         // A line that was cut short was not said.
-        if line.ends_with('\n') {
-            said.read(line.trim_end());
-        }
-        line.clear();
-        if Some(said.lines.len()) == kill_after {
+        if line.ends_with('\n') && hear(line.trim_end()) {
             child.kill().unwrap();
         }
+        line.clear();
     }
     reader.read_to_end(&mut Vec::new()).unwrap();
-    (said, child.wait().unwrap())
+    child.wait().unwrap()
 }
 
 pub(crate) fn steps(directory: &Path, arguments: &[&str]) -> Command {

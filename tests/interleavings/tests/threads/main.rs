@@ -30,7 +30,7 @@ mod schedules;
 use schedules::{Figures, Search};
 use script::Step::{
     Ack, AckOne, Append, AppendLeased, Close, FlushDisk, FlushOs, Kill, Pop, PopReady, PopWait,
-    Release, Tag,
+    PowerLoss, Release, Tag,
 };
 use script::{MODES, Mode, Script};
 
@@ -238,6 +238,32 @@ fn an_append_that_waits_for_room_is_woken_by_an_ack_or_a_close() {
                 &[Close],
             ],
             max_total_bytes: 500,
+            ..SMALL
+        },
+    );
+}
+
+/// `REPLAYQ_SCHEDULES` times 20 disks in each mode.
+#[test]
+fn power_losses_in_the_middle_of_threads_and_once_more_keep_what_was_durable() {
+    explore_with(
+        (0, 100),
+        &[Mode::Os, Mode::Fsync, Mode::Offload],
+        Script {
+            before: &[(0, Append(6, 200)), (0, Pop(1)), (1, Pop(2)), (0, Pop(1))],
+            threads: &[
+                &[Tag, PowerLoss(5), Ack, Append(3, 300), PowerLoss(5), Tag],
+                &[
+                    AckOne,
+                    FlushDisk,
+                    PowerLoss(5),
+                    Append(2, 400),
+                    Release,
+                    Pop(2),
+                    Ack,
+                ],
+                &[Append(1, 2000), FlushDisk, Pop(1), Tag, PowerLoss(5)],
+            ],
             ..SMALL
         },
     );

@@ -1,10 +1,11 @@
 //! What the threads of a scenario were told, and whether the queue keeps to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use replayq_interleavings::vfs::sim::SimVfs;
+use replayq_interleavings::vfs::sim::{Fate, SimVfs};
 use replayq_interleavings::{Item, ItemRange, Lease, LeaseId, PopLimits, Queue};
 
 /// An answered tag.
@@ -34,6 +35,8 @@ pub(crate) struct Answers {
     /// Serial numbers of items whose append was refused.
     refused: BTreeSet<u64>,
     is_closing: bool,
+    /// What had been answered when the last answered flush to the disk began.
+    synced: Option<Box<Self>>,
 }
 
 /// A moment: the disk, and what had been answered.
@@ -44,6 +47,7 @@ pub(crate) type Moment = (SimVfs, Answers);
 pub(crate) struct Oracle {
     answers: Arc<Mutex<Answers>>,
     moments: Arc<Mutex<Vec<Moment>>>,
+    losses: Arc<Mutex<Vec<Moment>>>,
 }
 
 /// What the end that a disk image shows leaves of what was answered.
@@ -181,6 +185,24 @@ impl Oracle {
         self.moments.lock().unwrap().push(moment);
     }
 
+    /// Remembers some of the disks that a power loss at this moment might leave.
+    pub(crate) fn lose_power(&self, sim: &SimVfs, images: usize) {
+        for _ in 0..images {
+            let moment = (power_loss(sim), self.answers(|answers| answers.clone()));
+            self.losses.lock().unwrap().push(moment);
+        }
+    }
+
+    pub(crate) fn losses(&self) -> Vec<Moment> {
+        std::mem::take(&mut self.losses.lock().unwrap())
+    }
+
+    /// A flush to the disk was answered that began at that moment.
+    pub(crate) fn synced(&self, mut then: Answers) {
+        then.synced = None;
+        self.answers(|answers| answers.synced = Some(Box::new(then)));
+    }
+
     pub(crate) fn moments(&self) -> Vec<Moment> {
         std::mem::take(&mut self.moments.lock().unwrap())
     }
@@ -214,7 +236,59 @@ impl Oracle {
     }
 }
 
+/// One of the disks that a power loss may leave, another one each time.
+pub(crate) fn power_loss(sim: &SimVfs) -> SimVfs {
+    let mut dice = DICE.fetch_add(1, Ordering::Relaxed);
+    let mut below = |limit: usize| {
+        dice = dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (dice ^ dice >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ mixed >> 31) >> 33).unwrap() % limit
+    };
+    let names = below(sim.pending_names() + 1);
+    let style = below(4);
+    sim.after_power_loss(names, |_, write| match (style, write.bytes) {
+        (0, _) => Fate::Lost,
+        (1, _) => Fate::Kept,
+        (_, Some(bytes)) if below(3) == 0 => {
+            let start = below(bytes + 1);
+            Fate::Part(start, start + below(bytes - start + 1))
+        }
+        _ if below(2) == 0 => Fate::Lost,
+        _ => Fate::Kept,
+    })
+}
+
+static DICE: AtomicU64 = AtomicU64::new(0x5eed << 32);
+
 impl Answers {
+    /// After a power loss: what the last flush had made durable, and what was answered since.
+    pub(crate) fn check_flushed(&self, queue: &Queue, leases: Vec<LeaseId>) {
+        let nothing = Self::default();
+        let synced = self.synced.as_deref().unwrap_or(&nothing);
+        let kept = Self {
+            appended: synced.appended.clone(),
+            acked: synced.acked.clone(),
+            acking: self.acking.clone(),
+            begun: self.begun,
+            refused: self.refused.clone(),
+            ..Self::default()
+        };
+        let keeps = Keeps {
+            items: true,
+            acks: true,
+            tags: false,
+        };
+        kept.check(queue, leases, keeps);
+    }
+
+    /// One more item was answered.
+    pub(crate) fn append(&mut self, queue: &Queue) {
+        self.begun += 1;
+        let id = queue.append_one(payload(self.begun, 100)).unwrap();
+        assert_eq!(self.appended.insert(id.0, self.begun), None);
+    }
+
     /// Compares a queue, as it was opened again after this moment, with what had been answered.
     pub(crate) fn check(&self, queue: &Queue, leases: Vec<LeaseId>, keeps: Keeps) {
         let mut found: BTreeMap<u64, u64> = BTreeMap::new();

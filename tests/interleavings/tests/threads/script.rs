@@ -13,7 +13,7 @@ use replayq_interleavings::{
 };
 use shuttle::thread;
 
-use crate::oracle::{Answers, Keeps, Oracle};
+use crate::oracle::{Answers, Keeps, Oracle, power_loss};
 use crate::points::PointVfs;
 
 /// Where items are kept, and what they survive.
@@ -57,6 +57,8 @@ pub(crate) enum Step {
     Close,
     /// Takes a copy of the disk: the process might be killed here.
     Kill,
+    /// Takes so many copies of the disk as power losses might leave it here.
+    PowerLoss(usize),
 }
 
 /// Steps of a thread, after those that are done for it before any thread begins.
@@ -151,6 +153,9 @@ pub(crate) fn run(script: &Script, mode: Mode) {
     for moment in oracle.moments() {
         check(script, mode, moment, all(disk_keeps));
     }
+    for moment in oracle.losses() {
+        check_losses(script, mode, moment);
+    }
     if let Some(moment) = durable {
         let keeps = Keeps {
             acks: false,
@@ -168,6 +173,33 @@ fn check(script: &Script, mode: Mode, (sim, answers): (SimVfs, Answers), keeps: 
     assert_eq!(queue.damage(), []);
     let leases = recovery.leases.iter().map(|lease| lease.id).collect();
     answers.check(&queue, leases, keeps);
+}
+
+/// Opens the disk that a power loss has left, does a little, and loses power once more.
+fn check_losses(script: &Script, mode: Mode, (sim, mut answers): (SimVfs, Answers)) {
+    let open = |sim: &SimVfs| {
+        let (queue, recovery) =
+            Queue::open(config(script, mode, PointVfs::of(sim.clone()))).unwrap();
+        let leases: Vec<_> = recovery.leases.iter().map(|lease| lease.id).collect();
+        (queue, leases)
+    };
+    let keeps = Keeps {
+        items: true,
+        acks: false,
+        tags: true,
+    };
+    let (queue, _) = open(&sim);
+    if mode == Mode::Fsync {
+        answers.append(&queue);
+    }
+    drop(queue);
+    for sim in [power_loss(&sim), sim] {
+        let (queue, leases) = open(&sim);
+        match mode {
+            Mode::Fsync => answers.check(&queue, leases, keeps),
+            _ => answers.check_flushed(&queue, leases),
+        }
+    }
 }
 
 impl Worker {
@@ -228,6 +260,7 @@ impl Worker {
                 oracle.closing();
                 queue.close().unwrap();
             }
+            Step::PowerLoss(images) => oracle.lose_power(sim, images),
             Step::Kill => oracle.remember(sim),
         }
     }
@@ -249,8 +282,11 @@ impl Worker {
     }
 
     fn flush(&self, level: Flush, queue: &Queue, oracle: &Oracle) {
-        if let Err(error) = queue.flush(level) {
-            self.refused(&error, oracle);
+        let before = oracle.now();
+        match queue.flush(level) {
+            Ok(()) if level == Flush::Disk => oracle.synced(before),
+            Ok(()) => {}
+            Err(error) => self.refused(&error, oracle),
         }
     }
 
