@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::error::{AckError, LeaseError, ReadError};
 use crate::front::queue::Queue;
-use crate::ids::{ItemRange, LeaseId};
+use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::limits::PopLimits;
 use crate::state::ledger::Lease;
 
@@ -200,6 +200,29 @@ impl Queue {
                 tag,
             })
             .collect()
+    }
+
+    /// How many leases the item has been in since the queue was opened, the open one included; 0 when it is done,
+    /// or has not been leased yet. In memory only, so that it begins anew with each open: for consumers
+    /// that put an item aside after some tries.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use replayq::{Config, PopLimits, Queue};
+    ///
+    /// let (queue, _) = Queue::open(Config::memory())?;
+    /// queue.append_one("makes every worker panic".into())?;
+    /// while let Some(lease) = queue.lease(PopLimits::items(1))? {
+    ///     if queue.delivery_count(lease.items[0].id) > 3 {
+    ///         println!("put aside: {:?}", lease.items[0].payload);
+    ///         lease.ack()?;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn delivery_count(&self, id: ItemId) -> u32 {
+        self.ledger.lock().delivery_count(id)
     }
 
     /// Releases all open leases, tagged ones too, as after workers that are known to be gone. Returns how many.

@@ -14,6 +14,7 @@ use crate::ids::ranges::RangeSet;
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::limits::load::Load;
 use crate::limits::{BytesLimit, PopLimits};
+use crate::state::deliveries::Deliveries;
 use crate::state::detach::apart;
 use crate::state::leases::{Home, Leases, OpenLease, Replaced};
 use crate::state::pop::Taker;
@@ -93,6 +94,7 @@ pub(crate) struct Ledger {
     pub(crate) leases: Leases,
     /// Items that calls under way have taken: in no lease yet, and not waiting any more.
     pub(crate) transit: Transit,
+    deliveries: Deliveries,
     pub(crate) acks: Acks,
     pub(crate) segments: Segments,
     pub(crate) next_id: u64,
@@ -137,6 +139,7 @@ impl Ledger {
             read_through: 0,
             leases: Leases::default(),
             transit: Transit::default(),
+            deliveries: Deliveries::default(),
             acks: Acks::default(),
             segments: Segments::default(),
             next_id: 1,
@@ -415,6 +418,8 @@ impl Ledger {
         let Some(lease) = self.leases.remove(id) else {
             return Released::Unknown;
         };
+        let (first, last) = (lease.items.first.0, lease.items.last.0);
+        self.deliveries.add(first, last);
         let Some(held) = lease.held else {
             self.backlog.add_unread(lease.open_items, lease.open_bytes);
             return Released::Done;
@@ -445,6 +450,16 @@ impl Ledger {
         self.read_through = first.saturating_sub(1);
         self.unread_from = Some(Place::start_of(segment));
         true
+    }
+
+    /// How many leases the item has been in, in this run, the open one included.
+    pub(crate) fn delivery_count(&self, id: ItemId) -> u32 {
+        if self.acks.contains(id.0) {
+            return 0;
+        }
+        self.deliveries
+            .released(id.0)
+            .saturating_add(u32::from(self.leases.contains(id)))
     }
 
     /// Whether so many items can still be numbered.
@@ -489,6 +504,7 @@ impl Ledger {
             return;
         }
         self.acks.insert(first, last);
+        self.deliveries.forget(first, last);
         self.version = self.version.saturating_add(1);
         if !self.in_memory_only.is_empty() {
             self.in_memory_only.remove(first, last);

@@ -4,6 +4,7 @@ mod in_memory;
 
 pub(crate) mod ledger;
 
+mod deliveries;
 pub(crate) mod detach;
 pub(crate) mod leases;
 pub(crate) mod pop;

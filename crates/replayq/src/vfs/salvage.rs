@@ -206,7 +206,8 @@ impl VfsFile for SalvageFile {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests {
     use super::*;
     use crate::vfs::sim::SimVfs;
