@@ -1,4 +1,4 @@
-//! A Kafka producer that does not lose what it has accepted.
+#![doc = include_str!("../README.md")]
 #![allow(
     clippy::disallowed_methods,
     reason = "the seams of this crate are being made"
@@ -54,12 +54,12 @@ pub use replayq::Durability;
 pub use stats::ProducerStats;
 pub use stopped::Leftover;
 pub use wolff_client as client;
-pub use wolff_client::{Client, ClientBuilder};
+pub use wolff_client::{
+    Client, ClientBuilder, Credentials, CredentialsFile, Mechanism, OAuthToken, PasswordFile,
+    Registry, Sasl, Secret, SecurityProtocol, TlsIdentity, TlsOptions, TlsServerName,
+    TlsVerification, TokenProvider,
+};
 pub use wolff_codec::records::{Compression, CompressionLevel, Header, RecordRef};
 pub use wolff_codec::{ErrorCode, Offset, PartitionId, Str};
 pub use wolff_core::{DoubtReason, FailReason, Idempotence, RetryDelay, StorageError};
 pub use wolff_partitioner::{KeyHash, Keyless, Strategy};
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;

@@ -1,10 +1,10 @@
-//! A record as its producer has it.
+//! Records to produce, and what can be handed over as one call.
 
 use bytes::Bytes;
 use wolff_codec::Str;
 use wolff_codec::records::{Header, RecordRef};
 
-/// A record to produce. Null and empty keys and values differ: a record with no value is a tombstone in compacted topics.
+/// A record to produce. Null and empty keys and values differ: a record without a value is a tombstone in compacted topics.
 ///
 /// ```
 /// use wolff::Record;
@@ -20,8 +20,8 @@ pub struct Record {
     pub value: Option<Bytes>,
     /// In order; names may repeat.
     pub headers: Vec<Header>,
-    /// Milliseconds since the epoch; when it is not given, the time at which the record is accepted. It is kept when the
-    /// record is replayed from disk.
+    /// Milliseconds since the epoch. `None`: the time at which the record is accepted. It is kept when the record is
+    /// replayed from disk.
     pub timestamp_ms: Option<i64>,
 }
 
@@ -61,10 +61,40 @@ impl Record {
     }
 }
 
-/// Something that can be sent as one call: it lends its records to be encoded in place.
+/// What can be handed over as one call: it lends its records to be encoded in place.
 ///
 /// Implemented for [`Record`], slices, arrays and vectors of records, and for borrowed [`RecordRef`]s, which cost no
-/// allocation of their own. The timestamp of a `RecordRef` is taken as it is.
+/// allocation of their own. The timestamp of a `RecordRef` is used as it is.
+///
+/// Implement it for types of your own, to send them without building records first:
+///
+/// ```
+/// use wolff::{Call, Producer, RecordRef, Rejected};
+///
+/// struct Reading {
+///     device: String,
+///     payload: Vec<u8>,
+/// }
+///
+/// impl Call for Reading {
+///     fn records(&self, now_ms: i64) -> impl Iterator<Item = RecordRef<'_>> + Clone {
+///         std::iter::once(RecordRef {
+///             timestamp_ms: now_ms,
+///             key: Some(self.device.as_bytes()),
+///             value: Some(&self.payload),
+///             headers: &[],
+///         })
+///     }
+/// }
+///
+/// async fn publish(producer: &Producer, reading: Reading) -> Result<(), Rejected<Reading>> {
+///     let _receipt = producer.enqueue(reading).await?;
+///     Ok(())
+/// }
+/// ```
+///
+/// `records` is called more than once for a call, and has to yield the same records each time. It runs while the partition
+/// is locked: it should do no more than lend what is there, and must not use the producer.
 pub trait Call {
     /// The records, in order. `now_ms` is the time for records that bring none.
     fn records(&self, now_ms: i64) -> impl Iterator<Item = RecordRef<'_>> + Clone;

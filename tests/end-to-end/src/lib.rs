@@ -11,3 +11,8 @@ pub mod consumer;
 
 /// Whatever goes wrong here, to be shown to a person.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The example of the repository's front page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
