@@ -1,84 +1,135 @@
-//! What the partition asks of its driver, and what it answers to its callers.
+//! Requests of the partition to its driver, and answers to its callers.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::batch::{BatchBody, BatchNo, Stamp};
+use crate::identity::IdentityRequest;
 use crate::outcome::Outcome;
+use crate::queue_item::QueueItemError;
+use crate::split::SplitRule;
 
-/// A call that was taken in.
+/// A lease of the local queue, by the number that the driver gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseNo(pub u64);
+
+/// A part of records of another queue that a partition sends: the number that their owner gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// How soon the driver should look at the local queue again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum QueueWork {
+    /// Nothing changed for it.
+    None,
+    /// A small fragment waits for others to be stored with it.
+    Soon,
+    /// There is something to do at once.
+    Now,
+}
+
+/// A call that was accepted.
 #[derive(Debug, Clone)]
 pub struct Accepted<T> {
-    /// Number of the call in this partition, from 0. It is queued when [`Snapshot::queued_calls`](crate::Snapshot)
-    /// is larger.
+    /// Number of the call in this partition, from 0. It is queued when
+    /// [`Partition::queued_calls`](crate::Partition::queued_calls) is larger.
     pub call_no: u64,
     /// The call's first record within its batch.
     pub first_record: u32,
     /// The owner's token of the batch that holds it.
     pub token: T,
-    /// The driver should look at the partition again: a batch was opened or closed.
-    pub wake: bool,
+    /// What it changed for the local queue.
+    pub work: QueueWork,
+    /// A batch was opened or closed by it: the network side should look again.
+    pub wakes: bool,
 }
 
-/// A call that was not taken in; nothing of it was kept.
+/// A call that was not accepted; nothing of it was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
     /// No room now; there will be when the queue moves on.
     #[error("the queue is full")]
     Full,
-    /// It can never be taken.
+    /// It can never be accepted.
     #[error("a call of {bytes} bytes is larger than the {limit} bytes that one call may have")]
     TooLarge {
         /// Encoded size of the call, at least.
         bytes: usize,
-        /// [`Config::max_call_bytes`](crate::Config).
+        /// [`Config::max_call_bytes`](crate::Config::max_call_bytes).
         limit: usize,
     },
     /// A call needs at least one record.
     #[error("the call has no record")]
     Empty,
-    /// The partition takes no more calls.
+    /// The partition accepts no more calls.
     #[error("the producer is stopping")]
     Stopping,
+    /// The local queue holds items that this version cannot read.
+    #[error("the local queue cannot be used: {0}")]
+    Unreadable(QueueItemError),
 }
 
-/// One frame to append: an item of the local queue.
-#[derive(Debug, Clone)]
-pub struct AppendFrame {
-    /// The item's bytes.
-    pub payload: Bytes,
-}
-
-/// Work for the local queue. The driver carries it out, calls the matching `handle_*`, and polls again.
+/// A lease whose records have come to their end, which was reported.
 #[derive(Debug)]
-pub enum QueueOperation {
-    /// Append these frames, in order, all or none: `handle_appended` or `handle_append_failed`.
-    Append(Vec<AppendFrame>),
-    /// Lease the frames of one batch (stop before an item that [`starts_batch`](crate::starts_batch)):
-    /// `handle_leased` or `handle_lease_failed`.
+pub struct EndedLease {
+    /// The lease.
+    pub lease: LeaseNo,
+    /// The last batch of the lease: its memory can serve the next one.
+    pub body: Option<Arc<BatchBody>>,
+}
+
+/// Appending to the local queue, and taking out of it what is done.
+#[derive(Debug)]
+pub enum AppendOperation {
+    /// Append these items in order, all or none: `Event::Appended` or `Event::AppendFailed`.
+    Append(Vec<Bytes>),
+    /// Acknowledge these leases, oldest first, with a tag for the commit record where there is one.
+    /// Nothing to report.
+    Ack {
+        /// The leases.
+        leases: Vec<EndedLease>,
+        /// To be stored with the last of them.
+        commit_tag: Option<Bytes>,
+    },
+}
+
+/// Reading from the local queue and preparing batches.
+#[derive(Debug)]
+pub enum LeaseOperation {
+    /// Lease the items of one batch (those with the same [`batch_start`](crate::batch_start)), and
+    /// compress them: `Event::Leased` or `Event::LeaseFailed`.
     Lease {
         /// How many items the batch has, where that is known.
         items: Option<usize>,
     },
-    /// Acknowledge these leases, oldest first. Nothing to report unless it fails.
-    Ack(Vec<EndedLease>),
-}
-
-/// A lease whose records have come to their end.
-#[derive(Debug)]
-pub struct EndedLease {
-    /// The number that the driver gave it.
-    pub lease: u64,
-    /// The last batch of the lease, which nobody needs any more: its memory can serve the next one.
-    pub body: Option<Arc<BatchBody>>,
+    /// Read the items of a lease that a previous run left open: the same events.
+    Reload(LeaseNo),
+    /// Give a lease back untouched: its items stay in the queue. Nothing to report.
+    Release(LeaseNo),
+    /// Write a tag to a lease, durable at the queue's level: `Event::Stamped` or `Event::StampFailed`.
+    Stamp {
+        /// The lease.
+        lease: LeaseNo,
+        /// The tag.
+        tag: Bytes,
+    },
+    /// Split a batch and compress the pieces: `Event::Split`.
+    Split {
+        /// The batch.
+        batch: BatchNo,
+        /// Its records.
+        body: Arc<BatchBody>,
+        /// How.
+        rule: SplitRule,
+    },
 }
 
 /// A produce request to send.
 #[derive(Debug, Clone)]
 pub struct Transmit {
-    /// Which batch; comes back with the answer.
+    /// Number of the batch; comes back with the answer.
     pub batch: BatchNo,
     /// The records.
     pub body: Arc<BatchBody>,
@@ -88,31 +139,59 @@ pub struct Transmit {
     pub attempt: u32,
 }
 
+/// A request to the cluster other than Produce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClusterRequest {
+    /// An identity: `Event::IdentityGranted` or `Event::IdentityFailed`.
+    Identity(IdentityRequest),
+}
+
 /// Work for the network.
 #[derive(Debug)]
 pub enum Action {
-    /// Connect to the partition's leader: `handle_connected` or `handle_connect_failed`.
+    /// Connect to the partition's leader: `Event::Connected` or `Event::ConnectFailed`.
     Connect {
-        /// Ask for fresh metadata first: the leader that is known has failed or was wrong.
+        /// Request fresh metadata first: the known leader has failed or was wrong.
         refresh_metadata: bool,
     },
-    /// Ask for a producer id: `handle_producer_id` or `handle_producer_id_failed`.
-    InitProducerId,
-    /// Send a batch on the connected link: `handle_answer` or `handle_request_failed`.
+    /// Send a request on the connected link.
+    Request(ClusterRequest),
+    /// Send a batch on the connected link: `Event::Answered` or `Event::RequestFailed`.
     Send(Transmit),
-    /// Drop the link, nothing of it is wanted any more: `handle_disconnected`.
+    /// Drop the connection. No answer is due on it, and no event: `Event::Disconnected` does no harm.
     Disconnect,
 }
 
-/// The end of a run of records: to be told to those who wait for it.
+/// Whose records a completion is about.
+#[derive(Debug, Clone)]
+pub enum Origin<T> {
+    /// Of this run: the owner's token of the batch.
+    ThisRun(T),
+    /// Left on disk by a previous run.
+    PreviousRun,
+    /// Of another queue.
+    Foreign(Ticket),
+}
+
+/// The end of a run of records, to be reported to those who wait for it.
 #[derive(Debug, Clone)]
 pub struct Completion<T> {
-    /// The owner's token of the batch; `None` for records of an earlier life of the queue.
-    pub token: Option<T>,
-    /// First record of the run within the batch that the token stands for.
+    /// Whose records.
+    pub origin: Origin<T>,
+    /// First record of the run within the batch that the token or ticket stands for.
     pub first_record: u32,
     /// Records in the run.
     pub record_count: u32,
-    /// Its end.
+    /// Their end.
     pub outcome: Outcome,
+}
+
+/// A completion, and the lease that ends with it.
+#[derive(Debug)]
+pub struct Ended<T> {
+    /// To be reported.
+    pub completion: Option<Completion<T>>,
+    /// To be handed back with `Event::Reported` once it was: only then is the queue item acknowledged.
+    pub lease: Option<EndedLease>,
 }

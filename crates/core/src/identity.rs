@@ -1,80 +1,162 @@
-//! The producer identity of one partition queue: producer id, epoch and the next sequence number (KIP-98).
-//!
-//! One identity per partition queue, so that a fault of one partition never disturbs another.
+//! The producer identity of a partition queue: producer id, epoch and the next sequence number
+//! (KIP-98).
 
 use wolff_codec::{ProducerEpoch, ProducerId};
 
 use crate::batch::Stamp;
 
-/// Where the partition stands with its identity.
+/// Scope of an identity: who else uses it, and so who decides on its next epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum IdentityScope {
+    /// One partition queue: a fault of one partition never disturbs another.
+    #[default]
+    Partition,
+}
+
+/// A request for an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Identity {
-    /// Batches go out without one.
-    Off,
-    /// Needed, not asked for yet.
-    Absent,
-    /// Asked for.
-    Requested,
-    /// In hand.
-    Ready {
+#[non_exhaustive]
+pub enum IdentityRequest {
+    /// A producer id that nobody has used.
+    Fresh,
+    /// The next epoch of this id (KIP-360). In the scope of a partition the producer takes it by itself:
+    /// see [`next_epoch`](IdentityRequest::next_epoch).
+    NextEpoch {
+        /// The id.
         producer_id: ProducerId,
+        /// Its present epoch.
         epoch: ProducerEpoch,
-        next_sequence: i32,
     },
 }
 
-impl Identity {
-    /// Whether batches can be sent as far as the identity is concerned.
-    pub(crate) fn allows_sending(self) -> bool {
-        matches!(self, Self::Off | Self::Ready { .. })
-    }
-
-    /// Takes the sequence numbers for `records` records.
-    pub(crate) fn stamp(&mut self, records: u32) -> Option<Stamp> {
-        let Self::Ready {
-            producer_id,
-            epoch,
-            next_sequence,
-        } = self
-        else {
+impl IdentityRequest {
+    /// The identity that this request gets without a broker; `None` where the cluster has to be asked:
+    /// for a fresh id, also when the epochs of an id are used up.
+    #[must_use]
+    pub fn next_epoch(self) -> Option<(ProducerId, ProducerEpoch)> {
+        let Self::NextEpoch { producer_id, epoch } = self else {
             return None;
         };
-        let stamp = Stamp {
-            producer_id: *producer_id,
-            epoch: *epoch,
-            base_sequence: *next_sequence,
-        };
-        *next_sequence = sequence_after(*next_sequence, records);
-        Some(stamp)
-    }
-
-    /// Starts the sequence anew at the next epoch, which needs no broker's leave (KIP-360). When the epochs are used up a
-    /// fresh producer id is asked for.
-    pub(crate) fn next_epoch(&mut self) {
-        if let Self::Ready {
-            producer_id, epoch, ..
-        } = *self
-        {
-            *self = match epoch.0.checked_add(1) {
-                Some(next) if next < i16::MAX => Self::Ready {
-                    producer_id,
-                    epoch: ProducerEpoch(next),
-                    next_sequence: 0,
-                },
-                _ => Self::Absent,
-            };
-        }
-    }
-
-    /// Forgets the identity; a fresh one is asked for.
-    pub(crate) fn discard(&mut self) {
-        if matches!(self, Self::Ready { .. }) {
-            *self = Self::Absent;
-        }
+        let next = epoch.0.checked_add(1).filter(|next| *next < i16::MAX)?;
+        Some((producer_id, ProducerEpoch(next)))
     }
 }
 
-/// The sequence number `records` behind `sequence`. Sequences are counted modulo 2^31.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Batches go out without one.
+    Off,
+    /// Needed, not requested.
+    Absent,
+    /// Requested.
+    Requested,
+    Ready,
+}
+
+/// The identity, with the invariant that a sequence range is handed out once.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    state: State,
+    /// Id, epoch and next sequence number; kept while the next epoch is requested.
+    next: Option<Stamp>,
+    /// A range was handed out and not used, or a batch was given up: nothing is stamped before the next
+    /// epoch.
+    has_gap: bool,
+}
+
+impl Identity {
+    pub(crate) fn new(is_wanted: bool) -> Self {
+        Self {
+            state: if is_wanted { State::Absent } else { State::Off },
+            next: None,
+            has_gap: false,
+        }
+    }
+
+    pub(crate) fn is_off(&self) -> bool {
+        self.state == State::Off
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state == State::Ready
+    }
+
+    /// Whether new batches may be stamped, or need no stamp.
+    pub(crate) fn allows_stamps(&self) -> bool {
+        self.is_off() || (self.is_ready() && !self.has_gap)
+    }
+
+    /// Whether the stamp belongs to the present id and epoch.
+    pub(crate) fn is_current(&self, stamp: &Stamp) -> bool {
+        self.next.is_some_and(|next| next.is_same_identity(stamp))
+    }
+
+    /// The request that has to be made before new batches can be stamped.
+    pub(crate) fn needed_request(&self) -> Option<IdentityRequest> {
+        match (self.state, self.next) {
+            (State::Ready, Some(next)) if self.has_gap => Some(IdentityRequest::NextEpoch {
+                producer_id: next.producer_id,
+                epoch: next.epoch,
+            }),
+            (State::Absent, _) => Some(IdentityRequest::Fresh),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn requested(&mut self) {
+        self.state = State::Requested;
+    }
+
+    pub(crate) fn is_requested(&self) -> bool {
+        self.state == State::Requested
+    }
+
+    /// The request was answered.
+    pub(crate) fn granted(&mut self, producer_id: ProducerId, epoch: ProducerEpoch) {
+        self.state = State::Ready;
+        self.has_gap = false;
+        self.next = Some(Stamp {
+            producer_id,
+            epoch,
+            base_sequence: 0,
+        });
+    }
+
+    /// The request got no answer: it is made again.
+    pub(crate) fn request_failed(&mut self) {
+        if self.is_requested() {
+            self.state = State::Absent;
+        }
+    }
+
+    /// Takes the sequence range of `records` records.
+    pub(crate) fn stamp(&mut self, records: u32) -> Option<Stamp> {
+        let next = self.next.as_mut().filter(|_| self.state == State::Ready)?;
+        let stamp = *next;
+        next.base_sequence = sequence_after(next.base_sequence, records);
+        Some(stamp)
+    }
+
+    /// A batch was given up, or a range was lost: the next epoch closes the gap.
+    pub(crate) fn open_gap(&mut self) {
+        self.has_gap |= self.state == State::Ready;
+    }
+
+    /// Forgets the identity; a fresh one is requested.
+    pub(crate) fn discard(&mut self) {
+        if !self.is_off() {
+            *self = Self::new(true);
+        }
+    }
+
+    /// The cluster gives none: batches go out without one.
+    pub(crate) fn turn_off(&mut self) {
+        *self = Self::new(false);
+    }
+}
+
+/// The sequence number `records` after `sequence`. Sequences are counted modulo 2^31.
 fn sequence_after(sequence: i32, records: u32) -> i32 {
     let sum = (i64::from(sequence) + i64::from(records)) & 0x7fff_ffff;
     i32::try_from(sum).unwrap_or(0)
@@ -84,6 +166,13 @@ fn sequence_after(sequence: i32, records: u32) -> i32 {
 mod tests {
     use super::*;
 
+    fn ready(epoch: i16) -> Identity {
+        let mut identity = Identity::new(true);
+        identity.requested();
+        identity.granted(ProducerId(7), ProducerEpoch(epoch));
+        identity
+    }
+
     #[test]
     fn sequences_wrap_at_two_to_the_31() {
         assert_eq!(sequence_after(0, 5), 5);
@@ -92,27 +181,27 @@ mod tests {
     }
 
     #[test]
-    fn the_last_epoch_is_followed_by_a_fresh_id() {
-        let mut identity = Identity::Ready {
-            producer_id: ProducerId(7),
-            epoch: ProducerEpoch(3),
-            next_sequence: 9,
-        };
-        identity.next_epoch();
+    fn ranges_are_handed_out_once_and_a_gap_needs_the_next_epoch() {
+        let mut identity = ready(3);
+        assert_eq!(identity.stamp(5).unwrap().base_sequence, 0);
+        assert_eq!(identity.stamp(2).unwrap().base_sequence, 5);
+        identity.open_gap();
+        assert!(!identity.allows_stamps());
+        let request = identity.needed_request().unwrap();
         assert_eq!(
-            identity,
-            Identity::Ready {
-                producer_id: ProducerId(7),
-                epoch: ProducerEpoch(4),
-                next_sequence: 0
-            }
+            request.next_epoch(),
+            Some((ProducerId(7), ProducerEpoch(4)))
         );
-        identity = Identity::Ready {
-            producer_id: ProducerId(7),
-            epoch: ProducerEpoch(i16::MAX - 1),
-            next_sequence: 9,
-        };
-        identity.next_epoch();
-        assert_eq!(identity, Identity::Absent);
+        identity.requested();
+        identity.granted(ProducerId(7), ProducerEpoch(4));
+        assert!(identity.allows_stamps());
+        assert_eq!(identity.stamp(1).unwrap().base_sequence, 0);
+    }
+
+    #[test]
+    fn the_last_epoch_is_followed_by_a_fresh_id() {
+        let mut identity = ready(i16::MAX - 1);
+        identity.open_gap();
+        assert_eq!(identity.needed_request().unwrap().next_epoch(), None);
     }
 }

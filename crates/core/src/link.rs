@@ -1,139 +1,183 @@
-//! The link to the partition's leader: when to connect, and how long to wait after a failure.
+//! The link to the partition's leader, and the proof that the leader knows our identity.
 
 use std::time::{Duration, Instant};
 
-use crate::config::RetryDelay;
+use wolff_codec::{BrokerId, LeaderEpoch, TopicId};
 
-/// State of the link.
+use crate::batch::Stamp;
+
+/// How long a success proves that the leader knows the identity: far below the shortest time after
+/// which a broker forgets a producer.
+const PROOF_HOLDS: Duration = Duration::from_secs(3600);
+
+/// The broker at the other end of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LinkState {
-    /// Not connected; an attempt may start at this time.
-    Down { retry_at: Option<Instant> },
-    /// An attempt is under way.
-    Connecting,
-    /// Connected. Until the first success on it, one request at a time: a leader that does not know the producer id
-    /// accepts any first sequence, so a second batch in flight could shut out the first (KAFKA-15591).
-    Up { proven: bool },
+pub struct Leader {
+    /// Its id.
+    pub broker: BrokerId,
+    /// The epoch in which it leads the partition; negative where the cluster does not say.
+    pub epoch: LeaderEpoch,
+    /// The topic's id; zero where the cluster has none.
+    pub topic_id: TopicId,
 }
 
-/// The link with its history of failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Down,
+    Connecting,
+    Up(Leader),
+}
+
+/// A success of an identity on the present connection.
+#[derive(Debug, Clone, Copy)]
+struct Proof {
+    identity: Stamp,
+    at: Instant,
+}
+
+/// State of the link. Until the first success of an identity on a connection one request is in flight
+/// at a time: a leader that does not know a producer id accepts any first sequence, so that a second
+/// batch in flight could shut out the first (KAFKA-15591).
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) state: LinkState,
-    /// Whether the next attempt should ask for fresh metadata.
-    pub(crate) refresh_metadata: bool,
-    delays: Delays,
+    state: State,
+    proof: Option<Proof>,
+    /// The next attempt asks for fresh metadata first.
+    refreshes_metadata: bool,
+    /// An answer named the leader: no metadata is needed for the next attempt.
+    knows_leader: bool,
+    /// The driver has to drop its connection.
+    drops_connection: bool,
 }
 
 impl Link {
-    pub(crate) fn new(delay: RetryDelay, seed: u64) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            state: LinkState::Down { retry_at: None },
-            refresh_metadata: false,
-            delays: Delays {
-                config: delay,
-                failures: 0,
-                random: seed,
-            },
+            state: State::Down,
+            proof: None,
+            refreshes_metadata: false,
+            knows_leader: false,
+            drops_connection: false,
         }
-    }
-
-    /// The link was lost or an attempt failed. The first attempt after a success starts at once.
-    pub(crate) fn fail(&mut self, now: Instant) {
-        self.refresh_metadata = true;
-        self.state = LinkState::Down {
-            retry_at: self.delays.next_reconnect().map(|delay| now + delay),
-        };
-    }
-
-    /// The connection stands.
-    pub(crate) fn connected(&mut self) {
-        self.refresh_metadata = false;
-        self.state = LinkState::Up { proven: false };
-    }
-
-    /// The leader took a batch.
-    pub(crate) fn prove(&mut self) {
-        self.delays.failures = 0;
-        if let LinkState::Up { proven } = &mut self.state {
-            *proven = true;
-        }
-    }
-
-    /// How long to wait before a failed batch is sent again.
-    pub(crate) fn retry_delay(&mut self) -> Duration {
-        self.delays.next_retry()
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        matches!(self.state, LinkState::Up { .. })
-    }
-}
-
-/// Exponential delays with jitter; the numbers come from a seed, never from the environment.
-#[derive(Debug)]
-struct Delays {
-    config: RetryDelay,
-    failures: u32,
-    random: u64,
-}
-
-impl Delays {
-    fn next_reconnect(&mut self) -> Option<Duration> {
-        let first = self.failures == 0;
-        let delay = self.next_retry();
-        (!first).then_some(delay)
+        matches!(self.state, State::Up(_))
     }
 
-    fn next_retry(&mut self) -> Duration {
-        let doubled = self
-            .config
-            .base
-            .saturating_mul(1u32.checked_shl(self.failures.min(16)).unwrap_or(u32::MAX));
-        self.failures = self.failures.saturating_add(1);
-        let full = doubled.min(self.config.ceiling);
-        let half = full / 2;
-        half + half.mul_f64(self.next_fraction())
+    pub(crate) fn is_down(&self) -> bool {
+        self.state == State::Down
     }
 
-    /// SplitMix64, mapped to 0..1.
-    fn next_fraction(&mut self) -> f64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        f64::from(u32::try_from(z >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+    /// An attempt starts. Returns whether it needs fresh metadata.
+    pub(crate) fn connect(&mut self) -> bool {
+        self.state = State::Connecting;
+        let refreshes = std::mem::take(&mut self.refreshes_metadata);
+        refreshes && !std::mem::take(&mut self.knows_leader)
+    }
+
+    /// An answer named the new leader (KIP-951).
+    pub(crate) fn learn_leader(&mut self) {
+        self.knows_leader = true;
+    }
+
+    pub(crate) fn connected(&mut self, leader: Leader) {
+        self.state = State::Up(leader);
+        self.knows_leader = false;
+        self.proof = None;
+        self.drops_connection = false;
+    }
+
+    /// The link is lost, or an attempt failed. `refresh`: the next attempt needs fresh metadata.
+    pub(crate) fn lost(&mut self, refresh: bool) {
+        self.state = State::Down;
+        self.proof = None;
+        self.refreshes_metadata |= refresh;
+        self.drops_connection = false;
+    }
+
+    /// The link is given up from this side: the driver drops the connection.
+    pub(crate) fn give_up(&mut self, refresh: bool) {
+        let was_up = self.is_up();
+        self.lost(refresh);
+        self.drops_connection = was_up;
+    }
+
+    /// Whether the driver has to drop its connection; asked once.
+    pub(crate) fn must_drop(&mut self) -> bool {
+        std::mem::take(&mut self.drops_connection)
+    }
+
+    pub(crate) fn drops_connection(&self) -> bool {
+        self.drops_connection
+    }
+
+    /// The leader took a batch of this identity.
+    pub(crate) fn prove(&mut self, identity: Stamp, now: Instant) {
+        if self.is_up() {
+            self.proof = Some(Proof { identity, at: now });
+        }
+    }
+
+    /// Whether the leader is known to know the identity, so that several requests may be in flight.
+    pub(crate) fn is_proven(&self, identity: &Stamp, now: Instant) -> bool {
+        self.proof.is_some_and(|proof| {
+            proof.identity.is_same_identity(identity)
+                && now.saturating_duration_since(proof.at) < PROOF_HOLDS
+        })
     }
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests take the time from the system once"
+)]
 mod tests {
+    use wolff_codec::{ProducerEpoch, ProducerId};
+
     use super::*;
 
-    #[test]
-    fn the_first_reconnect_is_at_once_and_later_ones_back_off_to_the_ceiling() {
-        let delay = RetryDelay {
-            base: Duration::from_millis(100),
-            ceiling: Duration::from_secs(2),
-        };
-        let mut link = Link::new(delay, 1);
-        let now = Instant::now();
-        link.fail(now);
-        assert_eq!(link.state, LinkState::Down { retry_at: None });
-        let mut last = Duration::ZERO;
-        for attempt in 0..10 {
-            link.fail(now);
-            let LinkState::Down { retry_at: Some(at) } = link.state else {
-                panic!("no delay at attempt {attempt}")
-            };
-            last = at - now;
-            assert!(last <= Duration::from_secs(2));
+    fn stamp(id: i64, epoch: i16) -> Stamp {
+        Stamp {
+            producer_id: ProducerId(id),
+            epoch: ProducerEpoch(epoch),
+            base_sequence: 0,
         }
-        assert!(last >= Duration::from_secs(1), "{last:?}");
-        link.connected();
-        link.prove();
-        link.fail(now);
-        assert_eq!(link.state, LinkState::Down { retry_at: None });
+    }
+
+    fn leader() -> Leader {
+        Leader {
+            broker: BrokerId(1),
+            epoch: LeaderEpoch(0),
+            topic_id: TopicId::default(),
+        }
+    }
+
+    #[test]
+    fn a_proof_ends_with_connection_identity_epoch_or_an_hour() {
+        let now = Instant::now();
+        let mut link = Link::new();
+        link.connected(leader());
+        link.prove(stamp(1, 0), now);
+        assert!(link.is_proven(&stamp(1, 0), now));
+        assert!(!link.is_proven(&stamp(2, 0), now));
+        assert!(!link.is_proven(&stamp(1, 1), now));
+        assert!(!link.is_proven(&stamp(1, 0), now + PROOF_HOLDS));
+        link.lost(true);
+        link.connected(leader());
+        assert!(!link.is_proven(&stamp(1, 0), now));
+    }
+
+    #[test]
+    fn only_a_link_that_was_up_is_dropped_and_only_once() {
+        let mut link = Link::new();
+        link.give_up(true);
+        assert!(!link.must_drop());
+        assert!(link.connect());
+        link.connected(leader());
+        link.give_up(false);
+        assert!(link.must_drop() && !link.must_drop());
+        assert!(!link.connect());
     }
 }

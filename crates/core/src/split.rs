@@ -1,256 +1,207 @@
-//! Making batches out of leased frames, and smaller batches out of one that is too large.
-//!
-//! Offset deltas count from 0 within a batch, so a piece that does not start its batch is encoded anew. That costs a copy
-//! and happens only where a batch was refused for its size or the queue lost a frame of it.
+//! Making smaller batches out of one that a broker refused: between calls, never within one.
 
-use std::sync::OnceLock;
+use std::collections::BTreeSet;
 
-use bytes::{Bytes, BytesMut};
-use wolff_codec::records::{Frame, FrameMetadata, FrameTotals, Record, Records, RecordsBuilder};
+use crate::batch::BatchBody;
+use crate::reencode::{BatchEncoder, Piece};
 
-use crate::batch::{BatchBody, CallRun, push_call};
-use crate::frame::{self, FrameError};
-
-/// Frames smaller than this on average are joined, so that a batch does not go to the socket in thousands of pieces.
-const JOIN_BELOW_BYTES: usize = 4 * 1024;
-
-/// A batch, and where it begins within the batch that it was cut from.
-#[derive(Debug)]
-pub(crate) struct Piece {
-    pub(crate) first_record: u32,
-    pub(crate) body: BatchBody,
+/// How a refused batch is made into smaller ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SplitRule {
+    /// Into pieces of at most so many bytes of uncompressed records; a larger call alone is one piece.
+    AtMost {
+        /// Bytes of records.
+        bytes: usize,
+    },
+    /// Into two halves by number of calls.
+    Halves,
+    /// Each of the calls that hold these records alone, the calls between them together.
+    Isolate {
+        /// Record numbers within the batch.
+        records: BTreeSet<u32>,
+    },
 }
 
-/// The batches that a lease holds, ready to be taken by
-/// [`Partition::handle_leased`](crate::Partition::handle_leased). Made outside of the partition, and so outside of its
-/// owner's lock.
-#[derive(Debug)]
-pub struct LeasedBatches {
-    pub(crate) first_item: Option<u64>,
-    pub(crate) items: u64,
-    pub(crate) payload_bytes: u64,
-    pub(crate) pieces: Vec<Piece>,
-    unreadable: Option<FrameError>,
-}
-
-impl LeasedBatches {
-    /// Reads the items of one batch, given with their ids, oldest first.
-    #[must_use]
-    pub fn read(items: &[(u64, Bytes)]) -> Self {
-        let payloads: Vec<Bytes> = items.iter().map(|(_, payload)| payload.clone()).collect();
-        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-        Self {
-            first_item: items.first().map(|(id, _)| *id),
-            items: count(items.len()),
-            payload_bytes: count(payloads.iter().map(Bytes::len).sum()),
-            unreadable: payloads.iter().find_map(|item| frame::decode(item).err()),
-            pieces: batches_of(&payloads),
-        }
+/// Splits a batch. The pieces are in order and hold all its records; at least two of them unless the
+/// batch has a single call. Fewer records come back only where the bytes cannot be read.
+#[must_use]
+pub fn split(body: &BatchBody, rule: &SplitRule) -> Vec<Piece> {
+    let pieces = split_by(body, rule);
+    if pieces.len() == 1 && body.call_count() > 1 {
+        // What asked for the split would ask for it again.
+        return split_by(body, &SplitRule::Halves);
     }
-
-    /// The batches, to be prepared (compressed) before they are handed over.
-    pub fn bodies(&self) -> impl Iterator<Item = &BatchBody> {
-        self.pieces.iter().map(|piece| &piece.body)
-    }
-
-    /// The first item that is not a frame, if there is one: its records are lost.
-    #[must_use]
-    pub fn unreadable(&self) -> Option<FrameError> {
-        self.unreadable
-    }
-}
-
-/// The batches that leased items make: one, unless items of the batch are missing or unreadable.
-fn batches_of(items: &[Bytes]) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut group: Vec<(Frame, Vec<CallRun>)> = Vec::new();
-    for item in items {
-        let Ok(next) = frame::decode(item) else {
-            continue;
-        };
-        let continues = group.last().is_some_and(|(last, _)| {
-            last.first_delta.checked_add(last.record_count) == Some(next.0.first_delta)
-                && last.base_timestamp_ms == next.0.base_timestamp_ms
-        });
-        if !continues {
-            pieces.extend(finish_group(std::mem::take(&mut group)));
-        }
-        group.push(next);
-    }
-    pieces.extend(finish_group(group));
     pieces
 }
 
-fn finish_group(group: Vec<(Frame, Vec<CallRun>)>) -> Option<Piece> {
-    let first_record = group.first()?.0.first_delta;
-    let mut runs: Vec<CallRun> = Vec::new();
-    for run in group.iter().flat_map(|(_, runs)| runs) {
-        match runs.last_mut() {
-            Some(last) if last.records == run.records => {
-                last.calls = last.calls.saturating_add(run.calls)
+fn split_by(body: &BatchBody, rule: &SplitRule) -> Vec<Piece> {
+    let base = body.totals().base_timestamp_ms;
+    let half_calls = body.call_count().div_ceil(2);
+    let mut pieces = Vec::new();
+    let mut current = Current::new(0, base);
+    let mut first_record = 0u32;
+    for call in body.calls() {
+        let records = u32::try_from(call.len()).unwrap_or(u32::MAX);
+        let end = first_record.saturating_add(records);
+        let max_bytes = match rule {
+            SplitRule::AtMost { bytes } if current.calls > 0 => *bytes,
+            _ => usize::MAX,
+        };
+        let is_full = match rule {
+            SplitRule::AtMost { .. } => false,
+            SplitRule::Halves => current.calls >= half_calls,
+            SplitRule::Isolate { records } => {
+                current.is_isolated || records.range(first_record..end).next().is_some()
             }
-            _ => runs.push(*run),
+        };
+        let is_next =
+            (is_full && current.calls > 0) || !current.encoder.push_within(&call, max_bytes);
+        if is_next {
+            let full = std::mem::replace(&mut current, Current::new(first_record, base));
+            pieces.extend(full.finish());
+            if !current.encoder.push(&call) {
+                break;
+            }
         }
+        current.calls = current.calls.saturating_add(1);
+        current.is_isolated = match rule {
+            SplitRule::Isolate { records } => records.range(first_record..end).next().is_some(),
+            _ => false,
+        };
+        first_record = end;
     }
-    let frames: Vec<Frame> = group.into_iter().map(|(frame, _)| frame).collect();
-    if first_record == 0 {
-        let totals = FrameTotals::of(&frames).ok()?;
-        let records = join_small(frames, totals.records_len);
-        return Some(Piece {
+    pieces.extend(current.finish());
+    pieces
+}
+
+/// The piece that is being made.
+struct Current {
+    first_record: u32,
+    encoder: BatchEncoder,
+    calls: u32,
+    is_isolated: bool,
+}
+
+impl Current {
+    fn new(first_record: u32, base_timestamp_ms: i64) -> Self {
+        Self {
             first_record,
-            body: BatchBody {
-                frames: records,
-                totals,
-                runs,
-                compressed: OnceLock::new(),
-            },
-        });
+            encoder: BatchEncoder::new(base_timestamp_ms, 0),
+            calls: 0,
+            is_isolated: false,
+        }
     }
-    let joined = join(
-        frames.iter().map(|frame| &frame.records),
-        frames.iter().map(|frame| frame.records.len()).sum(),
-    );
-    let count = frames
-        .iter()
-        .fold(0u32, |sum, frame| sum.saturating_add(frame.record_count));
-    let base = frames.first()?.base_timestamp_ms;
-    let mut bodies = encode_anew(&joined, count, base, &runs, &[count]);
-    Some(Piece {
-        first_record,
-        body: bodies.pop()?,
-    })
-}
 
-fn join_small(frames: Vec<Frame>, total: usize) -> Vec<Bytes> {
-    if frames.len() > 1 && total / frames.len() < JOIN_BELOW_BYTES {
-        return vec![join(frames.iter().map(|frame| &frame.records), total)];
+    fn finish(self) -> Option<Piece> {
+        Some(Piece::new(self.first_record, self.encoder.finish()?))
     }
-    frames.into_iter().map(|frame| frame.records).collect()
 }
 
-fn join<'a>(parts: impl Iterator<Item = &'a Bytes>, total: usize) -> Bytes {
-    let mut joined = BytesMut::with_capacity(total);
-    parts.for_each(|part| joined.extend_from_slice(part));
-    joined.freeze()
-}
+#[cfg(test)]
+mod tests {
+    use wolff_codec::Offset;
+    use wolff_codec::records::Record;
 
-/// Cuts a batch of several calls in two between calls. `None` where it has a single call or cannot be read.
-pub(crate) fn halve(body: &BatchBody) -> Option<[Piece; 2]> {
-    let calls = body.call_count();
-    if calls < 2 {
-        return None;
+    use super::*;
+
+    fn body(calls: &[usize], value_bytes: usize) -> BatchBody {
+        let mut encoder = BatchEncoder::new(0, 0);
+        let mut number = 0u32;
+        for records in calls {
+            let call: Vec<Record> = (0..*records)
+                .map(|_| {
+                    number += 1;
+                    let mut value = number.to_be_bytes().to_vec();
+                    value.resize(value_bytes, 0);
+                    Record {
+                        offset: Offset(0),
+                        timestamp_ms: 0,
+                        key: None,
+                        value: Some(value.into()),
+                        headers: Vec::new(),
+                    }
+                })
+                .collect();
+            assert!(encoder.push(&call));
+        }
+        encoder.finish().unwrap()
     }
-    let left_records = records_of_first_calls(&body.runs, calls / 2);
-    let right_records = body.record_count().checked_sub(left_records)?;
-    let joined = join(body.frames.iter(), body.totals.records_len);
-    let base = body.totals.base_timestamp_ms;
-    let mut halves = encode_anew(
-        &joined,
-        body.record_count(),
-        base,
-        &body.runs,
-        &[left_records, right_records],
-    )
-    .into_iter();
-    let left = halves.next()?;
-    let right = halves.next()?;
-    Some([
-        Piece {
-            first_record: 0,
-            body: left,
-        },
-        Piece {
-            first_record: left_records,
-            body: right,
-        },
-    ])
-}
 
-fn records_of_first_calls(runs: &[CallRun], mut calls: u32) -> u32 {
-    let mut records = 0u32;
-    for run in runs {
-        let taken = run.calls.min(calls);
-        records = records.saturating_add(run.records.saturating_mul(taken));
-        calls -= taken;
+    fn shape(pieces: &[Piece]) -> Vec<(u32, u32, u32)> {
+        pieces
+            .iter()
+            .map(|piece| {
+                let body = piece.body();
+                (piece.first_record(), body.record_count(), body.call_count())
+            })
+            .collect()
     }
-    records
-}
 
-/// Encodes `count` records anew as batches of the given sizes. Fewer come back where the bytes cannot be read.
-fn encode_anew(
-    joined: &Bytes,
-    count: u32,
-    base_timestamp_ms: i64,
-    runs: &[CallRun],
-    sizes: &[u32],
-) -> Vec<BatchBody> {
-    let mut records = records_of(joined.clone(), count, base_timestamp_ms);
-    let mut calls = runs
-        .iter()
-        .flat_map(|run| std::iter::repeat_n(run.records, usize::try_from(run.calls).unwrap_or(0)));
-    let mut bodies = Vec::with_capacity(sizes.len());
-    for size in sizes {
-        let mut builder =
-            RecordsBuilder::with_capacity(base_timestamp_ms, joined.len() / sizes.len().max(1));
-        for _ in 0..*size {
-            let Some(Ok(record)) = records.next() else {
-                return bodies;
+    #[test]
+    fn halves_are_cut_between_calls() {
+        let pieces = split(&body(&[1, 2, 3], 10), &SplitRule::Halves);
+        assert_eq!(shape(&pieces), [(0, 3, 2), (3, 3, 1)]);
+        let pieces = split(&body(&[4], 10), &SplitRule::Halves);
+        assert_eq!(shape(&pieces), [(0, 4, 1)]);
+    }
+
+    #[test]
+    fn pieces_keep_to_a_size_and_a_large_call_is_alone() {
+        let whole = body(&[1, 1, 1, 1, 5, 1], 100);
+        let pieces = split(&whole, &SplitRule::AtMost { bytes: 250 });
+        assert_eq!(shape(&pieces), [(0, 2, 2), (2, 2, 2), (4, 5, 1), (9, 1, 1)]);
+    }
+
+    #[test]
+    fn small_calls_do_not_hide_the_size_of_a_large_one() {
+        let mut encoder = BatchEncoder::new(0, 0);
+        for value_bytes in [10, 10, 300, 10] {
+            let record = Record {
+                offset: Offset(0),
+                timestamp_ms: 0,
+                key: None,
+                value: Some(vec![0; value_bytes].into()),
+                headers: Vec::new(),
             };
-            if builder.append(&record.as_record_ref()).is_err() {
-                return bodies;
-            }
+            assert!(encoder.push(&[record]));
         }
-        let mut own_runs = Vec::new();
-        let mut covered = 0u32;
-        while covered < *size {
-            let Some(call) = calls.next() else { break };
-            push_call(&mut own_runs, call);
-            covered = covered.saturating_add(call);
-        }
-        let Some(frame) = builder.cut() else {
-            return bodies;
-        };
-        let Ok(totals) = FrameTotals::of([&frame]) else {
-            return bodies;
-        };
-        bodies.push(BatchBody {
-            frames: vec![frame.records],
-            totals,
-            runs: own_runs,
-            compressed: OnceLock::new(),
-        });
+        let whole = encoder.finish().unwrap();
+        let pieces = split(&whole, &SplitRule::AtMost { bytes: 200 });
+        assert_eq!(shape(&pieces), [(0, 2, 2), (2, 1, 1), (3, 1, 1)]);
     }
-    bodies
-}
 
-/// Iterates over records that stand one behind the other.
-pub(crate) fn records_of(joined: Bytes, count: u32, base_timestamp_ms: i64) -> Records {
-    let metadata = FrameMetadata {
-        crc32c: 0,
-        first_delta: 0,
-        record_count: count,
-        base_timestamp_ms,
-        max_timestamp_ms: base_timestamp_ms,
-    };
-    Records::of_frame(&Frame::from_parts(joined, metadata))
-}
+    #[test]
+    fn a_batch_of_several_calls_always_comes_apart() {
+        let whole = body(&[1, 1, 1], 10);
+        for rule in [
+            SplitRule::AtMost { bytes: usize::MAX },
+            SplitRule::Isolate {
+                records: BTreeSet::new(),
+            },
+        ] {
+            assert_eq!(shape(&split(&whole, &rule)), [(0, 2, 2), (2, 1, 1)]);
+        }
+    }
 
-impl BatchBody {
-    /// The calls of the batch, each with its records decoded: for routing them elsewhere. Ends early where the bytes cannot
-    /// be read.
-    pub fn calls(&self) -> impl Iterator<Item = Vec<Record>> + '_ {
-        let joined = match self.frames.as_slice() {
-            [only] => only.clone(),
-            several => join(several.iter(), self.totals.records_len),
-        };
-        let mut records = records_of(joined, self.record_count(), self.totals.base_timestamp_ms);
-        let sizes = self.runs.iter().flat_map(|run| {
-            std::iter::repeat_n(run.records, usize::try_from(run.calls).unwrap_or(0))
-        });
-        sizes.map_while(move |size| {
-            let size = usize::try_from(size).ok()?;
-            let call: Vec<Record> = records.by_ref().take(size).map_while(Result::ok).collect();
-            (call.len() == size).then_some(call)
-        })
+    #[test]
+    fn bad_records_are_isolated_with_their_calls() {
+        let records = BTreeSet::from([2, 5]);
+        let pieces = split(&body(&[1, 1, 2, 1, 1], 10), &SplitRule::Isolate { records });
+        assert_eq!(shape(&pieces), [(0, 2, 2), (2, 2, 1), (4, 1, 1), (5, 1, 1)]);
+    }
+
+    #[test]
+    fn all_records_come_back_in_order() {
+        let whole = body(&[3, 1, 2, 2], 20);
+        for rule in [SplitRule::Halves, SplitRule::AtMost { bytes: 1 }] {
+            let values: Vec<_> = split(&whole, &rule)
+                .iter()
+                .flat_map(|piece| piece.body().calls().flatten().collect::<Vec<_>>())
+                .map(|record| record.value)
+                .collect();
+            let expected: Vec<_> = whole.calls().flatten().map(|record| record.value).collect();
+            assert_eq!(values, expected);
+        }
     }
 }

@@ -6,7 +6,12 @@
 
 mod producer;
 
-mod queue;
+mod topic;
+
+mod link;
+
+mod environment;
+mod partition;
 
 mod buffers;
 mod completion;
@@ -37,11 +42,13 @@ mod sync;
 
 pub use completion::{Ack, Delivery, Receipt};
 pub use config::{Overflow, ProducerConfig, RequiredAcks};
+pub use environment::Environment;
 pub use error::{
     CloseError, ConfigError, DeliveryError, FlushTimeout, LeftoverError, Rejected, SendError,
     StartError, StopError, WaitError,
 };
 pub use failures::{FailureCount, FailureKind};
+pub use io::Executor;
 pub use leftover::records_left;
 pub use park::WithinRuntime;
 pub use producer::{

@@ -2,18 +2,19 @@
 
 use bytes::Bytes;
 use wolff_codec::records::Records;
-use wolff_core::frame_of;
+use wolff_core::QueueItem;
 
 use crate::record::Record;
 
 /// The records in an item of a queue that a producer has written; `None` for an item that is none of those.
 #[must_use]
 pub fn queued_records(item: &Bytes) -> Option<Vec<Record>> {
-    let frame = frame_of(item).ok()?;
+    let item = QueueItem::decode(item).ok()?;
+    let frame = item.fragment();
     if !frame.is_intact() {
         return None;
     }
-    Records::of_frame(&frame)
+    Records::of_frame(frame)
         .map(|record| {
             let record = record.ok()?;
             Some(Record {
@@ -28,5 +29,5 @@ pub fn queued_records(item: &Bytes) -> Option<Vec<Record>> {
 
 /// How many records an item of a queue has; `None` for an item that no producer of this version has written.
 pub(crate) fn record_count(item: &Bytes) -> Option<u32> {
-    Some(frame_of(item).ok()?.metadata().record_count)
+    Some(QueueItem::decode(item).ok()?.fragment().record_count)
 }

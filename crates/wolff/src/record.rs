@@ -13,7 +13,6 @@ use wolff_codec::records::{Header, RecordRef};
 /// assert_eq!(record.key.as_deref(), Some(&b"device-7"[..]));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Record {
     /// Decides the partition with the keyed partitioners, and what compaction keeps.
     pub key: Option<Bytes>,

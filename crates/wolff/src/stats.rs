@@ -1,11 +1,11 @@
 //! Counts of a producer.
 
-use wolff_core::Snapshot;
+use wolff_core::{Replay, Snapshot, Tally};
 
 use crate::failures::FailureCount;
 
-/// Counts over all partitions of a producer, at one moment. `accepted = acked + failed + queued` holds for this life's
-/// records, once nothing moves.
+/// Counts over all partitions of a producer, at one moment. `accepted = acked + failed + in_doubt + left + queued` holds for
+/// this run's records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProducerStats {
@@ -21,6 +21,10 @@ pub struct ProducerStats {
     pub replay_failed: u64,
     /// This life's records that are accepted and neither acked nor failed; those in flight are among them.
     pub queued: u64,
+    /// Of the accepted ones: sent, and nobody can say whether Kafka has them.
+    pub in_doubt: u64,
+    /// Of the accepted ones: in the queue on disk for the next run.
+    pub left: u64,
     /// Records on their way to Kafka.
     pub in_flight: u64,
     /// Queue items (frames of one or more records) that an earlier life left and that are not leased yet.
@@ -31,6 +35,8 @@ pub struct ProducerStats {
     pub retried_batches: u64,
     /// Records that may be in Kafka twice.
     pub possibly_duplicated: u64,
+    /// Records of any run that a local queue lost to damage, as far as they can be counted.
+    pub damaged_records: u64,
     /// Partitions with a link to their leader.
     pub connected_partitions: usize,
     /// Partitions that the producer has queues for.
@@ -44,25 +50,65 @@ pub struct ProducerStats {
 }
 
 impl ProducerStats {
+    /// Adds a partition.
     pub(crate) fn add(&mut self, partition: &Snapshot) {
-        self.accepted += partition.accepted_records;
-        self.acked += partition.acked_records;
-        self.failed += partition.failed_records;
-        self.replayed += partition.replayed_records;
-        self.replay_failed += partition.replay_failed_records;
+        self.add_counts(partition);
         self.in_flight += partition.in_flight_records;
-        self.recovered_items += partition.recovered_items;
-        self.queued_bytes += partition.held_bytes;
         self.retried_batches += partition.retried_batches;
-        self.possibly_duplicated += partition.possibly_duplicated_records;
         self.connected_partitions += usize::from(partition.is_connected);
         self.partitions += 1;
     }
 
-    /// The same for a queue that is another partition's only for a while.
-    pub(crate) fn add_transit(&mut self, transit: &Snapshot) {
-        let partitions = self.partitions;
-        self.add(transit);
-        self.partitions = partitions;
+    /// Adds the queue of calls whose partition is not known yet.
+    pub(crate) fn add_unrouted(&mut self, unrouted: &Snapshot) {
+        self.add_counts(unrouted);
+        self.unrouted = unrouted.records.queued;
+    }
+
+    fn add_counts(&mut self, queue: &Snapshot) {
+        self.recovered_items += queue.recovered_items;
+        self.queued_bytes += queue.held_bytes;
+        self.possibly_duplicated += queue.possibly_duplicated_records;
+        self.damaged_records += queue.damaged_records;
+        self.add_tally(&queue.records, &queue.replay);
+    }
+
+    fn add_tally(&mut self, records: &Tally, replay: &Replay) {
+        self.accepted += records.accepted;
+        self.acked += records.acked;
+        self.failed += records.failed;
+        self.in_doubt += records.in_doubt;
+        self.left += records.left;
+        self.queued += records.queued;
+        self.replayed += replay.acked;
+        self.replay_failed += replay.failed + replay.in_doubt;
+    }
+
+    /// Adds what queues that are closed had counted.
+    pub(crate) fn add_past(&mut self, past: &Past) {
+        self.add_tally(&past.records, &past.replay);
+        self.possibly_duplicated += past.possibly_duplicated;
+        self.damaged_records += past.damaged;
+    }
+}
+
+/// Counts of queues that are closed.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Past {
+    records: Tally,
+    replay: Replay,
+    possibly_duplicated: u64,
+    damaged: u64,
+}
+
+impl Past {
+    /// Adds the last counts of a queue.
+    pub(crate) fn add(&mut self, closed: &Snapshot) {
+        self.records.add(&closed.records);
+        self.replay.acked += closed.replay.acked;
+        self.replay.failed += closed.replay.failed;
+        self.replay.in_doubt += closed.replay.in_doubt;
+        self.possibly_duplicated += closed.possibly_duplicated_records;
+        self.damaged += closed.damaged_records;
     }
 }

@@ -177,38 +177,3 @@ async fn a_callback_that_panics_is_counted_and_hurts_nobody_else() {
     let stats = producer.stats();
     assert_eq!((stats.acked, stats.callback_panics), (20, 1));
 }
-
-#[tokio::test]
-async fn a_call_whose_verb_was_dropped_at_any_poll_has_its_callback_called_once() {
-    let base = tempdir().unwrap();
-    let cluster = cluster().await;
-    let builder = builder(&cluster).replayq_dir(base.path());
-    let producer = builder.start().await.unwrap();
-    let ends = Arc::new(AtomicUsize::new(0));
-    let mut returned = 0;
-    for polls in (0..6).cycle().take(300) {
-        let counter = ends.clone();
-        let call = producer.call(record()).callback(move |delivery| {
-            assert!(delivery.is_ok());
-            counter.fetch_add(1, Ordering::Relaxed);
-        });
-        let mut send = std::pin::pin!(call.send());
-        for _ in 0..polls {
-            let polled =
-                std::future::poll_fn(|context| std::task::Poll::Ready(send.as_mut().poll(context)));
-            if let std::task::Poll::Ready(sent) = polled.await {
-                drop(sent.unwrap());
-                returned += 1;
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-    producer.flush(SOON).await.unwrap();
-    assert!(producer.stop(SOON).await.unwrap().is_nothing());
-    let accepted = usize::try_from(producer.stats().accepted).unwrap();
-    // Those that were never polled were never accepted.
-    assert_eq!(accepted, 250);
-    assert!(returned <= accepted);
-    assert_eq!(ends.load(Ordering::Relaxed), accepted);
-}

@@ -254,6 +254,31 @@ impl RecordsBuilder {
         Ok(record_bytes)
     }
 
+    /// The builder's state, to go back to with [`roll_back`](Self::roll_back).
+    #[inline]
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark {
+            uncut_len: self.buffer.len(),
+            record_count: self.record_count,
+            uncut_max_timestamp_ms: self.uncut_max_timestamp_ms,
+            summed_len: self.summed_len,
+            running_crc32c: self.running_crc32c,
+        }
+    }
+
+    /// Removes all records that were appended since the mark was made. Nothing may have been cut in
+    /// between.
+    pub fn roll_back(&mut self, mark: &Mark) {
+        self.buffer.truncate(mark.uncut_len);
+        self.record_count = mark.record_count;
+        self.uncut_max_timestamp_ms = mark.uncut_max_timestamp_ms;
+        self.summed_len = mark.summed_len;
+        self.running_crc32c = mark.running_crc32c;
+        // The next append finds out anew how much room there is.
+        self.checkpoint = 0;
+    }
+
     /// Hands out everything that was appended since the last cut, if anything was; the batch stays
     /// open.
     pub fn cut(&mut self) -> Option<Frame> {
@@ -368,6 +393,16 @@ impl RecordsBuilder {
     fn timestamp_delta(&self, record: &RecordRef<'_>) -> i64 {
         record.timestamp_ms.wrapping_sub(self.base_timestamp_ms)
     }
+}
+
+/// The state of a [`RecordsBuilder`] at one moment since its last cut.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    uncut_len: usize,
+    record_count: u32,
+    uncut_max_timestamp_ms: i64,
+    summed_len: usize,
+    running_crc32c: u32,
 }
 
 /// A record does not fit: with it, the records would exceed [`MAX_RECORDS_BYTES`].

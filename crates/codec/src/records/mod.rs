@@ -26,7 +26,7 @@ mod record;
 mod checksum;
 
 pub use batch::{Batch, Batches, ChecksumMismatch};
-pub use builder::{MAX_RECORDS_BYTES, RecordTooLarge, RecordsBuilder};
+pub use builder::{MAX_RECORDS_BYTES, Mark, RecordTooLarge, RecordsBuilder};
 pub use checksum::{combine as combine_crc32c, crc32c};
 pub use compression::{
     CompressError, Compression, CompressionLevel, DecompressError, UnknownCompression, compress,

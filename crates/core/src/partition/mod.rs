@@ -1,14 +1,280 @@
-//! The state machine of one partition queue, by what it deals with.
+//! The decisions of one partition queue.
 
-mod accept;
-mod answers;
-mod network;
-mod queue;
-mod shutdown;
+mod ending;
 
-mod machine;
+mod leases;
 
-#[cfg(test)]
-mod tests;
+use std::time::Instant;
 
-pub use machine::{Partition, Snapshot};
+use bytes::BytesMut;
+use wolff_codec::records::RecordRef;
+
+use self::ending::Abandoned;
+use crate::action::{
+    Accepted, Action, AppendOperation, Ended, EndedLease, LeaseNo, LeaseOperation, Origin, Refused,
+};
+use crate::backlog::{Backlog, Recovered};
+use crate::config::{Config, Storage};
+use crate::counters::Snapshot;
+use crate::ends::Ends;
+use crate::event::Event;
+use crate::intake::{Intake, Opening};
+use crate::sending::Sending;
+use crate::sending::slot::{Doubt, SlotParts};
+
+/// The decisions of one partition queue. See the crate's documentation for the way of a record through
+/// it.
+///
+/// `T` is the owner's token of a batch: it comes back with the ends of the batch's records. One is made
+/// for each batch.
+#[derive(Debug)]
+pub struct Partition<T> {
+    storage: Storage,
+    intake: Intake<T>,
+    backlog: Backlog<T>,
+    sending: Sending<T>,
+    ends: Ends<T>,
+    /// Leases to acknowledge, oldest first.
+    acks: Vec<EndedLease>,
+    /// Leases to give back untouched.
+    releases: Vec<LeaseNo>,
+    /// A lease operation is under way.
+    is_leasing: bool,
+    /// Ends of what is not finished, once it was given up.
+    abandoned: Option<Abandoned>,
+}
+
+impl<T: Clone> Partition<T> {
+    /// A partition queue whose local queue holds what `recovered` says.
+    #[must_use]
+    pub fn new(config: &Config, recovered: Recovered) -> Self {
+        Self {
+            storage: config.storage,
+            intake: Intake::new(config),
+            backlog: Backlog::new(recovered),
+            sending: Sending::new(config),
+            ends: Ends::new(),
+            acks: Vec::new(),
+            releases: Vec::new(),
+            is_leasing: false,
+            abandoned: None,
+        }
+    }
+
+    /// Accepts one call: all its records go into one batch, in order and together, encoded in place.
+    /// `is_awaited`: somebody waits until it is queued.
+    ///
+    /// Where a batch has to be opened for it, `opening` makes the batch's token and reads the clock,
+    /// which need not be read for every call. `memory` is asked for so many bytes for the batch's
+    /// records, unless enough is left of the last batch's; it may well give none.
+    ///
+    /// The call leaves nothing behind if its iterator panics.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing of the call was kept.
+    #[inline]
+    pub fn accept<'a, I>(
+        &mut self,
+        records: I,
+        is_awaited: bool,
+        opening: impl FnOnce() -> Opening<T>,
+        memory: impl FnOnce(usize) -> BytesMut,
+    ) -> Result<Accepted<T>, Refused>
+    where
+        I: Iterator<Item = RecordRef<'a>> + Clone,
+    {
+        let recovered_bytes = self.backlog.recovered_bytes();
+        let counters = self.ends.counters_mut();
+        self.intake.accept(
+            records,
+            is_awaited,
+            opening,
+            memory,
+            (counters, recovered_bytes),
+        )
+    }
+
+    /// Something happened.
+    pub fn handle(&mut self, event: Event, now: Instant) {
+        let ends = &mut self.ends;
+        match event {
+            Event::Appended { first_item } => {
+                self.intake
+                    .appended(first_item, &mut self.backlog, ends.counters_mut());
+            }
+            Event::AppendFailed(error) => {
+                self.intake.append_failed(&error, &mut self.backlog, ends);
+            }
+            Event::Leased(lease, batches) => self.handle_leased(lease, batches),
+            Event::LeaseFailed => {
+                self.is_leasing = false;
+                self.sending.lease_failed(now);
+            }
+            Event::Stamped(lease) => {
+                self.is_leasing = false;
+                self.sending.stamped(lease);
+            }
+            Event::StampFailed(lease) => {
+                self.is_leasing = false;
+                self.sending.stamp_failed(lease, now);
+            }
+            Event::Split(batch, pieces) => {
+                self.is_leasing = false;
+                self.sending.split(batch, pieces, ends);
+                self.sending.settle(now, ends);
+            }
+            Event::Reported(lease) => self.acks.push(lease),
+            Event::Foreign(ticket, body) => self.backlog.push_foreign(ticket, body),
+            Event::Connected(leader) => self.sending.connected(leader),
+            Event::ConnectFailed => self.sending.connect_failed(now),
+            Event::Disconnected => self.sending.disconnected(now, ends),
+            Event::IdentityGranted { producer_id, epoch } => {
+                self.sending.identity_granted(producer_id, epoch);
+            }
+            Event::IdentityFailed { is_refused } => self.sending.identity_failed(is_refused, now),
+            Event::Answered(batch, answer) => self.sending.answered(batch, answer, now, ends),
+            Event::RequestFailed { batch, not_sent } => {
+                self.sending.request_failed(batch, not_sent, now, ends);
+            }
+        }
+        self.intake
+            .limit_batches(self.sending.learned_batch_bytes());
+        self.end_abandoned();
+    }
+
+    /// Whether the open batch is closed and sent now: it is its turn, there is room, and it has waited
+    /// long enough.
+    fn open_batch_is_due(&self, now: Instant) -> bool {
+        self.intake.has_lingered(now)
+            && self.sending.could_lease(now)
+            && self.backlog.holds_only_the_open_batch()
+    }
+
+    /// The next append or acknowledgement, if there is one. One append is under way at a time.
+    pub fn poll_append(&mut self, now: Instant) -> Option<AppendOperation> {
+        if !self.acks.is_empty() {
+            return Some(AppendOperation::Ack {
+                leases: std::mem::take(&mut self.acks),
+                commit_tag: None,
+            });
+        }
+        let closes = self.open_batch_is_due(now);
+        self.intake
+            .poll_append(closes, &mut self.backlog)
+            .map(AppendOperation::Append)
+    }
+
+    /// Whether [`poll_append`](Self::poll_append) would have something.
+    #[must_use]
+    pub fn wants_append(&self, now: Instant) -> bool {
+        !self.acks.is_empty() || self.intake.wants_append(self.open_batch_is_due(now))
+    }
+
+    /// The next lease, stamp or split, if there is one. One is under way at a time.
+    pub fn poll_lease(&mut self, now: Instant) -> Option<LeaseOperation> {
+        if self.is_leasing {
+            return None;
+        }
+        if let Some(lease) = self.releases.pop() {
+            return Some(LeaseOperation::Release(lease));
+        }
+        self.send_foreign(now);
+        let operation = self.sending.poll_operation().or_else(|| {
+            self.sending
+                .could_lease(now)
+                .then(|| self.backlog.next_lease())
+                .flatten()
+        });
+        self.is_leasing = operation.is_some();
+        operation
+    }
+
+    /// Whether [`poll_lease`](Self::poll_lease) would have something.
+    #[must_use]
+    pub fn wants_lease(&self, now: Instant) -> bool {
+        !self.is_leasing
+            && (!self.releases.is_empty()
+                || self.sending.wants_operation()
+                || (self.sending.could_lease(now) && self.backlog.next_lease().is_some()))
+    }
+
+    /// Moves batches of other queues into the window, as far as there is room.
+    fn send_foreign(&mut self, now: Instant) {
+        while self.sending.could_lease(now)
+            && let Some((ticket, body)) = self.backlog.pop_foreign()
+        {
+            self.sending.push(SlotParts {
+                body,
+                origin: Origin::Foreign(ticket),
+                first_record: 0,
+                held_bytes: 0,
+                lease: None,
+                doubt: Doubt::None,
+            });
+        }
+    }
+
+    /// The next thing to do on the network.
+    pub fn poll_action(&mut self, now: Instant) -> Option<Action> {
+        self.send_foreign(now);
+        let has_work = self.has_work();
+        self.sending.poll_action(now, has_work, &mut self.ends)
+    }
+
+    /// Whether [`poll_action`](Self::poll_action) would have something.
+    #[must_use]
+    pub fn wants_network(&self, now: Instant) -> bool {
+        let has_foreign = self.backlog.can_send_foreign() && self.sending.could_lease(now);
+        has_foreign || self.sending.wants_network(now, self.has_work())
+    }
+
+    /// When to poll again if nothing else happens. To be asked when everything that can be done now was
+    /// polled and done.
+    #[must_use]
+    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        let linger = self.intake.linger_ends().filter(|at| *at > now);
+        let waits = [linger, self.sending.retry_at(now)];
+        waits
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|_| self.has_work())
+    }
+
+    /// The next end to report, oldest first. Its lease goes back with [`Event::Reported`].
+    pub fn poll_end(&mut self) -> Option<Ended<T>> {
+        self.ends.poll()
+    }
+
+    /// Whether there is anything that needs a leader.
+    fn has_work(&self) -> bool {
+        let is_waiting = !self.intake.is_empty() || !self.backlog.is_empty();
+        (is_waiting && !self.backlog.is_blocked()) || !self.sending.is_empty()
+    }
+
+    /// Whether nothing is left, of this run or a previous one.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        !self.has_work()
+            && !self.backlog.is_blocked()
+            && !self.is_leasing
+            && self.acks.is_empty()
+            && self.ends.is_empty()
+    }
+
+    /// The counts and the state as they are now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot {
+            queued_calls: self.queued_calls(),
+            in_flight_records: self.sending.records(),
+            recovered_items: self.backlog.recovered_items(),
+            is_connected: self.sending.is_connected(),
+            is_idempotent: self.sending.is_idempotent(),
+            refusal: self.sending.refusal().cloned(),
+            ..Snapshot::default()
+        };
+        self.ends.counters().fill(&mut snapshot);
+        snapshot
+    }
+}

@@ -233,7 +233,12 @@ impl Rest {
         partition: Option<PartitionId>,
         outcome: &Outcome,
     ) -> Called {
-        let is_not_stored = matches!(outcome, Outcome::Failed(FailReason::QueueUnavailable(_)));
+        let is_not_stored = matches!(
+            outcome,
+            Outcome::Failed(
+                FailReason::QueueUnavailable(_) | FailReason::Stopped | FailReason::WorkerCrashed
+            )
+        );
         let from = self
             .callbacks
             .partition_point(|observer| observer.first_record < range.start);

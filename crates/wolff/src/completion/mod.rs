@@ -14,7 +14,7 @@ mod waiters;
 
 mod delivery;
 
-pub(crate) use batch::BatchCompletion;
+pub(crate) use batch::{BatchCompletion, Called};
 pub(crate) use callback::{CallbackLane, Panics};
 pub use delivery::{Ack, Delivery};
 pub(crate) use delivery::{Callback, Observer};

@@ -1,23 +1,21 @@
 //! Configuring and starting a producer.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use replayq::Durability;
 use tokio::runtime::Handle;
-use wolff_client::{Client, MetadataError};
+use wolff_client::Client;
+use wolff_codec::Str;
 use wolff_codec::records::{Compression, CompressionLevel};
-use wolff_codec::{ErrorCode, Str};
 use wolff_core::{Idempotence, RetryDelay};
 use wolff_partitioner::Strategy;
 
 use super::handle::Producer;
-use super::routes::Routes;
-use super::topic::{Place, Topic};
-use super::{refresh, router};
 use crate::config::{Overflow, ProducerConfig, RequiredAcks};
+use crate::environment::Environment;
 use crate::error::StartError;
+use crate::topic::Topic;
 
 impl Producer {
     /// A producer for a topic, to be configured and started. Needs neither a broker nor a runtime yet.
@@ -28,6 +26,7 @@ impl Producer {
             client: client.clone(),
             topic: topic.into(),
             config: ProducerConfig::default(),
+            environment: Environment::default(),
         }
     }
 }
@@ -39,12 +38,20 @@ pub struct ProducerBuilder {
     client: Client,
     topic: Str,
     config: ProducerConfig,
+    environment: Environment,
 }
 
 impl ProducerBuilder {
     /// All settings at once.
     pub fn config(mut self, config: ProducerConfig) -> Self {
         self.config = config;
+        self
+    }
+
+    /// Takes file system and threads from there instead of the operating system: for simulators.
+    #[doc(hidden)]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
         self
     }
 
@@ -155,8 +162,14 @@ impl ProducerBuilder {
     pub async fn start(self) -> Result<Producer, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let config = self.config.validated()?;
-        let topic = Topic::new(self.topic, self.client, config, runtime.clone());
-        match Self::start_topic(&topic).await {
+        let topic = Topic::new(
+            self.topic,
+            self.client,
+            config,
+            self.environment,
+            runtime.clone(),
+        );
+        match topic.start().await {
             Ok(()) => Ok(Producer::new(topic, runtime)),
             Err(error) => {
                 // The reason why it does not start says more than what closing it says.
@@ -165,57 +178,4 @@ impl ProducerBuilder {
             }
         }
     }
-
-    async fn start_topic(topic: &Arc<Topic>) -> Result<(), StartError> {
-        topic.open_left_behind().await?;
-        let lookup = topic.client().topic(topic.name());
-        let found = tokio::time::timeout(topic.config().start_timeout, lookup).await;
-        let count = match found {
-            Ok(Ok(metadata)) => u32::try_from(metadata.partitions.len())
-                .ok()
-                .filter(|count| *count > 0),
-            Ok(Err(MetadataError::Topic { code, .. })) => {
-                return Err(topic_error(topic.name(), code));
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "no metadata yet: records are queued until a broker answers");
-                None
-            }
-            Err(_) => {
-                tracing::warn!(
-                    "no metadata yet, no broker answers: records are queued until one does"
-                );
-                None
-            }
-        };
-        let left_unrouted = topic
-            .directory()
-            .is_some_and(|directory| directory.unrouted().exists());
-        match count {
-            Some(count) if !left_unrouted => topic.open_partitions(count).await?,
-            _ => {
-                let unrouted = topic.open_queue(Place::Unrouted).await?;
-                topic.change_routes(|routes| Routes {
-                    unrouted: Some(unrouted.clone()),
-                    ..routes
-                });
-                topic.spawn(router::run(topic.clone(), unrouted));
-            }
-        }
-        if !topic.config().partition_count_refresh_interval.is_zero() {
-            topic.spawn(refresh::run(Arc::downgrade(topic)));
-        }
-        Ok(())
-    }
-}
-
-fn topic_error(topic: &str, code: ErrorCode) -> StartError {
-    let topic = topic.to_owned();
-    if code == ErrorCode::TOPIC_AUTHORIZATION_FAILED {
-        return StartError::Unauthorized {
-            topic,
-            reason: code.to_string(),
-        };
-    }
-    StartError::UnknownTopic { topic }
 }

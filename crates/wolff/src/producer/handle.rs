@@ -7,13 +7,13 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::send::{self, CallOptions, Until};
-use super::topic::Topic;
 use super::unacknowledged::{SendAndWaitError, with_call};
 use crate::completion::{Ack, Receipt};
 use crate::error::{FlushTimeout, Rejected, StopError};
 use crate::record::Call;
 use crate::stats::ProducerStats;
 use crate::stopped::Leftover;
+use crate::topic::Topic;
 
 /// Produces to one topic. Cheap to clone; all clones are the same producer.
 ///

@@ -12,15 +12,6 @@ mod unacknowledged;
 
 mod send;
 
-mod refresh;
-mod router;
-
-mod topic;
-
-mod moved;
-mod pending;
-mod routes;
-
 pub use blocking::{BlockingCall, BlockingError, BlockingProducer};
 pub use builder::ProducerBuilder;
 pub use call::PreparedCall;

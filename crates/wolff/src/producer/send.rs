@@ -6,13 +6,12 @@ use std::time::Duration;
 use wolff_codec::PartitionId;
 use wolff_core::{FailReason, Refused};
 
-use super::routes::RouteError;
-use super::topic::Topic;
 use crate::completion::{Ack, Callback, Observer, Receipt};
 use crate::config::Overflow;
 use crate::error::{DeliveryError, SendError};
-use crate::queue::{PartitionQueue, Taken};
+use crate::partition::{PartitionQueue, Taken};
 use crate::record::Call;
+use crate::topic::{Destination, RouteError, Topic};
 
 /// The options of one call.
 #[derive(Default)]
@@ -37,14 +36,6 @@ impl CallOptions {
     pub(super) fn set_callback(&mut self, callback: Callback) {
         self.observer = Some(Observer::new(callback));
     }
-
-    /// The options of a verb that waits for *queued*.
-    fn until(mut self, until: Until) -> Self {
-        if until == Until::Queued {
-            self.observer = self.observer.map(Observer::sender_waits);
-        }
-        self
-    }
 }
 
 /// What a verb waits for.
@@ -65,7 +56,7 @@ struct Accepted {
 
 /// A call whose verb waits for *queued*. Dropped, the verb waits no longer.
 struct Unqueued {
-    queue: Arc<PartitionQueue>,
+    queue: Destination,
     receipt: Receipt,
     call_no: u64,
     is_observed: bool,
@@ -73,10 +64,10 @@ struct Unqueued {
 
 impl Accepted {
     #[inline]
-    fn new(taken: Taken, queue: &Arc<PartitionQueue>, until: Until, is_observed: bool) -> Self {
+    fn new(taken: Taken, queue: Destination, until: Until, is_observed: bool) -> Self {
         let waits = until == Until::Queued && !queue.queues_at_once();
         let unqueued = waits.then(|| Unqueued {
-            queue: queue.clone(),
+            queue,
             receipt: taken.receipt.clone(),
             call_no: taken.call_no,
             is_observed,
@@ -84,6 +75,14 @@ impl Accepted {
         Self {
             receipt: taken.receipt,
             unqueued,
+        }
+    }
+
+    #[inline]
+    fn at_once(receipt: Receipt) -> Self {
+        Self {
+            receipt,
+            unqueued: None,
         }
     }
 
@@ -102,15 +101,22 @@ impl Unqueued {
         self.queue.wait_queued(self.call_no).await;
         match self.receipt.try_delivery() {
             Some(Err(DeliveryError::Failed(FailReason::QueueUnavailable(error)))) => {
-                // The caller learns of it here and now: the callback is not called.
-                if std::mem::take(&mut self.is_observed) {
-                    let (batch, first_record) = self.receipt.place();
-                    drop(batch.sender_left(first_record));
-                }
-                Err(SendError::QueueUnavailable(error))
+                self.refused(SendError::QueueUnavailable(error))
+            }
+            Some(Err(DeliveryError::Failed(FailReason::Stopped | FailReason::WorkerCrashed))) => {
+                self.refused(SendError::Stopped)
             }
             _ => Ok(()),
         }
+    }
+
+    /// The caller learns of it here and now: the callback is not called.
+    fn refused(&mut self, error: SendError) -> Result<(), SendError> {
+        if std::mem::take(&mut self.is_observed) {
+            let (batch, first_record) = self.receipt.place();
+            drop(batch.sender_left(first_record));
+        }
+        Err(error)
     }
 }
 
@@ -119,7 +125,7 @@ impl Drop for Unqueued {
         if self.is_observed {
             let (batch, first_record) = self.receipt.place();
             if let Some(called) = batch.sender_left(first_record) {
-                self.queue.lane().call(vec![called]);
+                self.queue.callbacks().call(vec![called]);
             }
         }
     }
@@ -130,10 +136,9 @@ impl Drop for Unqueued {
 pub(super) async fn send<C: Call>(
     topic: &Arc<Topic>,
     call: &C,
-    options: CallOptions,
+    mut options: CallOptions,
     until: Until,
 ) -> Result<Receipt, SendError> {
-    let mut options = options.until(until);
     let accepted = match accept_at_once(topic, call, &mut options, until) {
         Some(accepted) => accepted,
         None => accept(topic, call, options, until).await?,
@@ -157,8 +162,8 @@ pub(super) fn try_send<C: Call>(
             Err(RouteError::NotOpen(_)) => return Err(SendError::Full),
             Err(RouteError::Refused(error)) => return Err(error),
         };
-        match queue.accept(call, &mut options.observer) {
-            Err(Refused::Stopping) if !topic.is_stopped() => {}
+        match queue.accept(call, &mut options.observer, false) {
+            Err(Refused::Stopping) if queue.is_unrouted() && !topic.is_stopped() => {}
             Err(refused) => return Err(refused.into()),
             Ok(taken) => return Ok(taken.receipt),
         }
@@ -215,9 +220,8 @@ pub(super) async fn acknowledged<C: Call>(
 async fn accept_any<C: Call>(
     topic: &Arc<Topic>,
     call: &C,
-    options: CallOptions,
+    mut options: CallOptions,
 ) -> Result<Accepted, SendError> {
-    let mut options = options.until(Until::Queued);
     match accept_at_once(topic, call, &mut options, Until::Queued) {
         Some(accepted) => Ok(accepted),
         None => accept(topic, call, options, Until::Queued).await,
@@ -233,11 +237,15 @@ fn accept_at_once<C: Call>(
     until: Until,
 ) -> Option<Accepted> {
     let is_observed = options.observer.is_some();
-    let accepted = topic.routed(call, options.partition, |queue| {
-        let taken = queue.accept(call, &mut options.observer).ok()?;
+    let is_awaited = until == Until::Queued;
+    topic.with_partition(call, options.partition, |queue: &Arc<PartitionQueue>| {
+        let taken = queue.accept(call, &mut options.observer, is_awaited).ok()?;
+        if !is_awaited || queue.queues_at_once() {
+            return Some(Accepted::at_once(taken.receipt));
+        }
+        let queue = Destination::Partition(queue.clone());
         Some(Accepted::new(taken, queue, until, is_observed))
-    });
-    accepted.ok()?
+    })?
 }
 
 async fn accept<C: Call>(
@@ -249,19 +257,26 @@ async fn accept<C: Call>(
     let is_observed = options.observer.is_some();
     loop {
         let queue = match topic.route(call, options.partition) {
-            Err(RouteError::NotOpen(partition)) => topic.open_partition(partition).await?,
+            Err(RouteError::NotOpen(partition)) => {
+                Destination::Partition(topic.open_partition(partition).await?)
+            }
             Err(RouteError::Refused(error)) => return Err(error),
             Ok(queue) => queue,
         };
+        let is_awaited = until == Until::Queued;
         let taken = match topic.config().overflow {
-            Overflow::Block => queue.accept_waiting(call, &mut options.observer).await,
-            Overflow::Reject => queue.accept(call, &mut options.observer),
+            Overflow::Block => {
+                queue
+                    .accept_waiting(call, &mut options.observer, is_awaited)
+                    .await
+            }
+            Overflow::Reject => queue.accept(call, &mut options.observer, is_awaited),
         };
         match taken {
             // The queue of unrouted records was closed in between: the partitions are known now.
-            Err(Refused::Stopping) if !topic.is_stopped() => {}
+            Err(Refused::Stopping) if queue.is_unrouted() && !topic.is_stopped() => {}
             Err(refused) => return Err(refused.into()),
-            Ok(taken) => return Ok(Accepted::new(taken, &queue, until, is_observed)),
+            Ok(taken) => return Ok(Accepted::new(taken, queue, until, is_observed)),
         }
     }
 }

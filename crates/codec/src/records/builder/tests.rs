@@ -315,3 +315,29 @@ fn memory_returns_to_use_once_the_frames_are_gone() {
     }
     assert!(addresses.len() < 10, "{} places", addresses.len());
 }
+
+#[test]
+fn a_roll_back_leaves_the_frame_as_if_nothing_had_been_appended() {
+    // Enough bytes that the running checksum moves on and the buffer grows behind the mark.
+    for behind in [0usize, 1, 40, 3000] {
+        let mut expected = RecordsBuilder::new(0);
+        let mut builder = RecordsBuilder::new(0);
+        for number in 0..60u8 {
+            expected.append(&value(&[number; 900])).unwrap();
+            builder.append(&value(&[number; 900])).unwrap();
+        }
+        let mark = builder.mark();
+        for _ in 0..behind {
+            let late = RecordRef {
+                timestamp_ms: 99,
+                ..value(&[7; 50])
+            };
+            builder.append(&late).unwrap();
+        }
+        builder.roll_back(&mark);
+        for builder in [&mut expected, &mut builder] {
+            builder.append(&value(b"last")).unwrap();
+        }
+        assert_eq!(builder.cut(), expected.cut(), "{behind} records undone");
+    }
+}

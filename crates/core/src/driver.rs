@@ -1,0 +1,371 @@
+//! The queue driver: a machine, the local queue behind it and its leases. It carries out what the
+//! machine asks of the local queue, and decides nothing.
+//!
+//! The machine's lock is held for one call or one event; file I/O, compression and encoding happen
+//! outside of it. Appending and leasing are separate, so that reading a backlog or compressing a batch
+//! never delays an append.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
+use wolff_codec::records::{CompressError, Compression, CompressionLevel};
+
+use crate::action::{AppendOperation, EndedLease, LeaseNo, LeaseOperation};
+use crate::assemble::LeasedBatches;
+use crate::batch::BatchBody;
+use crate::event::Event;
+use crate::outcome::StorageError;
+use crate::queue_item::{QueueItemError, RunPosition, batch_start};
+use crate::split::split;
+
+/// A durable or volatile FIFO of items, as a driver uses it.
+pub trait LocalQueue: Send + Sync {
+    /// Names an open lease.
+    type Lease: Copy + Send;
+
+    /// Appends items, all or none, and returns the id of the first; the others follow it.
+    ///
+    /// # Errors
+    /// None of them is in the queue.
+    fn append(&self, payloads: &[Bytes]) -> Result<u64, StorageError>;
+
+    /// Leases the oldest items that are not leased, at least one and at most so many, up to one for
+    /// which `stop_before` is true. `None`: there is none.
+    ///
+    /// # Errors
+    /// They cannot be read; nothing was leased.
+    fn lease(
+        &self,
+        max_items: usize,
+        stop_before: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<Option<LocalLease<Self::Lease>>, StorageError>;
+
+    /// Reads the items of a lease that is open.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn reload(&self, lease: Self::Lease) -> Result<LocalLease<Self::Lease>, StorageError>;
+
+    /// Gives a lease back: its items are leased again later.
+    ///
+    /// # Errors
+    /// It stays open until the queue is opened again.
+    fn release(&self, lease: Self::Lease) -> Result<(), StorageError>;
+
+    /// Writes a tag to a lease, durable at the queue's level.
+    ///
+    /// # Errors
+    /// Nobody knows whether it was written.
+    fn tag(&self, lease: Self::Lease, tag: Bytes) -> Result<(), StorageError>;
+
+    /// Takes the items of a lease out of the queue.
+    ///
+    /// # Errors
+    /// They may come back when the queue is opened again.
+    fn ack(&self, lease: Self::Lease, commit_tag: Option<Bytes>) -> Result<(), StorageError>;
+}
+
+/// Items of a local queue that were leased.
+#[derive(Debug)]
+pub struct LocalLease<L> {
+    /// The lease.
+    pub id: L,
+    /// The items with their ids, oldest first.
+    pub items: Vec<(u64, Bytes)>,
+}
+
+/// A machine that a driver drives.
+pub trait Machine {
+    /// The next append or acknowledgement.
+    fn poll_append(&mut self, now: Instant) -> Option<AppendOperation>;
+    /// The next lease, stamp or split.
+    fn poll_lease(&mut self, now: Instant) -> Option<LeaseOperation>;
+    /// Something happened.
+    fn handle(&mut self, event: Event, now: Instant);
+}
+
+impl<T: Clone> Machine for crate::Partition<T> {
+    fn poll_append(&mut self, now: Instant) -> Option<AppendOperation> {
+        crate::Partition::poll_append(self, now)
+    }
+
+    fn poll_lease(&mut self, now: Instant) -> Option<LeaseOperation> {
+        crate::Partition::poll_lease(self, now)
+    }
+
+    fn handle(&mut self, event: Event, now: Instant) {
+        crate::Partition::handle(self, event, now);
+    }
+}
+
+/// Something that the owner of a driver should log, count or react to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Notice<'a> {
+    /// Items are in the local queue: calls are queued.
+    Appended,
+    /// The local queue refused items.
+    AppendFailed(&'a StorageError),
+    /// A batch was leased or split, or its stamp is durable.
+    Leased,
+    /// The local queue cannot be read; it is tried again.
+    LeaseFailed(&'a StorageError),
+    /// Items of the local queue are no fragments of this version: the first reason, and how many.
+    Unreadable(QueueItemError, u64),
+    /// A tag could not be written; the batch gets other sequence numbers.
+    StampFailed(&'a StorageError),
+    /// An acknowledgement could not be stored: the items may come back at the next start.
+    AckFailed(&'a StorageError),
+    /// A batch could not be compressed and is sent as it is.
+    NotCompressed(&'a CompressError),
+}
+
+/// The surroundings of a driver.
+pub trait DriverHost {
+    /// The present time.
+    fn now(&self) -> Instant;
+    /// Something happened; called without a lock.
+    fn notice(&self, notice: Notice<'_>);
+    /// Takes the memory of records that nobody needs any more.
+    fn reuse(&self, fragments: Vec<Bytes>);
+}
+
+/// The driver of one machine and its local queue.
+#[derive(Debug)]
+pub struct Driver<M, Q: LocalQueue> {
+    machine: Mutex<M>,
+    local: Q,
+    leases: Mutex<Leases<Q::Lease>>,
+    compression: (Compression, CompressionLevel),
+}
+
+/// The local queue's leases by the numbers that the machine knows them by, oldest first.
+#[derive(Debug)]
+struct Leases<L> {
+    next: u64,
+    open: VecDeque<(LeaseNo, L)>,
+}
+
+impl<L: Copy> Leases<L> {
+    fn add(&mut self, lease: L) -> LeaseNo {
+        let number = LeaseNo(self.next);
+        self.next += 1;
+        self.open.push_back((number, lease));
+        number
+    }
+
+    fn find(&self, number: LeaseNo) -> Option<L> {
+        let found = self.open.iter().find(|(open, _)| *open == number);
+        found.map(|(_, lease)| *lease)
+    }
+
+    fn remove(&mut self, number: LeaseNo) -> Option<L> {
+        let at = self.open.iter().position(|(open, _)| *open == number)?;
+        self.open.remove(at).map(|(_, lease)| lease)
+    }
+}
+
+/// The extent of a lease: the fragments of one batch, or one item that cannot be read.
+#[derive(Debug, Default)]
+struct OneBatch {
+    is_begun: bool,
+    start: Option<RunPosition>,
+}
+
+impl OneBatch {
+    fn ends_before(&mut self, payload: &[u8]) -> bool {
+        let start = batch_start(payload);
+        if std::mem::replace(&mut self.is_begun, true) {
+            return start.is_none() || start != self.start;
+        }
+        self.start = start;
+        false
+    }
+}
+
+impl<M: Machine, Q: LocalQueue> Driver<M, Q> {
+    /// A driver. `recovered`: leases that a previous run left open; their numbers count from 0 in this
+    /// order.
+    pub fn new(
+        machine: M,
+        local: Q,
+        compression: (Compression, CompressionLevel),
+        recovered: impl IntoIterator<Item = Q::Lease>,
+    ) -> Self {
+        let mut leases = Leases {
+            next: 0,
+            open: VecDeque::new(),
+        };
+        for lease in recovered {
+            leases.add(lease);
+        }
+        Self {
+            machine: Mutex::new(machine),
+            local,
+            leases: Mutex::new(leases),
+            compression,
+        }
+    }
+
+    /// The machine, locked: for one call, event or look.
+    #[inline]
+    pub fn machine(&self) -> MutexGuard<'_, M> {
+        self.machine.lock()
+    }
+
+    /// The local queue.
+    pub fn local(&self) -> &Q {
+        &self.local
+    }
+
+    fn handle(&self, event: Event, host: &impl DriverHost) {
+        let now = host.now();
+        self.machine.lock().handle(event, now);
+    }
+
+    /// Carries out appends and acknowledgements until there is none to do. One thread at a time.
+    pub fn run_appends(&self, host: &impl DriverHost) {
+        loop {
+            let now = host.now();
+            let Some(operation) = self.machine.lock().poll_append(now) else {
+                return;
+            };
+            match operation {
+                AppendOperation::Append(payloads) => self.append(&payloads, host),
+                AppendOperation::Ack { leases, commit_tag } => self.ack(leases, commit_tag, host),
+            }
+        }
+    }
+
+    /// Carries out leases, stamps and splits until there is none to do. One thread at a time.
+    pub fn run_leases(&self, host: &impl DriverHost) {
+        loop {
+            let now = host.now();
+            let Some(operation) = self.machine.lock().poll_lease(now) else {
+                return;
+            };
+            match operation {
+                LeaseOperation::Lease { items } => {
+                    let mut batch = OneBatch::default();
+                    let mut stop_before = |payload: &[u8]| batch.ends_before(payload);
+                    let leased = self
+                        .local
+                        .lease(items.unwrap_or(usize::MAX), &mut stop_before);
+                    self.leased(leased, host);
+                }
+                LeaseOperation::Reload(number) => self.reload(number, host),
+                LeaseOperation::Release(number) => {
+                    let lease = self.leases.lock().remove(number);
+                    if let Some(Err(error)) = lease.map(|lease| self.local.release(lease)) {
+                        host.notice(Notice::AckFailed(&error));
+                    }
+                }
+                LeaseOperation::Stamp { lease, tag } => self.stamp(lease, tag, host),
+                LeaseOperation::Split { batch, body, rule } => {
+                    let pieces = split(&body, &rule);
+                    pieces
+                        .iter()
+                        .for_each(|piece| self.compress(piece.body(), host));
+                    self.handle(Event::Split(batch, pieces), host);
+                }
+            }
+            host.notice(Notice::Leased);
+        }
+    }
+
+    fn append(&self, payloads: &[Bytes], host: &impl DriverHost) {
+        match self.local.append(payloads) {
+            Ok(first_item) => {
+                self.handle(Event::Appended { first_item }, host);
+                host.notice(Notice::Appended);
+            }
+            Err(error) => {
+                self.handle(Event::AppendFailed(error.clone()), host);
+                host.notice(Notice::AppendFailed(&error));
+            }
+        }
+    }
+
+    fn ack(&self, ended: Vec<EndedLease>, commit_tag: Option<Bytes>, host: &impl DriverHost) {
+        let last = ended.len().saturating_sub(1);
+        for (index, ended) in ended.into_iter().enumerate() {
+            let lease = self.leases.lock().remove(ended.lease);
+            let tag = commit_tag.clone().filter(|_| index == last);
+            if let Some(Err(error)) = lease.map(|lease| self.local.ack(lease, tag)) {
+                host.notice(Notice::AckFailed(&error));
+            }
+            let body = ended.body.and_then(std::sync::Arc::into_inner);
+            if let Some(body) = body {
+                host.reuse(body.into_fragments());
+            }
+        }
+    }
+
+    fn reload(&self, number: LeaseNo, host: &impl DriverHost) {
+        let lease = self.leases.lock().find(number);
+        match lease.map(|lease| self.local.reload(lease)) {
+            Some(Ok(read)) => self.hand_over(number, &read.items, host),
+            Some(Err(error)) => {
+                self.handle(Event::LeaseFailed, host);
+                host.notice(Notice::LeaseFailed(&error));
+            }
+            None => self.hand_over(number, &[], host),
+        }
+    }
+
+    fn leased(
+        &self,
+        leased: Result<Option<LocalLease<Q::Lease>>, StorageError>,
+        host: &impl DriverHost,
+    ) {
+        match leased {
+            Ok(Some(lease)) => {
+                let number = self.leases.lock().add(lease.id);
+                self.hand_over(number, &lease.items, host);
+            }
+            Ok(None) => {
+                let number = {
+                    let mut leases = self.leases.lock();
+                    let number = LeaseNo(leases.next);
+                    leases.next += 1;
+                    number
+                };
+                self.hand_over(number, &[], host);
+            }
+            Err(error) => {
+                self.handle(Event::LeaseFailed, host);
+                host.notice(Notice::LeaseFailed(&error));
+            }
+        }
+    }
+
+    fn hand_over(&self, number: LeaseNo, items: &[(u64, Bytes)], host: &impl DriverHost) {
+        let batches = LeasedBatches::read(items);
+        batches.bodies().for_each(|body| self.compress(body, host));
+        let unreadable = batches.unreadable();
+        self.handle(Event::Leased(number, batches), host);
+        if let Some((error, items)) = unreadable {
+            host.notice(Notice::Unreadable(error, items));
+        }
+    }
+
+    fn stamp(&self, number: LeaseNo, tag: Bytes, host: &impl DriverHost) {
+        let lease = self.leases.lock().find(number);
+        match lease.map(|lease| self.local.tag(lease, tag)) {
+            Some(Err(error)) => {
+                self.handle(Event::StampFailed(number), host);
+                host.notice(Notice::StampFailed(&error));
+            }
+            Some(Ok(())) | None => self.handle(Event::Stamped(number), host),
+        }
+    }
+
+    fn compress(&self, body: &BatchBody, host: &impl DriverHost) {
+        let (compression, level) = self.compression;
+        if let Err(error) = body.compress(compression, level) {
+            host.notice(Notice::NotCompressed(&error));
+        }
+    }
+}

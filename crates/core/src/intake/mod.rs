@@ -1,0 +1,423 @@
+//! Calls becoming items of the local queue: admission, encoding, linger, group commit.
+
+mod admission;
+
+mod group_commit;
+
+mod linger;
+
+mod open_batch;
+
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use wolff_codec::records::{BATCH_HEADER_BYTES, RecordRef};
+
+use self::admission::{Admission, most_bytes};
+use self::group_commit::GroupCommit;
+use self::linger::Linger;
+use self::open_batch::OpenBatch;
+use crate::action::{Accepted, Origin, QueueWork, Refused};
+use crate::backlog::{Backlog, Entry};
+use crate::config::{Config, Storage};
+use crate::counters::Counters;
+use crate::ends::{EndedRun, Ends};
+use crate::outcome::{FailReason, Outcome, StorageError};
+use crate::queue_item::QueueItemError;
+
+pub(crate) use self::open_batch::CutFragment;
+pub use self::open_batch::Opening;
+
+/// Bytes that an encoded record may need beyond its size at the front of a batch: longer varints of
+/// its deltas.
+const DELTA_SLACK_BYTES: usize = 16;
+
+/// The part of a partition that accepts calls.
+#[derive(Debug)]
+pub(crate) struct Intake<T> {
+    open: OpenBatch<T>,
+    commit: GroupCommit<T>,
+    linger: Linger,
+    admission: Admission,
+    storage: Storage,
+    /// Lowered when the broker refuses batches as too large.
+    max_batch_bytes: usize,
+    fragment_bytes: usize,
+}
+
+impl<T: Clone> Intake<T> {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            open: OpenBatch::new(config.run),
+            commit: GroupCommit::new(),
+            linger: Linger::new(config.linger),
+            admission: Admission::new(config),
+            storage: config.storage,
+            max_batch_bytes: config.max_batch_bytes,
+            fragment_bytes: match config.storage {
+                // In memory a damaged item is no concern: a batch is one item.
+                Storage::Memory => usize::MAX,
+                Storage::Disk => config.fragment_bytes,
+            },
+        }
+    }
+
+    /// Accepts one call. See [`Partition::accept`](crate::Partition::accept).
+    #[inline]
+    pub(crate) fn accept<'a, I>(
+        &mut self,
+        records: I,
+        is_awaited: bool,
+        opening: impl FnOnce() -> Opening<T>,
+        memory: impl FnOnce(usize) -> BytesMut,
+        (counters, recovered_bytes): (&mut Counters, u64),
+    ) -> Result<Accepted<T>, Refused>
+    where
+        I: Iterator<Item = RecordRef<'a>> + Clone,
+    {
+        // An upper bound follows from the lengths alone; only where that is too much is it measured.
+        let most = most_bytes(records.clone());
+        let held = counters.held_bytes().saturating_add(recovered_bytes);
+        let is_simple = self.admit(most, held).is_ok()
+            && self.batch_has_room(most)
+            && self.fragment_has_room(most);
+        if is_simple {
+            return self.append(records, is_awaited, false, counters);
+        }
+        self.accept_measured(records, is_awaited, opening, memory, (counters, held))
+    }
+
+    /// Accepts a call that finds no room in the open batch or fragment, or perhaps in the queue.
+    #[inline(never)]
+    fn accept_measured<'a, I>(
+        &mut self,
+        records: I,
+        is_awaited: bool,
+        opening: impl FnOnce() -> Opening<T>,
+        memory: impl FnOnce(usize) -> BytesMut,
+        (counters, held): (&mut Counters, u64),
+    ) -> Result<Accepted<T>, Refused>
+    where
+        I: Iterator<Item = RecordRef<'a>> + Clone,
+    {
+        let (base_timestamp_ms, bytes) = self.measure(records.clone())?;
+        self.admit(bytes, held)?;
+        let mut wakes = false;
+        if self.open.is_open() && !self.batch_has_room(bytes) {
+            self.close_batch();
+            wakes = true;
+        }
+        if !self.open.is_open() {
+            let first_call = counters.accepted_calls();
+            self.open
+                .open(base_timestamp_ms, first_call, opening(), memory);
+            wakes = true;
+        } else if !self.fragment_has_room(bytes) {
+            self.commit.push(self.open.cut(false));
+        }
+        self.append(records, is_awaited, wakes, counters)
+    }
+
+    /// Encodes the records of one call into the open batch.
+    #[inline]
+    fn append<'a>(
+        &mut self,
+        records: impl Iterator<Item = RecordRef<'a>>,
+        is_awaited: bool,
+        mut wakes: bool,
+        counters: &mut Counters,
+    ) -> Result<Accepted<T>, Refused> {
+        let Some(token) = self.open.token().cloned() else {
+            return Err(Refused::Stopping);
+        };
+        let first_record = self.open.record_count();
+        let mut bytes = 0usize;
+        let mut count = 0u32;
+        let mut call = self.open.begin_call();
+        for record in records {
+            // A call is known to be far below the most that a batch can hold.
+            let appended = call.append(&record).map_err(|error| Refused::TooLarge {
+                bytes: usize::try_from(error.record_bytes).unwrap_or(usize::MAX),
+                limit: self.admission.max_call_bytes(),
+            })?;
+            bytes = bytes.saturating_add(appended);
+            count = count.saturating_add(1);
+        }
+        if count == 0 {
+            return Err(Refused::Empty);
+        }
+        call.commit(count);
+        let call_no = counters.accepted_calls();
+        counters.accept(count, bytes);
+        if !self.batch_has_room(bytes) {
+            // No room for another one like it: full, as far as linger is concerned.
+            self.close_batch();
+            wakes = true;
+        }
+        Ok(Accepted {
+            call_no,
+            first_record,
+            token,
+            work: self.work_after(is_awaited, wakes),
+            wakes,
+        })
+    }
+
+    /// How soon the local queue has to be looked at after a call.
+    #[inline]
+    fn work_after(&mut self, is_awaited: bool, wakes: bool) -> QueueWork {
+        match self.storage {
+            Storage::Memory if wakes => QueueWork::Now,
+            Storage::Memory => QueueWork::None,
+            Storage::Disk => {
+                if is_awaited {
+                    self.commit.request();
+                }
+                if is_awaited || wakes || self.commit.has_cut() {
+                    QueueWork::Now
+                } else {
+                    QueueWork::Soon
+                }
+            }
+        }
+    }
+
+    /// Whether there is an open batch with room for so many bytes.
+    #[inline]
+    fn batch_has_room(&self, bytes: usize) -> bool {
+        self.open.is_open() && self.open.batch_bytes().saturating_add(bytes) <= self.max_batch_bytes
+    }
+
+    /// Whether so many bytes can join the fragment that is growing.
+    #[inline]
+    fn fragment_has_room(&self, bytes: usize) -> bool {
+        let uncut = self.open.uncut_bytes();
+        uncut == 0 || uncut.saturating_add(bytes) <= self.fragment_bytes
+    }
+
+    #[inline]
+    fn admit(&self, bytes: usize, held_bytes: u64) -> Result<(), Refused> {
+        let unqueued = match self.storage {
+            Storage::Memory => 0,
+            Storage::Disk => self.unqueued_bytes(),
+        };
+        self.admission.admit(bytes, held_bytes, unqueued)
+    }
+
+    /// The first record's timestamp, and the call's size: exact for a single record, else an upper
+    /// bound.
+    fn measure<'a>(
+        &self,
+        mut records: impl Iterator<Item = RecordRef<'a>>,
+    ) -> Result<(i64, usize), Refused> {
+        let first = records.next().ok_or(Refused::Empty)?;
+        let mut bytes = self.open.encoded_size(&first);
+        for record in records {
+            bytes = bytes
+                .saturating_add(self.open.encoded_size(&record))
+                .saturating_add(DELTA_SLACK_BYTES);
+        }
+        Ok((first.timestamp_ms, bytes))
+    }
+
+    /// Bytes that the local queue has not taken yet.
+    #[inline]
+    pub(crate) fn unqueued_bytes(&self) -> usize {
+        self.commit.bytes().saturating_add(self.open.uncut_bytes())
+    }
+
+    /// Closes the open batch: the rest of it is cut, and no record follows in it. Where all of it is in
+    /// the queue already, the first fragment of the next batch ends it there.
+    fn close_batch(&mut self) {
+        match self.open.cut(true) {
+            Some(fragment) => self.commit.push(Some(fragment)),
+            None => drop(self.commit.close_last()),
+        }
+    }
+
+    /// New batches are closed at so many bytes, if that is less than now.
+    pub(crate) fn limit_batches(&mut self, bytes: usize) {
+        let least = BATCH_HEADER_BYTES.saturating_add(1);
+        self.max_batch_bytes = self.max_batch_bytes.min(bytes.max(least));
+    }
+
+    /// Whether anything was accepted that the local queue does not have.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.open.is_open() && self.commit.is_empty()
+    }
+
+    /// Whether a batch is open.
+    pub(crate) fn has_open(&self) -> bool {
+        self.open.is_open()
+    }
+
+    /// Whether a part of it is not on its way to the local queue.
+    pub(crate) fn has_uncommitted(&self) -> bool {
+        self.storage == Storage::Disk && self.open.uncut_bytes() > 0
+    }
+
+    /// Everything accepted so far is stored at the next look.
+    pub(crate) fn request_commit(&mut self) {
+        self.commit.request();
+    }
+
+    /// Whether [`poll_append`](Self::poll_append) has something.
+    pub(crate) fn wants_append(&self, closes: bool) -> bool {
+        !self.commit.is_appending()
+            && (self.commit.has_cut()
+                || closes
+                || (self.commit.is_requested() && self.has_uncommitted()))
+    }
+
+    /// The items to append next. `closes`: it is the open batch's turn to be sent.
+    pub(crate) fn poll_append(
+        &mut self,
+        closes: bool,
+        backlog: &mut Backlog<T>,
+    ) -> Option<Vec<Bytes>> {
+        if self.commit.is_appending() {
+            return None;
+        }
+        if closes {
+            self.close_batch_or_entry(backlog);
+        }
+        if self.commit.take_request() && self.storage == Storage::Disk {
+            self.commit.push(self.open.cut(false));
+        }
+        self.commit.start_append()
+    }
+
+    /// Closes the open batch, also where all its fragments are in the queue already.
+    fn close_batch_or_entry(&mut self, backlog: &mut Backlog<T>) {
+        match self.open.cut(true) {
+            Some(fragment) => self.commit.push(Some(fragment)),
+            None => {
+                if !self.commit.close_last()
+                    && let Some(entry) = backlog.open_entry()
+                {
+                    entry.is_closed = true;
+                }
+            }
+        }
+    }
+
+    /// The items of the last append are in the local queue.
+    pub(crate) fn appended(
+        &mut self,
+        first_item: u64,
+        backlog: &mut Backlog<T>,
+        counters: &mut Counters,
+    ) {
+        for (item, fragment) in (first_item..).zip(self.commit.finish_append()) {
+            counters.store(fragment.calls);
+            let bytes = u64::try_from(fragment.bytes).unwrap_or(u64::MAX);
+            match backlog.open_entry() {
+                Some(entry) if fragment.first_record > 0 => {
+                    entry.items += 1;
+                    entry.records = entry.records.saturating_add(fragment.records);
+                    entry.calls = entry.calls.saturating_add(fragment.calls);
+                    entry.bytes = entry.bytes.saturating_add(bytes);
+                    entry.is_closed = fragment.closes;
+                }
+                _ => backlog.push(Entry {
+                    token: fragment.token,
+                    first_item: item,
+                    items: 1,
+                    records: fragment.records,
+                    calls: fragment.calls,
+                    bytes,
+                    is_closed: fragment.closes,
+                    first_call: fragment.first_call,
+                }),
+            }
+        }
+    }
+
+    /// The local queue took none of the items of the last append. Nothing of them was reported as
+    /// queued; they fail, and so does everything accepted behind them: it would have to be stored after
+    /// them, and what is queued is a prefix of what was accepted.
+    pub(crate) fn append_failed(
+        &mut self,
+        error: &StorageError,
+        backlog: &mut Backlog<T>,
+        ends: &mut Ends<T>,
+    ) {
+        self.close_batch_or_entry(backlog);
+        if let Some(entry) = backlog.open_entry() {
+            entry.is_closed = true;
+        }
+        let reason = FailReason::QueueUnavailable(error.clone());
+        let records = self.end_tail(ends, Outcome::Failed(reason));
+        self.open.forget_cut(records);
+    }
+
+    /// Ends what is cut and not in the queue: the last calls that were accepted, perhaps ahead of
+    /// earlier ones. Returns how many records that were.
+    fn end_tail(&mut self, ends: &mut Ends<T>, outcome: Outcome) -> u64 {
+        let tail = self.commit.drain();
+        let calls = tail.iter().map(|fragment| fragment.calls).sum();
+        let counters = ends.counters_mut();
+        counters.finish_from(counters.accepted_calls().saturating_sub(calls), calls);
+        // Not queued, but no longer waiting to be: the calls before them are all that count.
+        counters.store(calls);
+        let mut records = 0u64;
+        for fragment in tail {
+            records = records.saturating_add(u64::from(fragment.records));
+            ends.end_out_of_order(ended_run(fragment), outcome.clone(), None);
+        }
+        records
+    }
+
+    /// Gives up what is not on its way to the local queue. An append under way has an end of its own.
+    pub(crate) fn abandon(
+        &mut self,
+        backlog: &mut Backlog<T>,
+        outcome: &Outcome,
+        ends: &mut Ends<T>,
+    ) {
+        if self.commit.is_appending() {
+            return;
+        }
+        self.close_batch_or_entry(backlog);
+        self.end_tail(ends, outcome.clone());
+    }
+
+    /// Whether the open batch has waited long enough for more records.
+    pub(crate) fn has_lingered(&self, now: Instant) -> bool {
+        self.open.is_open() && self.linger_ends().is_none_or(|at| at <= now)
+    }
+
+    /// When the open batch has waited long enough for more records.
+    pub(crate) fn linger_ends(&self) -> Option<Instant> {
+        self.linger
+            .ends(self.open.opened_at()?, self.open.first_call()?)
+    }
+
+    /// Calls below this number do not linger, and are stored at the next look.
+    pub(crate) fn flush(&mut self, calls: u64) {
+        self.linger.flush(calls);
+        self.commit.request();
+    }
+
+    /// No call is accepted any more, and nothing lingers.
+    pub(crate) fn stop(&mut self) {
+        self.admission.stop();
+        self.linger.stop();
+        self.commit.request();
+    }
+
+    /// No call is accepted any more: the local queue holds what this version cannot read.
+    pub(crate) fn refuse(&mut self, error: QueueItemError) {
+        self.admission.refuse(error);
+    }
+}
+
+fn ended_run<T>(fragment: CutFragment<T>) -> EndedRun<T> {
+    EndedRun {
+        origin: Origin::ThisRun(fragment.token),
+        first_record: fragment.first_record,
+        records: fragment.records,
+        calls: fragment.calls,
+        held_bytes: u64::try_from(fragment.bytes).unwrap_or(u64::MAX),
+    }
+}

@@ -1,0 +1,152 @@
+//! The one back-off of a partition: reconnecting, sending again, requesting an identity.
+
+use std::time::{Duration, Instant};
+
+use crate::config::RetryDelay;
+
+/// How fast the delay may grow, as a multiple of the configured ceiling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// What passes by itself: no leader, too few replicas, a lost connection.
+    Normal,
+    /// What an operator has to lift: 16 s with the default ceiling.
+    Held,
+    /// Codes that nobody has classified: a minute with the default ceiling.
+    Unknown,
+}
+
+impl Pace {
+    fn ceilings(self) -> u32 {
+        match self {
+            Self::Normal => 1,
+            Self::Held => 8,
+            Self::Unknown => 30,
+        }
+    }
+}
+
+/// Consecutive failures of a partition, and the time before which nothing is tried again. The delay is
+/// exponential with jitter of up to half of it; the jitter comes from a seed.
+#[derive(Debug)]
+pub(crate) struct Retry {
+    delay: RetryDelay,
+    failures: u32,
+    until: Option<Instant>,
+    random: u64,
+}
+
+impl Retry {
+    pub(crate) fn new(delay: RetryDelay, seed: u64) -> Self {
+        Self {
+            delay,
+            failures: 0,
+            until: None,
+            random: seed,
+        }
+    }
+
+    /// The link was lost or could not be made: the first attempt after a success starts at once.
+    pub(crate) fn link_failed(&mut self, now: Instant) {
+        if self.failures == 0 {
+            self.failures = 1;
+        } else {
+            self.failed(Pace::Normal, now);
+        }
+    }
+
+    /// An attempt failed: the next one waits.
+    pub(crate) fn failed(&mut self, pace: Pace, now: Instant) {
+        self.until = now.checked_add(self.next_delay(pace)).or(self.until);
+    }
+
+    /// Kafka took something.
+    pub(crate) fn succeeded(&mut self) {
+        self.failures = 0;
+        self.until = None;
+    }
+
+    /// Whether something may be tried now.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| until <= now)
+    }
+
+    /// When something may be tried again, if that is not now.
+    pub(crate) fn due_at(&self, now: Instant) -> Option<Instant> {
+        self.until.filter(|until| *until > now)
+    }
+
+    fn next_delay(&mut self, pace: Pace) -> Duration {
+        let doubled = 1u32.checked_shl(self.failures.min(31)).unwrap_or(u32::MAX);
+        self.failures = self.failures.saturating_add(1);
+        let ceiling = self.delay.ceiling.saturating_mul(pace.ceilings());
+        let full = self.delay.base.saturating_mul(doubled).min(ceiling);
+        let half = full / 2;
+        half.saturating_add(half.mul_f64(self.next_fraction()))
+    }
+
+    /// SplitMix64, mapped to 0..1.
+    fn next_fraction(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        f64::from(u32::try_from(z >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests take the time from the system once"
+)]
+mod tests {
+    use super::*;
+
+    fn delay_of(retry: &mut Retry, pace: Pace, now: Instant) -> Duration {
+        retry.failed(pace, now);
+        retry.due_at(now).map_or(Duration::ZERO, |at| at - now)
+    }
+
+    #[test]
+    fn the_first_reconnect_is_at_once_and_later_ones_back_off_to_the_ceiling() {
+        let mut retry = Retry::new(RetryDelay::default(), 1);
+        let now = Instant::now();
+        retry.link_failed(now);
+        assert!(retry.is_due(now));
+        for _ in 0..10 {
+            retry.link_failed(now);
+            assert!(!retry.is_due(now));
+            assert!(retry.is_due(now + Duration::from_secs(2)));
+        }
+        assert!(!retry.is_due(now + Duration::from_millis(999)));
+        retry.succeeded();
+        retry.link_failed(now);
+        assert!(retry.is_due(now));
+    }
+
+    #[test]
+    fn held_and_unknown_refusals_are_tried_less_often() {
+        let now = Instant::now();
+        let mut retry = Retry::new(RetryDelay::default(), 2);
+        let longest =
+            |pace, retry: &mut Retry| (0..40).map(|_| delay_of(retry, pace, now)).max().unwrap();
+        assert!(longest(Pace::Normal, &mut retry) <= Duration::from_secs(2));
+        let held = longest(Pace::Held, &mut retry);
+        assert!(held > Duration::from_secs(8) && held <= Duration::from_secs(16));
+        let unknown = longest(Pace::Unknown, &mut retry);
+        assert!(unknown > Duration::from_secs(30) && unknown <= Duration::from_secs(60));
+    }
+
+    #[test]
+    fn no_delay_overflows() {
+        let delay = RetryDelay {
+            base: Duration::MAX,
+            ceiling: Duration::MAX,
+        };
+        let mut retry = Retry::new(delay, 3);
+        for _ in 0..50 {
+            retry.failed(Pace::Unknown, Instant::now());
+        }
+    }
+}

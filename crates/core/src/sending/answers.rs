@@ -1,0 +1,449 @@
+//! The broker's answers, dealt with in the order of the queue.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use wolff_codec::records::BATCH_HEADER_BYTES;
+use wolff_codec::{ErrorCode, Offset};
+
+use super::Sending;
+use super::slot::{Blame, Slot, SlotState};
+use crate::action::LeaseOperation;
+use crate::batch::{BatchNo, Stamp};
+use crate::config::Idempotence;
+use crate::ends::Ends;
+use crate::event::Answer;
+use crate::outcome::{DoubtReason, FailReason, Outcome};
+use crate::retry::Pace;
+use crate::split::SplitRule;
+use crate::verdict::{Class, Proof, Refusal, Situation, Verdict, classify, verdict};
+
+impl<T: Clone> Sending<T> {
+    /// A broker answered a batch.
+    pub(crate) fn answered(
+        &mut self,
+        batch: BatchNo,
+        answer: Answer,
+        now: Instant,
+        ends: &mut Ends<T>,
+    ) {
+        let (proof, class) = classify(answer.code, self.policy.acks);
+        let Some(slot) = self.window.find(batch) else {
+            return;
+        };
+        if !slot.is(&SlotState::Sent) {
+            return;
+        }
+        if answer.names_leader {
+            self.link.learn_leader();
+        }
+        slot.answered(answer, proof, class);
+        if proof == Proof::Appended
+            && let Some(stamp) = slot.stamp()
+        {
+            self.link.prove(*stamp, now);
+        }
+        self.settle(now, ends);
+    }
+
+    /// Deals with answers at the front, as far as they are there. A refusal is dealt with only when
+    /// nothing is on its way any more: everything behind it then is answered or unsent.
+    pub(crate) fn settle(&mut self, now: Instant, ends: &mut Ends<T>) {
+        while let Some(front) = self.window.front() {
+            let is_quiet = self.window.sent() == 0;
+            match front.state().clone() {
+                SlotState::Acked(base_offset) => self.finish_acked(base_offset, ends),
+                SlotState::Condemned(reason) => {
+                    let outcome = front.end_of_failed(reason);
+                    self.finish_front(outcome, ends);
+                }
+                SlotState::Refused(..) if self.is_proven_by_a_later_batch() => self.prove_front(),
+                SlotState::Refused(answer, class) if is_quiet => {
+                    if !self.settle_refusal(&answer, class, now, ends) {
+                        break;
+                    }
+                }
+                SlotState::Unrecognised if is_quiet => {
+                    if !self.settle_unrecognised(now, ends) {
+                        break;
+                    }
+                }
+                _ => break,
+            }
+        }
+        // A refusal further back counts only when it comes to the front: the batch is sent again unless
+        // it is judged there.
+        let is_ready = |front: &Slot<T>| {
+            matches!(
+                front.state(),
+                SlotState::Ready | SlotState::Unstamped | SlotState::Stamping
+            )
+        };
+        if self.window.sent() == 0 && self.window.front().is_some_and(is_ready) {
+            self.rewind();
+        }
+    }
+
+    /// Whether a later batch of the same identity, sent after a success of that identity on the same
+    /// connection, is in the log: a known producer's log has no gaps.
+    fn is_proven_by_a_later_batch(&self) -> bool {
+        let topic_in_question = |slot: &Slot<T>| {
+            matches!(slot.state(), SlotState::Refused(answer, _) if matches!(
+                answer.code,
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+                    | ErrorCode::UNKNOWN_TOPIC_ID
+                    | ErrorCode::INCONSISTENT_TOPIC_ID
+            ))
+        };
+        let Some(front) = self.window.front().filter(|front| front.is_in_doubt()) else {
+            return false;
+        };
+        let Some(stamp) = front.stamp() else {
+            return false;
+        };
+        let mut same_identity = self.window.iter().take_while(|slot| {
+            slot.stamp()
+                .is_some_and(|other| other.is_same_identity(stamp))
+        });
+        if self.window.iter().any(topic_in_question) {
+            return false;
+        }
+        same_identity
+            .any(|slot| matches!(slot.state(), SlotState::Acked(_)) && slot.was_sent_behind_proof())
+    }
+
+    fn prove_front(&mut self) {
+        if let Some(front) = self.window.iter_mut().next() {
+            front.prove();
+        }
+    }
+
+    fn finish_acked(&mut self, base_offset: Option<Offset>, ends: &mut Ends<T>) {
+        let Some(front) = self.window.front() else {
+            return;
+        };
+        let last = i32::try_from(front.record_count()).unwrap_or(i32::MAX) - 1;
+        let last_offset = base_offset.map(|base| Offset(base.0.saturating_add(i64::from(last))));
+        if let Some(stamp) = front.stamp().copied() {
+            let last_sequence = stamp.base_sequence.wrapping_add(last) & i32::MAX;
+            self.scan.acked(stamp, last_sequence);
+        }
+        self.scan.reached(last_offset);
+        self.retry.succeeded();
+        self.refusal = None;
+        let possibly_duplicated = front.was_perhaps_appended() && !front.is_in_doubt();
+        self.finish_front(
+            Outcome::Acked {
+                base_offset,
+                possibly_duplicated,
+            },
+            ends,
+        );
+    }
+
+    /// Returns whether something changed at the front.
+    fn settle_refusal(
+        &mut self,
+        answer: &Answer,
+        class: Class,
+        now: Instant,
+        ends: &mut Ends<T>,
+    ) -> bool {
+        let Some(front) = self.window.front() else {
+            return false;
+        };
+        let situation = Situation {
+            in_doubt: front.is_in_doubt(),
+            repeats: front.repeats(class),
+            is_single_call: front.is_single_call(),
+            is_stamped: front.stamp().is_some(),
+            may_drop_idempotence: self.may_drop_idempotence(answer.code),
+            on_refused: self.policy.on_refused,
+        };
+        let verdict = verdict(class, &situation);
+        self.note_refusal(answer, verdict);
+        match verdict {
+            Verdict::Delivered => self.prove_front(),
+            Verdict::Resend => self.resend(Pace::Normal, now),
+            Verdict::Hold => self.resend(Pace::Held, now),
+            Verdict::ResendUnclassified => self.resend(Pace::Unknown, now),
+            Verdict::ResendToLeader | Verdict::Reconnect => {
+                self.rewind();
+                self.link.give_up(true);
+                self.retry.link_failed(now);
+            }
+            Verdict::DropIdempotence => {
+                self.drop_idempotence();
+                self.resend(Pace::Normal, now);
+            }
+            Verdict::CheckIdentity => return self.check_identity(answer.code, now),
+            Verdict::Split => self.split_front(SplitRule::AtMost { bytes: 0 }, Blame::default()),
+            Verdict::Isolate => self.isolate(answer),
+            Verdict::GiveUp => self.give_up_front(answer, class, ends),
+        }
+        true
+    }
+
+    fn may_drop_idempotence(&self, code: ErrorCode) -> bool {
+        code == ErrorCode::CLUSTER_AUTHORIZATION_FAILED
+            && self.policy.idempotence == Idempotence::Auto
+            && !self.identity.is_off()
+            && !self.window.iter().any(Slot::is_in_doubt)
+    }
+
+    fn note_refusal(&mut self, answer: &Answer, verdict: Verdict) {
+        let count = match &self.refusal {
+            Some(last) if last.code == answer.code => last.count,
+            _ => 0,
+        };
+        self.refusal = Some(Refusal {
+            code: answer.code,
+            message: answer.message.clone(),
+            count: count.saturating_add(1),
+            is_held: verdict == Verdict::Hold,
+        });
+    }
+
+    /// The broker does not know the producer, or not this batch of it. Returns whether something
+    /// changed at the front.
+    ///
+    /// A broker knows the last batches of a producer, after a restart only the very last: an older one
+    /// is refused just like one that comes too early. The batches behind a front in doubt are therefore
+    /// sent on the same connection before anything is renumbered: one that is taken proves those before
+    /// it.
+    fn check_identity(&mut self, code: ErrorCode, now: Instant) -> bool {
+        let in_doubt = self.window.front().is_some_and(Slot::is_in_doubt);
+        if code != ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER || !in_doubt {
+            self.renumber(now);
+            return true;
+        }
+        // Refusals behind it are of no account: those batches are sent again one by one.
+        self.rewind();
+        self.mark_unrecognised();
+        if self.has_witness() {
+            return false;
+        }
+        self.renumber(now);
+        true
+    }
+
+    /// Marks the first that is not marked yet.
+    fn mark_unrecognised(&mut self) {
+        let mut slots = self.window.iter_mut();
+        if let Some(slot) = slots.find(|slot| !slot.is(&SlotState::Unrecognised)) {
+            slot.mark_unrecognised();
+        }
+    }
+
+    /// The first slot that was not found unrecognised, when it can prove those before it: it is in doubt
+    /// under the same identity.
+    fn witness(&self) -> Option<&Slot<T>> {
+        let stamp = self.window.front()?.stamp()?;
+        let witness = self
+            .window
+            .iter()
+            .find(|slot| !slot.is(&SlotState::Unrecognised))?;
+        let is_same = witness
+            .stamp()
+            .is_some_and(|other| other.is_same_identity(stamp));
+        (is_same && (witness.is_in_doubt() || matches!(witness.state(), SlotState::Acked(_))))
+            .then_some(witness)
+    }
+
+    fn has_witness(&self) -> bool {
+        self.witness().is_some()
+    }
+
+    /// Concludes what can be said of unrecognised batches by now; false as long as that is nothing.
+    fn settle_unrecognised(&mut self, now: Instant, ends: &mut Ends<T>) -> bool {
+        let Some(state) = self.witness().map(|slot| slot.state().clone()) else {
+            self.renumber(now);
+            return true;
+        };
+        match state {
+            // It is in the log, and so is everything before it.
+            SlotState::Acked(_) => self.prove_front(),
+            SlotState::Refused(answer, _)
+                if answer.code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER =>
+            {
+                self.mark_unrecognised();
+            }
+            // From the start, once the broker is well again.
+            SlotState::Refused(answer, class) => match class {
+                Class::ProducerUnknown => self.renumber(now),
+                Class::Leadership | Class::Version => {
+                    self.settle_refusal(&answer, class, now, ends);
+                }
+                _ => {
+                    self.note_refusal(&answer, Verdict::Resend);
+                    self.resend(Pace::Normal, now);
+                }
+            },
+            _ => return false,
+        }
+        true
+    }
+
+    /// Takes a fresh identity and renumbers everything that is not known to be in Kafka. What was in
+    /// doubt is counted as possibly duplicated when it is acked.
+    fn renumber(&mut self, now: Instant) {
+        self.identity.discard();
+        self.forget_stamps();
+        self.resend(Pace::Normal, now);
+    }
+
+    pub(super) fn drop_idempotence(&mut self) {
+        self.identity.turn_off();
+        // Without sequence numbers only one request at a time keeps the order.
+        self.window.limit_to_one();
+        self.forget_stamps();
+    }
+
+    /// Takes the stamps from batches that are not acked and not being split.
+    fn forget_stamps(&mut self) {
+        for slot in self.window.iter_mut() {
+            let is_unfinished = !matches!(
+                slot.state(),
+                SlotState::Acked(_) | SlotState::Condemned(_) | SlotState::Splitting(_)
+            );
+            if is_unfinished && slot.stamp().is_some() {
+                slot.unstamp();
+            }
+        }
+        self.operations
+            .retain(|operation| !matches!(operation, LeaseOperation::Stamp { .. }));
+    }
+
+    /// Everything that is not in Kafka is sent again in order.
+    fn rewind(&mut self) {
+        self.window.iter_mut().for_each(Slot::rewind);
+    }
+
+    fn resend(&mut self, pace: Pace, now: Instant) {
+        self.retry.failed(pace, now);
+        self.rewind();
+    }
+
+    /// A batch with this stamp is definitely not in the log and never will be: neither is anything of
+    /// its identity behind it. The next epoch closes the gap.
+    pub(super) fn close_gap(&mut self, stamp: &Stamp) {
+        for slot in self.window.iter_mut() {
+            let is_same = slot
+                .stamp()
+                .is_some_and(|other| other.is_same_identity(stamp));
+            if is_same && !matches!(slot.state(), SlotState::Acked(_)) {
+                slot.disprove();
+            }
+        }
+        self.rewind();
+        self.forget_stamps();
+        if self.identity.is_current(stamp) {
+            self.identity.open_gap();
+        }
+    }
+
+    /// The front is too large: learns the limit and has it split.
+    fn split_front(&mut self, rule: SplitRule, blame: Blame) {
+        let Some(front) = self.window.front() else {
+            return;
+        };
+        let (no, body) = (front.no(), front.body().clone());
+        let rule = match rule {
+            SplitRule::AtMost { .. } => {
+                let half = body.records_bytes() / 2;
+                let wire_half = (body.wire_bytes() / 2).saturating_add(BATCH_HEADER_BYTES);
+                self.learned.wire_bytes = self.learned.wire_bytes.min(wire_half);
+                self.learned.batch_bytes = self.learned.batch_bytes.min(half);
+                SplitRule::AtMost { bytes: half }
+            }
+            other => other,
+        };
+        if let Some(front) = self.window.iter_mut().next() {
+            front.start_split(blame);
+        }
+        self.operations.push_back(LeaseOperation::Split {
+            batch: no,
+            body,
+            rule,
+        });
+    }
+
+    /// One of the front's records is invalid: separates the calls that the broker names, or halves.
+    fn isolate(&mut self, answer: &Answer) {
+        let count = self.window.front().map_or(0, Slot::record_count);
+        // A broker that names records that are not there names none.
+        let records: BTreeSet<u32> = answer
+            .record_errors
+            .iter()
+            .map(|(record, _)| *record)
+            .filter(|record| *record < count)
+            .collect();
+        if records.is_empty() {
+            return self.split_front(SplitRule::Halves, Blame::default());
+        }
+        let message = |own: &Option<Arc<str>>| own.clone().or_else(|| answer.message.clone());
+        let blame = Blame {
+            code: answer.code,
+            records: answer
+                .record_errors
+                .iter()
+                .map(|(record, own)| (*record, message(own)))
+                .collect(),
+        };
+        self.split_front(SplitRule::Isolate { records }, blame);
+    }
+
+    fn give_up_front(&mut self, answer: &Answer, class: Class, ends: &mut Ends<T>) {
+        let Some(front) = self.window.front() else {
+            return;
+        };
+        let stamp = front.stamp().copied();
+        let code = answer.code;
+        let reason = match class {
+            Class::TooLarge => FailReason::MessageTooLarge {
+                bytes: front
+                    .body()
+                    .records_bytes()
+                    .saturating_add(BATCH_HEADER_BYTES),
+                limit: None,
+            },
+            Class::NotAllowed if is_authorization(code) => FailReason::Unauthorized { code },
+            _ => FailReason::Rejected {
+                code,
+                message: answer
+                    .record_errors
+                    .iter()
+                    .find_map(|(_, own)| own.clone())
+                    .or_else(|| answer.message.clone()),
+            },
+        };
+        let outcome = if front.was_perhaps_appended() {
+            Outcome::InDoubt(DoubtReason::Refused(code))
+        } else {
+            Outcome::Failed(reason)
+        };
+        self.finish_front(outcome, ends);
+        if let Some(stamp) = stamp {
+            self.close_gap(&stamp);
+        } else {
+            self.rewind();
+        }
+    }
+
+    fn finish_front(&mut self, outcome: Outcome, ends: &mut Ends<T>) {
+        if let Some(slot) = self.window.pop() {
+            let (run, lease) = slot.finish();
+            ends.end(run, outcome, lease);
+        }
+    }
+}
+
+fn is_authorization(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED
+            | ErrorCode::CLUSTER_AUTHORIZATION_FAILED
+            | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+    )
+}

@@ -1,0 +1,22 @@
+//! The machine of a partition, driven step by step with a local queue in memory and the test broker's
+//! model of a partition.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod support;
+
+mod damage;
+mod delivery;
+mod doubt;
+mod ending;
+mod refusals;
+mod simulation;
+mod stamps;
+mod table;
+mod unrouted;

@@ -1,0 +1,408 @@
+//! The task of a partition. It owns the connection and decides nothing.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use wolff_client::{
+    Client, ConnectError, Connection, LeaderConnection, RequestCause, RequestError,
+};
+use wolff_codec::messages::{InitProducerIdRequest, InitProducerIdResponse};
+use wolff_codec::{ErrorCode, PartitionId, Str};
+use wolff_core::{
+    Action, Answer, BatchNo, ClusterRequest, DoubtReason, Event, FailReason, IdentityRequest,
+    Leader, Transmit,
+};
+
+use super::answers;
+use super::requests::{Answered, Link, NotStarted, Target};
+use crate::clock;
+use crate::config::RequiredAcks;
+use crate::partition::PartitionQueue;
+
+/// What a worker needs beside its queue.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkerConfig {
+    pub(crate) topic: Str,
+    pub(crate) acks: RequiredAcks,
+    pub(crate) ack_timeout: Duration,
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// One partition's worker.
+pub(crate) struct Worker {
+    queue: Arc<PartitionQueue>,
+    target: Target,
+    client: Client,
+    stop: watch::Receiver<bool>,
+    link: Option<Link>,
+    connecting: Option<Boxed<Result<LeaderConnection, ConnectError>>>,
+    identity: Option<Boxed<Result<InitProducerIdResponse, RequestError>>>,
+    failed_connects: u32,
+    /// It was stopped: nothing has to be given up when it is dropped.
+    is_stopped: bool,
+}
+
+/// Why the worker woke up.
+enum Woken {
+    Answered(Answered),
+    Connected(Result<LeaderConnection, ConnectError>),
+    Identity(Result<InitProducerIdResponse, RequestError>),
+    LinkClosed,
+    /// The connection's queue has room again.
+    Room,
+    Poll,
+    Stop,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        queue: Arc<PartitionQueue>,
+        partition: PartitionId,
+        client: Client,
+        config: WorkerConfig,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            queue,
+            target: Target {
+                topic: config.topic,
+                partition,
+                acks: config.acks,
+                ack_timeout: config.ack_timeout,
+            },
+            client,
+            stop,
+            link: None,
+            connecting: None,
+            identity: None,
+            failed_connects: 0,
+            is_stopped: false,
+        }
+    }
+
+    /// Runs until it is told to stop.
+    pub(crate) async fn run(mut self) {
+        loop {
+            self.carry_out();
+            let timeout = self.queue.machine().poll_timeout(clock::now());
+            match self.wait(timeout).await {
+                Woken::Stop => {
+                    self.is_stopped = true;
+                    return;
+                }
+                woken => self.handle(woken),
+            }
+        }
+    }
+
+    fn partition(&self) -> i32 {
+        self.target.partition.0
+    }
+
+    /// Does everything that can be done now.
+    fn carry_out(&mut self) {
+        self.queue.settle();
+        while !self.link.as_ref().is_some_and(Link::is_blocked) {
+            let Some(action) = self.queue.machine().poll_action(clock::now()) else {
+                break;
+            };
+            match action {
+                Action::Connect { refresh_metadata } => self.connect(refresh_metadata),
+                Action::Request(ClusterRequest::Identity(request)) => {
+                    self.request_identity(request);
+                }
+                Action::Request(_) => {}
+                Action::Send(transmit) => self.send(transmit),
+                Action::Disconnect => self.drop_link(),
+            }
+        }
+        // Stamps and leases may have become possible.
+        self.queue.settle();
+    }
+
+    fn connect(&mut self, refresh_metadata: bool) {
+        if refresh_metadata {
+            self.client.mark_stale(&self.target.topic);
+        }
+        let (client, topic) = (self.client.clone(), self.target.topic.clone());
+        let partition = self.target.partition;
+        self.connecting = Some(Box::pin(async move {
+            client.leader_connection(&topic, partition).await
+        }));
+    }
+
+    /// Drops the connection. Answers that are there already still count.
+    fn drop_link(&mut self) {
+        self.identity = None;
+        for answered in self.link.take().map(Link::drain).unwrap_or_default() {
+            self.answered(answered);
+        }
+        self.queue.handle(Event::Disconnected);
+    }
+
+    fn request_identity(&mut self, request: IdentityRequest) {
+        if let Some((producer_id, epoch)) = request.next_epoch() {
+            // The epoch is the producer's own to raise (KIP-360).
+            self.queue
+                .handle(Event::IdentityGranted { producer_id, epoch });
+            return;
+        }
+        let Some(link) = &self.link else {
+            return self.queue.handle(Event::Disconnected);
+        };
+        let connection = link.connection().clone();
+        // A null transactional id: any broker gives a fresh id. The timeout means nothing without a
+        // transaction.
+        let request = InitProducerIdRequest {
+            transactional_id: None,
+            transaction_timeout_ms: 60_000,
+            ..Default::default()
+        };
+        self.identity = Some(Box::pin(async move { connection.request(&request).await }));
+    }
+
+    fn send(&mut self, transmit: Transmit) {
+        let batch = transmit.batch;
+        let Some(link) = &mut self.link else {
+            return self.request_failed(batch, true);
+        };
+        match link.start(&self.target, &transmit) {
+            Ok(()) => {}
+            Err(NotStarted::Request(RequestError::NotSent(RequestCause::QueueFull))) => {
+                link.block(transmit);
+            }
+            Err(NotStarted::Request(error)) => self.request_error(batch, &error),
+            Err(NotStarted::TooLarge(error)) => {
+                tracing::error!(partition = self.partition(), %error, "a batch cannot be expressed");
+                let answer = Answer {
+                    code: ErrorCode::MESSAGE_TOO_LARGE,
+                    ..Answer::default()
+                };
+                self.queue.handle(Event::Answered(batch, answer));
+            }
+        }
+    }
+
+    fn request_error(&mut self, batch: BatchNo, error: &RequestError) {
+        tracing::debug!(partition = self.partition(), %error, "a produce request failed");
+        self.request_failed(batch, !error.is_in_doubt());
+    }
+
+    fn request_failed(&mut self, batch: BatchNo, not_sent: bool) {
+        self.queue.handle(Event::RequestFailed { batch, not_sent });
+    }
+
+    async fn wait(&mut self, timeout: Option<Instant>) -> Woken {
+        let Self {
+            queue,
+            link,
+            connecting,
+            identity,
+            stop,
+            ..
+        } = self;
+        let connection = link.as_ref().map(|link| link.connection().clone());
+        let has_pending = link.as_ref().is_some_and(Link::has_pending);
+        let is_blocked = link.as_ref().is_some_and(Link::is_blocked);
+        tokio::select! {
+            biased;
+            () = until_stopped(stop) => Woken::Stop,
+            answered = next_answer(link) => Woken::Answered(answered),
+            result = ready(connecting) => Woken::Connected(result),
+            result = ready(identity) => Woken::Identity(result),
+            () = queue.woken() => Woken::Poll,
+            () = until_ready(connection.as_ref()), if is_blocked => Woken::Room,
+            () = until_closed(connection.as_ref()), if !has_pending => Woken::LinkClosed,
+            () = until(timeout) => Woken::Poll,
+        }
+    }
+
+    fn handle(&mut self, woken: Woken) {
+        match woken {
+            Woken::Answered(answered) => self.answered(answered),
+            Woken::Connected(result) => self.connected(result),
+            Woken::Identity(result) => self.identified(result),
+            Woken::LinkClosed => self.drop_link(),
+            Woken::Room => {
+                if let Some(transmit) = self.link.as_mut().and_then(Link::unblock) {
+                    self.send(transmit);
+                }
+            }
+            Woken::Poll | Woken::Stop => {}
+        }
+    }
+
+    fn answered(&mut self, (batch, result): Answered) {
+        let answer = match result {
+            Ok(None) => answers::handed_over(),
+            Ok(Some(answer)) => answers::answer(
+                &answer,
+                &self.client,
+                &self.target.topic,
+                self.target.partition,
+            ),
+            Err(error) => return self.request_error(batch, &error),
+        };
+        if answer.code != ErrorCode::NONE {
+            self.log_refusal(&answer);
+        }
+        self.queue.handle(Event::Answered(batch, answer));
+    }
+
+    /// A refusal is told when it is new, and again ever more rarely.
+    fn log_refusal(&self, answer: &Answer) {
+        let refusal = self.queue.machine().snapshot().refusal;
+        let count = refusal
+            .filter(|refusal| refusal.code == answer.code)
+            .map_or(1, |refusal| refusal.count.saturating_add(1));
+        let partition = self.partition();
+        let (error, message) = (answer.code, answer.message.as_deref().unwrap_or_default());
+        if count > 2 && count.is_power_of_two() {
+            tracing::warn!(partition, %error, message, count, "the broker keeps refusing a batch");
+        } else {
+            tracing::debug!(partition, %error, message, count, "the broker refused a batch");
+        }
+    }
+
+    fn connected(&mut self, result: Result<LeaderConnection, ConnectError>) {
+        match result {
+            Ok(leader) => {
+                tracing::debug!(
+                    partition = self.partition(),
+                    broker = leader.broker.0,
+                    "connected to the leader"
+                );
+                self.failed_connects = 0;
+                let facts = Leader {
+                    broker: leader.broker,
+                    epoch: leader.leader_epoch,
+                    topic_id: leader.topic_id,
+                };
+                self.link = Some(Link::new(leader.connection, leader.topic_id));
+                self.queue.handle(Event::Connected(facts));
+            }
+            Err(error) => {
+                self.failed_connects = self.failed_connects.saturating_add(1);
+                if self.failed_connects.is_power_of_two() {
+                    tracing::warn!(
+                        partition = self.partition(), attempts = self.failed_connects, %error, "no connection to the leader"
+                    );
+                }
+                self.queue.handle(Event::ConnectFailed);
+            }
+        }
+    }
+
+    fn identified(&mut self, result: Result<InitProducerIdResponse, RequestError>) {
+        let (is_refused, reason) = match result {
+            Ok(response) if response.error_code == ErrorCode::NONE => {
+                return self.queue.handle(Event::IdentityGranted {
+                    producer_id: response.producer_id,
+                    epoch: response.producer_epoch,
+                });
+            }
+            Ok(response) => (
+                is_refusal(response.error_code),
+                response.error_code.to_string(),
+            ),
+            Err(error) => {
+                let is_unsupported = matches!(error.cause(), RequestCause::Unsupported(_));
+                (is_unsupported, error.to_string())
+            }
+        };
+        self.queue.handle(Event::IdentityFailed { is_refused });
+        let goes_on = !self.queue.snapshot().is_idempotent;
+        let partition = self.partition();
+        if is_refused && goes_on {
+            tracing::warn!(
+                partition, %reason,
+                "the cluster gives no producer id: going on without idempotence, at least once"
+            );
+        } else if is_refused {
+            tracing::error!(
+                partition, %reason,
+                "the cluster gives no producer id, and idempotence is required: nothing is sent; grant IDEMPOTENT_WRITE on the cluster or WRITE on the topic"
+            );
+        }
+    }
+}
+
+/// A worker that ends by itself, with its runtime or in a panic, leaves nobody waiting.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if self.is_stopped {
+            return;
+        }
+        if std::thread::panicking() {
+            tracing::error!(
+                partition = self.partition(),
+                "the worker of a partition panicked: the partition accepts no more calls"
+            );
+            self.queue
+                .give_up(&FailReason::WorkerCrashed, DoubtReason::WorkerCrashed);
+        } else {
+            self.queue
+                .give_up(&FailReason::Stopped, DoubtReason::Dropped);
+        }
+    }
+}
+
+/// Whether an InitProducerId error means that the cluster will give none as things are: no permission,
+/// or a broker that knows no such request.
+fn is_refusal(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::CLUSTER_AUTHORIZATION_FAILED
+            | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+            | ErrorCode::UNSUPPORTED_VERSION
+    )
+}
+
+/// The end of the oldest request; pending for ever where nothing is on its way.
+async fn next_answer(link: &mut Option<Link>) -> Answered {
+    std::future::poll_fn(|context| match link {
+        Some(link) => link.poll_answer(context),
+        None => Poll::Pending,
+    })
+    .await
+}
+
+async fn ready<T>(slot: &mut Option<Boxed<T>>) -> T {
+    let result = std::future::poll_fn(|context| match slot {
+        Some(future) => future.as_mut().poll(context),
+        None => Poll::Pending,
+    })
+    .await;
+    *slot = None;
+    result
+}
+
+async fn until_stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the producer is gone altogether.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn until_closed(connection: Option<&Connection>) {
+    match connection {
+        Some(connection) => drop(connection.closed().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn until_ready(connection: Option<&Connection>) {
+    match connection {
+        Some(connection) => connection.ready().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(timeout: Option<Instant>) {
+    match timeout {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,179 @@
+//! Records of the unrouted queue that a partition delivers.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use wolff_codec::{Offset, PartitionId};
+use wolff_core::{EndedLease, LeaseNo, Origin, Outcome, Ticket};
+
+use super::Token;
+use crate::completion::Called;
+
+/// The queue that foreign records come from.
+pub(crate) trait ForeignSource: fmt::Debug + Send + Sync {
+    /// Records of a lease came to their end. Returns the lease if it ends with them.
+    fn ended(
+        &self,
+        lease: LeaseNo,
+        records: u32,
+        calls: u64,
+        outcome: &Outcome,
+    ) -> Option<EndedLease>;
+
+    /// The ends of a lease's records were reported: its items leave the queue.
+    fn reported(self: Arc<Self>, lease: EndedLease);
+}
+
+/// Calls that follow one another in their source as well as in the partition's batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SourceRun {
+    /// First record within the source's batch.
+    pub(crate) first_record: u32,
+    /// Calls in the run.
+    pub(crate) calls: u32,
+    /// Records of each call.
+    pub(crate) call_records: u32,
+}
+
+impl SourceRun {
+    fn records(self) -> u32 {
+        self.calls.saturating_mul(self.call_records)
+    }
+
+    /// Adds a call, if it continues the run.
+    pub(crate) fn extend(&mut self, first_record: u32, call_records: u32) -> bool {
+        let continues = self.first_record.saturating_add(self.records()) == first_record
+            && self.call_records == call_records;
+        if continues {
+            self.calls = self.calls.saturating_add(1);
+        }
+        continues
+    }
+}
+
+/// The part of a partition's batch that came from one lease.
+#[derive(Debug)]
+pub(crate) struct ForeignPart {
+    pub(crate) lease: LeaseNo,
+    pub(crate) origin: Origin<Token>,
+    pub(crate) runs: Vec<SourceRun>,
+}
+
+/// Where the records of a batch for a partition came from.
+#[derive(Debug)]
+pub(crate) struct ForeignBatch {
+    source: Arc<dyn ForeignSource>,
+    parts: Vec<ForeignPart>,
+    /// Records that have not ended.
+    left: u32,
+}
+
+impl ForeignBatch {
+    pub(crate) fn new(source: Arc<dyn ForeignSource>, parts: Vec<ForeignPart>) -> Self {
+        let runs = parts.iter().flat_map(|part| &part.runs);
+        let left = runs.fold(0u32, |sum, run| sum.saturating_add(run.records()));
+        Self {
+            source,
+            parts,
+            left,
+        }
+    }
+}
+
+/// The tickets of a partition.
+#[derive(Debug, Default)]
+pub(super) struct ForeignBatches {
+    next: u64,
+    open: HashMap<Ticket, ForeignBatch>,
+}
+
+/// A lease of the unrouted queue that ended.
+#[derive(Debug)]
+pub(super) struct SourceLease {
+    source: Arc<dyn ForeignSource>,
+    lease: EndedLease,
+}
+
+impl SourceLease {
+    /// The ends were reported: the items leave the unrouted queue.
+    pub(super) fn reported(self) {
+        self.source.reported(self.lease);
+    }
+}
+
+/// The ends of records of a ticket: callbacks to be called, and leases that end with them.
+pub(super) type ForeignEnd = (Called, Vec<SourceLease>);
+
+impl ForeignBatches {
+    pub(super) fn add(&mut self, batch: ForeignBatch) -> Ticket {
+        let ticket = Ticket(self.next);
+        self.next += 1;
+        self.open.insert(ticket, batch);
+        ticket
+    }
+
+    /// Records of a ticket ended.
+    pub(super) fn end(
+        &mut self,
+        ticket: Ticket,
+        partition: Option<PartitionId>,
+        (first_record, records): (u32, u32),
+        outcome: &Outcome,
+    ) -> ForeignEnd {
+        let mut called = Called::new();
+        let mut leases = Vec::new();
+        let Some(batch) = self.open.get_mut(&ticket) else {
+            return (called, leases);
+        };
+        let end = first_record.saturating_add(records);
+        let mut at = 0u32;
+        for part in &batch.parts {
+            let (mut part_records, mut part_calls) = (0u32, 0u64);
+            for run in &part.runs {
+                // Batches are cut between calls: the bounds lie between calls of the run.
+                let start = at.max(first_record);
+                let stop = at.saturating_add(run.records()).min(end);
+                if start < stop {
+                    let count = stop.saturating_sub(start);
+                    part_records = part_records.saturating_add(count);
+                    part_calls += u64::from(count / run.call_records.max(1));
+                    if let Origin::ThisRun(token) = &part.origin {
+                        let first = run.first_record.saturating_add(start.saturating_sub(at));
+                        let outcome = shifted(outcome, start.saturating_sub(first_record));
+                        called.extend(token.complete_in(partition, first, count, &outcome));
+                    }
+                }
+                at = at.saturating_add(run.records());
+            }
+            if part_records > 0 {
+                let ended = batch
+                    .source
+                    .ended(part.lease, part_records, part_calls, outcome);
+                leases.extend(ended.map(|lease| SourceLease {
+                    source: batch.source.clone(),
+                    lease,
+                }));
+            }
+        }
+        batch.left = batch.left.saturating_sub(records);
+        if batch.left == 0 {
+            self.open.remove(&ticket);
+        }
+        (called, leases)
+    }
+}
+
+/// The outcome of records that follow the first ones by `distance`.
+fn shifted(outcome: &Outcome, distance: u32) -> Outcome {
+    match outcome {
+        Outcome::Acked {
+            base_offset,
+            possibly_duplicated,
+        } => Outcome::Acked {
+            base_offset: base_offset.map(|base| Offset(base.0.saturating_add(i64::from(distance)))),
+            possibly_duplicated: *possibly_duplicated,
+        },
+        other => other.clone(),
+    }
+}

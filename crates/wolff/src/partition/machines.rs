@@ -1,0 +1,127 @@
+//! The two machines behind a queue, as the facade uses them.
+
+use std::time::Instant;
+
+use bytes::BytesMut;
+use wolff_codec::records::RecordRef;
+use wolff_core::{
+    Accepted, DoubtReason, Ended, FailReason, Machine, Opening, Partition, Refused, Snapshot,
+    Unrouted,
+};
+
+use super::Token;
+
+/// A machine that accepts calls.
+pub(crate) trait CallMachine: Machine + Send + 'static {
+    fn accept<'a, I>(
+        &mut self,
+        records: I,
+        is_awaited: bool,
+        opening: impl FnOnce() -> Opening<Token>,
+        memory: impl FnOnce(usize) -> BytesMut,
+    ) -> Result<Accepted<Token>, Refused>
+    where
+        I: Iterator<Item = RecordRef<'a>> + Clone;
+
+    fn poll_end(&mut self) -> Option<Ended<Token>>;
+    fn wants_append(&self, now: Instant) -> bool;
+    fn wants_lease(&self, now: Instant) -> bool;
+    fn has_uncommitted(&self) -> bool;
+    fn request_commit(&mut self);
+    fn queued_calls(&self) -> u64;
+    fn flush(&mut self) -> u64;
+    fn is_flushed(&self, calls: u64) -> bool;
+    fn stop_accepting(&mut self);
+    fn wind_down(&mut self);
+    fn is_wound_down(&self) -> bool;
+    fn is_drained(&self) -> bool;
+    fn abandon(&mut self, unsent: &FailReason, sent: DoubtReason);
+    fn snapshot(&self) -> Snapshot;
+}
+
+macro_rules! call_machine {
+    ($machine:ident, $is_wound_down:expr, $abandon:expr) => {
+        impl CallMachine for $machine<Token> {
+            #[inline]
+            fn accept<'a, I>(
+                &mut self,
+                records: I,
+                is_awaited: bool,
+                opening: impl FnOnce() -> Opening<Token>,
+                memory: impl FnOnce(usize) -> BytesMut,
+            ) -> Result<Accepted<Token>, Refused>
+            where
+                I: Iterator<Item = RecordRef<'a>> + Clone,
+            {
+                $machine::accept(self, records, is_awaited, opening, memory)
+            }
+
+            fn poll_end(&mut self) -> Option<Ended<Token>> {
+                $machine::poll_end(self)
+            }
+
+            fn wants_append(&self, now: Instant) -> bool {
+                $machine::wants_append(self, now)
+            }
+
+            fn wants_lease(&self, now: Instant) -> bool {
+                $machine::wants_lease(self, now)
+            }
+
+            fn has_uncommitted(&self) -> bool {
+                $machine::has_uncommitted(self)
+            }
+
+            fn request_commit(&mut self) {
+                $machine::request_commit(self);
+            }
+
+            fn queued_calls(&self) -> u64 {
+                $machine::queued_calls(self)
+            }
+
+            fn flush(&mut self) -> u64 {
+                $machine::flush(self)
+            }
+
+            fn is_flushed(&self, calls: u64) -> bool {
+                $machine::is_flushed(self, calls)
+            }
+
+            fn stop_accepting(&mut self) {
+                $machine::stop_accepting(self);
+            }
+
+            fn wind_down(&mut self) {
+                $machine::wind_down(self);
+            }
+
+            fn is_wound_down(&self) -> bool {
+                $is_wound_down(self)
+            }
+
+            fn is_drained(&self) -> bool {
+                $machine::is_drained(self)
+            }
+
+            fn abandon(&mut self, unsent: &FailReason, sent: DoubtReason) {
+                $abandon(self, unsent, sent);
+            }
+
+            fn snapshot(&self) -> Snapshot {
+                $machine::snapshot(self)
+            }
+        }
+    };
+}
+
+call_machine!(
+    Partition,
+    |machine: &Partition<Token>| machine.is_wound_down(),
+    |machine: &mut Partition<Token>, unsent: &FailReason, sent| machine.abandon(unsent, sent)
+);
+call_machine!(
+    Unrouted,
+    |machine: &Unrouted<Token>| !machine.has_outstanding(),
+    |machine: &mut Unrouted<Token>, unsent: &FailReason, _| machine.abandon(unsent)
+);

@@ -1,0 +1,197 @@
+//! Flushing, stopping and dropping.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use wolff_codec::PartitionId;
+use wolff_core::{DoubtReason, FailReason, Snapshot};
+
+use super::Topic;
+use crate::error::{CloseError, StopError};
+use crate::partition::{CallMachine, PartitionQueue, Queue, UnroutedQueue};
+use crate::stopped::Leftover;
+
+/// All queues of a topic at one moment.
+struct Queues {
+    unrouted: Option<Arc<UnroutedQueue>>,
+    partitions: Vec<Arc<PartitionQueue>>,
+}
+
+impl Topic {
+    fn queues(&self) -> Queues {
+        let routes = self.routes.load();
+        Queues {
+            unrouted: routes.unrouted().cloned(),
+            partitions: routes.partitions().cloned().collect(),
+        }
+    }
+
+    /// Waits until everything accepted so far is queued.
+    pub(crate) async fn queued(&self) {
+        let queues = self.queues();
+        if let Some(queue) = &queues.unrouted {
+            queued(queue).await;
+        }
+        for queue in &queues.partitions {
+            queued(queue).await;
+        }
+    }
+
+    /// Waits until everything accepted so far, and everything that previous runs left, has ended.
+    pub(crate) async fn flush(&self) {
+        let queues = self.queues();
+        let unrouted = queues
+            .unrouted
+            .map(|queue| (queue.change(CallMachine::flush), queue));
+        let mut targets: Vec<(u64, Arc<PartitionQueue>)> = queues
+            .partitions
+            .into_iter()
+            .map(|queue| (queue.change(CallMachine::flush), queue))
+            .collect();
+        if let Some((calls, queue)) = unrouted {
+            flushed(&queue, calls).await;
+        }
+        for (calls, queue) in targets.drain(..) {
+            flushed(&queue, calls).await;
+        }
+    }
+
+    /// Stops everything; see [`Producer::stop`](crate::Producer::stop).
+    pub(crate) async fn stop(&self, deadline: Duration) -> Result<Leftover, StopError> {
+        self.tasks.is_stopped.store(true, Ordering::Release);
+        let _no_more_opening = self.opening.lock().await;
+        let queues = self.queues();
+        queues.wind_down();
+        // A deadline that cannot be expressed is none.
+        let _ = tokio::time::timeout(deadline, queues.wound_down()).await;
+        self.tasks.stop.send_replace(true);
+        let mut running = std::mem::take(&mut *self.tasks.running.lock());
+        while running.join_next().await.is_some() {}
+        queues.close().await
+    }
+}
+
+/// The last handle is gone without a stop: everything ends now, as with a deadline of zero. What is on
+/// disk stays there.
+impl Drop for Topic {
+    fn drop(&mut self) {
+        if self.is_stopped() {
+            return;
+        }
+        self.tasks.is_stopped.store(true, Ordering::Release);
+        self.tasks.stop.send_replace(true);
+        let queues = self.queues();
+        // The partitions first: records of the unrouted queue are on their way there.
+        for queue in &queues.partitions {
+            queue.give_up(&FailReason::Stopped, DoubtReason::Dropped);
+        }
+        if let Some(queue) = &queues.unrouted {
+            queue.give_up(&FailReason::Stopped, DoubtReason::Dropped);
+        }
+    }
+}
+
+async fn queued<M: CallMachine>(queue: &Arc<Queue<M>>) {
+    let accepted = queue.change(|machine| {
+        machine.request_commit();
+        machine.snapshot().calls.accepted
+    });
+    queue
+        .wait_for(|machine| (machine.queued_calls() >= accepted).then_some(()))
+        .await;
+}
+
+async fn flushed<M: CallMachine>(queue: &Arc<Queue<M>>, calls: u64) {
+    queue
+        .wait_for(|machine| machine.is_flushed(calls).then_some(()))
+        .await;
+}
+
+impl Queues {
+    /// No call is accepted any more. With a queue on disk nothing new is sent either; in memory what was
+    /// accepted is still sent.
+    fn wind_down(&self) {
+        let is_on_disk = self.partitions.iter().any(|queue| queue.is_on_disk())
+            || self
+                .unrouted
+                .as_ref()
+                .is_some_and(|queue| queue.is_on_disk());
+        if let Some(queue) = &self.unrouted {
+            wind_down(queue, is_on_disk);
+        }
+        for queue in &self.partitions {
+            wind_down(queue, is_on_disk);
+        }
+    }
+
+    async fn wound_down(&self) {
+        for queue in &self.partitions {
+            wound_down(queue).await;
+        }
+        if let Some(queue) = &self.unrouted {
+            wound_down(queue).await;
+        }
+    }
+
+    /// Gives up what is left and closes the local queues.
+    async fn close(&self) -> Result<Leftover, StopError> {
+        let mut errors = Vec::new();
+        let mut leftover = Leftover::default();
+        // The partitions first: records of the unrouted queue are on their way there.
+        for queue in &self.partitions {
+            close(queue, &mut leftover, &mut errors).await;
+        }
+        if let Some(queue) = &self.unrouted {
+            close(queue, &mut leftover, &mut errors).await;
+        }
+        if errors.is_empty() {
+            Ok(leftover)
+        } else {
+            Err(StopError::new(leftover, errors))
+        }
+    }
+}
+
+fn wind_down<M: CallMachine>(queue: &Arc<Queue<M>>, is_on_disk: bool) {
+    queue.change(|machine| {
+        if is_on_disk {
+            machine.wind_down();
+        } else {
+            machine.stop_accepting();
+        }
+    });
+}
+
+/// Waits until nothing is due any more: answers with a queue on disk, everything in memory.
+async fn wound_down<M: CallMachine>(queue: &Arc<Queue<M>>) {
+    let is_on_disk = queue.is_on_disk();
+    queue
+        .wait_for(|machine| {
+            let is_over = if is_on_disk {
+                machine.is_wound_down()
+            } else {
+                machine.is_drained()
+            };
+            is_over.then_some(())
+        })
+        .await;
+}
+
+async fn close<M: CallMachine>(
+    queue: &Arc<Queue<M>>,
+    leftover: &mut Leftover,
+    errors: &mut Vec<CloseError>,
+) {
+    let before = queue.snapshot();
+    let partition: Option<PartitionId> = queue.partition();
+    if let Err(error) = queue.close(DoubtReason::Stopped).await {
+        errors.push(CloseError::new(partition, error));
+    }
+    let after: Snapshot = queue.snapshot();
+    let since = |count: fn(&Snapshot) -> u64| count(&after).saturating_sub(count(&before));
+    leftover.in_queue += since(|counts| counts.records.left);
+    leftover.failed += since(|counts| counts.records.failed);
+    leftover.in_doubt += since(|counts| counts.records.in_doubt);
+    leftover.recovered_items += after.recovered_items;
+}

@@ -1,0 +1,286 @@
+//! From a place to an open queue: directory, local queue, machine, task.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wolff_codec::PartitionId;
+use wolff_core::{
+    Config, LeaseNo, Partition, Recovered, RecoveredLease, Storage, StorageError, Unrouted,
+};
+
+use super::Topic;
+use crate::config::RequiredAcks;
+use crate::error::{SendError, StartError};
+use crate::link::{Worker, WorkerConfig};
+use crate::partition::{CallMachine, Local, PartitionQueue, Queue, QueueParts, UnroutedQueue};
+use crate::random::next_random;
+
+/// Bytes that a queue on disk may keep in memory as well, for records that are sent soon.
+const RESIDENT_BYTES: u64 = 2 * 1024 * 1024;
+
+/// Bounds of the bytes that callers may be ahead of the disk, per partition: two batches within them.
+const UNQUEUED_BYTES: Range<usize> = 1024 * 1024..4 * 1024 * 1024;
+
+/// How long a queue may take to close that a producer of this process had and that was dropped without
+/// a stop.
+const CLOSING: Duration = Duration::from_millis(500);
+
+/// Leases of a queue that can have a tag without taking space: five in flight, the pieces of a split,
+/// and two to move.
+const LEASE_SLOTS: u32 = 12;
+
+/// A local queue that was opened.
+struct Opened {
+    local: Local,
+    recovered: Recovered,
+    leases: Vec<replayq::LeaseId>,
+}
+
+impl Topic {
+    /// Opens the queue of one partition, if it is not open, and starts its worker.
+    pub(crate) async fn open_partition(
+        self: &Arc<Self>,
+        partition: PartitionId,
+    ) -> Result<Arc<PartitionQueue>, SendError> {
+        let _one_at_a_time = self.opening.lock().await;
+        if let Some(queue) = self.routes.load().partition(partition) {
+            return Ok(queue.clone());
+        }
+        if self.is_stopped() {
+            return Err(SendError::Stopped);
+        }
+        let queue = self
+            .open_partition_queue(partition)
+            .await
+            .map_err(|error| SendError::QueueUnavailable(StorageError::new(error)))?;
+        self.change_routes(|routes| routes.with([(partition, queue.clone())], None));
+        Ok(queue)
+    }
+
+    /// Opens the queues of these partitions and lets calls be routed to them. A queue that cannot be
+    /// opened closes its partition only; its error is returned with the partition.
+    pub(super) async fn open_partitions(
+        self: &Arc<Self>,
+        partitions: impl IntoIterator<Item = PartitionId>,
+        count: Option<u32>,
+    ) -> Vec<(PartitionId, StartError)> {
+        let _one_at_a_time = self.opening.lock().await;
+        let mut opened = Vec::new();
+        let mut errors = Vec::new();
+        for partition in partitions {
+            if self.is_stopped() {
+                break;
+            }
+            if self.routes.load().partition(partition).is_some() {
+                continue;
+            }
+            match self.open_partition_queue(partition).await {
+                Ok(queue) => opened.push((partition, queue)),
+                Err(error) => errors.push((partition, error)),
+            }
+        }
+        self.change_routes(|routes| routes.with(opened.iter().cloned(), count));
+        errors
+    }
+
+    async fn open_partition_queue(
+        self: &Arc<Self>,
+        partition: PartitionId,
+    ) -> Result<Arc<PartitionQueue>, StartError> {
+        let path = self
+            .directory
+            .as_ref()
+            .map(|directory| directory.partition(partition));
+        let config = self.machine_config(path.is_some(), true);
+        let opened = self.open_local(path).await?;
+        let machine = Partition::new(&config, opened.recovered);
+        let queue = self.queue(
+            Some(partition),
+            machine,
+            opened.local,
+            opened.leases,
+            &config,
+        );
+        self.serve(partition, queue.clone());
+        Ok(queue)
+    }
+
+    /// Opens the queue of calls that have no partition yet.
+    pub(super) async fn open_unrouted(self: &Arc<Self>) -> Result<Arc<UnroutedQueue>, StartError> {
+        let path = self
+            .directory
+            .as_ref()
+            .map(|directory| directory.unrouted());
+        let config = self.machine_config(path.is_some(), false);
+        let opened = self.open_local(path).await?;
+        let machine = Unrouted::new(&config, opened.recovered);
+        Ok(self.queue(None, machine, opened.local, opened.leases, &config))
+    }
+
+    /// Opens a queue in memory that delivers for a partition whose own cannot be opened now; it takes no
+    /// calls.
+    pub(super) async fn open_carrier(
+        &self,
+        partition: PartitionId,
+    ) -> Result<Arc<PartitionQueue>, StartError> {
+        let config = self.machine_config(false, true);
+        let opened = self.open_local(None).await?;
+        let machine = Partition::new(&config, opened.recovered);
+        let queue = self.queue(Some(partition), machine, opened.local, Vec::new(), &config);
+        self.serve(partition, queue.clone());
+        Ok(queue)
+    }
+
+    fn serve(&self, partition: PartitionId, queue: Arc<PartitionQueue>) {
+        let config = WorkerConfig {
+            topic: self.name.clone(),
+            acks: self.config.required_acks,
+            ack_timeout: self.config.ack_timeout,
+        };
+        let client = self.client.clone();
+        let worker = Worker::new(queue, partition, client, config, self.stop_signal());
+        self.spawn(worker.run());
+    }
+
+    fn queue<M: CallMachine>(
+        &self,
+        partition: Option<PartitionId>,
+        machine: M,
+        local: Local,
+        recovered_leases: Vec<replayq::LeaseId>,
+        config: &Config,
+    ) -> Arc<Queue<M>> {
+        Queue::new(QueueParts {
+            partition,
+            machine,
+            local,
+            recovered_leases,
+            is_on_disk: config.storage == Storage::Disk,
+            compression: (config.compression, config.compression_level),
+            failures: self.failures.clone(),
+            runtime: self.tasks.runtime.clone(),
+            panics: self.panics.clone(),
+            threads: self.environment.lanes(),
+        })
+    }
+
+    async fn open_local(&self, path: Option<PathBuf>) -> Result<Opened, StartError> {
+        let config = match &path {
+            Some(path) => self.environment.on_disk(
+                replayq::Config::disk(path.clone())
+                    .segment_bytes(self.config.replayq_seg_bytes)
+                    .durability(self.config.durability)
+                    .resident_bytes(RESIDENT_BYTES)
+                    .lease_slots(LEASE_SLOTS),
+            ),
+            None => replayq::Config::memory(),
+        };
+        let shown = path.clone().unwrap_or_default();
+        let opening = move || open(&config);
+        let opened = match path {
+            // Nothing blocks.
+            None => opening(),
+            Some(_) => self
+                .tasks
+                .runtime
+                .spawn_blocking(opening)
+                .await
+                .map_err(|_| StartError::RuntimeShutDown)?,
+        };
+        let (queue, recovery) = opened.map_err(|source| StartError::Queue {
+            path: shown.clone(),
+            source,
+        })?;
+        for damage in &recovery.damage {
+            tracing::error!(path = %shown.display(), %damage, "a queue on disk is damaged");
+        }
+        if recovery.items > 0 {
+            tracing::info!(
+                path = %shown.display(), items = recovery.items, bytes = recovery.bytes,
+                "a queue on disk holds records of previous runs"
+            );
+        }
+        let leases: Vec<replayq::LeaseId> = recovery.leases.iter().map(|lease| lease.id).collect();
+        let named = (0..).map(LeaseNo).zip(&recovery.leases);
+        let recovered = Recovered {
+            leases: named
+                .map(|(number, lease)| RecoveredLease {
+                    lease: number,
+                    last_item: lease.items.last.0,
+                })
+                .collect(),
+            through: recovery.ids.map(|ids| ids.last.0),
+            items: recovery.items,
+            bytes: recovery.bytes,
+            commit_tag: recovery.commit_tag.clone(),
+        };
+        Ok(Opened {
+            local: Local::new(queue, recovery.damage.len()),
+            recovered,
+            leases,
+        })
+    }
+
+    fn machine_config(&self, is_on_disk: bool, is_routed: bool) -> Config {
+        let config = &self.config;
+        let defaults = Config::default();
+        Config {
+            max_batch_bytes: config.max_batch_bytes,
+            // What is not routed has waited long enough.
+            linger: if is_routed {
+                config.max_linger
+            } else {
+                Duration::ZERO
+            },
+            max_in_flight: config.max_in_flight(),
+            idempotence: config.effective_idempotence(),
+            acks: match config.required_acks {
+                RequiredAcks::All => wolff_core::Acks::All,
+                RequiredAcks::Leader => wolff_core::Acks::Leader,
+                RequiredAcks::None => wolff_core::Acks::None,
+            },
+            storage: if is_on_disk {
+                Storage::Disk
+            } else {
+                Storage::Memory
+            },
+            max_queue_bytes: config.replayq_max_total_bytes,
+            max_unqueued_bytes: config
+                .max_batch_bytes
+                .saturating_mul(2)
+                .clamp(UNQUEUED_BYTES.start, UNQUEUED_BYTES.end),
+            // What is not routed is encoded again on its way to a partition.
+            compression: if is_routed {
+                config.compression
+            } else {
+                defaults.compression
+            },
+            compression_level: config.compression_level,
+            retry_delay: config.retry_delay,
+            seed: next_random(),
+            run: u64::try_from(crate::clock::coarse_now_ms()).unwrap_or(0),
+            ..defaults
+        }
+    }
+}
+
+/// Opens a local queue. One that this process has just dropped is waited for: an I/O thread may still be
+/// at it.
+fn open(
+    config: &replayq::Config,
+) -> Result<(replayq::Queue, replayq::Recovery), replayq::OpenError> {
+    let deadline = Instant::now() + CLOSING;
+    loop {
+        match replayq::Queue::open(config.clone()) {
+            Err(replayq::OpenError::Locked {
+                holder: Some(holder),
+                ..
+            }) if holder == std::process::id() && Instant::now() < deadline => {
+                std::thread::sleep(CLOSING / 100);
+            }
+            outcome => return outcome,
+        }
+    }
+}

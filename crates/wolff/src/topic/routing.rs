@@ -1,0 +1,189 @@
+//! Which queue a call goes to.
+
+use std::sync::Arc;
+
+use wolff_codec::PartitionId;
+use wolff_core::Refused;
+use wolff_partitioner::Strategy;
+
+use super::Topic;
+use super::routes::Routes;
+use crate::completion::{CallbackLane, Observer};
+use crate::directory::is_partition;
+use crate::error::SendError;
+use crate::partition::{PartitionQueue, Taken, UnroutedQueue};
+use crate::random::next_random;
+use crate::record::Call;
+
+/// The queue for a call.
+#[derive(Debug, Clone)]
+pub(crate) enum Destination {
+    Partition(Arc<PartitionQueue>),
+    Unrouted(Arc<UnroutedQueue>),
+}
+
+/// Why a call has no queue.
+#[derive(Debug)]
+pub(crate) enum RouteError {
+    /// The partition exists, or may exist, and its queue is not open yet.
+    NotOpen(PartitionId),
+    /// There is none for it.
+    Refused(SendError),
+}
+
+impl Destination {
+    pub(crate) fn accept<C: Call + ?Sized>(
+        &self,
+        call: &C,
+        observer: &mut Option<Observer>,
+        is_awaited: bool,
+    ) -> Result<Taken, Refused> {
+        match self {
+            Self::Partition(queue) => queue.accept(call, observer, is_awaited),
+            Self::Unrouted(queue) => queue.accept(call, observer, is_awaited),
+        }
+    }
+
+    pub(crate) async fn accept_waiting<C: Call + ?Sized>(
+        &self,
+        call: &C,
+        observer: &mut Option<Observer>,
+        is_awaited: bool,
+    ) -> Result<Taken, Refused> {
+        match self {
+            Self::Partition(queue) => queue.accept_waiting(call, observer, is_awaited).await,
+            Self::Unrouted(queue) => queue.accept_waiting(call, observer, is_awaited).await,
+        }
+    }
+
+    /// Whether a call is queued as soon as it is accepted.
+    pub(crate) fn queues_at_once(&self) -> bool {
+        match self {
+            Self::Partition(queue) => queue.queues_at_once(),
+            Self::Unrouted(queue) => queue.queues_at_once(),
+        }
+    }
+
+    /// The lane in which callbacks of this queue run.
+    pub(crate) fn callbacks(&self) -> &Arc<CallbackLane> {
+        match self {
+            Self::Partition(queue) => queue.callbacks(),
+            Self::Unrouted(queue) => queue.callbacks(),
+        }
+    }
+
+    /// Whether a call that is refused because the queue is stopping may go elsewhere.
+    pub(crate) fn is_unrouted(&self) -> bool {
+        matches!(self, Self::Unrouted(_))
+    }
+
+    /// Waits until the call is queued at the durability level, or failed to be.
+    pub(crate) async fn wait_queued(&self, call_no: u64) {
+        match self {
+            Self::Partition(queue) => queue.wait_queued(call_no).await,
+            Self::Unrouted(queue) => queue.wait_queued(call_no).await,
+        }
+    }
+}
+
+impl Topic {
+    pub(crate) fn partition_count(&self) -> Option<usize> {
+        let count = self.routes.load().count()?;
+        usize::try_from(count).ok()
+    }
+
+    /// The queue for a call.
+    pub(crate) fn route<C: Call + ?Sized>(
+        &self,
+        call: &C,
+        partition: Option<PartitionId>,
+    ) -> Result<Destination, RouteError> {
+        let routes = self.routes.load();
+        match self.chosen(&routes, call, partition)? {
+            Some(partition) => {
+                routed(&routes, partition).map(|queue| Destination::Partition(queue.clone()))
+            }
+            None => match routes.unrouted() {
+                Some(queue) => Ok(Destination::Unrouted(queue.clone())),
+                None => Err(RouteError::Refused(SendError::Stopped)),
+            },
+        }
+    }
+
+    /// Fast path: hands the open queue of the call's partition to `accept`. `None` where anything else
+    /// has to be considered.
+    #[inline]
+    pub(crate) fn with_partition<C: Call + ?Sized, R>(
+        &self,
+        call: &C,
+        partition: Option<PartitionId>,
+        accept: impl FnOnce(&Arc<PartitionQueue>) -> R,
+    ) -> Option<R> {
+        let routes = self.routes.load();
+        let chosen = self.chosen(&routes, call, partition).ok()??;
+        routes.partition(chosen).map(accept)
+    }
+
+    /// The partition of a call; `None` while calls go to the unrouted queue.
+    #[inline]
+    fn chosen<C: Call + ?Sized>(
+        &self,
+        routes: &Routes,
+        call: &C,
+        partition: Option<PartitionId>,
+    ) -> Result<Option<PartitionId>, RouteError> {
+        let fixed = match self.partitioner.strategy() {
+            Strategy::Fixed(fixed) => Some(PartitionId(*fixed)),
+            _ => None,
+        };
+        if let Some(named) = partition.or(fixed) {
+            return Ok(Some(named));
+        }
+        match (routes.unrouted(), routes.count()) {
+            (None, Some(count)) => {
+                let key = call.records(0).next().and_then(|record| record.key);
+                self.partition_by_key(key, count)
+                    .map(Some)
+                    .map_err(RouteError::Refused)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The partition that the partitioner chooses among `count`.
+    #[inline]
+    pub(super) fn partition_by_key(
+        &self,
+        key: Option<&[u8]>,
+        count: u32,
+    ) -> Result<PartitionId, SendError> {
+        let chosen = self
+            .partitioner
+            .choose(key, count, next_random())
+            .map_err(SendError::Partitioner)?;
+        match i32::try_from(chosen) {
+            Ok(chosen) => Ok(PartitionId(chosen)),
+            Err(_) => Err(SendError::InvalidPartition {
+                partition: PartitionId(i32::MAX),
+                count: Some(count),
+            }),
+        }
+    }
+}
+
+/// The open queue of a partition.
+fn routed(routes: &Routes, partition: PartitionId) -> Result<&Arc<PartitionQueue>, RouteError> {
+    let may_exist = match routes.count() {
+        Some(count) => u32::try_from(partition.0).is_ok_and(|number| number < count),
+        None => is_partition(partition),
+    };
+    if !may_exist {
+        return Err(RouteError::Refused(SendError::InvalidPartition {
+            partition,
+            count: routes.count(),
+        }));
+    }
+    routes
+        .partition(partition)
+        .ok_or(RouteError::NotOpen(partition))
+}
