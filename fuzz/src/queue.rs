@@ -290,7 +290,7 @@ pub fn directory(data: &[u8]) {
         let name = match input.byte() % 6 {
             0 => "control".to_owned(),
             1 => "control.new".to_owned(),
-            2 => "LOCK".to_owned(),
+            2 => "segment.new".to_owned(),
             3 => String::from_utf8_lossy(&input.bytes()).replace('/', "_"),
             _ => format!("{:020}-{:020}.segment", input.number(), input.number()),
         };

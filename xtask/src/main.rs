@@ -6,6 +6,7 @@
 mod bench;
 mod golden;
 mod interop;
+mod soak;
 mod test;
 
 mod real_kafka;
@@ -52,6 +53,8 @@ enum Command {
     Test,
     /// Runs a named set of benchmarks and repeats the lines `ratio <name> <value>` at the end.
     Bench(bench::BenchArguments),
+    /// Runs a test engine seed by seed, and notes what was run in RELIABILITY.md.
+    Soak(soak::SoakArguments),
     /// Records again what real brokers and foreign clients say: the golden files of
     /// tests/codec-conformance.
     ///
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Kafka(command) => kafka::run(command),
         Command::Test => return test::run(),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
         Command::Golden => golden::run(),
         Command::Interop(arguments) => interop::run(&arguments),
         Command::Guard { command } => guard::serve(&command),

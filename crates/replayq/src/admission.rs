@@ -107,12 +107,15 @@ impl Admission {
         };
         let limits = share.limits();
         if let Some(disk) = disk {
-            limits
-                .check_disk(&*disk.vfs, &disk.directory, entries_bytes(payloads))
-                .map_err(|free| AppendError::DiskReserve {
-                    free,
-                    reserve: limits.reserve_bytes(),
-                })?;
+            let check = || limits.check_disk(&*disk.vfs, &disk.directory, entries_bytes(payloads));
+            let checked = match check() {
+                Err(_) if disk.release_spares(ledger) => check(),
+                checked => checked,
+            };
+            checked.map_err(|free| AppendError::DiskReserve {
+                free,
+                reserve: limits.reserve_bytes(),
+            })?;
         }
         if let Some(admitted) = &mut admitted {
             let held = share

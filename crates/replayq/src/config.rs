@@ -119,7 +119,8 @@ pub struct Config {
     pub storage: Storage,
     /// What an answered append survives, where items are on disk. Default: [`Durability::Os`].
     pub durability: Durability,
-    /// Bytes of one segment file; the files of a queue are removed or used again one by one as their items are acked. An append is never split over two segments, so a
+    /// Bytes of the largest segment files. The first one has 32 KiB, and each that is filled within a minute is followed by one four times as large, up to this: a queue with little
+    /// in it is small. The files of a queue are removed or used again one by one as their items are acked. An append is never split over two segments, so a
     /// file may become larger. Default: 10 MiB. At least 4 KiB.
     pub segment_bytes: u64,
     /// Bytes of appended items that are kept in memory besides being on disk, so that they need not be read back. An item counts with 64 bytes at
@@ -127,6 +128,8 @@ pub struct Config {
     pub resident_bytes: u64,
     /// Bytes of one read from disk. Default: 1 MiB. At least 4 KiB.
     pub read_bytes: usize,
+    /// Bytes of the largest item that an append takes. Default: [`MAX_ITEM_BYTES`], which is also the most.
+    pub max_item_bytes: u64,
     /// The limit of what the queue holds: the payload bytes of all items that are not done, waiting or leased; or 16 for each of them, where that is more, so that items
     /// without payload are bounded too. [`crate::Stats::counted_bytes`] is what is compared.
     ///
@@ -138,7 +141,7 @@ pub struct Config {
     pub max_total_bytes: u64,
     /// What happens at that limit. Default: [`Overflow::Report`].
     pub overflow: Overflow,
-    /// Segment files that are kept to be written again: overwriting is faster than growing a new file. Default: 2.
+    /// Segment files that are kept to be written again: overwriting is faster than growing a new file. None is kept while the disk is short of space. Default: 1.
     pub spare_segments: usize,
     /// Leases that can have a tag at a time without taking space: each has a place of its own, of 4 KiB, in a file that is written once. With more of them open tags are
     /// written behind the items, which a full disk does not allow. A lease that gets another tag needs a second place for the moment. A queue that is opened with a larger
@@ -174,9 +177,10 @@ impl Config {
             segment_bytes: 10 << 20,
             resident_bytes: 4 << 20,
             read_bytes: 1 << 20,
+            max_item_bytes: MAX_ITEM_BYTES,
             max_total_bytes: 2_000_000_000,
             overflow: Overflow::Report,
-            spare_segments: 2,
+            spare_segments: 1,
             lease_slots: 16,
             unreadable: Unreadable::Wait,
             shared_limits: None,
@@ -209,6 +213,13 @@ impl Config {
     #[must_use]
     pub fn read_bytes(mut self, bytes: usize) -> Self {
         self.read_bytes = bytes;
+        self
+    }
+
+    /// Sets the bytes of the largest item.
+    #[must_use]
+    pub fn max_item_bytes(mut self, bytes: u64) -> Self {
+        self.max_item_bytes = bytes;
         self
     }
 

@@ -50,9 +50,22 @@ pub enum Damage {
         /// The segment file.
         file: String,
     },
-    /// A segment file of another queue. It was renamed with the suffix `.foreign`, its items are not in this queue.
+    /// A segment file of another queue, or written by a copy of this one. It was renamed with the suffix `.foreign`, its items are not in this queue.
     Foreign {
         /// The segment file.
+        file: String,
+    },
+    /// A segment of this queue, with items that are not done, under the name of another one. It was renamed: to its own name where that was free, and nothing is lost then;
+    /// otherwise with the suffix `.misnamed`, and its items are not in this queue.
+    Misnamed {
+        /// The name that it had.
+        file: String,
+        /// From the first to the last item in it that is not done.
+        items: ItemRange,
+    },
+    /// A directory, link or pipe with the name of a segment file. Opening is refused until it is moved away.
+    NoFile {
+        /// The name.
         file: String,
     },
     /// The header of the control file, or all of it. It was written anew; without any commit record all items that are there count as not acked.
@@ -64,6 +77,21 @@ pub enum Damage {
 }
 
 impl Damage {
+    /// The file that it is in.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::Item { file, .. }
+            | Self::Bytes { file, .. }
+            | Self::Unreadable { file, .. }
+            | Self::SegmentHeader { file }
+            | Self::Foreign { file }
+            | Self::Misnamed { file, .. }
+            | Self::NoFile { file } => Some(file),
+            Self::Missing { .. } | Self::Control | Self::Commit | Self::Lease => None,
+        }
+    }
+
     /// The items that are lost by it, of those that were not done.
     #[must_use]
     pub fn ids(&self) -> Option<ItemRange> {
@@ -130,7 +158,15 @@ impl fmt::Display for Damage {
             ),
             Self::Foreign { file } => write!(
                 formatter,
-                "{file} belongs to another queue, opening puts it aside"
+                "{file} belongs to another queue, or to a copy of this one: opening puts it aside"
+            ),
+            Self::Misnamed { file, items } => write!(
+                formatter,
+                "{file} is another segment under a wrong name, with items {items}: opening renames it"
+            ),
+            Self::NoFile { file } => write!(
+                formatter,
+                "{file} has the name of a segment and is no regular file: move it away"
             ),
             Self::Control => formatter
                 .write_str("the control file is damaged or missing, opening writes it anew"),

@@ -13,6 +13,8 @@ pub struct IoFailure {
     operation: &'static str,
     path: PathBuf,
     position: Option<u64>,
+    /// There was space for bytes when there was none for a file.
+    has_space: bool,
     source: Arc<io::Error>,
 }
 
@@ -22,6 +24,7 @@ impl IoFailure {
             operation,
             path: path.to_path_buf(),
             position: None,
+            has_space: false,
             source: Arc::new(source),
         }
     }
@@ -30,6 +33,20 @@ impl IoFailure {
     pub(crate) fn at(mut self, position: u64) -> Self {
         self.position = Some(position);
         self
+    }
+
+    /// Whether there was space for bytes when a file could not be made.
+    pub(crate) fn with_space(mut self, has_space: bool) -> Self {
+        self.has_space = has_space;
+        self
+    }
+
+    /// Whether space would help.
+    pub(crate) fn is_for_space(&self) -> bool {
+        matches!(
+            self.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
     }
 
     /// What was tried, as in "write to".
@@ -75,6 +92,9 @@ impl IoFailure {
             _ => {}
         }
         match self.source.kind() {
+            io::ErrorKind::StorageFull if self.has_space => {
+                "this file system has no room for another file (df -i shows its inodes): remove some files; the queue goes on by itself when there is room again"
+            }
             io::ErrorKind::StorageFull => {
                 "free some space on this file system; the queue goes on by itself when there is space again"
             }
@@ -157,7 +177,7 @@ pub enum OpenError {
     },
     /// The directory was written by a newer version of this crate.
     #[error(
-        "the queue in {path} has format version {found}, this program knows versions up to {known}: use a newer program"
+        "{path} has format version {found}, this program knows versions up to {known}: use a newer program"
     )]
     NewerFormat {
         /// The file that says so.
@@ -167,9 +187,32 @@ pub enum OpenError {
         /// The newest version known here.
         known: u16,
     },
+    /// The directory was written by a version of this crate that was never released.
+    #[error(
+        "{path} has format version {found}, this program reads {known} only: no released version wrote it; move the directory away"
+    )]
+    OlderFormat {
+        /// The file that says so.
+        path: PathBuf,
+        /// Its version.
+        found: u16,
+        /// The version that is read here.
+        known: u16,
+    },
     /// A file operation failed.
     #[error(transparent)]
     Io(#[from] IoFailure),
+}
+
+impl OpenError {
+    /// The file has another version than is known here.
+    pub(crate) fn format(path: PathBuf, found: u16, known: u16) -> Self {
+        if found < known {
+            Self::OlderFormat { path, found, known }
+        } else {
+            Self::NewerFormat { path, found, known }
+        }
+    }
 }
 
 /// Why items were not appended.

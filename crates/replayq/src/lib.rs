@@ -1,3 +1,5 @@
+#![doc = "[FORMAT.md]: crate::file_format"]
+#![doc = ""]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(
     test,
@@ -19,7 +21,11 @@ mod disk;
 
 mod state;
 
+mod scan;
+
 mod format;
+
+mod put_aside;
 
 mod config;
 mod damage;
@@ -35,7 +41,11 @@ mod signal;
 
 mod field;
 mod ids;
+mod moment;
 mod sync;
+
+#[doc = include_str!("../FORMAT.md")]
+pub mod file_format {}
 
 pub use bytes::Bytes;
 pub use config::{Config, Durability, Flush, MAX_ITEM_BYTES, Overflow, Storage, Unreadable};

@@ -22,6 +22,8 @@ pub struct Stats {
     pub disk_bytes: u64,
     /// Segment files that hold items or are being filled.
     pub segments: u64,
-    /// Damaged places found since open.
+    /// Damaged places found since open, at open included, see [`crate::Queue::damage_since`].
     pub damage: u64,
+    /// Items that were not done and are lost in them. The files are kept aside.
+    pub lost_items: u64,
 }

@@ -15,6 +15,7 @@ use crate::format::segment::head::Seal;
 use crate::format::segment::key::SegmentKey;
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::limits::load::Load;
+use crate::moment::Moment;
 use crate::state::leases::{Home, Replaced};
 use crate::state::ledger::{Ledger, Place};
 use crate::state::segments::Segment;
@@ -111,7 +112,7 @@ impl Disk {
         }
         self.make_room(writer, ledger, bytes)?;
         let last_id = ledger.lock().next_id;
-        let written = match writer.write([].iter(), last_id, Some(record)) {
+        let written = match writer.write(std::iter::empty(), last_id, Some(record)) {
             Ok(written) => written,
             Err(failure) => {
                 self.take_back(writer, ledger, &failure);
@@ -146,6 +147,12 @@ impl Disk {
             // Whoever closed the queue has let go of the directory: another may be in it.
             return calls.iter().map(|_| Err(AppendError::Closed)).collect();
         }
+        if let Err(failure) = self.glance_at_directory() {
+            return calls
+                .iter()
+                .map(|_| Err(AppendError::NotAppended(failure.clone())))
+                .collect();
+        }
         while let Some(first) = calls.first() {
             if let Some(answer) = self.append_to_memory(writer, ledger, first.payloads, first.lease)
             {
@@ -171,7 +178,12 @@ impl Disk {
                 }
             }
             let (run, rest) = calls.split_at_checked(count).unwrap_or((calls, &[]));
-            answers.extend(self.append_run(writer, ledger, run));
+            let mut appended = self.append_run(writer, ledger, run);
+            let is_for_space = |answer: &Appended| matches!(answer, Err(AppendError::NotAppended(failure)) if failure.is_for_space());
+            if appended.iter().all(is_for_space) && self.release_spares(ledger) {
+                appended = self.append_run(writer, ledger, run);
+            }
+            answers.extend(appended);
             calls = rest;
         }
         answers
@@ -202,16 +214,24 @@ impl Disk {
                 }
             }
         };
+        let accepted = self.now();
         let result = self.write_run(
             writer,
             ledger,
             run,
-            first_id,
+            (first_id, accepted),
             lease.as_ref().map(|lease| &lease.record),
         );
         let mut state = ledger.lock();
         match result {
-            Ok(written) => publish(&mut state, &written, run, first_id, lease, &self.settings),
+            Ok(written) => publish(
+                &mut state,
+                &written,
+                run,
+                (first_id, accepted),
+                lease,
+                &self.settings,
+            ),
             Err(error) => {
                 state.put_back_taken(lease.map(|lease| lease.older).unwrap_or_default());
                 drop(state);
@@ -235,11 +255,14 @@ impl Disk {
         writer: &mut Writer,
         ledger: &Mutex<Ledger>,
         run: &[CallRef<'_>],
-        first_id: u64,
+        (first_id, accepted): (u64, Moment),
         record: Option<&LeaseRecord>,
     ) -> Result<Written, AppendError> {
         const TRIES: usize = 2;
-        let payloads = || run.iter().flat_map(|call| call.payloads);
+        let payloads = || {
+            let payloads = run.iter().flat_map(|call| call.payloads);
+            payloads.map(move |payload| (payload, accepted))
+        };
         let items = run.iter().map(|call| field::wide(call.payloads.len()));
         let last_id = first_id.saturating_add(items.sum()).saturating_sub(1);
         let mut failure = None;
@@ -292,11 +315,17 @@ impl Disk {
         if writer.has_room(entry_bytes) {
             return Ok(());
         }
-        let full = writer.segment();
-        if full.is_some() {
+        writer.choose_size(entry_bytes, self.now());
+        if writer.segment().is_some() {
             self.close_segment(writer, ledger);
         }
-        self.open_next_segment(writer, ledger)
+        let opened = self.open_next_segment(writer, ledger);
+        match opened {
+            Err(failure) if failure.is_for_space() && self.release_spares(ledger) => {
+                self.open_next_segment(writer, ledger)
+            }
+            opened => opened,
+        }
     }
 
     fn open_next_segment(
@@ -305,7 +334,7 @@ impl Disk {
         ledger: &Mutex<Ledger>,
     ) -> Result<(), IoFailure> {
         let next_id = ledger.lock().next_id;
-        self.open_segment(writer, ledger, next_id)
+        self.open_segment(writer, ledger, next_id, self.now())
     }
 
     pub(crate) fn open_segment(
@@ -313,26 +342,32 @@ impl Disk {
         writer: &mut Writer,
         ledger: &Mutex<Ledger>,
         first_id: u64,
+        made: Moment,
     ) -> Result<(), IoFailure> {
         let previous_id = first_id.saturating_sub(1);
         let (key, spare) = {
             let mut ledger = ledger.lock();
             let key = SegmentKey {
                 first_id,
-                generation: ledger.next_generation,
+                generation: ledger.generations.draw(),
             };
-            ledger.next_generation = ledger.next_generation.saturating_add(1);
-            (key, ledger.segments.take_spare())
+            let spare = if writer.takes_spares() {
+                ledger.segments.take_spare()
+            } else {
+                None
+            };
+            (key, spare)
         };
-        let opened = match writer.open_segment(key, previous_id, spare.map(|(spare, _)| spare)) {
+        let old = spare.map(|(spare, _)| spare);
+        let opened = match writer.open_segment(key, previous_id, made, old) {
             Err(_) if spare.is_some() => {
                 // Whatever is wrong with that file, a new one may do; it is looked at again at the next open of the queue.
-                writer.open_segment(key, previous_id, None)
+                writer.open_segment(key, previous_id, made, None)
             }
             other => other,
         };
         let file_bytes = opened?;
-        let mut segment = Segment::new(key, previous_id, file_bytes);
+        let mut segment = Segment::new(key, previous_id, made, file_bytes);
         segment.is_unsynced = !self.settings.is_synced;
         ledger.lock().segments.insert(key, segment);
         Ok(())
@@ -484,7 +519,7 @@ fn publish(
     ledger: &mut Ledger,
     written: &Written,
     run: &[CallRef<'_>],
-    first_id: u64,
+    (first_id, accepted): (u64, Moment),
     lease: Option<NewLease>,
     settings: &Settings,
 ) -> Vec<Appended> {
@@ -499,15 +534,14 @@ fn publish(
             let item_bytes = field::wide(payload.len());
             payload_bytes = payload_bytes.saturating_add(item_bytes);
             let bytes = entry::entry_bytes(item_bytes);
+            let item = Item {
+                id: ItemId(id),
+                payload: payload.clone(),
+                accepted,
+            };
             if lease.is_some() {
-                leased.push(Item {
-                    id: ItemId(id),
-                    payload: payload.clone(),
-                });
-            } else if ledger
-                .backlog
-                .push_written(ItemId(id), payload, settings.resident_bytes)
-            {
+                leased.push(item);
+            } else if ledger.backlog.push_written(item, settings.resident_bytes) {
                 ledger.unread_from = Some(Place {
                     segment: written.segment,
                     position,

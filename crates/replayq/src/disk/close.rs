@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 
 use crate::sync::Mutex;
 
-use crate::disk::{Disk, LOCK_NAME, Offload, into_flush, remove_file, remove_files};
+use crate::disk::directory::remove_files;
+use crate::disk::{Disk, Offload, into_flush};
 use crate::error::{AckError, FlushError, IoContext, IoFailure};
 use crate::format::control::Found;
 use crate::state::ledger::Ledger;
@@ -35,6 +36,7 @@ impl Disk {
     }
 
     fn write_the_end(&self, ledger: &Mutex<Ledger>) -> Result<(), AckError> {
+        self.check_directory().map_err(AckError::NotDurable)?;
         // Those who have items in hand put them back, or into a lease.
         drop(self.hands.write());
         let mut writer = self.writer.lock();
@@ -71,8 +73,7 @@ impl Disk {
             None => self.lock_again(control.file.sequence())?,
         };
         let removed = match &held {
-            Some(_) => remove_files(&*self.vfs, &self.directory)
-                .and_then(|()| remove_file(&*self.vfs, &self.directory.join(LOCK_NAME))),
+            Some(_) => remove_files(&*self.vfs, &self.directory, Some(self.uuid)),
             None => Ok(()),
         };
         if removed.is_err() {
@@ -98,22 +99,24 @@ impl Disk {
         let is_another = || FlushError::InOtherHands {
             path: self.directory.clone(),
         };
-        // A directory that is another's, or nobody's, must not get a lock file.
-        match self.found_sequence()? {
-            None => return Ok(None),
-            Some(found) if found != sequence => return Err(is_another()),
-            Some(_) => {}
+        match self.vfs.check_directory(&self.directory) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // It was removed, or another one is in its place: that is another's.
+                return match self.vfs.canonical_directory(&self.directory) {
+                    Ok(_) => Err(is_another()),
+                    Err(_) => Ok(None),
+                };
+            }
+            Err(error) => return Err(IoFailure::new("find", &self.directory, error).into()),
         }
-        let path = self.directory.join(LOCK_NAME);
-        let held = self.vfs.lock(&path).context("lock", &path)?;
+        let held = self.vfs.lock(&self.directory);
+        let held = held.context("lock", &self.directory)?;
         let held = held.ok_or_else(is_another)?;
         match self.found_sequence()? {
             Some(found) if found == sequence => Ok(Some(held)),
             Some(_) => Err(is_another()),
-            None => {
-                remove_file(&*self.vfs, &path)?;
-                Ok(None)
-            }
+            None => Ok(None),
         }
     }
 

@@ -5,18 +5,17 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::damage::Damage;
 use crate::error::{IoContext, IoFailure};
-use crate::field;
 use crate::format::segment::entry::{self, Header, Kind};
-use crate::format::segment::head::{HEAD_BYTES, SEAL_POSITION, Seal, SegmentHeader, VERSION};
+use crate::format::segment::head::{HEAD_BYTES, SEAL_POSITION, Seal, SegmentHeader};
 use crate::format::segment::key::{QueueUuid, SegmentKey};
 use crate::format::segment::payload::PayloadSum;
 use crate::format::segment::sums::HeaderSums;
 use crate::format::segment::walk::{Found, Payloads, Step, Walk};
 use crate::ids::{ItemId, ItemRange};
+use crate::moment::{Elapsed, Moment};
+use crate::state::waiting::Item;
 use crate::vfs::{self, VfsFile};
 
 /// So much is written at once.
@@ -31,12 +30,14 @@ pub(crate) struct Source {
     pub(crate) key: SegmentKey,
     /// The id before the first that the segment was made with.
     pub(crate) previous_id: u64,
+    /// When it was made.
+    pub(crate) made: Moment,
     /// Ids from here on are another segment's.
     pub(crate) limit_id: u64,
     /// Where the entries end.
     pub(crate) end: u64,
     /// Items that are in memory too: what the file has lost of these is not lost.
-    pub(crate) at_hand: BTreeMap<u64, Bytes>,
+    pub(crate) at_hand: BTreeMap<u64, Item>,
 }
 
 /// A copy in the making.
@@ -69,7 +70,8 @@ impl Copy {
                 source.limit_id,
                 source.end,
                 PIECE_BYTES,
-            ),
+            )
+            .made_at(source.made),
             sums: HeaderSums::new(key.seed(source.uuid)),
             key,
             buffer: Vec::new(),
@@ -95,10 +97,10 @@ impl Copy {
         last_id: u64,
     ) -> Result<(), IoFailure> {
         let header = SegmentHeader {
-            version: VERSION,
             uuid: self.source.uuid,
             key: self.key,
             previous_id: self.source.previous_id,
+            made: self.source.made,
         };
         vfs::write_all_at(target, &mut [IoSlice::new(&header.encode())], 0)
             .context("write to", path)?;
@@ -145,26 +147,30 @@ impl Copy {
             Kind::Lease => {
                 self.leases.insert(found.position, self.seal.end);
                 self.seal.leases.push(self.seal.end);
-                self.put(Kind::Lease, id, &found.payload);
+                self.put(Kind::Lease, Elapsed::ZERO, id, &found.payload);
             }
             Kind::Item if found.is_damaged => match self.source.at_hand.remove(&id) {
-                Some(payload) => self.put_item(id, &payload),
+                Some(item) => self.put_item(&item),
                 None => self.damage.push(Damage::Item {
                     file: self.source.key.file_name(),
                     position: found.position,
                     id: ItemId(id),
                 }),
             },
-            Kind::Item => self.put_item(id, &found.payload),
+            Kind::Item => self.put_item(&Item {
+                id: ItemId(id),
+                payload: found.payload.clone(),
+                accepted: found.accepted,
+            }),
         }
     }
 
     /// A stretch with items of those ids, if any, in which nothing can be made out.
     fn lose(&mut self, (position, bytes): (u64, u64), ids: (u64, u64)) {
         let mut first = ids.0;
-        let at_hand: Vec<(u64, Bytes)> = if ids.0 <= ids.1 {
+        let at_hand: Vec<Item> = if ids.0 <= ids.1 {
             let range = self.source.at_hand.range(ids.0..=ids.1);
-            range.map(|(id, payload)| (*id, payload.clone())).collect()
+            range.map(|(_, item)| item.clone()).collect()
         } else {
             Vec::new()
         };
@@ -180,9 +186,9 @@ impl Copy {
             }
         };
         let mut damage = Vec::new();
-        for (id, _) in &at_hand {
-            report(first, id.saturating_sub(1), &mut damage);
-            first = id.saturating_add(1);
+        for item in &at_hand {
+            report(first, item.id.previous().0, &mut damage);
+            first = item.id.next().0;
         }
         report(first, ids.1, &mut damage);
         if damage.is_empty() && at_hand.is_empty() {
@@ -194,22 +200,23 @@ impl Copy {
             });
         }
         self.damage.append(&mut damage);
-        for (id, payload) in at_hand {
-            self.put_item(id, &payload);
+        for item in at_hand {
+            self.put_item(&item);
         }
     }
 
-    fn put_item(&mut self, id: u64, payload: &[u8]) {
+    fn put_item(&mut self, item: &Item) {
         self.seal.items = self.seal.items.saturating_add(1);
-        let bytes = field::wide(payload.len());
-        self.seal.payload_bytes = self.seal.payload_bytes.saturating_add(bytes);
-        self.seal.last_id = id;
-        self.put(Kind::Item, id, payload);
+        self.seal.payload_bytes = self.seal.payload_bytes.saturating_add(item.bytes());
+        self.seal.last_id = item.id.0;
+        let elapsed = item.accepted.after(self.source.made);
+        self.put(Kind::Item, elapsed, item.id.0, &item.payload);
     }
 
-    fn put(&mut self, kind: Kind, id: u64, payload: &[u8]) {
+    fn put(&mut self, kind: Kind, elapsed: Elapsed, id: u64, payload: &[u8]) {
         let header = Header {
             kind,
+            elapsed,
             payload_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
             id,
             payload_sum: PayloadSum::of(payload),

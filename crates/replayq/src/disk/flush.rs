@@ -19,6 +19,7 @@ impl Disk {
         if self.settings.offload == Some(Offload::Lost) {
             return Ok(());
         }
+        self.check_directory()?;
         self.write_memory_down(ledger)?;
         if level == Flush::Disk {
             self.sync_segments(ledger)?;

@@ -5,6 +5,7 @@ mod append;
 mod close;
 mod flush;
 mod offload;
+mod space;
 
 mod replace_segment;
 
@@ -14,14 +15,16 @@ pub(crate) mod reader;
 pub(crate) mod writer;
 
 pub(crate) mod call;
+pub(crate) mod directory;
 mod preallocate;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use crate::disk::call::Call;
+use crate::disk::directory::Watch;
 use crate::disk::group_commit::Turns;
 use crate::disk::reader::Reader;
 use crate::disk::writer::Writer;
@@ -29,10 +32,13 @@ use crate::error::{
     AckError, AppendError, FlushError, IoContext, IoFailure, LeaseError, ReadError,
 };
 use crate::format::control::lease::LeaseRecord;
-use crate::format::control::{self, CommitWriteError, Control, LeaseSlot};
-use crate::format::segment::key::{self, QueueUuid, SegmentKey};
+use crate::format::control::{CommitWriteError, Control, LeaseSlot};
+use crate::format::segment::key::{QueueUuid, SegmentKey};
 use crate::ids::{ItemRange, LeaseId};
 use crate::limits::PopLimits;
+use crate::limits::shared::SharedLimits;
+use crate::moment::Moment;
+use crate::put_aside::{Reason, put_aside};
 use crate::state::detach::apart;
 use crate::state::leases::{Home, Replaced};
 use crate::state::ledger::{Lease, Ledger};
@@ -40,9 +46,6 @@ use crate::state::pop::Taker;
 use crate::state::segments::Retired;
 use crate::state::waiting::Item;
 use crate::vfs::{Salvage, Vfs, VfsLock};
-
-/// The file whose lock says that a queue is open.
-pub(crate) const LOCK_NAME: &str = "LOCK";
 
 /// What an append is answered with.
 pub(crate) type Appended = Result<(ItemRange, Option<LeaseId>), AppendError>;
@@ -56,6 +59,8 @@ pub(crate) struct Disk {
     /// Where unreadable places are passed over: what knows of them.
     pub(crate) salvage: Option<Arc<Salvage>>,
     pub(crate) settings: Settings,
+    /// Limits that it has together with others.
+    pub(crate) shared: Option<Arc<SharedLimits>>,
     pub(crate) turns: Turns<Call, Appended>,
     pub(crate) writer: Mutex<Writer>,
     pub(crate) control: Mutex<ControlState>,
@@ -65,6 +70,7 @@ pub(crate) struct Disk {
     /// Shared by calls that have the records of a lease in hand; in offload mode by all that have items in hand, which may be in no file, no lease and not in the backlog for a
     /// while. Who writes down what is in memory, or moves records, has it alone.
     pub(crate) hands: RwLock<()>,
+    pub(crate) watch: Watch,
     /// Held by who closes or purges, before all other locks.
     pub(crate) lock: Mutex<Option<Box<dyn VfsLock>>>,
 }
@@ -125,6 +131,23 @@ impl ControlState {
 }
 
 impl Disk {
+    /// Makes sure, at some of the calls, that the directory is where it was.
+    pub(crate) fn glance_at_directory(&self) -> Result<(), IoFailure> {
+        self.watch.glance(&*self.vfs, &self.directory)
+    }
+
+    /// Makes sure that the directory is where it was.
+    pub(crate) fn check_directory(&self) -> Result<(), IoFailure> {
+        self.vfs
+            .check_directory(&self.directory)
+            .context("find", &self.directory)
+    }
+
+    /// The time of the system's clock.
+    pub(crate) fn now(&self) -> Moment {
+        Moment::since_epoch(self.vfs.unix_time())
+    }
+
     /// To be held while items or leases are in hand.
     pub(crate) fn take_in_hand(&self) -> Option<RwLockReadGuard<'_, ()>> {
         self.settings.offload.map(|_| self.hands.read())
@@ -248,6 +271,7 @@ impl Disk {
         });
         control.uncovered.extend(slots);
         if control.written_version < version {
+            self.glance_at_directory().map_err(AckError::NotDurable)?;
             self.write_commit(&mut control, ledger, self.settings.reserve())?;
         }
         control.cover();
@@ -273,7 +297,8 @@ impl Disk {
             control.file.encode_commit(
                 &ledger.acks,
                 ledger.segments.partly_done(&ledger.acks),
-                [next_id, ledger.next_generation],
+                next_id,
+                &ledger.generations,
                 &ledger.commit_tag,
             );
             (
@@ -304,6 +329,19 @@ impl Disk {
         Ok(())
     }
 
+    /// How many files are kept to be used again: none while the disk is short of space.
+    fn most_spares(&self) -> usize {
+        let is_short = self
+            .shared
+            .as_ref()
+            .is_some_and(|limits| limits.is_disk_short());
+        if is_short {
+            0
+        } else {
+            self.settings.spare_segments
+        }
+    }
+
     /// What may be let go of now that commits were written: a segment only when the commit that covers it is durable.
     fn settle(&self, control: &mut ControlState, ledger: &Mutex<Ledger>) -> Vec<Retired> {
         if !self.settings.is_synced {
@@ -321,11 +359,10 @@ impl Disk {
         } else {
             control.file.sequence()
         };
-        ledger.lock().segments.settle(
-            durable,
-            self.settings.spare_segments,
-            self.settings.segment_bytes,
-        )
+        ledger
+            .lock()
+            .segments
+            .settle(durable, self.most_spares(), self.settings.segment_bytes)
     }
 
     /// Waits for those who let go of segments, with the control file closed to others who would: a name that they are about to remove may be a new queue's soon.
@@ -337,14 +374,14 @@ impl Disk {
         for segment in leaving {
             let path = self.directory.join(segment.key.file_name());
             let result = if segment.is_damaged {
-                self.vfs.rename(&path, &aside(&path, "damaged"))
+                put_aside(&*self.vfs, &path, Reason::Damaged).map(|_| ())
             } else {
-                self.vfs.remove(&path)
+                self.vfs.remove(&path).context("remove", &path)
             };
             let mut ledger = ledger.lock();
             match result {
                 Ok(()) => ledger.segments.forget(&segment),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(failure) if failure.kind() == std::io::ErrorKind::NotFound => {
                     ledger.segments.forget(&segment)
                 }
                 Err(_) => ledger.segments.keep(segment),
@@ -389,6 +426,7 @@ impl Disk {
         id: LeaseId,
         record: &LeaseRecord,
     ) -> Result<Replaced, LeaseError> {
+        self.glance_at_directory()?;
         {
             let mut control = self.control.lock();
             if control.is_closed {
@@ -495,52 +533,10 @@ impl Disk {
     }
 }
 
-/// Removes all files of the queue in the directory but the lock.
-pub(crate) fn remove_files(vfs: &dyn Vfs, directory: &Path) -> Result<(), IoFailure> {
-    let names = match vfs.list(directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        names => names.context("list", directory)?,
-    };
-    let is_control =
-        |name: &str| name == control::FILE_NAME || name.starts_with(control::NEW_FILE_NAME);
-    let is_segment = |name: &str| {
-        name == key::NEW_FILE_NAME
-            || name
-                .split_once('.')
-                .is_some_and(|(stem, _)| SegmentKey::parse(&format!("{stem}.segment")).is_some())
-    };
-    // What is done is said in the control file, so that goes last: of a removal that a crash cut short nothing comes back that was acked.
-    let (controls, others): (Vec<_>, Vec<_>) = names
-        .iter()
-        .map(|entry| entry.name.as_str())
-        .filter(|name| is_control(name) || is_segment(name))
-        .partition(|name| is_control(name));
-    for name in others.into_iter().chain(controls) {
-        remove_file(vfs, &directory.join(name))?;
-    }
-    Ok(())
-}
-
-/// Removes a file, unless somebody else did.
-pub(crate) fn remove_file(vfs: &dyn Vfs, path: &Path) -> Result<(), IoFailure> {
-    match vfs.remove(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed.context("remove", path),
-    }
-}
-
 pub(crate) fn into_flush(error: AckError) -> FlushError {
     match error {
         AckError::NotDurable(failure) => FlushError::Io(failure),
         AckError::TooManyStretches { stretches } => FlushError::TooManyStretches { stretches },
         _ => FlushError::Closed,
     }
-}
-
-/// The name under which a file is kept aside.
-pub(crate) fn aside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_os_string();
-    name.push(".");
-    name.push(suffix);
-    PathBuf::from(name)
 }

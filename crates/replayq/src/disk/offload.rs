@@ -47,7 +47,8 @@ impl Disk {
             return Some(Err(error));
         }
         let mut ledger = ledger.lock();
-        let appended = ledger.append_in_memory(payloads, lease.map(|ask| (ask.from, &ask.tag)));
+        let appended =
+            ledger.append_in_memory(payloads, self.now(), lease.map(|ask| (ask.from, &ask.tag)));
         if let Ok((items, _)) = &appended {
             ledger.in_memory_only.insert(items.first.0, items.last.0);
         }
@@ -122,7 +123,7 @@ impl Disk {
         let Some(first) = items.first() else {
             return Ok(0);
         };
-        self.open_segment(writer, ledger, first.id.0)?;
+        self.open_segment(writer, ledger, first.id.0, first.accepted)?;
         let limit_id = {
             let ledger = ledger.lock();
             writer
@@ -157,7 +158,7 @@ impl Disk {
         let (Some(first), Some(last)) = (run.first(), run.last()) else {
             return Ok(());
         };
-        let payloads = run.iter().map(|item| &item.payload);
+        let payloads = run.iter().map(|item| (&item.payload, item.accepted));
         let written = match writer.write(payloads, first.id.0, None) {
             Ok(written) => written,
             Err(failure) => {

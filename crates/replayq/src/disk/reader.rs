@@ -13,6 +13,7 @@ use crate::format::segment::key::{QueueUuid, SegmentKey};
 use crate::format::segment::walk::{Payloads, Step, Walk};
 use crate::ids::acks::Acks;
 use crate::ids::{ItemId, ItemRange};
+use crate::moment::Moment;
 use crate::state::ledger::{Ledger, Place};
 use crate::state::segments::Span;
 use crate::state::waiting::Item;
@@ -86,9 +87,6 @@ impl Batch {
 
     /// Tells the ledger what is lost.
     fn tell(self, ledger: &mut Ledger, key: SegmentKey) {
-        for (first, last) in self.absent {
-            ledger.finish(first, last);
-        }
         if !self.damage.is_empty()
             && let Some(segment) = ledger.segments.get_mut(key)
         {
@@ -96,6 +94,9 @@ impl Batch {
         }
         for damage in self.damage {
             ledger.report(damage);
+        }
+        for (first, last) in self.absent {
+            ledger.finish(first, last);
         }
     }
 }
@@ -228,7 +229,8 @@ impl Reader {
             span.limit_id,
             span.end,
             self.read_bytes,
-        );
+        )
+        .made_at(span.made);
         let mut items = Vec::new();
         loop {
             let mut batch = Batch::default();
@@ -263,11 +265,13 @@ impl Reader {
 
     fn open(&mut self, place: Place, ledger: &Mutex<Ledger>) -> Result<(), IoFailure> {
         let path = self.directory.join(place.segment.file_name());
-        let (end, last_id, limit_id) = {
+        let (end, last_id, made, limit_id) = {
             let ledger = ledger.lock();
             let segment = ledger.segments.get(place.segment);
-            let (end, last_id) = segment.map_or((0, 0), |segment| (segment.end, segment.last_id));
-            (end, last_id, ledger.segments.limit_id(place.segment))
+            let (end, last_id, made) = segment.map_or((0, 0, Moment::UNKNOWN), |segment| {
+                (segment.end, segment.last_id, segment.made)
+            });
+            (end, last_id, made, ledger.segments.limit_id(place.segment))
         };
         if let Some((key, walk)) = self.current.as_mut()
             && *key == place.segment
@@ -287,7 +291,8 @@ impl Reader {
             limit_id,
             end,
             self.read_bytes,
-        );
+        )
+        .made_at(made);
         walk.jump(place.position, place.id);
         if let Some((_, spent)) = self.current.take() {
             walk.reuse_buffers(spent);
@@ -339,6 +344,7 @@ fn read(walk: &mut Walk, key: SegmentKey, bytes: u64, batch: &mut Batch) -> std:
                     batch.items.push(Item {
                         id: ItemId(found.header.id),
                         payload: found.payload,
+                        accepted: found.accepted,
                     });
                 }
             }

@@ -3,8 +3,9 @@
 
 use crate::sync::Mutex;
 
+use crate::disk::Disk;
 use crate::disk::copy::{Copy, Source};
-use crate::disk::{Disk, remove_file};
+use crate::disk::directory::remove_file;
 use crate::error::{IoContext, IoFailure};
 use crate::format::segment::key::{self, SegmentKey};
 use crate::state::ledger::{Ledger, Place};
@@ -24,8 +25,7 @@ impl Disk {
                 // It holds leases only, and the next segment has items from the same id on: a later generation would count in the place of that one.
                 old
             } else {
-                let generation = ledger.next_generation;
-                ledger.next_generation = generation.saturating_add(1);
+                let generation = ledger.generations.draw();
                 SegmentKey { generation, ..old }
             };
             let at_hand = ledger.items_at_hand(old.first_id, segment.last_id);
@@ -44,6 +44,7 @@ impl Disk {
             uuid: self.uuid,
             key: old,
             previous_id: segment.previous_id,
+            made: segment.made,
             limit_id,
             end: segment.end,
             at_hand,
@@ -110,7 +111,7 @@ fn replace(
     let Some(mut retired) = ledger.segments.take_out(old) else {
         return (0, None);
     };
-    let mut segment = Segment::new(key, before.previous_id, copy.seal.end);
+    let mut segment = Segment::new(key, before.previous_id, before.made, copy.seal.end);
     segment.last_id = copy.seal.last_id;
     segment.items = copy.seal.items;
     segment.payload_bytes = copy.seal.payload_bytes;
@@ -130,8 +131,8 @@ fn replace(
         let spans = open.iter().map(|(first, last)| last.saturating_sub(first));
         let spans = spans.map(|span| span.saturating_add(1));
         lost = spans.fold(lost, u64::saturating_add);
-        ledger.finish(first, last);
         ledger.report(damage);
+        ledger.finish(first, last);
         retired.is_damaged = true;
     }
     if lost > 0

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -11,11 +12,19 @@ use crate::error::{IoContext, IoFailure};
 use crate::format::control::lease::LeaseRecord;
 use crate::format::segment::entries::Entries;
 use crate::format::segment::entry::{self, Header, Kind};
-use crate::format::segment::head::{self, HEAD_BYTES, SEAL_POSITION, Seal, SegmentHeader};
+use crate::format::segment::head::{HEAD_BYTES, SEAL_POSITION, Seal, SegmentHeader};
 use crate::format::segment::key::{QueueUuid, SegmentKey};
 use crate::format::segment::payload::PayloadSum;
 use crate::format::segment::sums::HeaderSums;
+use crate::moment::{Elapsed, Moment};
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
+
+/// The size of the first segment.
+const FIRST_BYTES: u64 = 32 << 10;
+/// By so many times they grow and shrink.
+const GROWTH: u64 = 4;
+/// One that was filled in this time is followed by a larger one.
+const FILLED_WITHIN: Duration = Duration::from_secs(60);
 
 /// The segment that is being filled.
 #[derive(Debug)]
@@ -24,6 +33,7 @@ struct Active {
     path: PathBuf,
     file: Arc<dyn VfsFile>,
     sums: HeaderSums,
+    made: Moment,
     /// Where the next entry goes.
     end: u64,
     file_bytes: u64,
@@ -67,7 +77,10 @@ pub(crate) struct Writer {
     vfs: Arc<dyn Vfs>,
     directory: PathBuf,
     uuid: QueueUuid,
+    /// The largest size of segments.
     segment_bytes: u64,
+    /// The size of the one that is being filled, and of the next where it fills quickly: segments begin small and grow, so that a queue with little in it is small.
+    target_bytes: u64,
     /// Everything is synced before it counts as written.
     is_synced: bool,
     active: Option<Active>,
@@ -87,6 +100,7 @@ impl Writer {
             directory,
             uuid,
             segment_bytes,
+            target_bytes: segment_bytes.min(FIRST_BYTES),
             is_synced,
             active: None,
             entries: Entries::default(),
@@ -97,15 +111,20 @@ impl Writer {
     pub(crate) fn resume(
         &mut self,
         key: SegmentKey,
+        made: Moment,
         file: Arc<dyn VfsFile>,
         end: u64,
         file_bytes: u64,
     ) {
+        self.target_bytes = self
+            .segment_bytes
+            .min(self.target_bytes.max(end.next_power_of_two()));
         self.active = Some(Active {
             key,
             path: self.directory.join(key.file_name()),
             file,
             sums: HeaderSums::new(key.seed(self.uuid)),
+            made,
             end,
             file_bytes,
             is_unnamed: false,
@@ -125,15 +144,39 @@ impl Writer {
     /// Whether that many bytes of entries still belong into the segment being filled.
     pub(crate) fn has_room(&self, entry_bytes: u64) -> bool {
         self.active.as_ref().is_some_and(|active| {
-            active.end <= HEAD_BYTES || active.end.saturating_add(entry_bytes) <= self.segment_bytes
+            active.end <= HEAD_BYTES || active.end.saturating_add(entry_bytes) <= self.target_bytes
         })
+    }
+
+    /// Chooses the size of the next segment, in which an entry of that many bytes is to have room: larger than the one before where that was filled within a minute, otherwise
+    /// smaller.
+    pub(crate) fn choose_size(&mut self, entry_bytes: u64, now: Moment) {
+        let target = match &self.active {
+            Some(active) if now.is_within(FILLED_WITHIN, active.made) => {
+                self.target_bytes.saturating_mul(GROWTH)
+            }
+            Some(_) => self.target_bytes / GROWTH,
+            None => self.target_bytes,
+        };
+        let least = FIRST_BYTES.max(entry_bytes.saturating_mul(GROWTH));
+        self.target_bytes = target.max(least).min(self.segment_bytes);
+    }
+
+    /// The next segment begins small again.
+    pub(crate) fn start_small(&mut self) {
+        self.target_bytes = self.segment_bytes.min(FIRST_BYTES);
+    }
+
+    /// Whether a segment of full size that is not needed any more is to be used again for the next one.
+    pub(crate) fn takes_spares(&self) -> bool {
+        self.target_bytes >= self.segment_bytes / 2
     }
 
     /// What still belongs into the segment being filled.
     pub(crate) fn room(&self) -> Room {
         let end = self.active.as_ref().map_or(u64::MAX, |active| active.end);
         Room {
-            bytes: self.segment_bytes.saturating_sub(end),
+            bytes: self.target_bytes.saturating_sub(end),
             is_empty: end <= HEAD_BYTES,
         }
     }
@@ -143,6 +186,7 @@ impl Writer {
         &mut self,
         key: SegmentKey,
         previous_id: u64,
+        made: Moment,
         spare: Option<SegmentKey>,
     ) -> Result<u64, IoFailure> {
         let path = self.directory.join(key.file_name());
@@ -155,17 +199,24 @@ impl Writer {
                 self.vfs.rename(&old, &path).context("rename", &old)?;
                 (file, length)
             }
-            None => (
-                vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Create))
-                    .context("create", &path)?,
-                0,
-            ),
+            None => match vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Create)) {
+                Ok(file) => (file, 0),
+                Err(error) => {
+                    let failure = IoFailure::new("create", &path, error);
+                    // A name takes no space: where there is some left, the file system has no room for another file.
+                    let has_space = self
+                        .vfs
+                        .free_bytes(&self.directory)
+                        .is_ok_and(|free| free >= FIRST_BYTES);
+                    return Err(failure.with_space(has_space));
+                }
+            },
         };
         let header = SegmentHeader {
-            version: head::VERSION,
             uuid: self.uuid,
             key,
             previous_id,
+            made,
         };
         if let Err(error) = vfs::write_all_at(&*file, &mut [IoSlice::new(&header.encode())], 0) {
             // Without a header it would only be in the way of the next try.
@@ -178,6 +229,7 @@ impl Writer {
             path,
             file,
             sums: HeaderSums::new(key.seed(self.uuid)),
+            made,
             end: HEAD_BYTES,
             file_bytes,
             is_unnamed: true,
@@ -185,10 +237,10 @@ impl Writer {
         Ok(file_bytes)
     }
 
-    /// Appends items, the first with the id, and a lease behind them. Where everything is synced, this is.
+    /// Appends items with their times of acceptance, the first with the id, and a lease behind them.
     pub(crate) fn write<'a>(
         &mut self,
-        payloads: impl Iterator<Item = &'a Bytes> + Clone,
+        payloads: impl Iterator<Item = (&'a Bytes, Moment)> + Clone,
         first_id: u64,
         lease: Option<&LeaseRecord>,
     ) -> Result<Written, WriteFailure> {
@@ -201,9 +253,9 @@ impl Writer {
         };
         let start = active.end;
         let entries = &mut self.entries;
-        entries.begin(first_id);
-        for payload in payloads.clone() {
-            entries.add_item(payload, &mut active.sums);
+        entries.begin(first_id, active.made);
+        for (payload, accepted) in payloads.clone() {
+            entries.add_item(payload, accepted, &mut active.sums);
         }
         let lease_position = start.saturating_add(entries.bytes());
         if let Some(record) = lease {
@@ -213,7 +265,8 @@ impl Writer {
         }
         let end = start.saturating_add(entries.bytes());
         active.file_bytes =
-            preallocate::fill(&*active.file, active.file_bytes, end, self.segment_bytes);
+            preallocate::fill(&*active.file, active.file_bytes, end, self.target_bytes);
+        let payloads = payloads.map(|(payload, _)| payload);
         let result = vfs::write_all_at(&*active.file, &mut entries.buffers(payloads), start);
         if let Err(error) = result {
             let cause = IoFailure::new("write to", &active.path, error);
@@ -308,6 +361,7 @@ impl Writer {
         let mut header = [0; entry::HEADER_BYTES];
         Header {
             kind: Kind::Void,
+            elapsed: Elapsed::ZERO,
             payload_bytes,
             id,
             payload_sum: PayloadSum::NONE,

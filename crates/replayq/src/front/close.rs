@@ -69,6 +69,33 @@ impl Queue {
         self.admission.raise_room();
     }
 
+    /// Gives back the space that is kept for later: files that are kept to be used again, and, where nothing waits and nothing is leased, the segment that is being filled. What is left
+    /// of such a queue is its control file. The queue goes on afterwards. It does the same by itself where an append finds no space.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use replayq::{Config, PopLimits, Queue};
+    ///
+    /// let room = tempfile::tempdir()?;
+    /// let (queue, _) = Queue::open(Config::disk(room.path().join("queue")))?;
+    /// queue.append_one(vec![0; 1 << 20].into())?;
+    /// let lease = queue.pop(PopLimits::default())?.ok_or("nothing waits")?;
+    /// queue.ack(lease.id)?;
+    /// queue.trim()?;
+    /// assert!(queue.stats().disk_bytes < 128 << 10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The commit could not be written, or the queue was closed.
+    pub fn trim(&self) -> Result<(), FlushError> {
+        match &self.disk {
+            Some(disk) => disk.trim(&self.ledger),
+            None => Ok(()),
+        }
+    }
+
     /// Closes the queue and removes its files and its directory; a directory in which others have put files stays. A queue that was closed before is removed too, if nobody has
     /// opened it since.
     ///

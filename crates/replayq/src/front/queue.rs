@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::sync::{Mutex, RwLockReadGuard};
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use crate::format::segment::key::SegmentKey;
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::limits::PopLimits;
 use crate::limits::load::Load;
+use crate::moment::Moment;
 use crate::recovery;
 use crate::signal::Signal;
 use crate::state::leases::Home;
@@ -27,6 +29,7 @@ use crate::state::ledger::{Lease, Ledger, Released};
 use crate::state::pop::Taker;
 use crate::state::waiting::Item;
 use crate::stats::Stats;
+use crate::vfs::Vfs;
 
 /// Items that were appended and leased in one go.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -69,6 +72,8 @@ pub struct Queue {
     pub(crate) admission: Admission,
     /// Raised when items may be waiting.
     pub(crate) data: Signal,
+    clock: Arc<dyn Vfs>,
+    max_item_bytes: u64,
 }
 
 impl Queue {
@@ -113,6 +118,8 @@ impl Queue {
             disk,
             admission: Admission::new(&config),
             data: Signal::default(),
+            clock: Arc::clone(&config.vfs),
+            max_item_bytes: config.max_item_bytes.min(MAX_ITEM_BYTES),
         };
         queue.admission.recount(&queue.ledger);
         Ok((queue, recovery))
@@ -158,13 +165,14 @@ impl Queue {
         if payloads.is_empty() {
             return Err(AppendError::Empty);
         }
+        let limit = self.max_item_bytes;
         if let Some(payload) = payloads
             .iter()
-            .find(|payload| field::wide(payload.len()) > MAX_ITEM_BYTES)
+            .find(|payload| field::wide(payload.len()) > limit)
         {
             return Err(AppendError::TooLarge {
                 bytes: field::wide(payload.len()),
-                limit: MAX_ITEM_BYTES,
+                limit,
             });
         }
         let held = self
@@ -172,10 +180,11 @@ impl Queue {
             .admit(&self.ledger, self.disk.as_ref(), payloads)?;
         let appended = match &self.disk {
             Some(disk) => disk.append(&self.ledger, payloads, lease),
-            None => self
-                .ledger
-                .lock()
-                .append_in_memory(payloads, lease.map(|ask| (ask.from, &ask.tag))),
+            None => self.ledger.lock().append_in_memory(
+                payloads,
+                Moment::since_epoch(self.clock.unix_time()),
+                lease.map(|ask| (ask.from, &ask.tag)),
+            ),
         };
         self.admission.recount(&self.ledger);
         drop(held);
@@ -514,13 +523,42 @@ impl Queue {
                 .saturating_add(ledger.leases.held_bytes()),
             disk_bytes: ledger.segments.file_bytes().saturating_add(files),
             segments: field::wide(ledger.segments.iter().count()),
-            damage: ledger.damage_count,
+            damage: ledger.damage.places(),
+            lost_items: ledger.damage.lost_items(),
         }
     }
 
-    /// What was found damaged since open, at open included; the first thousand places.
+    /// The places that were found damaged since open, at open included: the latest thousand.
     pub fn damage(&self) -> Vec<Damage> {
-        self.ledger.lock().damage.clone()
+        self.damage_since(0)
+    }
+
+    /// The places that were found damaged since [`Stats::damage`] was `seen`, at most the latest thousand. Opening finds damage, and so do pops and reads of leases: whoever owns
+    /// the queue calls this when that figure has grown, and passes each place on to somebody who can do something about it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use replayq::{Config, PopLimits, Queue};
+    ///
+    /// let room = tempfile::tempdir()?;
+    /// let (queue, _) = Queue::open(Config::disk(room.path().join("queue")))?;
+    /// let mut seen = 0;
+    /// while let Some(lease) = queue.pop(PopLimits::default())? {
+    ///     queue.ack(lease.id)?;
+    ///     let stats = queue.stats();
+    ///     if stats.damage > seen {
+    ///         for damage in queue.damage_since(seen) {
+    ///             eprintln!("error: {damage}");
+    ///         }
+    ///         eprintln!("error: {} items are lost", stats.lost_items);
+    ///         seen = stats.damage;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn damage_since(&self, seen: u64) -> Vec<Damage> {
+        self.ledger.lock().damage.since(seen)
     }
 
     /// By how many bytes the queue is over its limit, or over the one that it shares with others, whichever is more; negative: so much room is left. What counts is

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::signal::Signal;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::vfs::Vfs;
 
 /// What several queues may hold together, and how much of their disk they leave free. Given to each of them with
@@ -40,6 +40,8 @@ pub struct SharedLimits {
     unchecked_bytes: AtomicU64,
     /// Raised when one of the queues may have made room.
     room: Signal,
+    /// The disk had less than the reserve and what an append needs when it was looked at last.
+    is_disk_short: AtomicBool,
 }
 
 /// However much space there is, it is looked at again after this many bytes.
@@ -61,6 +63,7 @@ impl SharedLimits {
             held_bytes: AtomicU64::new(0),
             unchecked_bytes: AtomicU64::new(0),
             room: Signal::default(),
+            is_disk_short: AtomicBool::new(false),
         }
     }
 
@@ -119,8 +122,10 @@ impl SharedLimits {
         };
         let Some(room) = free.checked_sub(self.free_disk_bytes.saturating_add(bytes)) else {
             self.unchecked_bytes.store(0, Ordering::Relaxed);
+            self.is_disk_short.store(true, Ordering::Relaxed);
             return Err(free);
         };
+        self.is_disk_short.store(false, Ordering::Relaxed);
         self.unchecked_bytes
             .store((room / 2).min(MOST_UNCHECKED_BYTES), Ordering::Relaxed);
         Ok(())
@@ -128,6 +133,11 @@ impl SharedLimits {
 
     pub(crate) fn room(&self) -> &Signal {
         &self.room
+    }
+
+    /// Whether the disk was short of space when it was looked at last: done segments go at once then.
+    pub(crate) fn is_disk_short(&self) -> bool {
+        self.is_disk_short.load(Ordering::Relaxed)
     }
 
     pub(crate) fn reserve_bytes(&self) -> u64 {

@@ -5,70 +5,84 @@ mod segments;
 mod leases;
 mod survey;
 
-mod candidate;
+mod sort_out;
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::sync::{Mutex, RwLock};
 
 use crate::config::{Config, Storage, Unreadable};
 use crate::damage::{Damage, Recovery};
+use crate::disk::directory::{Watch, remove_files};
 use crate::disk::group_commit::Turns;
 use crate::disk::reader::Reader;
 use crate::disk::writer::Writer;
-use crate::disk::{ControlState, Disk, LOCK_NAME, Offload, Settings, remove_files};
+use crate::disk::{ControlState, Disk, Offload, Settings};
 use crate::error::{AckError, IoContext, IoFailure, OpenError};
 use crate::format::control::commit::Commit;
-use crate::format::control::header::{self, ControlHeader, Geometry, HeaderState};
+use crate::format::control::header::{ControlHeader, Geometry, HeaderState};
 use crate::format::control::lease::SlotState;
 use crate::format::control::{Control, FILE_NAME, Found, LeaseSlot};
+use crate::format::segment::generations::{self, Generations};
 use crate::format::segment::key::QueueUuid;
+use crate::put_aside::Reason;
+use crate::scan::{Listing, Scan, ScanError};
 use crate::state::leases::Home;
 use crate::state::ledger::Ledger;
-use crate::vfs::{self, OpenMode, Salvage, Vfs, VfsLock};
+use crate::vfs::{LockHolder, OpenMode, Salvage, VfsLock};
 
-use candidate::{Candidate, find_segments, identify, put_foreign_aside};
 use leases::{Restored, restore_leases};
+
 use segments::Builder;
+use sort_out::{Sorted, sort_out};
 
 /// After a restart of the machine, and after damage, numbering goes on this far behind what was found, since items may have been lost whose ids are known elsewhere.
 const ID_JUMP: u64 = 1 << 32;
 
 /// Opens the directory of a disk queue.
 pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recovery), OpenError> {
+    let mut config = config.clone();
+    let (directory, lock) = lock_directory(&mut config, path)?;
     let salvage = (config.unreadable == Unreadable::Skip)
         .then(|| Arc::new(Salvage::new(Arc::clone(&config.vfs))));
-    let mut config = config.clone();
     if let Some(salvage) = &salvage {
         config.vfs = Arc::<Salvage>::clone(salvage);
     }
     let config = &config;
     let vfs = Arc::clone(&config.vfs);
-    let directory = vfs
-        .create_directory(path)
-        .context("create the directory", path)?;
-    let lock = take_lock(&*vfs, &directory)?;
+    let mut listing = Listing::read(&*vfs, &directory, OpenMode::Write)?;
     if matches!(config.storage, Storage::OffloadVolatile(_)) {
-        remove_files(&*vfs, &directory)?;
+        // Only now: a directory of another version stays as it is.
+        remove_files(&*vfs, &directory, listing.identify().uuid)?;
+        listing = Listing::read(&*vfs, &directory, OpenMode::Write)?;
     }
-    let found = find_control(&*vfs, &directory)?;
-    let mut candidates = find_segments(&*vfs, &directory)?;
-    let uuid = identify(&*vfs, found.as_ref(), &candidates)
-        .context("read random bytes for", &directory)?;
-    let commit = found.as_ref().and_then(|found| found.newest(uuid)).cloned();
+    let mut scan = listing.identify();
+    let uuid = match scan.uuid {
+        Some(uuid) => uuid,
+        None => vfs
+            .random()
+            .map(QueueUuid)
+            .context("read random bytes for", &directory)?,
+    };
+    let commit = scan.commit().cloned();
+    let is_commit_lost = scan.is_commit_lost();
     let mut recovery = Recovery::default();
-    report_control(found.as_ref(), uuid, &candidates, &mut recovery);
+    report_control(&scan, &mut recovery);
     report_holes(salvage.as_deref(), &mut recovery);
     let has_bad_control = recovery
         .damage
         .iter()
         .any(|damage| matches!(damage, Damage::Unreadable { file, .. } if file == FILE_NAME));
-    put_foreign_aside(&*vfs, &directory, uuid, &mut candidates, &mut recovery)?;
-
-    let is_commit_lost = found
-        .as_ref()
-        .is_some_and(|found| found.damaged_commits > 0);
+    let is_new = commit.is_none() && scan.segments.is_empty();
+    let Sorted { own, empty } = sort_out(&*vfs, &directory, &mut scan, &mut recovery)?;
+    let found = scan.control;
+    let boot_id = vfs.boot_id();
+    let is_same_run = boot_id.is_some()
+        && commit
+            .as_ref()
+            .is_some_and(|commit| Some(commit.boot_id) == boot_id);
     let writer = Writer::new(
         Arc::clone(&vfs),
         directory.clone(),
@@ -93,21 +107,35 @@ pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recove
         leases: Vec::new(),
         salvage,
         has_bad_control,
+        is_same_boot: is_same_run,
+        next_commit: commit
+            .as_ref()
+            .map_or(1, |commit| commit.sequence.saturating_add(1)),
     };
     builder.recovery.commit_tag = builder.ledger.commit_tag.clone();
-    builder.take_over(&candidates)?;
+    let mut live: Vec<u64> = own
+        .iter()
+        .map(|candidate| generations::counter(candidate.key.generation))
+        .collect();
+    live.sort_unstable();
+    builder.take_over(&directory, own)?;
+    builder.retire(&empty);
     if config.syncs() {
         vfs.sync_directory(&directory).context("sync", &directory)?;
     }
     let restored = find_leases(&mut builder, found.as_ref(), &directory)?;
     report_holes(builder.salvage.as_deref(), &mut builder.recovery);
 
-    let boot_id = vfs.boot_id();
-    let is_same_run = boot_id.is_some()
-        && commit
-            .as_ref()
-            .is_some_and(|commit| Some(commit.boot_id) == boot_id);
-    let is_new = commit.is_none() && candidates.is_empty();
+    let draw = if is_new {
+        // There is no copy of it yet: a copy that is opened draws its own.
+        0
+    } else {
+        let random = vfs.random().context("read random bytes for", &directory)?;
+        let [a, b, c, ..] = random;
+        u64::from_le_bytes([a, b, c, 0, 0, 0, 0, 0])
+    };
+    let before = builder.ledger.generations.clone();
+    builder.ledger.generations.begin_run(draw, &live);
     if !(is_new || is_same_run && builder.recovery.damage.is_empty()) {
         let ledger = &mut builder.ledger;
         let first = ledger.next_id;
@@ -122,51 +150,60 @@ pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recove
         commit.as_ref(),
         &restored,
     )?;
-    finish(builder, directory, control, lock, &restored)
+    finish(builder, directory, control, lock, &restored, before)
 }
 
-fn take_lock(vfs: &dyn Vfs, directory: &Path) -> Result<Box<dyn VfsLock>, OpenError> {
-    let path = directory.join(LOCK_NAME);
-    vfs.lock(&path)
-        .context("lock", &path)?
-        .ok_or_else(|| OpenError::Locked {
-            path: directory.to_path_buf(),
-            holder: holder(vfs, &path),
-        })
-}
-
-fn holder(vfs: &dyn Vfs, path: &Path) -> Option<u32> {
-    let file = vfs.open(path, OpenMode::Read).ok()?;
-    let mut text = Vec::new();
-    vfs::read_full_at(&*file, &mut text, 16, 0).ok()?;
-    std::str::from_utf8(&text).ok()?.trim().parse().ok()
-}
-
-fn find_control(vfs: &dyn Vfs, directory: &Path) -> Result<Option<Found>, OpenError> {
-    let found = Found::read(vfs, directory, OpenMode::Write)?;
-    match found.as_ref().map(|found| found.header) {
-        Some(HeaderState::Newer(version)) => Err(OpenError::NewerFormat {
-            path: directory.join("control"),
-            found: version,
-            known: header::VERSION,
-        }),
-        _ => Ok(found),
+/// Makes the directory where missing, opens and locks it. From here on it is reached by its descriptor.
+fn lock_directory(
+    config: &mut Config,
+    path: &Path,
+) -> Result<(PathBuf, Box<dyn VfsLock>), OpenError> {
+    // A queue that is purged takes its directory along: one that was opened just before is another than the one made in its place.
+    const TRIES: usize = 100;
+    let vfs = Arc::clone(&config.vfs);
+    let mut last = None;
+    for _ in 0..TRIES {
+        let directory = vfs
+            .create_directory(path)
+            .context("create the directory", path)?;
+        let anchored = match vfs.anchor(&directory) {
+            Ok(anchored) => anchored.unwrap_or_else(|| Arc::clone(&vfs)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                last = Some(error);
+                continue;
+            }
+            Err(error) => return Err(IoFailure::new("open", &directory, error).into()),
+        };
+        let lock = anchored.lock(&directory).context("lock", &directory)?;
+        let Some(lock) = lock else {
+            return Err(OpenError::Locked {
+                holder: match anchored.lock_holder(&directory) {
+                    Ok(LockHolder::Process(process)) => process,
+                    _ => None,
+                },
+                path: directory,
+            });
+        };
+        match anchored.check_directory(&directory) {
+            Ok(()) => {
+                config.vfs = anchored;
+                return Ok((directory, lock));
+            }
+            Err(error) => last = Some(error),
+        }
     }
+    let cause = last.unwrap_or_else(|| ErrorKind::NotFound.into());
+    Err(IoFailure::new("open", path, cause).into())
 }
 
-fn report_control(
-    found: Option<&Found>,
-    uuid: QueueUuid,
-    candidates: &[Candidate],
-    recovery: &mut Recovery,
-) {
-    let is_sound = found.is_some_and(|found| {
-        !found.is_cut && matches!(found.header, HeaderState::Valid(header) if header.uuid == uuid)
-    });
-    if !is_sound && (found.is_some() || !candidates.is_empty()) {
+fn report_control(scan: &Scan, recovery: &mut Recovery) {
+    if !scan.is_control_sound() && (scan.control.is_some() || !scan.segments.is_empty()) {
         recovery.damage.push(Damage::Control);
     }
-    let damaged = found.map_or(0, |found| found.damaged_commits);
+    let damaged = scan
+        .control
+        .as_ref()
+        .map_or(0, |found| found.damaged_commits);
     recovery
         .damage
         .extend(std::iter::repeat_n(Damage::Commit, damaged));
@@ -178,13 +215,22 @@ fn report_holes(salvage: Option<&Salvage>, recovery: &mut Recovery) {
     recovery.damage.extend(holes.into_iter().map(Damage::from));
 }
 
+impl From<ScanError> for OpenError {
+    fn from(error: ScanError) -> Self {
+        match error {
+            ScanError::Format { path, found, known } => Self::format(path, found, known),
+            ScanError::Io(failure) => failure.into(),
+        }
+    }
+}
+
 /// The ledger as the newest commit shows it.
 fn ledger_of(commit: Option<&Commit>) -> Ledger {
     let mut ledger = Ledger::new();
     if let Some(commit) = commit {
         ledger.acks = commit.acks.clone();
         ledger.next_id = commit.next_id.max(1);
-        ledger.next_generation = commit.next_generation.max(1);
+        ledger.generations = commit.generations.clone();
         ledger.commit_tag = commit.tag.clone();
     }
     ledger
@@ -202,7 +248,7 @@ fn find_leases(
         match state {
             SlotState::Live(record) => records.push((record, Home::Slot(LeaseSlot(slot)))),
             SlotState::Damaged => builder.recovery.damage.push(Damage::Lease),
-            SlotState::Empty | SlotState::Zeros => {}
+            SlotState::Empty => {}
         }
     }
     restore_leases(
@@ -225,13 +271,27 @@ fn open_control(
     restored: &Restored,
 ) -> Result<Control, IoFailure> {
     let vfs = Arc::clone(&builder.config.vfs);
+    let keep = |found: &Found| {
+        let reason = if found.newest(builder.uuid).is_some() {
+            Reason::Damaged
+        } else {
+            Reason::Foreign
+        };
+        found.keep_copy(&*vfs, directory, reason)
+    };
+    if let Some(found) = &found {
+        let is_own =
+            matches!(found.header, HeaderState::Valid(header) if header.uuid == builder.uuid);
+        if !is_own || found.is_cut || commit.is_none() || builder.has_bad_control {
+            keep(found);
+        }
+    }
     if let Some(found) = found
         && let HeaderState::Valid(header) = found.header
         && header.uuid == builder.uuid
     {
         if found.is_cut || commit.is_none() || builder.has_bad_control {
             let header = ControlHeader {
-                version: header::VERSION,
                 geometry: geometry(header.geometry, builder.config, restored),
                 ..header
             };
@@ -250,7 +310,6 @@ fn open_control(
         return Ok(control);
     }
     let header = ControlHeader {
-        version: header::VERSION,
         uuid: builder.uuid,
         geometry: geometry(Geometry::with_lease_slots(0), builder.config, restored),
     };
@@ -286,7 +345,7 @@ fn create_control(
         sequence: commit.map_or(1, |commit| commit.sequence.saturating_add(1)),
         acks: ledger.acks.clone(),
         next_id: ledger.next_id,
-        next_generation: ledger.next_generation,
+        generations: ledger.generations.clone(),
         boot_id,
         tag: ledger.commit_tag.clone(),
         partly_done: ledger.segments.partly_done(&ledger.acks).collect(),
@@ -308,6 +367,7 @@ fn finish(
     control: Control,
     lock: Box<dyn VfsLock>,
     restored: &Restored,
+    generations: Generations,
 ) -> Result<(Disk, Ledger, Recovery), OpenError> {
     let Builder {
         config,
@@ -332,6 +392,7 @@ fn finish(
         uuid,
         salvage,
         settings: settings(config),
+        shared: config.shared_limits.clone(),
         turns: Turns::new(),
         writer: Mutex::new(writer),
         control: Mutex::new(ControlState {
@@ -344,6 +405,7 @@ fn finish(
         departures: Mutex::new(()),
         reader: Mutex::new(reader),
         hands: RwLock::new(()),
+        watch: Watch::default(),
         lock: Mutex::new(Some(lock)),
     };
     let ledger = Mutex::new(ledger);
@@ -352,9 +414,17 @@ fn finish(
         let _ = disk.void_lease(&ledger, *home);
     }
     match disk.commit(&ledger, 1, &[]) {
-        Ok(()) | Err(AckError::TooManyStretches { .. }) => {}
+        // What this run makes must be known as its own, whatever a power loss leaves.
+        Ok(()) if config.syncs() => disk.control.lock().file.sync()?,
+        Ok(()) => {}
+        // No commit says that there is a new run: it goes on as the one before.
+        Err(AckError::TooManyStretches { .. }) => ledger.lock().generations = generations,
         Err(AckError::NotDurable(failure)) => return Err(failure.into()),
         Err(_) => {}
+    }
+    if ledger.lock().load().items == 0 {
+        // A queue that begins with nothing in it is small.
+        disk.release_spares(&ledger);
     }
     Ok((disk, ledger.into_inner(), recovery))
 }

@@ -1,5 +1,6 @@
 //! Taking over the segments that were found: into the ledger, and the last one into the writer.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Config, Storage};
@@ -9,18 +10,22 @@ use crate::error::{IoContext, IoFailure};
 use crate::format::control::commit::{PartlyDone, open_of};
 use crate::format::control::lease::LeaseRecord;
 use crate::format::segment::entry::ALIGNMENT;
-use crate::format::segment::head::{self, Seal};
+use crate::format::segment::generations;
 use crate::format::segment::key::{QueueUuid, SegmentKey};
 use crate::format::segment::walk::Payloads;
 use crate::ids::{ItemId, ItemRange};
 use crate::limits::load::Load;
+use crate::moment::Moment;
+use crate::scan::Candidate;
 use crate::state::leases::Home;
 use crate::state::ledger::{Ledger, Place};
-use crate::state::segments::Segment;
-use crate::vfs::{self, Salvage, VfsFile};
+use crate::state::segments::{Retired, Segment};
+use crate::vfs::{self, OpenMode, Salvage, VfsFile};
 
-use super::candidate::Candidate;
-use super::survey::{Surveyed, seal_late, survey, survey_sealed};
+use super::survey::{Sealed, Surveyed, seal_late, survey};
+
+/// A segment in which all is done is filled on where it is not larger than this: a queue without items is small.
+const LARGEST_KEPT_EMPTY: u64 = 32 << 10;
 
 /// What is being built while a queue is opened.
 pub(super) struct Builder<'a> {
@@ -39,15 +44,24 @@ pub(super) struct Builder<'a> {
     pub(super) salvage: Option<Arc<Salvage>>,
     /// Some of the control file cannot be read, and so cannot be written in part either: it is made anew.
     pub(super) has_bad_control: bool,
+    /// The newest commit was written since the machine was started.
+    pub(super) is_same_boot: bool,
+    /// The sequence of the commit that is written next.
+    pub(super) next_commit: u64,
 }
 
 impl Builder<'_> {
     /// Takes over all segments, which come in the order of their keys.
-    pub(super) fn take_over(&mut self, candidates: &[Candidate]) -> Result<(), IoFailure> {
+    pub(super) fn take_over(
+        &mut self,
+        directory: &Path,
+        candidates: Vec<Candidate>,
+    ) -> Result<(), IoFailure> {
         let mut last_id = self.ledger.acks.through();
-        for (index, candidate) in candidates.iter().enumerate() {
-            let next = candidates.get(index.saturating_add(1));
-            last_id = self.take_over_one(candidate, next.map(|next| next.key.first_id), last_id)?;
+        let mut candidates = candidates.into_iter().peekable();
+        while let Some(candidate) = candidates.next() {
+            let limit_id = candidates.peek().map(|next| next.key.first_id);
+            last_id = self.take_over_one(directory, &candidate, limit_id, last_id)?;
         }
         // Ids behind the last item that were used by something that is not there any more.
         let next_id = self.ledger.next_id;
@@ -56,38 +70,59 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// Files in which nothing is go when the commit that is written next is durable; those in which something must have been are kept aside.
+    pub(super) fn retire(&mut self, empty: &[(Candidate, bool)]) {
+        const NEAR: u64 = 1 << 20;
+        for (candidate, is_damaged) in empty {
+            let generations = &mut self.ledger.generations;
+            let generation = candidate.key.generation;
+            if generations::counter(generation) < generations.next().saturating_add(NEAR) {
+                generations.note(generation);
+            }
+            self.ledger.segments.insert_retired(Retired {
+                key: candidate.key,
+                file_bytes: candidate.file_bytes,
+                is_damaged: *is_damaged,
+                is_given_up: true,
+                covered_by: self.next_commit,
+            });
+        }
+    }
+
     /// Takes over one segment, of which items from `limit_id` on are not. The segment before ended with `previous_last_id`; returns with what this one ends.
     fn take_over_one(
         &mut self,
+        directory: &Path,
         candidate: &Candidate,
         limit_id: Option<u64>,
         previous_last_id: u64,
     ) -> Result<u64, IoFailure> {
         let key = candidate.key;
-        self.ledger.next_generation = self
-            .ledger
-            .next_generation
-            .max(key.generation.saturating_add(1));
-        let (mut surveyed, unsealed) = self.survey(candidate, limit_id.unwrap_or(u64::MAX))?;
+        self.ledger.generations.note(key.generation);
+        let (mut surveyed, unsealed) =
+            self.survey(directory, candidate, limit_id.unwrap_or(u64::MAX))?;
         if let Some(salvage) = &self.salvage {
             // At the end of a segment only this tells what was lost from what was never written.
             let holes = salvage.take_holes().into_iter();
             surveyed.damage.extend(holes.map(Damage::from));
         }
-        let is_own = candidate.is_own();
-        if is_own && candidate.header.is_none() && surveyed.items > 0 {
+        let header = candidate.header();
+        if header.is_none() && surveyed.items > 0 {
             self.recovery.damage.push(Damage::SegmentHeader {
                 file: key.file_name(),
             });
         }
         let before_key = key.first_id.saturating_sub(1);
-        let header = candidate.header.filter(|_| is_own);
         let previous_id = header.map_or(before_key, |header| header.previous_id);
         self.note_missing(previous_last_id, previous_id, key.first_id);
+        for damage in &surveyed.damage {
+            self.ledger.report(damage.clone());
+        }
         for (first, last) in &surveyed.absent {
             self.ledger.finish(*first, *last);
         }
-        let mut segment = Segment::new(key, previous_id, candidate.file_bytes);
+        let made = header.map_or(Moment::UNKNOWN, |header| header.made);
+        let mut segment = Segment::new(key, previous_id, made, candidate.file_bytes);
         segment.last_id = surveyed.last_id;
         segment.items = surveyed.items;
         segment.payload_bytes = surveyed.payload_bytes;
@@ -107,12 +142,18 @@ impl Builder<'_> {
                 let path = self.writer.path(key);
                 vfs::uninterrupted(|| file.sync()).context("sync", &path)?;
             }
-            let is_sound = !segment.is_damaged && is_own;
-            // In one of an older version a program that knows no other would not find what is written today.
-            let is_todays = header.is_some_and(|header| header.version == head::VERSION);
+            if limit_id.is_none() && self.is_same_boot && self.has_lost_tail(&surveyed) {
+                // Items were there when the last commit was written, and the machine has run since: what is left of them is kept.
+                segment.is_damaged = true;
+            }
+            let is_sound = !segment.is_damaged;
+            let is_needless = surveyed.open_items == 0
+                && surveyed.leases.is_empty()
+                && candidate.file_bytes > LARGEST_KEPT_EMPTY;
             let may_go_on = limit_id.is_none()
                 && is_sound
-                && is_todays
+                && !is_needless
+                && header.is_some()
                 && surveyed.end < self.config.segment_bytes;
             // What follows may be room, of an earlier use or made ahead, but no more than that is.
             let is_overlong = candidate.file_bytes
@@ -126,7 +167,7 @@ impl Builder<'_> {
                 }
                 segment.is_closed = false;
                 self.writer
-                    .resume(key, file, surveyed.end, segment.file_bytes);
+                    .resume(key, made, file, surveyed.end, segment.file_bytes);
             } else if is_sound {
                 seal_late(key, &*file, &surveyed, self.uuid);
             }
@@ -146,16 +187,17 @@ impl Builder<'_> {
     /// Looks into a segment. One that is not sealed is read, and handed over open.
     fn survey(
         &self,
+        directory: &Path,
         candidate: &Candidate,
         limit_id: u64,
     ) -> Result<(Surveyed, Option<Arc<dyn VfsFile>>), IoFailure> {
         let key = candidate.key;
         let vfs = &*self.config.vfs;
-        if !candidate.is_own() {
-            return Ok((Surveyed::nothing(key), Some(candidate.open(vfs)?)));
-        }
-        let seal =
-            Seal::decode(&candidate.head, self.uuid, key).filter(|seal| seal.last_id < limit_id);
+        let path = candidate.path(directory);
+        let seal = candidate
+            .seal(vfs, directory, self.uuid)
+            .context("read", &path)?
+            .filter(|seal| seal.last_id < limit_id);
         // Less than an entry's padding is missing where a write was cut short in there: nothing, that is.
         let missing = seal.as_ref().map_or(0, |seal| {
             let missing = seal.end.saturating_sub(candidate.file_bytes);
@@ -165,10 +207,20 @@ impl Builder<'_> {
         let acks = &self.ledger.acks;
         if let Some(seal) = seal {
             let open = open_of(&self.partly_done, key, &seal);
-            let surveyed = survey_sealed(vfs, candidate, &seal, self.uuid, limit_id, acks, open)?;
+            let file = Sealed {
+                vfs,
+                directory,
+                candidate,
+                seal: &seal,
+                uuid: self.uuid,
+                limit_id,
+            };
+            let surveyed = file.survey(acks, open)?;
             return Ok((surveyed, None));
         }
-        let file = candidate.open(vfs)?;
+        let file = candidate
+            .open(vfs, directory, OpenMode::Write)
+            .context("open", &path)?;
         let mut surveyed = survey(
             key,
             &file,
@@ -178,7 +230,7 @@ impl Builder<'_> {
             candidate.file_bytes,
             acks,
         )
-        .context("read", &self.writer.path(key))?;
+        .context("read", &path)?;
         if missing > 0 {
             surveyed.damage.push(Damage::Bytes {
                 file: key.file_name(),
@@ -188,6 +240,17 @@ impl Builder<'_> {
             });
         }
         Ok((surveyed, Some(file)))
+    }
+
+    /// Whether items behind the last one that was found had been there when the newest commit was written.
+    fn has_lost_tail(&self, surveyed: &Surveyed) -> bool {
+        let is_known = matches!(self.config.storage, Storage::Disk(_));
+        let through = self.used_before.filter(|_| is_known);
+        through.is_some_and(|next_id| {
+            let first = surveyed.last_id.saturating_add(1);
+            let last = next_id.saturating_sub(1);
+            first <= last && !self.ledger.acks.covers(first, last)
+        })
     }
 
     fn count(&mut self, surveyed: &Surveyed, key: SegmentKey) {
@@ -235,7 +298,10 @@ impl Builder<'_> {
                     last: ItemId(last),
                 },
             });
-            self.recovery.damage.extend(damage);
+            for damage in damage {
+                self.ledger.report(damage.clone());
+                self.recovery.damage.push(damage);
+            }
         }
         self.ledger.finish(first, last);
     }

@@ -1,6 +1,6 @@
 //! Looking through one segment: which items are in it, which are not done, what is damaged.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::damage::Damage;
@@ -13,10 +13,9 @@ use crate::format::segment::walk::{Payloads, Step, Walk};
 use crate::ids::acks::Acks;
 use crate::ids::{ItemId, ItemRange};
 use crate::limits::load::Load;
+use crate::scan::Candidate;
 use crate::state::leases::Home;
-use crate::vfs::{self, Vfs, VfsFile};
-
-use super::candidate::Candidate;
+use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
 /// A walk that looks at headers only reads so much at once.
 const HEADER_READ_BYTES: usize = 64 << 10;
@@ -54,80 +53,96 @@ impl Surveyed {
     }
 }
 
-/// A sealed segment says itself what it holds; where some of it is done, the commit says what is left. Only where it does not, that has to be counted.
-pub(super) fn survey_sealed(
-    vfs: &dyn Vfs,
-    candidate: &Candidate,
-    seal: &Seal,
-    uuid: QueueUuid,
-    limit_id: u64,
-    acks: &Acks,
-    open: Option<Load>,
-) -> Result<Surveyed, IoFailure> {
-    let key = candidate.key;
-    let file_name = PathBuf::from(key.file_name());
-    let is_covered = acks.covers(key.first_id, seal.last_id);
-    let is_walked = !is_covered && open.is_none() && acks.touches(key.first_id, seal.last_id);
-    let mut surveyed = if is_covered {
-        Surveyed::default()
-    } else if is_walked {
-        let file = candidate.open(vfs)?;
-        survey(key, &file, uuid, Payloads::Skip, limit_id, seal.end, acks)
-            .context("read", &file_name)?
-    } else {
-        Surveyed {
-            open_items: open.map_or(seal.items, |open| open.items),
-            open_bytes: open.map_or(seal.payload_bytes, |open| open.bytes),
-            lowest_open: Some(acks.first_open(key.first_id)),
-            highest_open: acks.last_open(seal.last_id),
-            ..Surveyed::default()
-        }
-    };
-    // Fewer than were sealed: the reader has to come by, although nothing seems to be open, to say what is lost.
-    surveyed.is_suspect = is_walked && surveyed.items != seal.items;
-    surveyed.items = seal.items;
-    surveyed.payload_bytes = seal.payload_bytes;
-    surveyed.last_id = seal.last_id;
-    surveyed.end = seal.end;
-    // The reader comes by these places too, and is the one to judge.
-    surveyed.damage.clear();
-    surveyed.absent.clear();
-    surveyed.leases.clear();
-    if seal.leases.is_empty() {
-        return Ok(surveyed);
-    }
-    let file = candidate.open(vfs)?;
-    for position in &seal.leases {
-        let mut walk = Walk::new(
-            Arc::clone(&file),
-            key.seed(uuid),
-            Payloads::Verify,
-            key.first_id,
+/// A sealed segment, which says itself what it holds.
+pub(super) struct Sealed<'a> {
+    pub(super) vfs: &'a dyn Vfs,
+    pub(super) directory: &'a Path,
+    pub(super) candidate: &'a Candidate,
+    pub(super) seal: &'a Seal,
+    pub(super) uuid: QueueUuid,
+    pub(super) limit_id: u64,
+}
+
+impl Sealed<'_> {
+    /// Where some of it is done, the commit says what is left. Only where it does not, that has to be counted.
+    pub(super) fn survey(&self, acks: &Acks, open: Option<Load>) -> Result<Surveyed, IoFailure> {
+        let Self {
+            seal,
+            uuid,
             limit_id,
-            seal.end,
-            4096,
-        );
-        walk.jump(*position, 0);
-        let step = walk.step().context("read", &file_name)?;
-        let Step::Entry(found) = step else {
-            surveyed.damage.push(Damage::Lease);
-            continue;
+            ..
+        } = *self;
+        let key = self.candidate.key;
+        let file_name = PathBuf::from(key.file_name());
+        let is_covered = acks.covers(key.first_id, seal.last_id);
+        let is_walked = !is_covered && open.is_none() && acks.touches(key.first_id, seal.last_id);
+        let mut surveyed = if is_covered {
+            Surveyed::default()
+        } else if is_walked {
+            let file = self.open()?;
+            survey(key, &file, uuid, Payloads::Skip, limit_id, seal.end, acks)
+                .context("read", &file_name)?
+        } else {
+            Surveyed {
+                open_items: open.map_or(seal.items, |open| open.items),
+                open_bytes: open.map_or(seal.payload_bytes, |open| open.bytes),
+                lowest_open: Some(acks.first_open(key.first_id)),
+                highest_open: acks.last_open(seal.last_id),
+                ..Surveyed::default()
+            }
         };
-        match (found.header.kind, LeaseRecord::decode(&found.payload)) {
-            (Kind::Void, _) => {}
-            (Kind::Lease, Some(record)) if !found.is_damaged => surveyed.leases.push((
-                record,
-                Home::Entry {
-                    segment: key,
-                    position: *position,
-                    payload_bytes: found.header.payload_bytes,
-                    id: found.header.id,
-                },
-            )),
-            _ => surveyed.damage.push(Damage::Lease),
+        // Fewer than were sealed: the reader has to come by, although nothing seems to be open, to say what is lost.
+        surveyed.is_suspect = is_walked && surveyed.items != seal.items;
+        surveyed.items = seal.items;
+        surveyed.payload_bytes = seal.payload_bytes;
+        surveyed.last_id = seal.last_id;
+        surveyed.end = seal.end;
+        // The reader comes by these places too, and is the one to judge.
+        surveyed.damage.clear();
+        surveyed.absent.clear();
+        surveyed.leases.clear();
+        if seal.leases.is_empty() {
+            return Ok(surveyed);
         }
+        let file = self.open()?;
+        for position in &seal.leases {
+            let mut walk = Walk::new(
+                Arc::clone(&file),
+                key.seed(uuid),
+                Payloads::Verify,
+                key.first_id,
+                limit_id,
+                seal.end,
+                4096,
+            );
+            walk.jump(*position, 0);
+            let step = walk.step().context("read", &file_name)?;
+            let Step::Entry(found) = step else {
+                surveyed.damage.push(Damage::Lease);
+                continue;
+            };
+            match (found.header.kind, LeaseRecord::decode(&found.payload)) {
+                (Kind::Void, _) => {}
+                (Kind::Lease, Some(record)) if !found.is_damaged => surveyed.leases.push((
+                    record,
+                    Home::Entry {
+                        segment: key,
+                        position: *position,
+                        payload_bytes: found.header.payload_bytes,
+                        id: found.header.id,
+                    },
+                )),
+                _ => surveyed.damage.push(Damage::Lease),
+            }
+        }
+        Ok(surveyed)
     }
-    Ok(surveyed)
+
+    fn open(&self) -> Result<Arc<dyn VfsFile>, IoFailure> {
+        self.candidate
+            .open(self.vfs, self.directory, OpenMode::Read)
+            .context("open", &self.candidate.path(self.directory))
+    }
 }
 
 /// Walks through all of a segment.

@@ -24,6 +24,7 @@ pub(crate) fn apart(items: Vec<Item>) -> Vec<Item> {
         .map(|item| Item {
             id: item.id,
             payload: rest.split_to(item.payload.len()),
+            accepted: item.accepted,
         })
         .collect()
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::error::{AppendError, LeaseError};
 use crate::format::control::lease::LeaseRecord;
 use crate::ids::{ItemId, ItemRange, LeaseId};
+use crate::moment::Moment;
 use crate::state::ledger::Ledger;
 use crate::state::waiting::Item;
 
@@ -15,6 +16,7 @@ impl Ledger {
     pub(crate) fn append_in_memory(
         &mut self,
         payloads: &[Bytes],
+        accepted: Moment,
         lease: Option<(Option<ItemId>, &Bytes)>,
     ) -> Result<(ItemRange, Option<LeaseId>), AppendError> {
         if self.is_closed {
@@ -29,6 +31,7 @@ impl Ledger {
             self.backlog.push_resident(Item {
                 id: ItemId(self.next_id),
                 payload: payload.clone(),
+                accepted,
             });
             self.next_id = self.next_id.saturating_add(1);
         }
@@ -78,7 +81,7 @@ impl Ledger {
     }
 
     /// The open items of that range which are in memory.
-    pub(crate) fn items_at_hand(&self, first: u64, last: u64) -> BTreeMap<u64, Bytes> {
+    pub(crate) fn items_at_hand(&self, first: u64, last: u64) -> BTreeMap<u64, Item> {
         let held = self
             .leases
             .iter()
@@ -87,7 +90,7 @@ impl Ledger {
             .chain(self.transit.items())
             .chain(self.backlog.resident())
             .filter(|item| first <= item.id.0 && item.id.0 <= last)
-            .map(|item| (item.id.0, item.payload.clone()))
+            .map(|item| (item.id.0, item.clone()))
             .collect()
     }
 

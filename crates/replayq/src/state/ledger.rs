@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::damage::Damage;
 use crate::error::{AckError, LeaseError};
 use crate::format::control::lease::LeaseRecord;
+use crate::format::segment::generations::Generations;
 use crate::format::segment::head::HEAD_BYTES;
 use crate::format::segment::key::SegmentKey;
 use crate::ids::acks::Acks;
@@ -14,6 +15,7 @@ use crate::ids::ranges::RangeSet;
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::limits::load::Load;
 use crate::limits::{BytesLimit, PopLimits};
+use crate::state::damage_log::DamageLog;
 use crate::state::deliveries::Deliveries;
 use crate::state::detach::apart;
 use crate::state::leases::{Home, Leases, OpenLease, Replaced};
@@ -98,7 +100,7 @@ pub(crate) struct Ledger {
     pub(crate) acks: Acks,
     pub(crate) segments: Segments,
     pub(crate) next_id: u64,
-    pub(crate) next_generation: u64,
+    pub(crate) generations: Generations,
     pub(crate) lease_sequence: u64,
     pub(crate) commit_tag: Bytes,
     /// Counts the changes that a commit record would show.
@@ -113,13 +115,9 @@ pub(crate) struct Ledger {
     pub(crate) is_spilling: bool,
     /// Ids from here on need a commit before they are used.
     pub(crate) reserved_id: u64,
-    pub(crate) damage: Vec<Damage>,
-    pub(crate) damage_count: u64,
+    pub(crate) damage: DamageLog,
     pub(crate) is_closed: bool,
 }
-
-/// Damage that is remembered one by one; beyond, it is only counted.
-const MOST_DAMAGE: usize = 1000;
 
 impl Place {
     pub(crate) fn start_of(segment: SegmentKey) -> Self {
@@ -143,7 +141,7 @@ impl Ledger {
             acks: Acks::default(),
             segments: Segments::default(),
             next_id: 1,
-            next_generation: 1,
+            generations: Generations::default(),
             lease_sequence: 0,
             commit_tag: Bytes::new(),
             version: 0,
@@ -152,21 +150,20 @@ impl Ledger {
             half_written: RangeSet::default(),
             is_spilling: false,
             reserved_id: u64::MAX,
-            damage: Vec::new(),
-            damage_count: 0,
+            damage: DamageLog::default(),
             is_closed: false,
         }
     }
 
-    /// Remembers damage; the same place counts once, by whomever it is found.
+    /// Remembers damage. Items in it that are not done yet are lost.
     pub(crate) fn report(&mut self, damage: Damage) {
-        if self.damage.contains(&damage) {
-            return;
-        }
-        self.damage_count = self.damage_count.saturating_add(1);
-        if self.damage.len() < MOST_DAMAGE {
-            self.damage.push(damage);
-        }
+        let lost = damage.ids().map_or(0, |ids| {
+            let open = self.acks.open_within(ids.first.0, ids.last.0);
+            open.iter()
+                .map(|(first, last)| last.saturating_sub(first).saturating_add(1))
+                .fold(0, u64::saturating_add)
+        });
+        self.damage.add(damage, lost);
     }
 
     /// Whether there is enough in memory for a look at the front.
@@ -558,6 +555,7 @@ impl Ledger {
                 spans.push(Span {
                     segment: key,
                     items,
+                    made: segment.made,
                     end: segment.end,
                     limit_id: self.segments.limit_id(key),
                 });

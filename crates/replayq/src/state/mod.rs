@@ -11,4 +11,5 @@ pub(crate) mod pop;
 pub(crate) mod segments;
 pub(crate) mod transit;
 
+pub(crate) mod damage_log;
 pub(crate) mod waiting;

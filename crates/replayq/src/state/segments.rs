@@ -9,6 +9,7 @@ use crate::format::segment::key::SegmentKey;
 use crate::ids::ItemRange;
 use crate::ids::acks::Acks;
 use crate::limits::load::Load;
+use crate::moment::Moment;
 
 /// What is known about one segment file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,6 +18,8 @@ pub(crate) struct Segment {
     pub(crate) last_id: u64,
     /// The id before the first that this segment was made with.
     pub(crate) previous_id: u64,
+    /// When it was made.
+    pub(crate) made: Moment,
     /// Items in it, done or not.
     pub(crate) items: u64,
     /// Their payloads' bytes.
@@ -42,10 +45,11 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    pub(crate) fn new(key: SegmentKey, previous_id: u64, file_bytes: u64) -> Self {
+    pub(crate) fn new(key: SegmentKey, previous_id: u64, made: Moment, file_bytes: u64) -> Self {
         Self {
             last_id: key.first_id.saturating_sub(1),
             previous_id,
+            made,
             items: 0,
             payload_bytes: 0,
             open: Some(Load::default()),
@@ -105,6 +109,12 @@ impl Segments {
     pub(crate) fn insert(&mut self, key: SegmentKey, segment: Segment) {
         self.file_bytes = self.file_bytes.saturating_add(segment.file_bytes);
         self.live.insert(key, segment);
+    }
+
+    /// A file that was found, and in which nothing is that counts.
+    pub(crate) fn insert_retired(&mut self, retired: Retired) {
+        self.file_bytes = self.file_bytes.saturating_add(retired.file_bytes);
+        self.retired.push(retired);
     }
 
     pub(crate) fn get(&self, key: SegmentKey) -> Option<&Segment> {
@@ -362,6 +372,19 @@ impl Segments {
         leaving
     }
 
+    /// Takes all files out that are kept to be used again: they are to be removed by the caller.
+    pub(crate) fn take_spares(&mut self) -> Vec<Retired> {
+        let spares = std::mem::take(&mut self.spares);
+        let retired = spares.into_iter().map(|(key, file_bytes)| Retired {
+            key,
+            file_bytes,
+            is_damaged: false,
+            is_given_up: false,
+            covered_by: 0,
+        });
+        retired.collect()
+    }
+
     /// A file was removed.
     pub(crate) fn forget(&mut self, retired: &Retired) {
         self.file_bytes = self.file_bytes.saturating_sub(retired.file_bytes);
@@ -386,6 +409,8 @@ pub(crate) struct Span {
     pub(crate) segment: SegmentKey,
     /// The items of interest.
     pub(crate) items: ItemRange,
+    /// When the segment was made.
+    pub(crate) made: Moment,
     /// Where the entries end.
     pub(crate) end: u64,
     /// Ids from here on are another segment's.

@@ -1,11 +1,13 @@
 //! The items that nobody has taken yet: the oldest in memory, the rest counted, waiting on disk.
 
 use std::collections::VecDeque;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
 use crate::field;
 use crate::ids::ItemId;
+use crate::moment::Moment;
 
 /// An item takes so many bytes of the budget for items in memory at least: what it takes beside its payload is of that order.
 const LEAST_RESIDENT_BYTES: u64 = 64;
@@ -17,9 +19,17 @@ pub struct Item {
     pub id: ItemId,
     /// What was appended. Items read from disk share one buffer with their neighbours: copy what is kept for long.
     pub payload: Bytes,
+    pub(crate) accepted: Moment,
 }
 
 impl Item {
+    /// When it was appended, by the system's clock, which may have been set meanwhile: to the millisecond in its first minutes, later to a part in a quarter million of the time for
+    /// which its segment had been in use. `None` where the header of the segment is damaged.
+    #[must_use]
+    pub fn accepted_at(&self) -> Option<SystemTime> {
+        self.accepted.system_time()
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         field::wide(self.payload.len())
     }
@@ -66,16 +76,13 @@ impl Backlog {
     }
 
     /// Takes an item at the end that is on disk: it stays in memory only where all before it are, and the budget allows. Returns whether it is the first that does not.
-    pub(crate) fn push_written(&mut self, id: ItemId, payload: &Bytes, budget: u64) -> bool {
-        let bytes = field::wide(payload.len());
+    pub(crate) fn push_written(&mut self, item: Item, budget: u64) -> bool {
+        let bytes = item.bytes();
         let items = field::wide(self.resident.len()).saturating_add(1);
         let has_room = self.resident_bytes.saturating_add(bytes) <= budget
             && items.saturating_mul(LEAST_RESIDENT_BYTES) <= budget;
         if !self.is_behind && has_room {
-            self.push_resident(Item {
-                id,
-                payload: payload.clone(),
-            });
+            self.push_resident(item);
             return false;
         }
         let was_behind = self.is_behind;
@@ -184,7 +191,14 @@ mod tests {
     fn items_without_payload_take_of_the_budget_too() {
         let mut backlog = Backlog::default();
         let is_first_beyond: Vec<bool> = (1..=5)
-            .map(|id| backlog.push_written(ItemId(id), &Bytes::new(), 3 * LEAST_RESIDENT_BYTES))
+            .map(|id| {
+                let item = Item {
+                    id: ItemId(id),
+                    payload: Bytes::new(),
+                    accepted: Moment::UNKNOWN,
+                };
+                backlog.push_written(item, 3 * LEAST_RESIDENT_BYTES)
+            })
             .collect();
         assert_eq!(is_first_beyond, [false, false, false, true, false]);
         assert_eq!((backlog.resident().len(), backlog.items()), (3, 5));

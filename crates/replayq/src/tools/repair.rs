@@ -7,13 +7,16 @@ use std::sync::Arc;
 use crate::config::{Config, Flush, Unreadable};
 use crate::damage::{Damage, Recovery};
 use crate::disk::copy::{Copy, Source};
-use crate::disk::{LOCK_NAME, aside, remove_file};
+use crate::disk::directory::remove_file;
 use crate::error::{FlushError, IoContext, IoFailure, OpenError};
 use crate::field;
 use crate::format::control::Found;
+use crate::format::segment::generations::Generations;
 use crate::format::segment::head::{HEAD_BYTES, HeadState, Seal, SegmentHeader};
 use crate::format::segment::key::{self, QueueUuid, SegmentKey};
 use crate::front::queue::Queue;
+use crate::moment::Moment;
+use crate::put_aside::{Reason, put_aside};
 use crate::tools::inspect::{Depth, InspectError, Inspection, Inspector, Owner, SegmentState};
 use crate::vfs::{self, OpenMode, OsVfs, Salvage, Vfs};
 
@@ -88,12 +91,14 @@ pub fn repair(directory: &Path) -> Result<Repair, RepairError> {
 /// As [`repair`].
 pub fn repair_in(vfs: Arc<dyn Vfs>, directory: &Path) -> Result<Repair, RepairError> {
     let inspector = Inspector::with_vfs(Arc::clone(&vfs));
-    let lock_path = directory.join(LOCK_NAME);
-    // A directory without a queue must not get a lock file either.
     let before = inspector.inspect(directory, Depth::EveryByte)?;
-    let lock = vfs
-        .lock(&lock_path)
-        .context("lock", &lock_path)?
+    let anchored = vfs
+        .anchor(&before.directory)
+        .context("open", &before.directory)?
+        .unwrap_or_else(|| Arc::clone(&vfs));
+    let lock = anchored
+        .lock(&before.directory)
+        .context("lock", &before.directory)?
         .ok_or_else(|| OpenError::Locked {
             path: before.directory.clone(),
             holder: match before.owner {
@@ -102,17 +107,16 @@ pub fn repair_in(vfs: Arc<dyn Vfs>, directory: &Path) -> Result<Repair, RepairEr
             },
         })?;
     let before = inspector.inspect_held(directory)?;
-    let salvage: Arc<dyn Vfs> = Arc::new(Salvage::new(Arc::clone(&vfs)));
+    let salvage: Arc<dyn Vfs> = Arc::new(Salvage::new(anchored));
     let mut rewritten = Vec::new();
-    let mut generation = next_generation(&*salvage, &before)?;
+    let mut generations = generations(&*salvage, &before)?;
     for segment in &before.segments {
         let is_own = segment.state != SegmentState::Foreign;
         if let (true, Some(key)) = (
             is_own && has_damage_inside(&before, &segment.file),
             SegmentKey::parse(&segment.file),
         ) {
-            rewrite(&salvage, &before, key, generation)?;
-            generation = generation.saturating_add(1);
+            rewrite(&salvage, &before, key, generations.draw())?;
             rewritten.push(segment.file.clone());
         }
     }
@@ -143,21 +147,20 @@ fn has_damage_inside(inspection: &Inspection, name: &str) -> bool {
     })
 }
 
-fn next_generation(vfs: &dyn Vfs, before: &Inspection) -> Result<u64, IoFailure> {
-    let of_files = before
-        .segments
-        .iter()
-        .filter_map(|segment| Some(SegmentKey::parse(&segment.file)?.generation));
-    let of_commits = Found::read(vfs, &before.directory, OpenMode::Read)?
-        .into_iter()
-        .flat_map(|found| found.commits)
-        .flatten()
-        .map(|(_, commit)| commit.next_generation);
-    Ok(of_files
-        .chain(of_commits)
-        .max()
-        .unwrap_or(0)
-        .saturating_add(1))
+/// The generations of the queue, as its newest commit and its segments show them.
+fn generations(vfs: &dyn Vfs, before: &Inspection) -> Result<Generations, IoFailure> {
+    let found = Found::read(vfs, &before.directory, OpenMode::Read)?;
+    let newest = found.as_ref().and_then(|found| {
+        let uuid = QueueUuid::parse(&before.uuid)?;
+        Some(found.newest(uuid)?.generations.clone())
+    });
+    let mut generations = newest.unwrap_or_default();
+    for segment in &before.segments {
+        if let Some(key) = SegmentKey::parse(&segment.file) {
+            generations.note(key.generation);
+        }
+    }
+    Ok(generations)
 }
 
 /// Writes the sound entries of a segment into a new one, and puts the old one aside.
@@ -187,12 +190,9 @@ fn rewrite(
         .context("create", &new_path)?;
     copy.run(&*target, &new_path, 0)?;
     vfs::uninterrupted(|| target.sync()).context("sync", &new_path)?;
-    let put_aside = || {
-        vfs.rename(&old_path, &aside(&old_path, "damaged"))
-            .context("put aside", &old_path)
-    };
+    let keep = || put_aside(&**vfs, &old_path, Reason::Damaged).map(|_| ());
     if !has_items {
-        put_aside()?;
+        keep()?;
     }
     if copy.seal.items > 0 || !copy.leases.is_empty() {
         // From here on the new one counts: of two with the same first item the later generation does.
@@ -202,7 +202,7 @@ fn rewrite(
         vfs.remove(&new_path).context("remove", &new_path)?;
     }
     if has_items {
-        put_aside()?;
+        keep()?;
     }
     vfs.sync_directory(directory).context("sync", directory)
 }
@@ -216,9 +216,9 @@ fn source(vfs: &dyn Vfs, before: &Inspection, key: SegmentKey) -> std::io::Resul
     let file = vfs::uninterrupted(|| vfs.open(&path, OpenMode::Read))?;
     let mut head = Vec::with_capacity(field::narrow(HEAD_BYTES));
     vfs::read_full_at(&*file, &mut head, field::narrow(HEAD_BYTES), 0)?;
-    let previous_id = match SegmentHeader::decode(&head) {
-        HeadState::Valid(header) if header.key == key => header.previous_id,
-        _ => key.first_id.saturating_sub(1),
+    let (previous_id, made) = match SegmentHeader::decode(&head) {
+        HeadState::Valid(header) if header.key == key => (header.previous_id, header.made),
+        _ => (key.first_id.saturating_sub(1), Moment::UNKNOWN),
     };
     let end = match Seal::decode(&head, uuid, key) {
         Some(seal) => seal.end.min(file.length()?),
@@ -238,6 +238,7 @@ fn source(vfs: &dyn Vfs, before: &Inspection, key: SegmentKey) -> std::io::Resul
         uuid,
         key,
         previous_id,
+        made,
         limit_id,
         end,
         at_hand: BTreeMap::new(),

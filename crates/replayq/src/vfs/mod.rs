@@ -3,13 +3,20 @@
 #[cfg(any(test, feature = "simulation"))]
 pub mod sim;
 
-mod os;
 mod salvage;
+
+mod os;
+
+mod anchored;
+
+mod file;
+mod system;
 
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use os::OsVfs;
 pub(crate) use salvage::{Hole, Salvage};
@@ -25,13 +32,15 @@ pub enum OpenMode {
     Create,
 }
 
-/// One regular file of a directory.
+/// One entry of a directory.
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub struct DirectoryEntry {
     /// The file's name, without the directory. Names that are not UTF-8 are left out of listings.
     pub name: String,
     /// Its length in bytes.
     pub bytes: u64,
+    /// A regular file, and no directory, link or pipe.
+    pub is_file: bool,
 }
 
 /// What the queue asks of a file system. All calls may block.
@@ -40,7 +49,24 @@ pub trait Vfs: fmt::Debug + Send + Sync {
     fn create_directory(&self, path: &Path) -> io::Result<PathBuf>;
     /// The canonical path of a directory that exists; its last component must not be a symbolic link.
     fn canonical_directory(&self, path: &Path) -> io::Result<PathBuf>;
-    /// All regular files of the directory, in any order.
+    /// The same file system, with this directory opened once: what is in it is reached by the descriptor from then on, wherever the directory goes. `None` where there are no
+    /// descriptors: it is reached by its path.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    fn anchor(&self, directory: &Path) -> io::Result<Option<Arc<dyn Vfs>>> {
+        let _ = directory;
+        Ok(None)
+    }
+    /// Makes sure that the path still leads to the directory that was opened by [`Self::anchor`].
+    ///
+    /// # Errors
+    /// It was removed, moved away or replaced.
+    fn check_directory(&self, directory: &Path) -> io::Result<()> {
+        let _ = directory;
+        Ok(())
+    }
+    /// All entries of the directory, in any order.
     fn list(&self, directory: &Path) -> io::Result<Vec<DirectoryEntry>>;
     /// Opens one file.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>>;
@@ -52,18 +78,23 @@ pub trait Vfs: fmt::Debug + Send + Sync {
     fn remove_directory(&self, path: &Path) -> io::Result<()>;
     /// Makes the directory's entries durable: names created, changed and removed.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
-    /// Takes the lock file exclusively, creating it where missing, without waiting: none if somebody else has it, in any process or in this one.
-    /// The lock ends when the returned value is dropped.
-    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn VfsLock>>>;
-    /// Who holds the lock on that file. Nothing is changed by asking, and nobody who takes the lock meanwhile is disturbed.
-    fn lock_holder(&self, path: &Path) -> io::Result<LockHolder> {
-        let _ = path;
+    /// Locks the directory exclusively, without waiting: `None` if it is locked already, by any process or by this one. The lock ends when the returned value is dropped.
+    fn lock(&self, directory: &Path) -> io::Result<Option<Box<dyn VfsLock>>>;
+    /// The holder of the lock on that directory. Nothing is changed by asking, and nobody who takes the lock meanwhile is disturbed.
+    fn lock_holder(&self, directory: &Path) -> io::Result<LockHolder> {
+        let _ = directory;
         Ok(LockHolder::Unknown)
     }
     /// Bytes that this process may still write on the file system of the directory.
     fn free_bytes(&self, directory: &Path) -> io::Result<u64>;
     /// A value that stays the same until the machine restarts; none where the system has none.
     fn boot_id(&self) -> Option<[u8; 16]>;
+    /// The time since the beginning of 1970, by the system's clock.
+    fn unix_time(&self) -> Duration {
+        std::time::SystemTime::UNIX_EPOCH
+            .elapsed()
+            .unwrap_or_default()
+    }
     /// Sixteen random bytes.
     fn random(&self) -> io::Result<[u8; 16]>;
 }

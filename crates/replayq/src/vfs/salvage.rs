@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::sync::Mutex;
 
@@ -80,6 +81,10 @@ impl Vfs for Salvage {
         self.inner.canonical_directory(path)
     }
 
+    fn check_directory(&self, directory: &Path) -> io::Result<()> {
+        self.inner.check_directory(directory)
+    }
+
     fn list(&self, directory: &Path) -> io::Result<Vec<DirectoryEntry>> {
         self.inner.list(directory)
     }
@@ -122,6 +127,10 @@ impl Vfs for Salvage {
 
     fn boot_id(&self) -> Option<[u8; 16]> {
         self.inner.boot_id()
+    }
+
+    fn unix_time(&self) -> Duration {
+        self.inner.unix_time()
     }
 
     fn random(&self) -> io::Result<[u8; 16]> {

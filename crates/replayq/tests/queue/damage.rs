@@ -184,11 +184,7 @@ impl Sample {
     }
 
     pub(crate) fn queue_files(&self) -> Vec<PathBuf> {
-        let files = self.files.iter();
-        files
-            .filter(|file| !file.ends_with("LOCK"))
-            .cloned()
-            .collect()
+        self.files.clone()
     }
 }
 

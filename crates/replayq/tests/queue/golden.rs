@@ -1,16 +1,17 @@
-//! Directories as each version of the format was written: they open for ever, and the newest is what is written today.
+//! Directories as each version of the format was written: the newest is what is written today, and those that were never released are refused untouched.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use replayq::vfs::sim::SimVfs;
-use replayq::{Config, Depth, Inspector, ItemId, PopLimits, Queue};
+use replayq::{Config, Depth, Inspector, ItemId, OpenError, PopLimits, Queue, Storage};
 
 use crate::damage::Sample;
 use crate::setup::payload;
 
 /// The version that is written today.
-const NEWEST: u16 = 3;
+const NEWEST: u16 = 4;
 
 fn golden(version: u16) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/queue/golden/{version}"))
@@ -48,9 +49,58 @@ fn copy(version: u16) -> tempfile::TempDir {
 }
 
 #[test]
-fn the_golden_directory_of_every_version_opens_with_all_that_is_in_it() {
-    for version in 1..=NEWEST {
-        opens_with_all_that_is_in_it(copy(version).path());
+fn the_golden_directory_of_the_newest_version_opens_with_all_that_is_in_it() {
+    opens_with_all_that_is_in_it(copy(NEWEST).path());
+}
+
+/// Names and contents of all files.
+fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = std::fs::read_dir(directory).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    files
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_version_that_was_never_released_or_is_newer_is_refused_in_every_mode_and_left_untouched() {
+    let mut directories: Vec<_> = (1..NEWEST)
+        .map(|version| (version, copy(version)))
+        .collect();
+    let newer = copy(NEWEST);
+    let control = newer.path().join("control");
+    let mut content = std::fs::read(&control).unwrap();
+    content[8] = 9;
+    let sum = crc32c::crc32c(&content[..36]).to_le_bytes();
+    content[36..40].copy_from_slice(&sum);
+    std::fs::write(&control, content).unwrap();
+    directories.push((9, newer));
+    for (version, directory) in directories {
+        for is_without_control in [false, true] {
+            let control = directory.path().join("control");
+            if is_without_control && version == 9 {
+                continue;
+            }
+            if is_without_control {
+                // The segments say it too, with a number of their own.
+                std::fs::remove_file(&control).unwrap();
+            }
+            let before = contents(directory.path());
+            for storage in [Storage::Disk, Storage::Offload, Storage::OffloadVolatile] {
+                let refused = Queue::open(Config::new(storage(directory.path().to_owned())));
+                match refused.map(|_| ()).unwrap_err() {
+                    OpenError::OlderFormat { .. } if version < NEWEST => {}
+                    OpenError::NewerFormat { found: 9, .. } if version == 9 => {}
+                    other => panic!("version {version}: {other}"),
+                }
+                assert!(contents(directory.path()) == before, "version {version}");
+            }
+            Inspector::new()
+                .inspect(directory.path(), Depth::EveryByte)
+                .unwrap_err();
+            replayq::repair(directory.path()).unwrap_err();
+            assert!(contents(directory.path()) == before, "version {version}");
+        }
     }
 }
 
@@ -72,71 +122,9 @@ fn opens_with_all_that_is_in_it(directory: &Path) {
         [ItemId(10), ItemId(11), ItemId(12)]
     );
     assert_eq!(waiting[2].payload, payload(12, 80));
-}
-
-/// It was written by a program that knows of no slots but zeros for empty ones, and stays readable to it.
-#[test]
-fn a_directory_of_version_1_stays_one_while_leases_come_and_go_in_it() {
-    let directory = copy(1);
-    for _ in 0..3 {
-        // As many slots as it has: for more it would be written anew.
-        let config = Config::disk(directory.path()).lease_slots(8);
-        let (queue, recovery) = Queue::open(config).unwrap();
-        assert!(recovery.damage.is_empty(), "{recovery:?}");
-        let first = recovery.leases[0].id;
-        queue.release(first).unwrap();
-        let again = queue.pop(PopLimits::items(2)).unwrap().unwrap();
-        queue
-            .tag(again.id, Bytes::from_static(b"in a slot"))
-            .unwrap();
-        queue.close().unwrap();
-        let inspection = Inspector::new()
-            .inspect(directory.path(), Depth::EveryByte)
-            .unwrap();
-        assert_eq!(
-            (inspection.format_version, inspection.is_clean()),
-            (1, true)
-        );
-    }
-    opens_with_all_that_is_in_it(directory.path());
-}
-
-/// The version of a segment file, from its header.
-fn segment_version(file: &Path) -> u16 {
-    let head = std::fs::read(file).unwrap();
-    u16::from_le_bytes([head[8], head[9]])
-}
-
-/// A program that knows no newer entries must never find one where it expects its own.
-#[test]
-fn a_segment_of_an_older_version_gets_no_newer_entries() {
-    for version in 1..NEWEST {
-        let directory = copy(version);
-        let segments = || {
-            let files = std::fs::read_dir(directory.path()).unwrap();
-            let mut segments: Vec<PathBuf> = files
-                .map(|entry| entry.unwrap().path())
-                .filter(|path| path.extension().is_some_and(|end| end == "segment"))
-                .collect();
-            segments.sort();
-            segments
-        };
-        let old = segments();
-        let config = || Config::disk(directory.path()).spare_segments(0);
-        let (queue, _) = Queue::open(config()).unwrap();
-        queue.append_one(payload(13, 80)).unwrap();
-        queue.close().unwrap();
-        let (new, kept): (Vec<PathBuf>, Vec<PathBuf>) = segments()
-            .into_iter()
-            .partition(|segment| !old.contains(segment));
-        assert_eq!((new.len(), kept.len()), (1, old.len()));
-        assert_eq!(segment_version(&new[0]), 2);
-        assert!(kept.iter().all(|segment| segment_version(segment) == 1));
-        let (queue, recovery) = Queue::open(config()).unwrap();
-        assert!(recovery.damage.is_empty(), "{recovery:?}");
-        let waiting = queue.pop(PopLimits::items(9)).unwrap().unwrap().items;
-        assert_eq!(waiting[3].payload, payload(13, 80));
-    }
+    let accepted = waiting[2].accepted_at().unwrap();
+    let since = accepted.duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(since.as_secs(), 1_700_000_000);
 }
 
 #[test]

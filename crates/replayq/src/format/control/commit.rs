@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::field::{
     self, put_varint, take_bytes, take_slice, take_u16, take_u32, take_u64, take_varint,
 };
+use crate::format::segment::generations::{Generations, MOST_RUNS, Run};
 use crate::format::segment::head::Seal;
 use crate::format::segment::key::{QueueUuid, SegmentKey};
 use crate::ids::acks::Acks;
@@ -13,12 +14,10 @@ use crate::limits::load::Load;
 use super::header::ControlHeader;
 
 const MAGIC: [u8; 4] = *b"RQCM";
-/// The version of records that say what is left of segments.
-const VERSION: u16 = 2;
-/// Records of this version do not.
-const FIRST_VERSION: u16 = 1;
+/// The version of records.
+const VERSION: u16 = 3;
 /// Bytes before the tag.
-const FIXED_BYTES: usize = 88;
+const FIXED_BYTES: usize = 96;
 /// The largest tag that a caller may put into the commit record, in bytes.
 pub const MAX_COMMIT_TAG_BYTES: usize = 1024;
 
@@ -50,8 +49,8 @@ pub(crate) struct Commit {
     pub(crate) acks: Acks,
     /// Ids from here on were never used when this was written, up to those in segments.
     pub(crate) next_id: u64,
-    /// The same for generations of segments.
-    pub(crate) next_generation: u64,
+    /// The same for generations of segments, and who made them.
+    pub(crate) generations: Generations,
     /// The run of the machine that it was written in; zeros where unknown.
     pub(crate) boot_id: [u8; 16],
     /// The caller's.
@@ -66,7 +65,7 @@ impl Commit {
         encode_parts(
             &self.acks,
             self.partly_done.iter().copied(),
-            [self.sequence, self.next_id, self.next_generation],
+            ([self.sequence, self.next_id], &self.generations),
             self.boot_id,
             &self.tag,
             header,
@@ -89,7 +88,7 @@ impl Commit {
         }
         let mut rest = covered.get(4..)?;
         let version = take_u16(&mut rest)?;
-        if !(FIRST_VERSION..=VERSION).contains(&version) {
+        if version != VERSION {
             return None;
         }
         let tag_bytes = usize::from(take_u16(&mut rest)?);
@@ -100,7 +99,18 @@ impl Commit {
         let boot_id = take_bytes(&mut rest)?;
         let count = take_u32(&mut rest)?;
         let segments = take_u32(&mut rest)?;
+        let runs = take_u32(&mut rest)?;
+        let _ = take_u32(&mut rest)?;
         let tag = Bytes::copy_from_slice(take_slice(&mut rest, tag_bytes)?);
+        let runs = (0..runs)
+            .map(|_| {
+                Some(Run {
+                    first: take_varint(&mut rest)?,
+                    draw: take_varint(&mut rest)?,
+                })
+            })
+            .take(MOST_RUNS.saturating_add(1))
+            .collect::<Option<Vec<Run>>>()?;
         let mut ranges = Vec::new();
         let mut id = through;
         for _ in 0..count {
@@ -110,22 +120,20 @@ impl Commit {
             id = last;
         }
         let mut partly_done = Vec::new();
-        if version > FIRST_VERSION {
-            let mut first_id = 0_u64;
-            for _ in 0..segments {
-                first_id = first_id.checked_add(take_varint(&mut rest)?)?;
-                partly_done.push(PartlyDone {
-                    segment: SegmentKey {
-                        first_id,
-                        generation: take_varint(&mut rest)?,
-                    },
+        let mut first_id = 0_u64;
+        for _ in 0..segments {
+            first_id = first_id.checked_add(take_varint(&mut rest)?)?;
+            partly_done.push(PartlyDone {
+                segment: SegmentKey {
+                    first_id,
+                    generation: take_varint(&mut rest)?,
+                },
+                items: take_varint(&mut rest)?,
+                open: Load {
                     items: take_varint(&mut rest)?,
-                    open: Load {
-                        items: take_varint(&mut rest)?,
-                        bytes: take_varint(&mut rest)?,
-                    },
-                });
-            }
+                    bytes: take_varint(&mut rest)?,
+                },
+            });
         }
         Some((
             uuid,
@@ -133,7 +141,7 @@ impl Commit {
                 sequence,
                 acks: Acks::new(through, ranges),
                 next_id,
-                next_generation,
+                generations: Generations::new(next_generation, runs),
                 boot_id,
                 tag,
                 partly_done,
@@ -142,29 +150,23 @@ impl Commit {
     }
 }
 
-/// Writes a commit record over `out`, from borrowed parts: `numbers` are the sequence, the next id and the next generation. The segments come in order; those for which a slot
+/// Writes a commit record over `out`, from borrowed parts: the numbers are the sequence and the next id. The segments come in order; those for which a slot
 /// has no room are left out.
 pub(crate) fn encode_parts(
     acks: &Acks,
     partly_done: impl Iterator<Item = PartlyDone>,
-    numbers: [u64; 3],
+    ([sequence, next_id], generations): ([u64; 2], &Generations),
     boot_id: [u8; 16],
     tag: &[u8],
     header: &ControlHeader,
     out: &mut Vec<u8>,
 ) {
-    let version = if header.has_partly_done() {
-        VERSION
-    } else {
-        FIRST_VERSION
-    };
     out.clear();
     out.extend_from_slice(&[0; 12]);
-    out.extend_from_slice(&version.to_le_bytes());
+    out.extend_from_slice(&VERSION.to_le_bytes());
     out.extend_from_slice(&u16::try_from(tag.len()).unwrap_or(u16::MAX).to_le_bytes());
     out.extend_from_slice(&header.uuid.0);
-    let [sequence, next_id, next_generation] = numbers;
-    for field in [sequence, acks.through(), next_id, next_generation] {
+    for field in [sequence, acks.through(), next_id, generations.next()] {
         out.extend_from_slice(&field.to_le_bytes());
     }
     out.extend_from_slice(&boot_id);
@@ -174,19 +176,24 @@ pub(crate) fn encode_parts(
             .to_le_bytes(),
     );
     out.extend_from_slice(&[0; 4]);
+    let runs = u32::try_from(generations.runs().len()).unwrap_or(u32::MAX);
+    out.extend_from_slice(&runs.to_le_bytes());
+    out.extend_from_slice(&[0; 4]);
     debug_assert_eq!(out.len(), FIXED_BYTES);
     out.extend_from_slice(tag);
+    for run in generations.runs() {
+        put_varint(out, run.first);
+        put_varint(out, run.draw);
+    }
     let mut id = acks.through();
     for (first, last) in acks.beyond().iter() {
         put_varint(out, first.saturating_sub(id));
         put_varint(out, last.saturating_sub(first));
         id = last;
     }
-    if version > FIRST_VERSION {
-        let segments = put_partly_done(partly_done, header.geometry.commit_slot_bytes, out);
-        if let Some(field) = out.get_mut(84..FIXED_BYTES) {
-            field.copy_from_slice(&segments.to_le_bytes());
-        }
+    let segments = put_partly_done(partly_done, header.geometry.commit_slot_bytes, out);
+    if let Some(field) = out.get_mut(84..88) {
+        field.copy_from_slice(&segments.to_le_bytes());
     }
     let length = u32::try_from(out.len()).unwrap_or(u32::MAX);
     if let Some(field) = out.get_mut(8..12) {
@@ -237,11 +244,10 @@ fn fits(record: &[u8], slot_bytes: u32) -> bool {
 mod tests {
     use super::*;
 
-    use crate::format::control::header::{Geometry, VERSION as HEADER_VERSION};
+    use crate::format::control::header::Geometry;
 
-    fn header(version: u16) -> ControlHeader {
+    fn header() -> ControlHeader {
         ControlHeader {
-            version,
             uuid: UUID,
             geometry: Geometry::with_lease_slots(1),
         }
@@ -273,7 +279,10 @@ mod tests {
             sequence: 77,
             acks: Acks::new(100, [(105, 105), (200, 1 << 40)]),
             next_id: (1 << 40) + 1,
-            next_generation: 6,
+            generations: Generations::new(
+                6,
+                vec![Run { first: 2, draw: 0 }, Run { first: 5, draw: 77 }],
+            ),
             boot_id: [4; 16],
             tag: Bytes::from_static(b"last offset 7"),
             partly_done: vec![one(90), one(1 << 39)],
@@ -283,25 +292,10 @@ mod tests {
     #[test]
     fn records_come_back() {
         let mut slot = Vec::new();
-        commit().encode(&header(HEADER_VERSION), &mut slot);
+        commit().encode(&header(), &mut slot);
         slot.resize(8192, 0xee);
         assert_eq!(decode(&slot, UUID), Some(commit()));
         assert_eq!(decode(&slot, QueueUuid([8; 16])), None);
-    }
-
-    #[test]
-    fn control_files_of_older_versions_get_records_that_older_programs_know() {
-        let mut slot = Vec::new();
-        commit().encode(&header(2), &mut slot);
-        assert_eq!(slot.get(12..14), Some(&[1, 0][..]));
-        let found = decode(&slot, UUID).unwrap();
-        assert_eq!(
-            found,
-            Commit {
-                partly_done: Vec::new(),
-                ..commit()
-            }
-        );
     }
 
     #[test]
@@ -311,7 +305,7 @@ mod tests {
             ..commit()
         };
         let mut slot = Vec::new();
-        all.encode(&header(HEADER_VERSION), &mut slot);
+        all.encode(&header(), &mut slot);
         assert!((8170..=8192).contains(&slot.len()), "{}", slot.len());
         let found = decode(&slot, UUID).unwrap();
         assert!(all.partly_done.starts_with(&found.partly_done));
@@ -322,7 +316,7 @@ mod tests {
     #[test]
     fn no_flipped_bit_and_no_cut_validates() {
         let mut slot = Vec::new();
-        commit().encode(&header(HEADER_VERSION), &mut slot);
+        commit().encode(&header(), &mut slot);
         for bit in 0..slot.len() * 8 {
             let mut flipped = slot.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);

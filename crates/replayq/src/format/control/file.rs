@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use crate::error::{IoContext, IoFailure};
 use crate::field;
+use crate::format::segment::generations::Generations;
 use crate::ids::acks::Acks;
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
 use super::commit::{self, Commit, PartlyDone};
 use super::found::Found;
-use super::header::{self, COMMIT_SLOTS, ControlHeader, FILE_NAME, Geometry, NEW_FILE_NAME};
+use super::header::{COMMIT_SLOTS, ControlHeader, FILE_NAME, Geometry, NEW_FILE_NAME};
 use super::lease::{LeaseRecord, empty_slot};
 use super::slots::{LeaseSlot, Slots};
 
@@ -171,14 +172,14 @@ impl Control {
         &mut self,
         acks: &Acks,
         partly_done: impl Iterator<Item = PartlyDone>,
-        next: [u64; 2],
+        next_id: u64,
+        generations: &Generations,
         tag: &[u8],
     ) {
-        let [next_id, next_generation] = next;
         commit::encode_parts(
             acks,
             partly_done,
-            [self.sequence.saturating_add(1), next_id, next_generation],
+            ([self.sequence.saturating_add(1), next_id], generations),
             self.boot_id,
             tag,
             &self.header,
@@ -262,10 +263,9 @@ impl Control {
         Ok(())
     }
 
-    /// Writes all that counts to a new file, of today's version, and puts that in the place of this one.
+    /// Writes all that counts to a new file, and puts that in the place of this one.
     fn replace(&mut self, geometry: Geometry) -> Result<(), IoFailure> {
         let header = ControlHeader {
-            version: header::VERSION,
             geometry,
             ..self.header
         };

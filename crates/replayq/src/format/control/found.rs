@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::error::{IoContext, IoFailure};
 use crate::field;
 use crate::format::segment::key::QueueUuid;
+use crate::put_aside::{self, Reason};
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
 use super::commit::Commit;
@@ -45,14 +46,9 @@ impl Found {
         let mut content = Vec::with_capacity(bytes);
         vfs::read_full_at(&*file, &mut content, bytes, 0).context("read", &path)?;
         let header = ControlHeader::decode(&content);
-        let (geometry, may_be_zeros) = layout(header, &content);
+        let geometry = layout(header, &content);
         let commits = commits(&content, geometry);
-        let damaged_commits = (0..COMMIT_SLOTS).zip(&commits).filter(|(slot, commit)| {
-            let start = part(&content, geometry.commit_position(*slot), 16);
-            let is_unused = start.iter().all(|byte| *byte == 0);
-            commit.is_none() && !(may_be_zeros && is_unused)
-        });
-        let damaged_commits = damaged_commits.count();
+        let damaged_commits = commits.iter().filter(|commit| commit.is_none()).count();
         Ok(Some(Self {
             header,
             is_cut: field::wide(content.len()) < geometry.file_bytes(),
@@ -75,19 +71,32 @@ impl Found {
 
     /// What the lease slots hold.
     pub(crate) fn leases(&self, uuid: QueueUuid) -> Vec<SlotState> {
-        let (geometry, may_be_zeros) = layout(self.header, &self.content);
+        let geometry = layout(self.header, &self.content);
         let slots = usize::try_from(geometry.lease_slots).unwrap_or(0);
         (0..slots)
             .map(|slot| {
                 let bytes = part(&self.content, geometry.lease_position(slot), BLOCK_BYTES);
-                match LeaseRecord::decode_slot(bytes, uuid) {
+                if bytes.is_empty() {
                     // What is behind the end of a file that was cut is reported as such.
-                    SlotState::Zeros if may_be_zeros || bytes.is_empty() => SlotState::Empty,
-                    SlotState::Zeros => SlotState::Damaged,
-                    state => state,
+                    SlotState::Empty
+                } else {
+                    LeaseRecord::decode_slot(bytes, uuid)
                 }
             })
             .collect()
+    }
+
+    /// Keeps what the file holds under another name, before it is written anew. Where there is no space for that, the queue does without.
+    pub(crate) fn keep_copy(&self, vfs: &dyn Vfs, directory: &Path, reason: Reason) {
+        let path = directory.join(FILE_NAME);
+        let Ok(target) = put_aside::free_name(vfs, &path, reason) else {
+            return;
+        };
+        let kept = vfs::uninterrupted(|| vfs.open(&target, OpenMode::Create))
+            .and_then(|file| vfs::write_all_at(&*file, &mut [IoSlice::new(&self.content)], 0));
+        if kept.is_err() {
+            let _ = vfs.remove(&target);
+        }
     }
 
     /// Writes over the slots of which nothing can be made out: what was in them is lost, and was reported.
@@ -96,14 +105,11 @@ impl Found {
         if let Some(commit) = self.newest(header.uuid) {
             commit.encode(header, &mut newest);
         }
-        let (geometry, may_be_zeros) = layout(self.header, &self.content);
+        let geometry = layout(self.header, &self.content);
         let commits = self.commits.iter().enumerate();
         for (slot, _) in commits.filter(|(_, commit)| commit.is_none()) {
             let position = geometry.commit_position(slot);
-            let is_unused = part(&self.content, position, 16) == [0; 16];
-            if !(may_be_zeros && is_unused) {
-                vfs::write_all_at(&*self.file, &mut [IoSlice::new(&newest)], position)?;
-            }
+            vfs::write_all_at(&*self.file, &mut [IoSlice::new(&newest)], position)?;
         }
         for (slot, state) in self.leases(header.uuid).into_iter().enumerate() {
             if state == SlotState::Damaged {
@@ -116,10 +122,10 @@ impl Found {
     }
 }
 
-/// Where things lie, and whether slots of zeros are empty ones. A file whose header is lost is of the sizes of which most commits can be read.
-fn layout(header: HeaderState, content: &[u8]) -> (Geometry, bool) {
+/// Where things are. A file whose header is lost is of the sizes of which most commits can be read.
+fn layout(header: HeaderState, content: &[u8]) -> Geometry {
     if let HeaderState::Valid(header) = header {
-        return (header.geometry, header.has_zeros_for_empty());
+        return header.geometry;
     }
     let readable = |geometry: &Geometry| commits(content, *geometry).iter().flatten().count();
     let mut best = Geometry::with_lease_slots(0);
@@ -130,7 +136,7 @@ fn layout(header: HeaderState, content: &[u8]) -> (Geometry, bool) {
             (best, most) = (geometry, Some(count));
         }
     }
-    (best, true)
+    best
 }
 
 /// What each commit slot holds, if it validates.

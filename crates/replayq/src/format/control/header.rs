@@ -4,12 +4,8 @@ use crate::config::MOST_LEASE_SLOTS;
 use crate::field::{self, take_bytes, take_u16, take_u32};
 use crate::format::segment::key::QueueUuid;
 
-/// The format version that this crate writes; older ones are read for ever.
-pub(crate) const VERSION: u16 = 3;
-/// From this version on a slot says so when it is empty. Before, zeros did, and a block that a disk had lost was one of them.
-const FIRST_WITH_EMPTY_SLOTS: u16 = 2;
-/// From this version on commits say what is left of segments.
-const FIRST_WITH_PARTLY_DONE: u16 = 3;
+/// The format version of directories that this crate reads and writes. Older ones were never released.
+pub(crate) const VERSION: u16 = 4;
 /// The name of the file.
 pub(crate) const FILE_NAME: &str = "control";
 /// Its name while it is being written.
@@ -99,8 +95,6 @@ impl Geometry {
 /// What is said once about a queue.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) struct ControlHeader {
-    /// Of the format that the rest of the file is in.
-    pub(crate) version: u16,
     pub(crate) uuid: QueueUuid,
     pub(crate) geometry: Geometry,
 }
@@ -109,25 +103,16 @@ pub(crate) struct ControlHeader {
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) enum HeaderState {
     Valid(ControlHeader),
-    Newer(u16),
+    /// Of another version.
+    Other(u16),
     Invalid,
 }
 
 impl ControlHeader {
-    /// Whether a slot of zeros is an empty one, and not damaged.
-    pub(crate) fn has_zeros_for_empty(&self) -> bool {
-        self.version < FIRST_WITH_EMPTY_SLOTS
-    }
-
-    /// Whether commits say what is left of segments that are done in part.
-    pub(crate) fn has_partly_done(&self) -> bool {
-        self.version >= FIRST_WITH_PARTLY_DONE
-    }
-
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(field::narrow(BLOCK_BYTES));
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&self.version.to_le_bytes());
+        out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&[0; 2]);
         out.extend_from_slice(&self.uuid.0);
         out.extend_from_slice(&self.geometry.commit_slot_bytes.to_le_bytes());
@@ -153,8 +138,8 @@ impl ControlHeader {
             return None;
         }
         let version = take_u16(&mut rest)?;
-        if version == 0 || version > VERSION {
-            return Some(HeaderState::Newer(version));
+        if version != VERSION {
+            return Some(HeaderState::Other(version));
         }
         let _ = take_u16(&mut rest)?;
         let uuid = QueueUuid(take_bytes(&mut rest)?);
@@ -162,11 +147,9 @@ impl ControlHeader {
             commit_slot_bytes: take_u32(&mut rest)?,
             lease_slots: take_u32(&mut rest)?,
         };
-        geometry.is_sound().then_some(HeaderState::Valid(Self {
-            version,
-            uuid,
-            geometry,
-        }))
+        geometry
+            .is_sound()
+            .then_some(HeaderState::Valid(Self { uuid, geometry }))
     }
 }
 
@@ -177,7 +160,6 @@ mod tests {
     #[test]
     fn headers_come_back_and_no_flipped_bit_validates() {
         let header = ControlHeader {
-            version: VERSION,
             uuid: QueueUuid([3; 16]),
             geometry: Geometry::with_lease_slots(8),
         };

@@ -54,13 +54,7 @@ impl LeaseRecord {
 
     /// The record in a lease slot, and whether the slot is neither that nor empty.
     pub(crate) fn decode_slot(slot: &[u8], uuid: QueueUuid) -> SlotState {
-        Self::parse_slot(slot, uuid).unwrap_or_else(|| {
-            if slot.get(..4).is_none_or(|magic| magic == [0; 4]) {
-                SlotState::Zeros
-            } else {
-                SlotState::Damaged
-            }
-        })
+        Self::parse_slot(slot, uuid).unwrap_or(SlotState::Damaged)
     }
 
     fn parse_slot(slot: &[u8], uuid: QueueUuid) -> Option<SlotState> {
@@ -89,11 +83,7 @@ impl LeaseRecord {
 
 /// What is written over a slot to empty it, within one sector.
 pub(super) fn empty_slot(header: &ControlHeader) -> Vec<u8> {
-    if header.has_zeros_for_empty() {
-        ZERO_SLOT.to_vec()
-    } else {
-        encode(header.uuid, EMPTY, &[])
-    }
+    encode(header.uuid, EMPTY, &[])
 }
 
 fn encode(uuid: QueueUuid, state: u16, fields: &[u8]) -> Vec<u8> {
@@ -116,13 +106,8 @@ fn encode(uuid: QueueUuid, state: u16, fields: &[u8]) -> Vec<u8> {
 pub(crate) enum SlotState {
     Live(LeaseRecord),
     Empty,
-    /// Empty in files of version 1; damaged, or behind the end of the file, in later ones.
-    Zeros,
     Damaged,
 }
-
-/// What an empty slot begins with in files of version 1.
-const ZERO_SLOT: [u8; 64] = [0; 64];
 
 #[expect(
     clippy::cast_possible_truncation,
@@ -168,6 +153,7 @@ mod tests {
                 );
             }
         }
-        assert_eq!(LeaseRecord::decode_slot(&[0; 4096], UUID), SlotState::Zeros);
+        let zeros = LeaseRecord::decode_slot(&[0; 4096], UUID);
+        assert_eq!(zeros, SlotState::Damaged);
     }
 }

@@ -5,6 +5,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 
 use crate::field;
+use crate::moment::{Elapsed, Moment};
 
 use super::entry::{self, HEADER_BYTES, Header, Kind};
 use super::payload::PayloadSum;
@@ -25,15 +26,18 @@ pub(crate) struct Entries {
     has_large: bool,
     bytes: u64,
     next_id: u64,
+    /// When the segment was made.
+    made: Moment,
 }
 
 impl Entries {
-    /// Begins a run whose first item gets the id.
-    pub(crate) fn begin(&mut self, first_id: u64) {
+    /// Begins a run whose first item gets the id, in a segment made at that time.
+    pub(crate) fn begin(&mut self, first_id: u64, made: Moment) {
         self.used = 0;
         self.has_large = false;
         self.bytes = 0;
         self.next_id = first_id;
+        self.made = made;
         if self.scratch.len() > KEPT_BYTES {
             self.scratch.truncate(KEPT_BYTES);
             self.scratch.shrink_to_fit();
@@ -45,11 +49,12 @@ impl Entries {
         self.bytes
     }
 
-    /// Adds an item.
+    /// Adds an item that was accepted at that time.
     #[inline]
-    pub(crate) fn add_item(&mut self, payload: &Bytes, sums: &mut HeaderSums) {
+    pub(crate) fn add_item(&mut self, payload: &Bytes, accepted: Moment, sums: &mut HeaderSums) {
         let header = Header {
             kind: Kind::Item,
+            elapsed: accepted.after(self.made),
             payload_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
             id: self.next_id,
             payload_sum: PayloadSum::of(payload),
@@ -68,6 +73,7 @@ impl Entries {
     pub(crate) fn add_lease(&mut self, payload: &[u8], sums: &mut HeaderSums) {
         let header = Header {
             kind: Kind::Lease,
+            elapsed: Elapsed::ZERO,
             payload_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
             id: self.next_id.saturating_sub(1),
             payload_sum: PayloadSum::of(payload),
@@ -151,12 +157,15 @@ mod tests {
     use super::super::key::Seed;
     use super::*;
 
+    const MADE: Moment = Moment::from_bits(1000);
+    const ACCEPTED: Moment = Moment::from_bits(1234);
+
     /// What a run writes, in one piece.
     fn written(run: &mut Entries, payloads: &[Bytes], first_id: u64) -> Vec<u8> {
         let mut sums = HeaderSums::new(Seed(7));
-        run.begin(first_id);
+        run.begin(first_id, MADE);
         for payload in payloads {
-            run.add_item(payload, &mut sums);
+            run.add_item(payload, ACCEPTED, &mut sums);
         }
         let bytes = run.bytes();
         let buffers = run.buffers(payloads.iter());
@@ -190,6 +199,7 @@ mod tests {
             let mut head = [0; HEADER_BYTES];
             let header = Header {
                 kind: Kind::Item,
+                elapsed: Elapsed::from_bits(234),
                 payload_bytes: u32::try_from(payload.len()).unwrap(),
                 id,
                 payload_sum: PayloadSum::of(payload),
@@ -217,7 +227,7 @@ mod tests {
         let mut run = Entries::default();
         let _ = written(&mut run, &payloads, 1);
         assert!(run.scratch.capacity() > KEPT_BYTES);
-        run.begin(9);
+        run.begin(9, MADE);
         assert!(run.scratch.capacity() <= KEPT_BYTES);
     }
 }

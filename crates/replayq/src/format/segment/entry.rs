@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::field::{self, take_u32, take_u64};
+use crate::moment::Elapsed;
 
 use super::payload::PayloadSum;
 use super::sums::HeaderSums;
@@ -26,24 +27,21 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The first byte of an entry of this kind with such a checksum.
-    const fn code(self, sum: PayloadSum) -> u8 {
-        match (self, sum) {
-            (Self::Item, PayloadSum::Crc32c(_)) => 0xb1,
-            (Self::Lease, PayloadSum::Crc32c(_)) => 0xb2,
-            (Self::Void, _) => 0xb3,
-            (Self::Item, PayloadSum::Xxh3(_)) => 0xc1,
-            (Self::Lease, PayloadSum::Xxh3(_)) => 0xc2,
+    /// The first byte of an entry of this kind.
+    const fn code(self) -> u8 {
+        match self {
+            Self::Item => 0xd1,
+            Self::Lease => 0xd2,
+            Self::Void => 0xd3,
         }
     }
 
-    const fn of(code: u8, sum: u32) -> Option<(Self, PayloadSum)> {
+    #[inline]
+    const fn of(code: u8) -> Option<Self> {
         match code {
-            0xb1 => Some((Self::Item, PayloadSum::Crc32c(sum))),
-            0xb2 => Some((Self::Lease, PayloadSum::Crc32c(sum))),
-            0xb3 => Some((Self::Void, PayloadSum::Crc32c(sum))),
-            0xc1 => Some((Self::Item, PayloadSum::Xxh3(sum))),
-            0xc2 => Some((Self::Lease, PayloadSum::Xxh3(sum))),
+            0xd1 => Some(Self::Item),
+            0xd2 => Some(Self::Lease),
+            0xd3 => Some(Self::Void),
             _ => None,
         }
     }
@@ -53,6 +51,8 @@ impl Kind {
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) struct Header {
     pub(crate) kind: Kind,
+    /// How long after its segment was made the item was accepted.
+    pub(crate) elapsed: Elapsed,
     pub(crate) payload_bytes: u32,
     /// The item's id; of other entries the id of the last item before.
     pub(crate) id: u64,
@@ -63,7 +63,7 @@ impl Header {
     /// Writes the header.
     #[inline]
     pub(crate) fn encode(&self, sums: &mut HeaderSums, out: &mut [u8; HEADER_BYTES]) {
-        let code = u32::from(self.kind.code(self.payload_sum));
+        let code = self.elapsed.bits() << 8 | u32::from(self.kind.code());
         let payload_sum = self.payload_sum.bits();
         let crc = sums.of(code, self.payload_bytes, self.id, payload_sum);
         let start = u64::from(self.payload_bytes) << 32 | u64::from(code);
@@ -80,21 +80,20 @@ impl Header {
     pub(crate) fn decode(bytes: &[u8], sums: &mut HeaderSums) -> Option<Self> {
         let (header, _) = bytes.split_first_chunk::<HEADER_BYTES>()?;
         // The cheap look first: a search comes by here for every eight bytes.
-        let [code, 0, 0, 0, ..] = header else {
-            return None;
-        };
+        let [code, ..] = header;
+        let kind = Kind::of(*code)?;
         let mut rest = header.as_slice();
         let first = take_u32(&mut rest)?;
         let payload_bytes = take_u32(&mut rest)?;
         let id = take_u64(&mut rest)?;
         let sum = take_u32(&mut rest)?;
-        let (kind, payload_sum) = Kind::of(*code, sum)?;
         let crc = sums.of(first, payload_bytes, id, sum);
         (take_u32(&mut rest)? == crc).then_some(Self {
             kind,
+            elapsed: Elapsed::from_bits(first >> 8),
             payload_bytes,
             id,
-            payload_sum,
+            payload_sum: PayloadSum::from_bits(sum),
         })
     }
 
@@ -145,6 +144,7 @@ mod tests {
     fn headers_come_back() {
         let header = Header {
             kind: Kind::Lease,
+            elapsed: Elapsed::from_bits(0x00ab_cdef),
             payload_bytes: 17,
             id: 1 << 40,
             payload_sum: PayloadSum::of(b"lease"),
@@ -157,6 +157,7 @@ mod tests {
     fn no_flipped_bit_and_no_other_segment_validates() {
         let header = Header {
             kind: Kind::Item,
+            elapsed: Elapsed::from_bits(3),
             payload_bytes: 5,
             id: 9,
             payload_sum: PayloadSum::of(b"item"),

@@ -1,11 +1,12 @@
 //! The first 4 KiB of a segment: the header, written when the segment is made, and the seal, written when it is full. See FORMAT.md.
 
 use crate::field::{self, take_bytes, take_u16, take_u32, take_u64};
+use crate::moment::Moment;
 
 use super::key::{QueueUuid, SegmentKey};
 
-/// The format version that this crate writes; older ones are read for ever.
-pub(crate) const VERSION: u16 = 2;
+/// The format version of segments that this crate reads and writes. Older ones were never released.
+pub(crate) const VERSION: u16 = 3;
 /// Entries start here.
 pub(crate) const HEAD_BYTES: u64 = 4096;
 /// The seal lies here, in a disk sector of its own.
@@ -13,18 +14,21 @@ pub(crate) const SEAL_POSITION: u64 = 512;
 
 const HEADER_MAGIC: [u8; 8] = *b"REPLAYQS";
 const SEAL_MAGIC: [u8; 8] = *b"REPLAYQF";
-const HEADER_BYTES: usize = 56;
+const HEADER_BYTES: usize = 64;
+/// Of the versions before this one.
+const OLD_HEADER_BYTES: usize = 56;
 /// Positions of open leases that one seal can name.
 pub(crate) const MOST_SEALED_LEASES: usize = 400;
 
 /// What is said once about a segment.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) struct SegmentHeader {
-    pub(crate) version: u16,
     pub(crate) uuid: QueueUuid,
     pub(crate) key: SegmentKey,
     /// The last item made before this segment: ids between it and the first one were never used, so nothing is missing there.
     pub(crate) previous_id: u64,
+    /// When the segment was made: entries say how long after that they were accepted.
+    pub(crate) made: Moment,
 }
 
 /// What the first bytes of a segment file turned out to be.
@@ -32,8 +36,8 @@ pub(crate) struct SegmentHeader {
 pub(crate) enum HeadState {
     /// A header that validates; whose it is, the caller must see.
     Valid(SegmentHeader),
-    /// A header of a version that is not known here.
-    Newer(u16),
+    /// A header of another version.
+    Other(u16),
     /// No header: damaged, or never written.
     Invalid,
 }
@@ -43,12 +47,13 @@ impl SegmentHeader {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(field::narrow(HEAD_BYTES));
         out.extend_from_slice(&HEADER_MAGIC);
-        out.extend_from_slice(&self.version.to_le_bytes());
+        out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&[0; 2]);
         out.extend_from_slice(&self.uuid.0);
         out.extend_from_slice(&self.key.first_id.to_le_bytes());
         out.extend_from_slice(&self.key.generation.to_le_bytes());
         out.extend_from_slice(&self.previous_id.to_le_bytes());
+        out.extend_from_slice(&self.made.bits().to_le_bytes());
         let crc = crc32c::crc32c(&out);
         out.extend_from_slice(&crc.to_le_bytes());
         out.resize(field::narrow(HEAD_BYTES), 0);
@@ -60,18 +65,21 @@ impl SegmentHeader {
     }
 
     fn parse(head: &[u8]) -> Option<HeadState> {
-        let (header, _) = head.split_first_chunk::<HEADER_BYTES>()?;
-        let (body, crc) = header.split_last_chunk::<4>()?;
-        if u32::from_le_bytes(*crc) != crc32c::crc32c(body) {
-            return None;
-        }
-        let mut rest = body;
+        let mut rest = head;
         if take_bytes(&mut rest)? != HEADER_MAGIC {
             return None;
         }
         let version = take_u16(&mut rest)?;
-        if version == 0 || version > VERSION {
-            return Some(HeadState::Newer(version));
+        let is_sound = |bytes: usize| {
+            let (header, crc) = head.get(..bytes)?.split_last_chunk::<4>()?;
+            (u32::from_le_bytes(*crc) == crc32c::crc32c(header)).then_some(())
+        };
+        if (1..VERSION).contains(&version) && is_sound(OLD_HEADER_BYTES).is_some() {
+            return Some(HeadState::Other(version));
+        }
+        is_sound(HEADER_BYTES)?;
+        if version != VERSION {
+            return Some(HeadState::Other(version));
         }
         let _ = take_u16(&mut rest)?;
         let uuid = QueueUuid(take_bytes(&mut rest)?);
@@ -80,10 +88,10 @@ impl SegmentHeader {
             generation: take_u64(&mut rest)?,
         };
         Some(HeadState::Valid(Self {
-            version,
             uuid,
             key,
             previous_id: take_u64(&mut rest)?,
+            made: Moment::from_bits(take_u64(&mut rest)?),
         }))
     }
 }
@@ -165,10 +173,10 @@ mod tests {
     #[test]
     fn headers_and_seals_come_back() {
         let header = SegmentHeader {
-            version: VERSION,
             uuid: UUID,
             key: KEY,
             previous_id: 9,
+            made: Moment::from_bits(77),
         };
         let seal = Seal {
             items: 4,
@@ -217,17 +225,29 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_told_from_damage() {
+    fn another_version_is_told_from_damage() {
         let header = SegmentHeader {
-            version: VERSION + 1,
             uuid: UUID,
             key: KEY,
             previous_id: 0,
+            made: Moment::UNKNOWN,
         };
-        assert_eq!(
-            SegmentHeader::decode(&header.encode()),
-            HeadState::Newer(VERSION + 1)
-        );
+        let of_version = |version: u16, bytes: usize| {
+            let mut head = header.encode();
+            head[8..10].copy_from_slice(&version.to_le_bytes());
+            let crc = crc32c::crc32c(&head[..bytes - 4]);
+            head[bytes - 4..bytes].copy_from_slice(&crc.to_le_bytes());
+            SegmentHeader::decode(&head)
+        };
+        let newer = VERSION + 1;
+        assert_eq!(of_version(newer, HEADER_BYTES), HeadState::Other(newer));
+        for older in 1..VERSION {
+            assert_eq!(of_version(older, OLD_HEADER_BYTES), HeadState::Other(older));
+        }
+        assert_eq!(of_version(1, HEADER_BYTES), HeadState::Other(1));
         assert_eq!(SegmentHeader::decode(&[0; 4096]), HeadState::Invalid);
+        let mut damaged = header.encode();
+        damaged[8] ^= 4;
+        assert_eq!(SegmentHeader::decode(&damaged), HeadState::Invalid);
     }
 }

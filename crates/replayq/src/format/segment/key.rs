@@ -1,6 +1,9 @@
 //! What tells one segment from all others of all times: its key, the file name made from it, and the checksum seed.
 
+use std::cmp::Ordering;
 use std::fmt;
+
+use super::generations;
 
 /// The queue's identity: random, given when its directory is made.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash)]
@@ -22,12 +25,25 @@ impl fmt::Debug for QueueUuid {
 }
 
 /// Segments are ordered by their first item's id. Where two have the same, the later generation supersedes the earlier one.
-#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
+#[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
 pub(crate) struct SegmentKey {
     /// No item in the segment has a lower id.
     pub(crate) first_id: u64,
-    /// Counts the segments that were ever made in this queue; never used twice.
+    /// Counts the segments that were ever made in this queue, see [`super::generations`]; never used twice.
     pub(crate) generation: u64,
+}
+
+impl Ord for SegmentKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let order = |key: &Self| (key.first_id, generations::rank(key.generation));
+        order(self).cmp(&order(other))
+    }
+}
+
+impl PartialOrd for SegmentKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// A segment that is written anew, before it takes its name.

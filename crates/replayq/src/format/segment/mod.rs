@@ -12,3 +12,5 @@ pub(crate) mod payload;
 pub(crate) mod sums;
 
 pub(crate) mod key;
+
+pub(crate) mod generations;

@@ -107,7 +107,7 @@ mod tests {
                 .wrapping_add(1_442_695_040_888_963_407);
             let [a, b, c, d, e, f, g, h] = dice.to_le_bytes();
             let [low, high] = [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes);
-            let (code, payload_sum) = (0xb1 + low % 3, high);
+            let (code, payload_sum) = ((0xd1 + low % 3) | low << 8, high);
             let payload_bytes = low >> (high % 32);
             id += u64::from(high % 300);
             let mut header = code.to_le_bytes().to_vec();

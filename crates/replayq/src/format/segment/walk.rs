@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::field;
+use crate::moment::Moment;
 use crate::vfs::{self, VfsFile};
 
 use super::buffers::Buffers;
@@ -27,6 +28,8 @@ pub(crate) enum Payloads {
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) header: Header,
+    /// When the item was accepted.
+    pub(crate) accepted: Moment,
     pub(crate) position: u64,
     /// Empty where payloads are skipped.
     pub(crate) payload: Bytes,
@@ -56,6 +59,8 @@ pub(crate) struct Walk {
     file: Arc<dyn VfsFile>,
     sums: HeaderSums,
     payloads: Payloads,
+    /// When the segment was made.
+    made: Moment,
     /// Where the next entry is looked for.
     position: u64,
     /// Where the data ends, as far as known.
@@ -91,6 +96,7 @@ impl Walk {
             file,
             sums: HeaderSums::new(seed),
             payloads,
+            made: Moment::UNKNOWN,
             position: HEAD_BYTES,
             end,
             last_id: first_id.saturating_sub(1),
@@ -100,6 +106,13 @@ impl Walk {
             window_position: HEAD_BYTES,
             buffers: Buffers::default(),
         }
+    }
+
+    /// Names the times of entries: the segment was made at that one.
+    #[must_use]
+    pub(crate) fn made_at(mut self, made: Moment) -> Self {
+        self.made = made;
+        self
     }
 
     /// Goes on at another entry, which has the id.
@@ -191,6 +204,7 @@ impl Walk {
         self.position = position.saturating_add(header.entry_bytes()).min(end);
         Found {
             header,
+            accepted: self.made.plus(header.elapsed),
             position,
             payload,
             is_damaged,

@@ -43,7 +43,7 @@ impl Draft {
                     draft.add_lease(record, crate::format::control::FILE_NAME.to_owned())
                 }
                 SlotState::Damaged => draft.damage.push(Damage::Lease),
-                SlotState::Empty | SlotState::Zeros => {}
+                SlotState::Empty => {}
             }
         }
         draft

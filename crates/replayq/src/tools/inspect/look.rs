@@ -7,17 +7,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::damage::Damage;
-use crate::disk::LOCK_NAME;
 use crate::error::{IoContext, IoFailure};
 use crate::field;
 use crate::format::control::commit::open_of;
-use crate::format::control::header::{self, HeaderState};
-use crate::format::control::{self, Found};
-use crate::format::segment::head::{self, HEAD_BYTES, HeadState, Seal, SegmentHeader};
-use crate::format::segment::key::{QueueUuid, SegmentKey};
+use crate::format::control::header;
+use crate::format::segment::head::HEAD_BYTES;
+use crate::format::segment::key::QueueUuid;
 use crate::format::segment::walk::Payloads;
 use crate::ids::ItemId;
-use crate::vfs::{self, DirectoryEntry, LockHolder, OpenMode, Vfs};
+use crate::put_aside::is_put_aside;
+use crate::scan::{Judgement, Listing, Scan, ScanError};
+use crate::vfs::{DirectoryEntry, LockHolder, OpenMode, Vfs};
 
 use super::draft::Draft;
 use super::segment::{Candidate, Reading};
@@ -27,52 +27,32 @@ use super::{Depth, InspectError, ItemState, StoredItem};
 /// Looks at a directory once. One that is held by the caller does not change meanwhile, although somebody has the lock.
 pub(super) fn look(
     vfs: &Arc<dyn Vfs>,
-    path: &Path,
+    directory: &Path,
     depth: Depth,
     is_held: bool,
     each: &mut dyn FnMut(StoredItem) -> ControlFlow<()>,
 ) -> Result<Inspection, InspectError> {
-    let directory = vfs.canonical_directory(path).context("open", path)?;
+    let directory = directory.to_path_buf();
     let owner_before = owner(&**vfs, &directory);
-    let entries = vfs.list(&directory).context("list", &directory)?;
-    let mut segments = find_segments(&**vfs, &directory, &entries)?;
-    let found = Found::read(&**vfs, &directory, OpenMode::Read)?;
-    if found.is_none() && segments.is_empty() {
+    let scan = Listing::read(&**vfs, &directory, OpenMode::Read)?.identify();
+    if scan.control.is_none() && scan.segments.is_empty() {
         return Err(InspectError::NotAQueue { path: directory });
     }
-    if let Some(HeaderState::Newer(version)) = found.as_ref().map(|found| found.header) {
-        return Err(InspectError::NewerFormat {
-            path: directory.join(control::FILE_NAME),
-            found: version,
-            known: header::VERSION,
-        });
-    }
-    let uuid = identify(found.as_ref(), &segments);
-    for segment in &mut segments {
-        segment.seal = Seal::decode(&segment.head, uuid, segment.key)
-            .filter(|seal| seal.end <= segment.file_bytes && seal.last_id < segment.limit_id);
-    }
-    let mut draft = Draft::new(found.as_ref(), uuid);
-    let is_control_sound = found
-        .as_ref()
-        .is_some_and(|found| !found.is_cut && matches!(found.header, HeaderState::Valid(_)));
-    if !is_control_sound {
+    let uuid = scan.uuid.unwrap_or(QueueUuid([0; 16]));
+    let segments = find_segments(&**vfs, &directory, &scan, uuid)?;
+    let found = scan.control.as_ref();
+    let mut draft = Draft::new(found, uuid);
+    if !scan.is_control_sound() {
         draft.damage.push(Damage::Control);
     }
     let mut inspection = Inspection {
         uuid: format!("{uuid:?}"),
-        format_version: match found.as_ref().map(|found| found.header) {
-            Some(HeaderState::Valid(header)) => header.version,
-            _ => header::VERSION,
-        },
+        format_version: header::VERSION,
         owner: owner(&**vfs, &directory),
-        commit: found.as_ref().and_then(|found| {
-            let commit = found.newest(uuid)?;
-            Some(CommitView {
-                sequence: commit.sequence,
-                next_id: ItemId(commit.next_id),
-                tag: commit.tag.clone(),
-            })
+        commit: scan.commit().map(|commit| CommitView {
+            sequence: commit.sequence,
+            next_id: ItemId(commit.next_id),
+            tag: commit.tag.clone(),
         }),
         done_through: ItemId(draft.acks.through()),
         done_beyond: draft
@@ -86,8 +66,8 @@ pub(super) fn look(
         segments: Vec::with_capacity(segments.len()),
         leases: Vec::new(),
         damage: Vec::new(),
-        others: others(&entries),
-        disk_bytes: entries.iter().map(|entry| entry.bytes).sum(),
+        others: others(&scan.others),
+        disk_bytes: scan.disk_bytes,
         directory,
     };
     // All leases must be known before the first item is shown.
@@ -107,7 +87,8 @@ pub(super) fn look(
         draft.note_reserved(last.max().unwrap_or(0), commit.next_id.0);
     }
     let mut previous_last = None;
-    let count = segments.len();
+    let mut own = segments.iter();
+    let last_own = own.rposition(|segment| segment.judgement == Judgement::Own);
     let is_over = Cell::new(false);
     let mut each = |item: StoredItem| {
         let flow = each(item);
@@ -115,7 +96,7 @@ pub(super) fn look(
         flow
     };
     for (index, (segment, quick)) in segments.iter().zip(quick).enumerate() {
-        let is_last = index.saturating_add(1) == count;
+        let is_last = Some(index) == last_own;
         let view = look_at(
             &**vfs,
             segment,
@@ -140,7 +121,7 @@ pub(super) fn look(
     if let Some(commit) = &inspection.commit
         && is_still
         && !is_over.get()
-        && found.is_some_and(|found| found.damaged_commits == 0)
+        && !scan.is_commit_lost()
     {
         // In a queue that grows meanwhile, the commit may be younger than the list of segments.
         let after = previous_last.unwrap_or(0).max(draft.acks.through());
@@ -152,84 +133,57 @@ pub(super) fn look(
     Ok(inspection)
 }
 
+/// The files with names of segments: ids from a segment's limit on are the next one's.
 fn find_segments(
     vfs: &dyn Vfs,
     directory: &Path,
-    entries: &[DirectoryEntry],
-) -> Result<Vec<Candidate>, InspectError> {
-    let mut segments: Vec<Candidate> = Vec::new();
-    for entry in entries {
-        let Some(key) = SegmentKey::parse(&entry.name) else {
-            continue;
+    scan: &Scan,
+    uuid: QueueUuid,
+) -> Result<Vec<Candidate>, IoFailure> {
+    let mut segments: Vec<Candidate> = Vec::with_capacity(scan.segments.len());
+    let mut limit_id = u64::MAX;
+    for found in scan.segments.iter().rev() {
+        let path = found.path(directory);
+        let gone = |failure: &IoFailure| failure.kind() == io::ErrorKind::NotFound;
+        let judgement = match scan.judge(vfs, directory, found) {
+            // Its items were done meanwhile.
+            Err(failure) if gone(&failure) => continue,
+            judgement => judgement?,
         };
-        let path = directory.join(&entry.name);
-        let file = match vfs::uninterrupted(|| vfs.open(&path, OpenMode::Read)) {
-            Ok(file) => file,
-            // Its items were done between the listing and now.
+        let is_own = judgement == Judgement::Own;
+        let seal = match found.seal(vfs, directory, uuid) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(IoFailure::new("open", &path, error).into()),
-        };
-        let mut head = Vec::with_capacity(field::narrow(HEAD_BYTES));
-        vfs::read_full_at(&*file, &mut head, field::narrow(HEAD_BYTES), 0)
-            .context("read", &path)?;
-        let header = match SegmentHeader::decode(&head) {
-            HeadState::Valid(header) => Some(header),
-            HeadState::Newer(version) => {
-                return Err(InspectError::NewerFormat {
-                    path,
-                    found: version,
-                    known: head::VERSION,
-                });
-            }
-            HeadState::Invalid => None,
+            seal if is_own => seal.context("read", &path)?,
+            _ => None,
         };
         segments.push(Candidate {
-            key,
+            key: found.key,
             path,
-            head,
-            file_bytes: entry.bytes,
-            header,
-            seal: None,
-            limit_id: u64::MAX,
+            judgement,
+            file_bytes: found.file_bytes,
+            header: found.header(),
+            seal: seal.filter(|seal| seal.end <= found.file_bytes && seal.last_id < limit_id),
+            limit_id,
         });
+        if is_own {
+            limit_id = found.key.first_id;
+        }
     }
-    segments.sort_unstable_by_key(|segment| segment.key);
-    let firsts: Vec<u64> = segments
-        .iter()
-        .skip(1)
-        .map(|next| next.key.first_id)
-        .collect();
-    for (segment, next) in segments.iter_mut().zip(firsts) {
-        segment.limit_id = next;
-    }
+    segments.reverse();
     Ok(segments)
 }
 
-/// Whose queue this is: as opening it decides.
-fn identify(found: Option<&Found>, segments: &[Candidate]) -> QueueUuid {
-    if let Some(found) = found {
-        if let HeaderState::Valid(header) = found.header {
-            return header.uuid;
-        }
-        if let Some((uuid, _)) = found.commits.iter().flatten().next() {
-            return *uuid;
+impl From<ScanError> for InspectError {
+    fn from(error: ScanError) -> Self {
+        match error {
+            ScanError::Format { path, found, known } => Self::format(path, found, known),
+            ScanError::Io(failure) => failure.into(),
         }
     }
-    let mut votes: Vec<QueueUuid> = segments
-        .iter()
-        .filter_map(|segment| segment.header.map(|header| header.uuid))
-        .collect();
-    votes.sort_unstable();
-    votes
-        .chunk_by(|left, right| left == right)
-        .max_by_key(|same| same.len())
-        .and_then(|same| same.first())
-        .copied()
-        .unwrap_or(QueueUuid([0; 16]))
 }
 
 fn owner(vfs: &dyn Vfs, directory: &Path) -> Owner {
-    match vfs.lock_holder(&directory.join(LOCK_NAME)) {
+    match vfs.lock_holder(directory) {
         Ok(LockHolder::Nobody) => Owner::Nobody,
         Ok(LockHolder::Process(number)) => Owner::Process(number),
         _ => Owner::Unknown,
@@ -239,30 +193,15 @@ fn owner(vfs: &dyn Vfs, directory: &Path) -> Owner {
 fn others(entries: &[DirectoryEntry]) -> Vec<OtherFile> {
     let mut others: Vec<OtherFile> = entries
         .iter()
-        .filter(|entry| {
-            entry.name != control::FILE_NAME
-                && entry.name != LOCK_NAME
-                && SegmentKey::parse(&entry.name).is_none()
-        })
+        .filter(|entry| entry.is_file)
         .map(|entry| OtherFile {
             file: entry.name.clone(),
             file_bytes: entry.bytes,
-            is_put_aside: entry.name.ends_with(".damaged") || entry.name.ends_with(".foreign"),
+            is_put_aside: is_put_aside(&entry.name),
         })
         .collect();
     others.sort_unstable_by(|left, right| left.file.cmp(&right.file));
     others
-}
-
-fn is_foreign(segment: &Candidate, uuid: QueueUuid) -> bool {
-    segment.header.is_some_and(|header| header.uuid != uuid)
-}
-
-/// A header of the file's earlier use: it was renamed, and nothing in it is of the new use yet.
-fn is_stale(segment: &Candidate) -> bool {
-    segment
-        .header
-        .is_some_and(|header| header.key != segment.key)
 }
 
 /// Finds the leases in a segment: by its seal, or by reading it all.
@@ -272,7 +211,7 @@ fn find_leases(
     uuid: QueueUuid,
     draft: &mut Draft,
 ) -> io::Result<Reading> {
-    if is_foreign(segment, uuid) || is_stale(segment) {
+    if segment.judgement != Judgement::Own {
         return Ok(Reading::default());
     }
     let reading = match &segment.seal {
@@ -283,7 +222,7 @@ fn find_leases(
             leases: segment.sealed_leases(vfs, uuid, seal)?,
             ..Reading::default()
         },
-        None => segment.read(vfs, uuid, Payloads::Verify, &mut |_, _, _, _| {
+        None => segment.read(vfs, uuid, Payloads::Verify, &mut |_, _, _| {
             ControlFlow::Continue(())
         })?,
     };
@@ -323,10 +262,22 @@ fn look_at(
         torn_bytes: 0,
         damage: 0,
     };
-    if is_foreign(segment, uuid) {
-        draft.damage.push(Damage::Foreign {
-            file: view.file.clone(),
-        });
+    let file_name = view.file.clone();
+    let damage = match segment.judgement {
+        Judgement::Own => None,
+        Judgement::Empty | Judgement::Ruined => {
+            view.state = SegmentState::Done;
+            return Ok(view);
+        }
+        Judgement::Foreign => Some(Damage::Foreign { file: file_name }),
+        Judgement::Misnamed(_, items) => Some(Damage::Misnamed {
+            file: file_name,
+            items,
+        }),
+        Judgement::NoFile => Some(Damage::NoFile { file: file_name }),
+    };
+    if let Some(damage) = damage {
+        draft.damage.push(damage);
         view.damage = 1;
         return Ok(view);
     }
@@ -351,12 +302,10 @@ fn look_at(
                 (quick, open)
             }
         },
-        None if is_stale(segment) => (quick, (0, 0)),
         None => read(vfs, segment, uuid, Payloads::Verify, draft, &file, each)?,
     };
     let previous_id = segment
         .header
-        .filter(|header| header.key == key)
         .map_or(key.first_id.saturating_sub(1), |header| header.previous_id);
     let after = previous_last.unwrap_or(draft.acks.through());
     draft.note_missing(after, previous_id, key.first_id);
@@ -402,24 +351,20 @@ fn read(
     each: &mut dyn FnMut(StoredItem) -> ControlFlow<()>,
 ) -> io::Result<(Reading, (u64, u64))> {
     let (mut items, mut bytes) = (0_u64, 0_u64);
-    let reading = segment.read(
-        vfs,
-        uuid,
-        payloads,
-        &mut |id, payload_bytes, payload, position| {
-            let state = draft.state(id);
-            if state != ItemState::Done {
-                items = items.saturating_add(1);
-                bytes = bytes.saturating_add(payload_bytes);
-            }
-            each(StoredItem {
-                id: ItemId(id),
-                payload,
-                state,
-                file: Arc::clone(file),
-                position,
-            })
-        },
-    )?;
+    let reading = segment.read(vfs, uuid, payloads, &mut |item, payload_bytes, position| {
+        let state = draft.state(item.id.0);
+        if state != ItemState::Done {
+            items = items.saturating_add(1);
+            bytes = bytes.saturating_add(payload_bytes);
+        }
+        each(StoredItem {
+            id: item.id,
+            accepted_at: item.accepted_at(),
+            payload: item.payload,
+            state,
+            file: Arc::clone(file),
+            position,
+        })
+    })?;
     Ok((reading, (items, bytes)))
 }

@@ -10,11 +10,12 @@ mod view;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
 use crate::damage::Damage;
-use crate::error::IoFailure;
+use crate::error::{IoContext, IoFailure};
 use crate::ids::ItemId;
 use crate::vfs::{OsVfs, Salvage, Vfs};
 
@@ -40,9 +41,30 @@ pub enum InspectError {
         /// The newest that is known here.
         known: u16,
     },
+    /// A version wrote it that was never released.
+    #[error("{} has format version {found}, this program reads {known} only: no released version wrote it", .path.display())]
+    OlderFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u16,
+        /// The one that is read here.
+        known: u16,
+    },
     /// A file operation failed.
     #[error(transparent)]
     Io(#[from] IoFailure),
+}
+
+impl InspectError {
+    /// The file has another version than is known here.
+    fn format(path: PathBuf, found: u16, known: u16) -> Self {
+        if found < known {
+            Self::OlderFormat { path, found, known }
+        } else {
+            Self::NewerFormat { path, found, known }
+        }
+    }
 }
 
 /// How closely to look.
@@ -66,13 +88,16 @@ pub enum ItemState {
     Done,
 }
 
-/// An item as it lies on disk.
+/// An item as it is on disk.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct StoredItem {
     /// Its id.
     pub id: ItemId,
     /// What was appended.
     pub payload: Bytes,
+    /// When it was appended, see [`crate::Item::accepted_at`].
+    pub accepted_at: Option<SystemTime>,
     /// Whether it is still in the queue.
     pub state: ItemState,
     /// The segment file that it lies in.
@@ -165,9 +190,15 @@ impl Inspector {
         is_held: bool,
         each: &mut dyn FnMut(StoredItem) -> ControlFlow<()>,
     ) -> Result<Inspection, InspectError> {
-        let salvage = Arc::new(Salvage::new(Arc::clone(&self.vfs)));
+        let directory = self
+            .vfs
+            .canonical_directory(directory)
+            .context("open", directory)?;
+        let anchored = self.vfs.anchor(&directory).context("open", &directory)?;
+        let anchored = anchored.unwrap_or_else(|| Arc::clone(&self.vfs));
+        let salvage = Arc::new(Salvage::new(anchored));
         let vfs: Arc<dyn Vfs> = Arc::<Salvage>::clone(&salvage);
-        let mut inspection = look::look(&vfs, directory, depth, is_held, each)?;
+        let mut inspection = look::look(&vfs, &directory, depth, is_held, each)?;
         for hole in salvage.take_holes() {
             let damage = Damage::from(hole);
             if !inspection.damage.contains(&damage) {
@@ -187,6 +218,22 @@ impl Inspector {
         directory: &Path,
         mut each: impl FnMut(StoredItem) -> ControlFlow<()>,
     ) -> Result<Inspection, InspectError> {
-        self.look_around(directory, Depth::EveryByte, false, &mut each)
+        let mut inspection = self.look_around(directory, Depth::EveryByte, false, &mut each)?;
+        for _ in 1..LOOKS {
+            if inspection.is_clean() || inspection.owner == Owner::Nobody {
+                break;
+            }
+            // What changed under the visit looks like damage; what is damaged stays so, until its owner puts the file aside.
+            let again = self.look(directory, Depth::EveryByte, false)?;
+            let is_there = |damage: &Damage| {
+                let is_aside = damage.file().is_some_and(|file| {
+                    let aside = again.others.iter().filter(|other| other.is_put_aside);
+                    aside.into_iter().any(|other| other.file.starts_with(file))
+                });
+                is_aside || again.damage.contains(damage)
+            };
+            inspection.damage.retain(is_there);
+        }
+        Ok(inspection)
     }
 }

@@ -5,8 +5,6 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::damage::Damage;
 use crate::format::control::lease::LeaseRecord;
 use crate::format::segment::entry::Kind;
@@ -14,6 +12,9 @@ use crate::format::segment::head::{HEAD_BYTES, Seal, SegmentHeader};
 use crate::format::segment::key::{QueueUuid, SegmentKey};
 use crate::format::segment::walk::{Payloads, Step, Walk};
 use crate::ids::{ItemId, ItemRange};
+use crate::moment::Moment;
+use crate::scan::Judgement;
+use crate::state::waiting::Item;
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
 /// Bytes of one read.
@@ -24,16 +25,17 @@ const READ_BYTES: usize = 1 << 20;
 pub(super) struct Candidate {
     pub(super) key: SegmentKey,
     pub(super) path: PathBuf,
-    pub(super) head: Vec<u8>,
     pub(super) file_bytes: u64,
+    pub(super) judgement: Judgement,
+    /// The header, if it is that of the segment that the name says.
     pub(super) header: Option<SegmentHeader>,
     pub(super) seal: Option<Seal>,
     /// Ids from here on are the next segment's.
     pub(super) limit_id: u64,
 }
 
-/// An item that was come across: id, payload's bytes, payload, position. A break ends the reading.
-pub(super) type EachItem<'a> = dyn FnMut(u64, u64, Bytes, u64) -> ControlFlow<()> + 'a;
+/// An item that was come across, with its payload's bytes and its position. A break ends the reading.
+pub(super) type EachItem<'a> = dyn FnMut(Item, u64, u64) -> ControlFlow<()> + 'a;
 
 /// What reading brought.
 #[derive(Debug, Default)]
@@ -57,6 +59,7 @@ impl Candidate {
     }
 
     fn walk(&self, file: &Arc<dyn VfsFile>, uuid: QueueUuid, payloads: Payloads, end: u64) -> Walk {
+        let made = self.header.map_or(Moment::UNKNOWN, |header| header.made);
         Walk::new(
             Arc::clone(file),
             self.key.seed(uuid),
@@ -66,6 +69,7 @@ impl Candidate {
             end,
             READ_BYTES,
         )
+        .made_at(made)
     }
 
     /// Reads all entries.
@@ -118,12 +122,13 @@ impl Candidate {
                         Kind::Item => {
                             reading.items = reading.items.saturating_add(1);
                             reading.last_id = Some(found.header.id);
-                            let flow = each(
-                                found.header.id,
-                                u64::from(found.header.payload_bytes),
-                                found.payload,
-                                found.position,
-                            );
+                            let item = Item {
+                                id: ItemId(found.header.id),
+                                payload: found.payload,
+                                accepted: found.accepted,
+                            };
+                            let bytes = u64::from(found.header.payload_bytes);
+                            let flow = each(item, bytes, found.position);
                             if flow.is_break() {
                                 return Ok(reading);
                             }

@@ -131,6 +131,7 @@ impl Disk {
                 Some(DirectoryEntry {
                     name,
                     bytes: self.length(*inode),
+                    is_file: true,
                 })
             })
             .collect()

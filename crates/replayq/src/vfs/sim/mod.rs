@@ -14,6 +14,7 @@ mod fault;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -154,6 +155,11 @@ impl SimVfs {
         Self::of(self.world.lock().after_power_loss(names, fate))
     }
 
+    /// Sets the clock: the time since the beginning of 1970. It does not move by itself.
+    pub fn set_unix_time(&self, time: Duration) {
+        self.world.lock().time = time;
+    }
+
     /// The content of a file.
     pub fn read_file(&self, path: &Path) -> Option<Vec<u8>> {
         self.world.lock().disk.content(path).map(<[u8]>::to_vec)
@@ -283,6 +289,10 @@ impl Vfs for SimVfs {
 
     fn boot_id(&self) -> Option<[u8; 16]> {
         Some(u128::from(self.world.lock().boot).to_be_bytes())
+    }
+
+    fn unix_time(&self) -> Duration {
+        self.world.lock().time
     }
 
     fn random(&self) -> io::Result<[u8; 16]> {

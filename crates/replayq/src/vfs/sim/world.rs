@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::disk::{Disk, Fate, Inode, PendingWrite};
 use super::fault::{Fault, FaultKind};
@@ -30,7 +31,7 @@ const EIO: i32 = 5;
 const EROFS: i32 = 30;
 
 /// The state of a simulation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct World {
     pub(super) disk: Disk,
     pub(super) faults: Vec<Fault>,
@@ -42,8 +43,30 @@ pub(super) struct World {
     pub(super) capacity: Option<u64>,
     pub(super) history: Vec<Change>,
     pub(super) boot: u64,
+    /// Since the beginning of 1970.
+    pub(super) time: Duration,
     locks: BTreeSet<PathBuf>,
     randoms: u64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            disk: Disk::default(),
+            faults: Vec::new(),
+            calls: 0,
+            changes: 0,
+            read_bytes: 0,
+            crash_at: None,
+            is_crashed: false,
+            capacity: None,
+            history: Vec::new(),
+            boot: 0,
+            time: Duration::from_secs(1_700_000_000),
+            locks: BTreeSet::new(),
+            randoms: 0,
+        }
+    }
 }
 
 /// What a call that reads or writes is to do.
@@ -161,6 +184,7 @@ impl World {
             disk,
             boot,
             capacity: self.capacity,
+            time: self.time,
             randoms: self.randoms,
             ..Self::default()
         }

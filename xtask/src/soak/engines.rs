@@ -1,0 +1,167 @@
+//! The engines that can be soaked. A crate that has one adds a row here.
+
+use crate::workspace;
+use std::process::Command;
+use std::time::Duration;
+
+/// One engine.
+pub(super) struct Engine {
+    pub(super) name: &'static str,
+    /// A sentence for the list.
+    pub(super) about: &'static str,
+    pub(super) kind: Kind,
+}
+
+/// How an engine is run.
+pub(super) enum Kind {
+    /// Tests of a package, which take the seed and the number of cases from the environment.
+    Tests {
+        package: &'static str,
+        /// Arguments of `cargo test` that choose the test program.
+        program: &'static [&'static str],
+        /// Parts of the names of the tests.
+        filters: &'static [&'static str],
+        seed_variable: &'static str,
+        cases_variable: &'static str,
+        cases: u64,
+    },
+    /// A fuzz target, with cargo-fuzz.
+    Fuzz { target: &'static str },
+}
+
+const QUEUE: &[&str] = &["--features", "simulation", "--test", "queue"];
+
+const fn queue(
+    name: &'static str,
+    about: &'static str,
+    filters: &'static [&'static str],
+    cases: u64,
+) -> Engine {
+    Engine {
+        name,
+        about,
+        kind: Kind::Tests {
+            package: "replayq",
+            program: QUEUE,
+            filters,
+            seed_variable: "REPLAYQ_TEST_SEED",
+            cases_variable: "REPLAYQ_TEST_CASES",
+            cases,
+        },
+    }
+}
+
+const fn fuzz(name: &'static str, about: &'static str, target: &'static str) -> Engine {
+    Engine {
+        name,
+        about,
+        kind: Kind::Fuzz { target },
+    }
+}
+
+/// All of them.
+pub(super) const ENGINES: &[Engine] = &[
+    queue(
+        "replayq-crash",
+        "random programs, a crash at every change, every power loss after it",
+        &["crash::crashes"],
+        50,
+    ),
+    queue(
+        "replayq-faults",
+        "random programs, every call fails once and from then on",
+        &["faults::"],
+        50,
+    ),
+    queue(
+        "replayq-model",
+        "random calls in every mode, compared with a model",
+        &["model::"],
+        500,
+    ),
+    queue(
+        "replayq-kill",
+        "a process killed at every system call, and at random moments",
+        &["kill::"],
+        50,
+    ),
+    fuzz(
+        "fuzz-queue-segment",
+        "fuzzing: edited segments of a queue",
+        "queue_segment",
+    ),
+    fuzz(
+        "fuzz-queue-slots",
+        "fuzzing: forged commits and leases",
+        "queue_slots",
+    ),
+    fuzz(
+        "fuzz-queue-directory",
+        "fuzzing: any files in a queue's directory",
+        "queue_directory",
+    ),
+    fuzz(
+        "fuzz-queue-operations",
+        "fuzzing: operations, faults and kills",
+        "queue_operations",
+    ),
+];
+
+impl Engine {
+    /// Cases of a seed, unless others are asked for.
+    pub(super) fn cases(&self) -> Option<u64> {
+        match self.kind {
+            Kind::Tests { cases, .. } => Some(cases),
+            Kind::Fuzz { .. } => None,
+        }
+    }
+
+    /// The command that builds the engine.
+    pub(super) fn build(&self) -> Command {
+        let mut command = workspace::cargo();
+        match self.kind {
+            Kind::Tests {
+                package, program, ..
+            } => command
+                .args(["test", "--release", "--no-run", "-p", package])
+                .args(program),
+            Kind::Fuzz { target } => command
+                .current_dir(workspace::root().join("fuzz"))
+                .args(["fuzz", "build", "--sanitizer", "none"])
+                .args(["--features", "libfuzzer", target]),
+        };
+        command
+    }
+
+    /// The command for one seed.
+    pub(super) fn command(&self, seed: u64, cases: Option<u64>, left: Option<Duration>) -> Command {
+        let mut command = workspace::cargo();
+        match &self.kind {
+            Kind::Tests {
+                package,
+                program,
+                filters,
+                seed_variable,
+                cases_variable,
+                cases: usual,
+            } => command
+                .args(["test", "--release", "-p", *package])
+                .args(*program)
+                .args(["--", "--nocapture"])
+                .args(*filters)
+                .env(seed_variable, seed.to_string())
+                .env(cases_variable, cases.unwrap_or(*usual).to_string()),
+            Kind::Fuzz { target } => {
+                let seconds = left.map_or(60, |left| left.as_secs().max(1));
+                command
+                    .current_dir(workspace::root().join("fuzz"))
+                    .args(["fuzz", "run", "--sanitizer", "none"])
+                    .args(["--features", "libfuzzer", *target, "--"])
+                    .arg(format!("-seed={seed}"))
+                    .arg(format!("-max_total_time={seconds}"))
+                    .arg("-print_final_stats=1")
+            }
+        };
+        command
+    }
+}
