@@ -30,8 +30,13 @@ impl Topic {
                 let errors = self
                     .open_partitions(partitions_below(count), Some(count))
                     .await;
+                let is_closed = self.routes.load().partitions().next().is_none();
                 self.report_closed(&errors);
-                if let Some((_, error)) = errors.into_iter().find(|(_, error)| is_locked(error)) {
+                // One closed partition hurts nobody else; a producer without any cannot start.
+                let mut fatal = errors
+                    .into_iter()
+                    .filter(|(_, error)| is_closed || is_locked(error));
+                if let Some((_, error)) = fatal.next() {
                     return Err(error);
                 }
             }
