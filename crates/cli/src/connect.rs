@@ -1,17 +1,21 @@
 //! The first look at the cluster: is there anybody?
 
+use std::pin::pin;
 use std::time::Duration;
 
 use wolff::Client;
-use wolff::client::{HostError, HostReason, NotKafka, SaslFailure, TlsFailure};
+use wolff::client::{HostError, HostReason, HostState, NotKafka, SaslFailure, TlsFailure};
 
 use crate::exit::Failure;
 
 /// How long the first look may take.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 
-/// A broker that is going down closes connections at the first question, as one that wants to be authenticated to does: only
-/// one that does it again and again is taken at its word.
+/// How long the first look may take while credentials are fetched.
+const LONGEST_LOOK: Duration = Duration::from_secs(30);
+
+/// A broker that is going down closes connections at the first request, as one that wants to be authenticated to does: it is
+/// asked again for as long as a first look may take.
 const LOOKS: u32 = 4;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(600);
 
@@ -39,18 +43,43 @@ pub(crate) async fn look(client: &Client, patience: Patience) -> Result<Reached,
     let is_hopeless = |hosts: &[HostError]| {
         !hosts.is_empty() && hosts.iter().all(|host| is_final(&host.reason, patience))
     };
-    match tokio::time::timeout(FIRST_LOOK, check(client)).await {
+    match first_look(client).await {
         Ok(Ok(())) => Ok(Reached::Yes),
         Ok(Err(hosts)) if is_hopeless(&hosts) => Err(Failure::usage(list(&hosts)).advice(
             "check --brokers, --security-protocol and what goes with it; `wolff metadata --check` tries each host",
         )),
         Ok(Err(hosts)) => Ok(Reached::NotYet(list(&hosts))),
-        Err(_) => {
-            let hosts: Vec<_> = client.bootstrap().iter().map(ToString::to_string).collect();
-            let reason = format!("no answer from {} within {FIRST_LOOK:?}", hosts.join(", "));
-            Ok(Reached::NotYet(reason))
-        }
+        Err(after) => Ok(Reached::NotYet(format!(
+            "no answer within {after:?} ({})",
+            tried(client)
+        ))),
     }
+}
+
+/// The first look, which takes its time where credentials are fetched meanwhile: the cluster is not to blame for those.
+async fn first_look(client: &Client) -> Result<Result<(), Vec<HostError>>, Duration> {
+    let mut check = pin!(check(client));
+    let mut waited = Duration::ZERO;
+    while waited.is_zero() || (client.credentials_pending() > 0 && waited < LONGEST_LOOK) {
+        if let Ok(outcome) = tokio::time::timeout(FIRST_LOOK, check.as_mut()).await {
+            return Ok(outcome);
+        }
+        waited += FIRST_LOOK;
+    }
+    Err(waited)
+}
+
+/// The hosts that were tried, each with what is known of it.
+fn tried(client: &Client) -> String {
+    let state = |state: &HostState| {
+        let host = &state.address;
+        match (&state.last_failure, state.trying_for) {
+            (Some(reason), None) => format!("{host}: {reason}"),
+            _ => host.to_string(),
+        }
+    };
+    let states: Vec<_> = client.host_states().iter().map(state).collect();
+    states.join("; ")
 }
 
 async fn check(client: &Client) -> Result<(), Vec<HostError>> {
@@ -74,7 +103,27 @@ pub(crate) async fn require(client: &Client) -> Result<(), Failure> {
         Reached::NotYet(reason) => Err(Failure::failed(format!(
             "no broker can be reached: {reason}"
         ))
-        .advice("check the address in --brokers, and that the cluster is up")),
+        .advice(advice(client))),
+    }
+}
+
+/// What to look at, by what the hosts that were tried have in common.
+fn advice(client: &Client) -> &'static str {
+    let states = client.host_states();
+    let all = |is: fn(&HostReason) -> bool| {
+        let mut reasons = states
+            .iter()
+            .filter_map(|state| state.last_failure.as_ref());
+        !states.is_empty() && reasons.all(is)
+    };
+    if all(|reason| matches!(reason, HostReason::NoDescriptors(_))) {
+        "raise the limit of open files (ulimit -n)"
+    } else if all(|reason| matches!(reason, HostReason::Tls(_))) {
+        "check --ca-file, --cert-file and --tls-server-name"
+    } else if all(|reason| matches!(reason, HostReason::Sasl(_))) {
+        "check --sasl-mechanism and the user's name and password, or --token-command"
+    } else {
+        "check the address in --brokers, and that the cluster is up"
     }
 }
 
@@ -85,9 +134,10 @@ fn is_final(reason: &HostReason, patience: Patience) -> bool {
         | HostReason::Tls(TlsFailure::NotTls)
         | HostReason::Sasl(SaslFailure::NotEnabled { .. } | SaslFailure::NotExpected) => true,
         HostReason::NotKafka(_)
-        | HostReason::ClosedAtFirstQuestion
         | HostReason::Tls(TlsFailure::Certificate(_))
-        | HostReason::Sasl(SaslFailure::Refused { .. }) => patience == Patience::Asks,
+        | HostReason::Sasl(SaslFailure::Refused { .. } | SaslFailure::Credentials(_)) => {
+            patience == Patience::Asks
+        }
         _ => false,
     }
 }

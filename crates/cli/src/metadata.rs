@@ -1,7 +1,10 @@
 //! `wolff metadata`: who the cluster is.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use wolff::Client;
+use wolff::client::AdvertisedBroker;
 
 use crate::args::MetadataArgs;
 use crate::exit::{Exit, Failure};
@@ -27,6 +30,15 @@ struct Broker {
 #[derive(Serialize)]
 struct Checked {
     host: String,
+    is_fine: bool,
+    reason: Option<String>,
+    advertised: Vec<Advertised>,
+}
+
+#[derive(Serialize)]
+struct Advertised {
+    broker: i32,
+    address: Option<String>,
     is_fine: bool,
     reason: Option<String>,
 }
@@ -63,25 +75,68 @@ pub(crate) async fn run(args: &MetadataArgs) -> Result<Exit, Failure> {
 
 async fn check(client: &Client, is_json: bool) -> Result<Exit, Failure> {
     let checked: Vec<_> = client
-        .probe_hosts()
+        .examine_hosts()
         .await
         .into_iter()
-        .map(|(host, outcome)| Checked {
-            host: host.to_string(),
-            is_fine: outcome.is_ok(),
-            reason: outcome.err().map(|reason| reason.to_string()),
+        .map(|report| Checked {
+            host: report.host.to_string(),
+            is_fine: report.outcome.is_ok(),
+            reason: report.outcome.err().map(|reason| reason.to_string()),
+            advertised: report.brokers.iter().map(advertised).collect(),
         })
         .collect();
-    let are_fine = checked.iter().all(|host| host.is_fine);
+    let are_fine = checked.iter().all(|host| {
+        let mut advertised = host.advertised.iter();
+        host.is_fine && advertised.all(|broker| broker.is_fine)
+    });
     if is_json {
         console::print_json(&checked)?;
     } else {
-        for Checked { host, reason, .. } in &checked {
+        for checked in &checked {
+            let Checked { host, reason, .. } = checked;
             let outcome = reason.as_deref().unwrap_or("fine");
             console::print(format_args!("{host}: {outcome}"))?;
         }
+        // Each broker once, by the first host that names it.
+        let mut named = BTreeSet::new();
+        for Checked {
+            host, advertised, ..
+        } in &checked
+        {
+            for broker in advertised.iter().filter(|broker| !broker.is_fine) {
+                if named.insert((broker.broker, broker.address.clone())) {
+                    tell_unreachable(host, broker)?;
+                }
+            }
+        }
     }
     Ok(if are_fine { Exit::Done } else { Exit::Failed })
+}
+
+fn advertised(broker: &AdvertisedBroker) -> Advertised {
+    Advertised {
+        broker: broker.id.0,
+        address: broker.address.as_ref().map(ToString::to_string),
+        is_fine: broker.address.is_some() && broker.outcome.is_ok(),
+        reason: match &broker.outcome {
+            Err(reason) => Some(reason.to_string()),
+            Ok(()) if broker.address.is_none() => Some("no host or no port".to_owned()),
+            Ok(()) => None,
+        },
+    }
+}
+
+/// Names the host that was given, the address that was advertised, and the setting of the broker that decides it.
+fn tell_unreachable(host: &str, broker: &Advertised) -> Result<(), Failure> {
+    let id = broker.broker;
+    let reason = broker.reason.as_deref().unwrap_or("unknown");
+    let what = match &broker.address {
+        Some(address) => format!("{address}, which {host} names for broker {id}: {reason}"),
+        None => format!("{host} names no usable address for broker {id}: {reason}"),
+    };
+    console::print(format_args!(
+        "{what}\n  producers connect there: see advertised.listeners of broker {id}"
+    ))
 }
 
 fn show(described: Described) -> Result<(), Failure> {

@@ -11,6 +11,9 @@ use thiserror::Error;
 /// The port that is meant when an endpoint string names none.
 pub const DEFAULT_PORT: u16 = 9092;
 
+/// No name is longer, nor is an IPv6 literal with its zone.
+const LONGEST_HOST_BYTES: usize = 255;
+
 /// A host (name, IPv4 or IPv6 literal without brackets) and a TCP port.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
@@ -32,7 +35,10 @@ impl Address {
     /// Brokers that shut down or have no such listener are told with an empty host or port -1.
     pub(crate) fn advertised(host: &str, port: i32) -> Option<Self> {
         let port = u16::try_from(port).ok().filter(|port| *port != 0)?;
-        (!host.is_empty()).then(|| Self::new(host, port))
+        // What nobody can dial would only make a mess of a line of text.
+        let is_name = !host.is_empty() && host.len() <= LONGEST_HOST_BYTES;
+        let is_odd = |letter: char| letter.is_control() || letter.is_whitespace();
+        (is_name && !host.contains(is_odd)).then(|| Self::new(host, port))
     }
 
     /// Host name, or IP literal without brackets.
@@ -170,7 +176,11 @@ impl FromStr for Endpoint {
     /// Reads `[PROTOCOL://]host[:port]`; IPv6 literals in brackets, or bare without a port.
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         let fail = |reason| EndpointError {
-            endpoint: text.into(),
+            // Not with a password in it, and not at any length.
+            endpoint: match reason {
+                EndpointReason::UserInfo => "…@…".into(),
+                _ => text.chars().take(LONGEST_HOST_BYTES).collect(),
+            },
             reason,
         };
         let trimmed = text.trim();
@@ -183,6 +193,12 @@ impl FromStr for Endpoint {
             }
             None => (None, trimmed),
         };
+        if rest.contains('@') {
+            return Err(fail(EndpointReason::UserInfo));
+        }
+        if rest.contains(';') {
+            return Err(fail(EndpointReason::Separator(';')));
+        }
         let (host, port) = split_host_port(rest).map_err(fail)?;
         Ok(Self {
             protocol,
@@ -221,6 +237,15 @@ pub enum EndpointReason {
     /// A character that no host name has.
     #[error("a host cannot contain {0:?}")]
     Character(char),
+    /// Endpoints are separated by something else than commas.
+    #[error("write a comma between hosts, not {0:?}")]
+    Separator(char),
+    /// A user or a password in front of the host.
+    #[error("a user and a password do not belong into an endpoint: configure SASL for them")]
+    UserInfo,
+    /// No host is so long.
+    #[error("a host has at most {LONGEST_HOST_BYTES} bytes")]
+    TooLong,
 }
 
 fn split_host_port(text: &str) -> Result<(&str, u16), EndpointReason> {
@@ -263,6 +288,15 @@ fn check_name(host: &str) -> Result<&str, EndpointReason> {
         return Err(EndpointReason::NoHost);
     }
     // Only what certainly is a slip of the pen: which names exist is the resolver's business.
+    if host.contains('@') {
+        return Err(EndpointReason::UserInfo);
+    }
+    if host.contains(';') {
+        return Err(EndpointReason::Separator(';'));
+    }
+    if host.len() > LONGEST_HOST_BYTES {
+        return Err(EndpointReason::TooLong);
+    }
     let misplaced = |c: &char| c.is_whitespace() || c.is_control() || "/\\[]@?#\"'".contains(*c);
     match host.chars().find(misplaced) {
         Some(character) => Err(EndpointReason::Character(character)),
@@ -323,9 +357,15 @@ mod tests {
             ("a:b:c", Brackets),
             ("host/path", Character('/')),
             ("ho st", Character(' ')),
+            ("a:1;b:2", EndpointReason::Separator(';')),
+            ("user:pw@host:1", EndpointReason::UserInfo),
         ] {
             assert_eq!(parse(text), Err(reason), "{text}");
         }
+        let said = "user:s3cret@host:1".parse::<Endpoint>().unwrap_err();
+        assert!(!said.to_string().contains("s3cret"), "{said}");
+        let long = format!("{}:1", "x".repeat(300)).parse::<Endpoint>();
+        assert_eq!(long.unwrap_err().reason, EndpointReason::TooLong);
         let unknown = "KAFKA://host".parse::<Endpoint>().unwrap_err().to_string();
         assert!(unknown.contains("unknown security protocol \"KAFKA\""));
     }
@@ -342,7 +382,14 @@ mod tests {
     #[test]
     fn an_address_without_a_place_to_connect_to_is_none() {
         assert_eq!(Address::advertised("h", 1), Some(Address::new("h", 1)));
-        for (host, port) in [("", 9092), ("h", 0), ("h", -1), ("h", 65536)] {
+        for (host, port) in [
+            ("a\nerror: b", 1),
+            (" h", 1),
+            ("", 9092),
+            ("h", 0),
+            ("h", -1),
+            ("h", 65536),
+        ] {
             assert_eq!(Address::advertised(host, port), None);
         }
     }

@@ -37,6 +37,7 @@ mod manager;
 mod connection;
 mod topology;
 
+mod proxy;
 mod security;
 
 mod sasl;
@@ -72,17 +73,19 @@ pub use crate::error::{
     IoFailure, MetadataError, NotKafka, ProtocolViolation, RequestCause, RequestError, SaslFailure,
     TlsFailure, TlsFileError,
 };
-pub use crate::manager::{HostState, LeaderConnection};
+pub use crate::manager::{AdvertisedBroker, HostReport, HostState, LeaderConnection};
+pub use crate::proxy::{ProxyDialer, ProxyProtocol};
 pub use crate::registry::{Registry, StartError};
 pub use crate::sasl::{
     Credentials, CredentialsFile, CredentialsProvider, Exchange, Mechanism, OAuthToken,
     PasswordFile, Reply, Sasl, SaslFuture, TokenProvider,
 };
 pub use crate::secret::Secret;
-pub use crate::tls::{TlsIdentity, TlsOptions, TlsServerName, TlsVerification};
+pub use crate::tls::{TlsIdentity, TlsOptions, TlsPemIdentity, TlsServerName, TlsVerification};
 pub use crate::topology::{
     BrokerMetadata, ClusterMetadata, PartitionMetadata, TopicEvent, TopicMetadata,
 };
 pub use crate::transport::{
-    BoxStream, Dial, DialFuture, Resolve, ResolveFuture, Stream, SystemResolver, TcpDialer,
+    BoxStream, Dial, DialFuture, RemapDialer, Resolve, ResolveFuture, Stream, SystemResolver,
+    TcpDialer,
 };

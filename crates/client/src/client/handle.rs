@@ -10,7 +10,7 @@ use super::events::TopicEvents;
 use crate::connection::{Connection, Settings};
 use crate::endpoint::Address;
 use crate::error::{ConfigError, ConnectError, HostError, HostReason, MetadataError};
-use crate::manager::{HostState, LeaderConnection, Manager};
+use crate::manager::{HostReport, HostState, LeaderConnection, Manager};
 use crate::topology::{ClusterMetadata, TopicMetadata, view};
 
 /// The way to a Kafka cluster. Clones are the same client.
@@ -215,7 +215,21 @@ impl Client {
 
     /// Tries each bootstrap host by itself, for a person who looks for what is wrong.
     pub async fn probe_hosts(&self) -> Vec<(Address, Result<(), HostReason>)> {
+        let reports = self.manager.probe().await.into_iter();
+        reports
+            .map(|report| (report.host, report.outcome))
+            .collect()
+    }
+
+    /// As [`Client::probe_hosts`], with the brokers that each host names, and whether the addresses
+    /// that those advertise can be connected to.
+    pub async fn examine_hosts(&self) -> Vec<HostReport> {
         self.manager.probe().await
+    }
+
+    /// Attempts to connect that wait for credentials or a token at the moment.
+    pub fn credentials_pending(&self) -> usize {
+        self.manager.credentials_pending()
     }
 
     /// The hosts that the client was given.

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -38,6 +39,7 @@ pub(crate) struct Settings {
     client_id: Option<Str>,
     connect_timeout: Duration,
     credentials_timeout: Duration,
+    credentials_pending: AtomicUsize,
     query_api_versions: bool,
     max_versions: Vec<(ApiKey, i16)>,
     /// Brokers that close the connection at any but the oldest version of ApiVersions.
@@ -62,6 +64,7 @@ impl Settings {
             client_id: Some(config.client_id.as_str().into()),
             connect_timeout: config.connect_timeout,
             credentials_timeout: config.credentials_timeout,
+            credentials_pending: AtomicUsize::new(0),
             query_api_versions: config.query_api_versions,
             max_versions: config.max_versions.clone(),
             asked_in_oldest: Mutex::default(),
@@ -81,6 +84,11 @@ impl Settings {
 }
 
 impl Settings {
+    /// Attempts that wait for credentials at the moment.
+    pub(crate) fn credentials_pending(&self) -> usize {
+        self.credentials_pending.load(Ordering::Relaxed)
+    }
+
     /// The time that a broker has until it can be used.
     pub(crate) fn connect_timeout(&self) -> Duration {
         self.connect_timeout
@@ -198,12 +206,29 @@ async fn open_asking(
     Ok((opening, usable(api_keys, &settings.max_versions)))
 }
 
+/// One more, until it is dropped.
+struct CountedIn<'a>(&'a AtomicUsize);
+
+impl<'a> CountedIn<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for CountedIn<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Begins an exchange, which is where credentials are fetched.
 async fn credentials(
     settings: &Settings,
     sasl: &Sasl,
     address: &Address,
 ) -> Result<Box<dyn Exchange>, HostReason> {
+    let _pending = CountedIn::new(&settings.credentials_pending);
     let after = settings.credentials_timeout;
     let stage = ConnectStage::Credentials;
     timeout(after, sasl.as_mechanism().start(address))

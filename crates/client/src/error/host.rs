@@ -71,6 +71,9 @@ pub enum HostReason {
     /// This side cannot authenticate, or the broker cannot.
     #[error("SASL: {0}")]
     Sasl(SaslFailure),
+    /// It is a broker, but cannot be used as one.
+    #[error("a broker that cannot be used: {0}")]
+    Unusable(String),
     /// The broker refused the handshake.
     #[error("refused the handshake with {0}")]
     Rejected(ErrorCode),

@@ -7,6 +7,7 @@ use wolff_codec::{BrokerId, ErrorCode, PartitionId, Str};
 
 use super::host::HostError;
 use super::request::RequestError;
+use super::words::shown;
 
 /// Why nothing is known about a topic or the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -48,7 +49,7 @@ pub enum MetadataError {
     },
     /// The brokers belong to another cluster than
     /// [`ClientConfig::cluster_id`](crate::ClientConfig::cluster_id) says.
-    #[error("the cluster has the id {got}, not {expected}")]
+    #[error("the cluster has the id {}, not {expected}", shown(got))]
     OtherCluster {
         /// The id that is configured.
         expected: String,

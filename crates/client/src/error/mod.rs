@@ -31,3 +31,4 @@ pub use self::protocol::ProtocolViolation;
 pub use self::request::{RequestCause, RequestError};
 pub use self::sasl::SaslFailure;
 pub use self::tls::{TlsFailure, TlsFileError};
+pub(crate) use self::words::shown;

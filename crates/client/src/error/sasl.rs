@@ -43,7 +43,7 @@ pub enum SaslFailure {
     Credentials(String),
     /// What the broker says is not what the mechanism prescribes, or does not prove that the broker
     /// knows the user's secret: it may be somebody else.
-    #[error("the broker fails its part of the authentication: {0}")]
+    #[error("the broker fails its part of the authentication: {}", shown(_0))]
     Broker(String),
 }
 

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::words::shown;
+
 /// Why a broker and this side do not come to an encrypted connection.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TlsFailure {
     /// The broker's certificate is not accepted.
-    #[error("the broker's certificate is not accepted: {0}")]
+    #[error("the broker's certificate is not accepted: {}", shown(_0))]
     Certificate(String),
     /// The broker refused, in TLS's own words.
     #[error("the broker refused with the TLS alert {alert}: {advice}")]
@@ -32,13 +34,15 @@ pub enum TlsFailure {
     )]
     ClosedAfterHandshake,
     /// No version or cipher that both sides have.
-    #[error("no common version of TLS: {0}")]
+    #[error("no common version of TLS: {}", shown(_0))]
     Incompatible(String),
     /// The host cannot be the name of a TLS server.
-    #[error("{0:?} cannot stand in a certificate; give the broker's name in TLS")]
+    #[error(
+        "{0:?} cannot stand in a certificate (an underscore, or not a name at all); give the name that the broker's certificate is for (--tls-server-name)"
+    )]
     Name(String),
     /// Anything else.
-    #[error("{0}")]
+    #[error("{}", shown(_0))]
     Other(String),
 }
 

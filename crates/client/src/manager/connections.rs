@@ -118,6 +118,11 @@ impl Connections {
         hosts.handle_failed(now(), since, host, reason);
     }
 
+    /// Attempts to connect that wait for credentials at the moment.
+    pub(super) fn credentials_pending(&self) -> usize {
+        self.settings.credentials_pending()
+    }
+
     /// All hosts that were ever dialled, with what came of it.
     pub(super) fn host_states(&self) -> Vec<HostState> {
         self.state.lock().hosts.states(now())

@@ -11,6 +11,7 @@ use wolff_codec::{BrokerId, LeaderEpoch, PartitionId, Str, TopicId};
 
 use super::connections::{Connections, Purpose};
 use super::hosts::HostState;
+use super::probe::HostReport;
 use super::questions::Questions;
 use crate::config::{ClientConfig, ConnectionStrategy};
 use crate::connection::{Connection, Settings};
@@ -126,6 +127,11 @@ impl Manager {
     /// All hosts that were ever dialled, with what came of it.
     pub(crate) fn host_states(&self) -> Vec<HostState> {
         self.connections.host_states()
+    }
+
+    /// Attempts to connect that wait for credentials at the moment.
+    pub(crate) fn credentials_pending(&self) -> usize {
+        self.connections.credentials_pending()
     }
 
     /// Why the last attempt to connect to the partition's leader failed, if it did.
@@ -299,7 +305,7 @@ impl Manager {
         Ok((leader.broker, metadata.topic_id))
     }
 
-    pub(crate) async fn probe(&self) -> Vec<(Address, Result<(), HostReason>)> {
+    pub(crate) async fn probe(&self) -> Vec<HostReport> {
         self.connections.probe().await
     }
 

@@ -17,3 +17,4 @@ mod sharing;
 pub use self::hosts::HostState;
 pub use self::leaders::LeaderConnection;
 pub(crate) use self::leaders::Manager;
+pub use self::probe::{AdvertisedBroker, HostReport};

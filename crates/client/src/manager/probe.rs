@@ -6,16 +6,85 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-use wolff_codec::messages::MetadataRequest;
+use wolff_codec::BrokerId;
+use wolff_codec::messages::{MetadataRequest, MetadataResponse, ProduceRequest};
 
 use crate::connection::Connection;
-use crate::error::{ConnectStage, ConnectionFailure, HostReason};
+use crate::endpoint::Address;
+use crate::error::{ConnectStage, ConnectionFailure, HostReason, RequestError};
 
-/// Asks for the brokers, and for no topic.
+/// A bootstrap host as [`Client::examine_hosts`](crate::Client::examine_hosts) found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostReport {
+    /// The host.
+    pub host: Address,
+    /// Whether it can be used, or why not.
+    pub outcome: Result<(), HostReason>,
+    /// The brokers that it names, with what came of connecting to the addresses they advertise.
+    pub brokers: Vec<AdvertisedBroker>,
+}
+
+/// A broker as a bootstrap host names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AdvertisedBroker {
+    /// The broker's id.
+    pub id: BrokerId,
+    /// Its advertised address; `None` when it cannot be connected to (no host, or no port).
+    pub address: Option<Address>,
+    /// Whether the address leads to a broker, or why not; `Ok` where there is no address.
+    pub outcome: Result<(), HostReason>,
+}
+
+/// The brokers that a broker names, where it can be used at all.
+pub(super) async fn examine(
+    connection: &Connection,
+    after: Duration,
+) -> Result<Vec<(BrokerId, Option<Address>)>, HostReason> {
+    let unusable = |what: String| HostReason::Unusable(what);
+    connection
+        .version::<ProduceRequest>()
+        .map_err(|error| unusable(error.to_string()))?;
+    connection
+        .version::<MetadataRequest>()
+        .map_err(|error| unusable(error.to_string()))?;
+    let answer = ask(connection, after).await?;
+    match answer {
+        Ok(answer) if !answer.error_code.is_ok() => Err(unusable(format!(
+            "it answers a request for metadata with {}",
+            answer.error_code
+        ))),
+        Ok(answer) if answer.brokers.is_empty() => {
+            Err(unusable("it names no brokers, not even itself".to_owned()))
+        }
+        Ok(answer) => {
+            let brokers = answer.brokers.iter();
+            Ok(brokers
+                .map(|broker| {
+                    let address = Address::advertised(&broker.host, broker.port);
+                    (broker.node_id, address)
+                })
+                .collect())
+        }
+        Err(error) => Err(unusable(error.to_string())),
+    }
+}
+
+/// Whether the broker responds to a request.
 pub(super) async fn ask_something(
     connection: &Connection,
     after: Duration,
 ) -> Result<(), HostReason> {
+    // Whatever the response is, it is one.
+    ask(connection, after).await.map(drop)
+}
+
+/// Asks for the brokers, and for no topic. Returns the response, or why there is none on a connection that is in order.
+async fn ask(
+    connection: &Connection,
+    after: Duration,
+) -> Result<Result<MetadataResponse, RequestError>, HostReason> {
     let request = MetadataRequest {
         topics: Some(Vec::new()),
         ..MetadataRequest::default()
@@ -36,8 +105,7 @@ pub(super) async fn ask_something(
                 after,
             },
         }),
-        // Whatever the answer is, it is one.
-        Ok(_) => Ok(()),
+        Ok(outcome) => Ok(outcome),
         Err(_elapsed) => {
             let stage = ConnectStage::FirstQuestion;
             Err(HostReason::TimedOut { stage, after })

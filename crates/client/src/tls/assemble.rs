@@ -11,8 +11,11 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::material::Material;
 use super::options::{TlsOptions, TlsServerName, TlsVerification};
-use super::verify::Lenient;
+use super::verify::{Lenient, Pinned};
 use crate::error::{ConfigError, TlsFileError};
+
+/// What stands for the name of a file in errors about PEM that was given in memory.
+const IN_MEMORY: &str = "the PEM in memory";
 
 /// The authorities that the system trusts. Waits for the disk, and takes its time.
 pub(super) fn system_roots() -> Result<RootCertStore, ConfigError> {
@@ -40,67 +43,112 @@ pub(super) fn assemble(
         .map_err(rejected)?;
     let builder = match options.verification {
         TlsVerification::Full => {
-            builder.with_root_certificates(roots(options, material, system_roots)?)
+            let (roots, pins) = roots(options, material, system_roots)?;
+            if pins.is_empty() {
+                builder.with_root_certificates(roots)
+            } else {
+                let verifier = strict(roots, &provider)?;
+                let pinned = Pinned::new(provider, verifier, pins);
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(pinned))
+            }
         }
         TlsVerification::AnyName => {
-            let roots = Arc::new(roots(options, material, system_roots)?);
+            let (roots, pins) = roots(options, material, system_roots)?;
             let verifier = strict(roots, &provider)?;
+            let lenient = Lenient::any_name(provider, verifier, pins);
             builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Lenient::any_name(provider, verifier)))
+                .with_custom_certificate_verifier(Arc::new(lenient))
         }
         TlsVerification::DangerouslyNone => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Lenient::anybody(provider))),
     };
-    let mut config = match (&material.identity, &options.identity) {
-        (Some((chain, key)), Some(files)) => {
-            let chain = certificates(chain, &files.cert_file)?;
-            let key = PrivateKeyDer::from_pem_slice(key)
-                .map_err(|error| unusable(&files.key_file, format!("holds no key: {error}")))?;
+    let in_memory = Path::new(IN_MEMORY);
+    let (cert_file, key_file) = match (&options.identity_pem, &options.identity) {
+        (None, Some(files)) => (files.cert_file.as_path(), files.key_file.as_path()),
+        _ => (in_memory, in_memory),
+    };
+    let mut config = match &material.identity {
+        Some((chain, key)) => {
+            let chain = certificates(chain, cert_file)?;
+            let key = private_key(key, key_file)?;
             builder.with_client_auth_cert(chain, key).map_err(|error| {
                 unusable(
-                    &files.key_file,
+                    key_file,
                     format!("does not go with the certificate: {error}"),
                 )
             })?
         }
-        _ => builder.with_no_client_auth(),
+        None => builder.with_no_client_auth(),
     };
     config.enable_sni = options.server_name != TlsServerName::None;
     Ok(config)
 }
 
+fn private_key(pem: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
+    PrivateKeyDer::from_pem_slice(without_mark(pem)).map_err(|error| {
+        let has = |words: &str| pem.windows(words.len()).any(|part| part == words.as_bytes());
+        let is_encrypted = has("BEGIN ENCRYPTED PRIVATE KEY") || has("Proc-Type: 4,ENCRYPTED");
+        let what = match is_encrypted {
+            true => "holds a key that is encrypted with a password, which is not supported; decrypt it: openssl pkey -in FILE -out FILE".to_owned(),
+            false => format!("holds no key: {error}"),
+        };
+        unusable(path, what)
+    })
+}
+
+/// PEM as some editors on Windows write it begins with a byte order mark.
+fn without_mark(pem: &[u8]) -> &[u8] {
+    pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem)
+}
+
+/// Checks against authorities; `None` where there are none.
 fn strict(
-    roots: Arc<RootCertStore>,
+    roots: RootCertStore,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<WebPkiServerVerifier>, ConfigError> {
-    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
+) -> Result<Option<Arc<WebPkiServerVerifier>>, ConfigError> {
+    if roots.is_empty() {
+        return Ok(None);
+    }
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
+        .map(Some)
         .map_err(|error| ConfigError::Tls(error.to_string()))
 }
+
+/// The authorities that are trusted, and the certificates that are trusted as they are.
+type Trusted = (RootCertStore, Vec<CertificateDer<'static>>);
 
 fn roots(
     options: &TlsOptions,
     material: &Material,
     system_roots: Option<&RootCertStore>,
-) -> Result<RootCertStore, ConfigError> {
+) -> Result<Trusted, ConfigError> {
     let mut roots = system_roots.cloned().unwrap_or_else(RootCertStore::empty);
-    if let (Some(pem), Some(path)) = (&material.authorities, &options.ca_file) {
+    let mut pins = Vec::new();
+    let in_memory = options.ca_pem.as_ref().map(|pem| pem.as_bytes());
+    let in_memory = in_memory.zip(Some(Path::new(IN_MEMORY)));
+    let in_file = material
+        .authorities
+        .as_deref()
+        .zip(options.ca_file.as_deref());
+    for (pem, path) in in_file.into_iter().chain(in_memory) {
         for certificate in certificates(pem, path)? {
-            roots.add(certificate).map_err(|error| {
-                unusable(
-                    path,
-                    format!("holds a certificate that is no authority's: {error}"),
-                )
-            })?;
+            // What cannot be an authority, such as a certificate of version 1, can still be pinned.
+            if let Err(error) = roots.add(certificate.clone()) {
+                tracing::debug!(path = %path.display(), %error, "a certificate is pinned only");
+            }
+            pins.push(certificate);
         }
     }
-    Ok(roots)
+    Ok((roots, pins))
 }
 
 fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(without_mark(pem))
         .collect::<Result<_, _>>()
         .map_err(|error| unusable(path, format!("is no PEM: {error}")))?;
     if certificates.is_empty() {

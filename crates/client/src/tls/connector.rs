@@ -108,7 +108,8 @@ impl Files {
             );
         }
         let is_wanted = options.verification != TlsVerification::DangerouslyNone
-            && (options.ca_file.is_none() || options.with_system_roots);
+            && ((options.ca_file.is_none() && options.ca_pem.is_none())
+                || options.with_system_roots);
         let system_roots = is_wanted.then(system_roots).transpose()?;
         let material = Material::read(&options).map_err(ConfigError::TlsFile)?;
         let config = Arc::new(assemble(&options, &material, system_roots.as_ref())?);

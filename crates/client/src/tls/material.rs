@@ -23,30 +23,37 @@ impl Material {
     /// Reads all files that the options name. Waits for the disk.
     pub(super) fn read(options: &TlsOptions) -> Result<Self, TlsFileError> {
         let authorities = options.ca_file.as_deref().map(read).transpose()?;
-        let identity = match &options.identity {
-            Some(identity) => Some((
-                read(&identity.cert_file)?,
-                Zeroizing::new(read(&identity.key_file)?),
+        let identity = match (&options.identity_pem, &options.identity) {
+            (Some(identity), _) => Some((
+                identity.certificates.as_bytes().to_vec(),
+                Zeroizing::new(identity.key.expose().to_vec()),
             )),
-            None => None,
+            (None, Some(identity)) => Some((
+                read(&identity.cert_file)?.to_vec(),
+                read(&identity.key_file)?,
+            )),
+            (None, None) => None,
         };
         Ok(Self {
-            authorities,
+            authorities: authorities.map(|content| content.to_vec()),
             identity,
         })
     }
 }
 
+/// Reads a file in one piece, since growing would leave copies of a key behind.
 #[expect(
     clippy::disallowed_methods,
     reason = "certificates and keys that a user keeps in files are read anew when they change"
 )]
-fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsFileError> {
     let told = |what: String| TlsFileError {
         path: path.to_owned(),
         what,
     };
-    let mut content = Vec::new();
+    let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let size = usize::try_from(size.min(LARGEST_FILE_BYTES)).unwrap_or(0);
+    let mut content = Zeroizing::new(Vec::with_capacity(size + 64));
     // Some files never end.
     fs::File::open(path)
         .and_then(|file| file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut content))

@@ -26,4 +26,4 @@ pub(crate) use self::absent::{Tls, stream_failure};
 pub(crate) use self::connector::Tls;
 #[cfg(feature = "tls")]
 pub(crate) use self::failure::stream_failure;
-pub use self::options::{TlsIdentity, TlsOptions, TlsServerName, TlsVerification};
+pub use self::options::{TlsIdentity, TlsOptions, TlsPemIdentity, TlsServerName, TlsVerification};

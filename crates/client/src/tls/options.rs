@@ -5,6 +5,8 @@ use std::path::PathBuf;
 #[cfg(feature = "tls")]
 use std::sync::Arc;
 
+use crate::secret::Secret;
+
 /// How brokers are recognised, and what this side shows them.
 ///
 /// The files are looked at again before every connection, so that renewed certificates are used
@@ -13,14 +15,20 @@ use std::sync::Arc;
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct TlsOptions {
-    /// Certificates of the authorities that vouch for brokers, PEM. Default: `None`, those that the
-    /// system trusts.
+    /// Certificates of the authorities that vouch for brokers, PEM. A broker that shows exactly one of
+    /// these certificates is trusted as well, whatever kind it is and whatever its dates are, as Java
+    /// does: that is how a self-signed one is pinned. Default: `None`, those that the system trusts.
     pub ca_file: Option<PathBuf>,
+    /// As `ca_file`, the certificates themselves, PEM; both count. Default: `None`.
+    pub ca_pem: Option<String>,
     /// Whether the authorities that the system trusts count as well as those in `ca_file`. Default:
     /// false: with a file, only the file.
     pub with_system_roots: bool,
     /// The certificate that this side shows (mTLS). Default: `None`.
     pub identity: Option<TlsIdentity>,
+    /// As `identity`, the certificates and the key themselves; it takes the place of files. Default:
+    /// `None`.
+    pub identity_pem: Option<TlsPemIdentity>,
     /// The name that brokers are called by, and that their certificates must be for. Default:
     /// [`TlsServerName::Auto`].
     pub server_name: TlsServerName,
@@ -39,6 +47,7 @@ impl fmt::Debug for TlsOptions {
             .field("ca_file", &self.ca_file)
             .field("with_system_roots", &self.with_system_roots)
             .field("identity", &self.identity)
+            .field("identity_pem", &self.identity_pem)
             .field("server_name", &self.server_name)
             .field("verification", &self.verification)
             .finish_non_exhaustive()
@@ -52,6 +61,15 @@ pub struct TlsIdentity {
     pub cert_file: PathBuf,
     /// The certificate's private key, PEM, not encrypted: PKCS #8, PKCS #1 or SEC 1.
     pub key_file: PathBuf,
+}
+
+/// A client certificate and its key, in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsPemIdentity {
+    /// The certificate and those between it and its authority, PEM, the certificate first.
+    pub certificates: String,
+    /// The certificate's private key, PEM, not encrypted: PKCS #8, PKCS #1 or SEC 1.
+    pub key: Secret,
 }
 
 /// The name of a broker in TLS: what is sent as server name indication (SNI), and what its

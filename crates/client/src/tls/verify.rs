@@ -1,11 +1,12 @@
-//! Checking less of a broker's certificate than should be checked, where the user says so.
+//! Checking more or less of a broker's certificate than rustls does by itself.
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 /// Takes the certificate of any trusted authority, or any certificate at all. In both cases the peer
@@ -15,17 +16,23 @@ pub(super) struct Lenient {
     provider: Arc<CryptoProvider>,
     /// Who checks the authority, if anybody does.
     authorities: Option<Arc<WebPkiServerVerifier>>,
+    /// Trusted as they are.
+    pins: Vec<CertificateDer<'static>>,
+    is_anybody: bool,
 }
 
 impl Lenient {
     /// Checks the authority, and not the name.
     pub(super) fn any_name(
         provider: Arc<CryptoProvider>,
-        authorities: Arc<WebPkiServerVerifier>,
+        authorities: Option<Arc<WebPkiServerVerifier>>,
+        pins: Vec<CertificateDer<'static>>,
     ) -> Self {
         Self {
             provider,
-            authorities: Some(authorities),
+            authorities,
+            pins,
+            is_anybody: false,
         }
     }
 
@@ -34,6 +41,8 @@ impl Lenient {
         Self {
             provider,
             authorities: None,
+            pins: Vec::new(),
+            is_anybody: true,
         }
     }
 }
@@ -47,8 +56,11 @@ impl ServerCertVerifier for Lenient {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Some(authorities) = &self.authorities else {
+        if self.is_anybody || is_pinned(&self.pins, end_entity) {
             return Ok(ServerCertVerified::assertion());
+        }
+        let Some(authorities) = &self.authorities else {
+            return Err(CertificateError::UnknownIssuer.into());
         };
         // The name is the last thing that is checked: where only that is wrong, the rest is right.
         match authorities.verify_server_cert(
@@ -63,6 +75,79 @@ impl ServerCertVerifier for Lenient {
             )) => Ok(ServerCertVerified::assertion()),
             outcome => outcome,
         }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// Checks authority and name; a certificate that the user trusts as it is needs no authority.
+#[derive(Debug)]
+pub(super) struct Pinned {
+    provider: Arc<CryptoProvider>,
+    authorities: Option<Arc<WebPkiServerVerifier>>,
+    pins: Vec<CertificateDer<'static>>,
+}
+
+impl Pinned {
+    pub(super) fn new(
+        provider: Arc<CryptoProvider>,
+        authorities: Option<Arc<WebPkiServerVerifier>>,
+        pins: Vec<CertificateDer<'static>>,
+    ) -> Self {
+        Self {
+            provider,
+            authorities,
+            pins,
+        }
+    }
+}
+
+fn is_pinned(pins: &[CertificateDer<'_>], shown: &CertificateDer<'_>) -> bool {
+    pins.iter().any(|pin| pin.as_ref() == shown.as_ref())
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if is_pinned(&self.pins, end_entity) {
+            let parsed = ParsedCertificate::try_from(end_entity)?;
+            verify_server_name(&parsed, server_name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        let Some(authorities) = &self.authorities else {
+            return Err(CertificateError::UnknownIssuer.into());
+        };
+        authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(

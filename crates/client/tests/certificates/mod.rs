@@ -27,7 +27,13 @@ pub struct Authority {
 
 impl Authority {
     pub fn new(name: &str) -> Self {
-        let mut params = CertificateParams::new([]).unwrap();
+        Self::of_servers(name, &[])
+    }
+
+    /// An authority whose own certificate is for these servers as well.
+    pub fn of_servers(name: &str, servers: &[&str]) -> Self {
+        let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(servers).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -37,6 +43,20 @@ impl Authority {
 
     pub fn pem(&self) -> String {
         self.issuer.pem()
+    }
+
+    /// A server that shows the authority's own certificate, as `openssl req -x509` makes it by default.
+    pub fn server(&self) -> ServerConfig {
+        let key = self.issuer.key().serialize_pem();
+        ServerConfig::builder_with_provider(ring::default_provider().into())
+            .with_protocol_versions(BOTH)
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![self.der()],
+                PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
+            )
+            .unwrap()
     }
 
     pub fn der(&self) -> CertificateDer<'static> {

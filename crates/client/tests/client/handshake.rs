@@ -322,7 +322,8 @@ async fn every_host_that_fails_has_its_own_reason() {
     let brokers = async {
         web.accept().await.send(b"HTTP/1.1 400").await;
         let mut peer = kafka.accept_ready().await;
-        peer.answer_metadata(&Default::default()).await;
+        let answer = crate::peer::metadata(&[(1, "kafka"), (2, "inner"), (3, "")], []);
+        peer.answer_metadata(&answer).await;
     };
     let (probes, ()) = tokio::join!(client.probe_hosts(), brokers);
     let said: Vec<_> = probes
@@ -340,6 +341,78 @@ async fn every_host_that_fails_has_its_own_reason() {
             "kafka:9092 is fine",
         ]
     );
+}
+
+#[tokio::test]
+async fn advertised_addresses_are_examined_as_well() {
+    let network = Network::default();
+    let mut kafka = network.listen("kafka");
+    let client = network.client("kafka").build().unwrap();
+    let broker = async {
+        let mut peer = kafka.accept_ready().await;
+        let answer = crate::peer::metadata(&[(1, "kafka"), (2, "inner"), (3, "")], []);
+        peer.answer_metadata(&answer).await;
+    };
+    let (reports, ()) = tokio::join!(client.examine_hosts(), broker);
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].outcome, Ok(()));
+    let brokers: Vec<_> = (reports[0].brokers.iter())
+        .map(|broker| {
+            (
+                broker.id.0,
+                broker.address.is_some(),
+                broker.outcome.clone(),
+            )
+        })
+        .collect();
+    let refused = Err(HostReason::Refused);
+    assert_eq!(
+        brokers,
+        [(1, true, Ok(())), (2, true, refused), (3, false, Ok(()))]
+    );
+}
+
+#[tokio::test]
+async fn a_broker_that_cannot_be_used_is_not_fine() {
+    let backwards = |api: &mut ApiVersion| (api.min_version, api.max_version) = (9, 3);
+    let mut no_apis = all_versions();
+    no_apis.api_keys.clear();
+    let mut min_above_max = all_versions();
+    min_above_max.api_keys.iter_mut().for_each(backwards);
+    let named = crate::peer::metadata(&[(1, "kafka")], []);
+    let cases = [
+        (no_apis, None, "Produce"),
+        (min_above_max, None, "Produce"),
+        (
+            all_versions(),
+            Some(crate::peer::metadata(&[], [])),
+            "no brokers",
+        ),
+        (all_versions(), Some(named), ""),
+    ];
+    for (versions, metadata, words) in cases {
+        let network = Network::default();
+        let mut listener = network.listen("kafka");
+        let client = network.client("kafka").build().unwrap();
+        let broker = async {
+            let mut peer = listener.accept().await;
+            let asked = peer.expect::<ApiVersionsRequest>().await;
+            peer.answer(asked.id, asked.version, &versions).await;
+            if let Some(metadata) = &metadata {
+                peer.answer_metadata(metadata).await;
+            }
+            peer
+        };
+        let (probes, _peer) = tokio::join!(client.probe_hosts(), broker);
+        match &probes[0].1 {
+            Ok(()) => assert_eq!(words, ""),
+            Err(reason) => {
+                let said = reason.to_string();
+                assert!(said.starts_with("a broker that cannot be used"), "{said}");
+                assert!(!words.is_empty() && said.contains(words), "{said}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 mod administration;
 mod cluster;
 mod connection;
+mod dialers;
 mod dropped;
 mod handshake;
 mod memory;

@@ -12,7 +12,7 @@ use wolff_client::rustls;
 use wolff_client::rustls::ServerConfig;
 use wolff_client::{
     Client, ClientBuilder, ConfigError, ConnectStage, HostReason, MetadataError, SecurityProtocol,
-    TlsFailure, TlsIdentity, TlsOptions, TlsServerName, TlsVerification,
+    TlsFailure, TlsIdentity, TlsOptions, TlsPemIdentity, TlsServerName, TlsVerification,
 };
 
 use crate::certificates::{Authority, Certificate};
@@ -371,4 +371,80 @@ fn the_protocol_alone_is_enough_to_be_encrypted() {
             .build()
             .is_err()
     );
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_is_trusted_where_exactly_it_is_named() {
+    let mut scene = Scene::new();
+    let own = Authority::of_servers("self-signed", &["kafka.test"]);
+    fs::write(scene.file("ca.pem"), own.pem()).unwrap();
+    for verification in [TlsVerification::Full, TlsVerification::AnyName] {
+        let mut options = scene.options();
+        options.verification = verification;
+        let client = scene.client(options);
+        scene.connect(&client, own.server()).await.0.unwrap();
+    }
+    // In memory, and as an editor on Windows writes it.
+    let mut options = TlsOptions::default();
+    options.ca_pem = Some(format!("\u{feff}{}", own.pem()));
+    let client = scene.client(options.clone());
+    scene.connect(&client, own.server()).await.0.unwrap();
+
+    // The name still counts, and another certificate of the same kind is not trusted.
+    let elsewhere = Authority::of_servers("self-signed", &["other.test"]);
+    options.ca_pem = Some(elsewhere.pem());
+    let said = scene
+        .refusal(options.clone(), elsewhere.server())
+        .await
+        .to_string();
+    assert!(said.contains("it is for another name"), "{said}");
+    options.ca_pem = Some(own.pem());
+    let impostor = Authority::of_servers("self-signed", &["kafka.test"]);
+    let said = scene.refusal(options, impostor.server()).await.to_string();
+    assert!(said.contains("not accepted"), "{said}");
+    for word in ["CaUsedAsEndEntity", "Other(", "UnixTime"] {
+        assert!(!said.contains(word), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_told_with_its_date() {
+    let mut scene = Scene::new();
+    let server = scene.authority.issue_expired("kafka.test").server();
+    let said = scene.refusal(scene.options(), server).await.to_string();
+    assert!(said.contains("it has expired on "), "{said}");
+    assert!(said.contains(" UTC; here it is 20"), "{said}");
+}
+
+#[tokio::test]
+async fn an_identity_may_be_given_in_memory() {
+    let mut scene = Scene::new();
+    let certificate = scene.authority.issue("client");
+    let mut options = scene.options();
+    options.identity_pem = Some(TlsPemIdentity {
+        certificates: certificate.pem(),
+        key: certificate.key_pem().into(),
+    });
+    assert!(!format!("{options:?}").contains("PRIVATE"));
+    let server = scene.authority.issue("kafka.test");
+    let server = server.server_for_clients_of(&scene.authority);
+    let client = scene.client(options);
+    let (outcome, seen) = scene.connect(&client, server).await;
+    outcome.unwrap();
+    assert!(seen.unwrap().has_certificate);
+}
+
+#[test]
+fn a_key_that_is_encrypted_is_told_as_such() {
+    let scene = Scene::new();
+    scene.write_identity(&scene.authority.issue("client"));
+    let pem = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    fs::write(scene.file("client.key"), pem).unwrap();
+    let error = scene.builder(scene.options_with_identity()).build();
+    let said = error.unwrap_err().to_string();
+    assert!(
+        said.contains("client.key holds a key that is encrypted"),
+        "{said}"
+    );
+    assert!(said.contains("openssl pkey"), "{said}");
 }

@@ -1,10 +1,13 @@
 //! The connection for metadata: the first of several hosts that can be used.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use wolff_codec::BrokerId;
+
 use super::super::attempt::{Attempt, Running};
-use super::super::probe::ask_something;
+use super::super::probe::{AdvertisedBroker, HostReport, ask_something, examine};
 use super::{Connections, Slot, State, Trying, now};
 use crate::connection::Connection;
 use crate::endpoint::Address;
@@ -14,6 +17,12 @@ use crate::transport::{Growth, race_staggered};
 /// How long hosts may be without success in being tried for metadata before more are tried beside
 /// them; twice as many each time.
 const STAGGER: Duration = Duration::from_millis(250);
+
+/// Advertised addresses that are tried when hosts are examined.
+const MOST_EXAMINED: usize = 100;
+
+/// The brokers that a host names, or why it cannot be used.
+type Examined = Result<Vec<(BrokerId, Option<Address>)>, HostReason>;
 
 impl Connections {
     /// The connection for metadata. Where it has to be opened, `known` brokers are tried in random
@@ -116,10 +125,42 @@ impl Connections {
         Err(errors)
     }
 
-    /// Tries every bootstrap endpoint by itself, all at the same time.
-    pub(in crate::manager) async fn probe(
-        self: &Arc<Self>,
-    ) -> Vec<(Address, Result<(), HostReason>)> {
+    /// Tries every bootstrap endpoint by itself, all at the same time, and then the addresses that the
+    /// brokers advertise.
+    pub(in crate::manager) async fn probe(self: &Arc<Self>) -> Vec<HostReport> {
+        let mut reports = Vec::new();
+        let mut tried = BTreeMap::new();
+        for (host, outcome) in self.examine_all(&self.bootstrap).await {
+            let named = outcome.as_ref().map_or(Vec::new(), Vec::clone);
+            tried.insert(host.clone(), outcome.clone().map(drop));
+            let outcome = outcome.map(drop);
+            reports.push((host, outcome, named));
+        }
+        let named = reports.iter().flat_map(|(_, _, named)| named);
+        let addresses = named.filter_map(|(_, address)| address.clone());
+        let new: BTreeSet<_> = addresses
+            .filter(|address| !tried.contains_key(address))
+            .collect();
+        let new: Vec<_> = new.into_iter().take(MOST_EXAMINED).collect();
+        for (host, outcome) in self.examine_all(&new).await {
+            tried.insert(host, outcome.map(drop));
+        }
+        let broker = |(id, address): (BrokerId, Option<Address>)| AdvertisedBroker {
+            outcome: (address.as_ref())
+                .and_then(|address| tried.get(address).cloned())
+                .unwrap_or(Ok(())),
+            id,
+            address,
+        };
+        let report = |(host, outcome, named): (_, _, Vec<_>)| HostReport {
+            host,
+            outcome,
+            brokers: named.into_iter().map(broker).collect(),
+        };
+        reports.into_iter().map(report).collect()
+    }
+
+    async fn examine_all(self: &Arc<Self>, hosts: &[Address]) -> Vec<(Address, Examined)> {
         let probe = |host: &Address| {
             let (this, address) = (Arc::clone(self), host.clone());
             let probe = tokio::spawn(async move {
@@ -128,14 +169,14 @@ impl Connections {
                     return closed;
                 };
                 let connection = connection.map_err(|error| error.reason)?;
-                let question = ask_something(&connection, this.settings.connect_timeout());
+                let question = examine(&connection, this.settings.connect_timeout());
                 let answered = this.unless_closed(question).await;
                 connection.close();
                 answered.unwrap_or(closed)
             });
             (host.clone(), probe)
         };
-        let probes: Vec<_> = self.bootstrap.iter().map(probe).collect();
+        let probes: Vec<_> = hosts.iter().map(probe).collect();
         let mut outcomes = Vec::new();
         for (host, probe) in probes {
             let outcome = match probe.await {
