@@ -21,6 +21,7 @@ mod damaged_queue;
 mod demo;
 #[cfg(unix)]
 mod ends;
+mod first_contact;
 mod formats;
 mod outage;
 mod output;
