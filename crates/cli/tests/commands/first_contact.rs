@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wolff::BrokerId;
+use wolff::client::codec::BrokerId;
 
 use crate::support::{cluster, run, wolff};
 

@@ -1,6 +1,6 @@
 //! Brokers through proxies and at other addresses than they advertise.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use wolff_client::{
@@ -33,7 +33,7 @@ async fn expect(stream: &mut DuplexStream, bytes: &[u8]) {
 
 fn said(error: MetadataError) -> String {
     let MetadataError::Unreachable(mut hosts) = error else {
-        unreachable!("{error}")
+        panic!("{error}")
     };
     let error = hosts.remove(0);
     assert!(matches!(error.reason, HostReason::Proxy { .. }), "{error}");
