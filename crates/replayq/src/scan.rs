@@ -381,3 +381,36 @@ fn read_head(file: &dyn VfsFile) -> io::Result<Vec<u8>> {
     vfs::read_full_at(file, &mut head, bytes, 0)?;
     Ok(head)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::front::queue::Queue;
+    use crate::vfs::sim::SimVfs;
+
+    /// 2 GiB in segments of 64 KiB are 32,768 of them: with 4 KiB of each it would be 128 MiB.
+    #[test]
+    fn what_is_kept_of_a_segment_does_not_grow_with_their_number() {
+        const SEGMENTS: usize = 600;
+        let vfs = SimVfs::new();
+        let config = || {
+            Config::disk("/queue")
+                .segment_bytes(4096)
+                .vfs(Arc::new(vfs.clone()))
+        };
+        let (queue, _) = Queue::open(config()).unwrap();
+        for _ in 0..SEGMENTS {
+            queue.append_one(vec![7; 100].into()).unwrap();
+        }
+        drop(queue);
+        let listing = Listing::read(&vfs, Path::new("/queue"), OpenMode::Read).unwrap();
+        let heads = listing.segments.iter();
+        let heads = heads.filter(|segment| segment.head.is_some()).count();
+        assert_eq!((listing.segments.len(), heads), (SEGMENTS, MOST_KEPT_HEADS));
+        assert!(size_of::<Candidate>() <= 128);
+        let (queue, recovery) = Queue::open(config()).unwrap();
+        assert_eq!(recovery.items, SEGMENTS as u64);
+        assert!(recovery.damage.is_empty() && queue.stats().segments >= SEGMENTS as u64);
+    }
+}

@@ -26,10 +26,17 @@ pub(super) fn verify(args: &LookArgs) -> Result<Exit, Failure> {
     look(args, Depth::EveryByte, |inspection, _| {
         let directory = OneLine(&inspection.directory);
         if inspection.is_clean() {
+            let aside = inspection.others.iter();
+            let aside = aside.filter(|other| other.is_put_aside).count();
             return console::print(format_args!(
-                "{directory}: clean, {} items wait, {}",
+                "{directory}: clean, {} items wait, {}{}",
                 HumanCount(inspection.open_items),
-                HumanBytes(inspection.open_bytes)
+                HumanBytes(inspection.open_bytes),
+                match aside {
+                    0 => String::new(),
+                    1 => "; 1 damaged or foreign file was put aside".to_owned(),
+                    count => format!("; {count} damaged or foreign files were put aside"),
+                }
             ));
         }
         console::print(format_args!(
