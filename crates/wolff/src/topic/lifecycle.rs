@@ -62,7 +62,7 @@ impl Topic {
         self.tasks.is_stopped.store(true, Ordering::Release);
         let _no_more_opening = self.opening.lock().await;
         let queues = self.queues();
-        queues.wind_down();
+        queues.wind_down(deadline.is_zero());
         // A deadline that cannot be expressed is none.
         let _ = tokio::time::timeout(deadline, queues.wound_down()).await;
         self.tasks.stop.send_replace(true);
@@ -110,18 +110,19 @@ async fn flushed<M: CallMachine>(queue: &Arc<Queue<M>>, calls: u64) {
 
 impl Queues {
     /// No call is accepted any more. With a queue on disk nothing new is sent either; in memory what was
-    /// accepted is still sent.
-    fn wind_down(&self) {
-        let is_on_disk = self.partitions.iter().any(|queue| queue.is_on_disk())
+    /// accepted is still sent, unless there is no time for that.
+    fn wind_down(&self, is_at_once: bool) {
+        let sends_nothing = is_at_once
+            || self.partitions.iter().any(|queue| queue.is_on_disk())
             || self
                 .unrouted
                 .as_ref()
                 .is_some_and(|queue| queue.is_on_disk());
         if let Some(queue) = &self.unrouted {
-            wind_down(queue, is_on_disk);
+            wind_down(queue, sends_nothing);
         }
         for queue in &self.partitions {
-            wind_down(queue, is_on_disk);
+            wind_down(queue, sends_nothing);
         }
     }
 
@@ -153,9 +154,9 @@ impl Queues {
     }
 }
 
-fn wind_down<M: CallMachine>(queue: &Arc<Queue<M>>, is_on_disk: bool) {
+fn wind_down<M: CallMachine>(queue: &Arc<Queue<M>>, sends_nothing: bool) {
     queue.change(|machine| {
-        if is_on_disk {
+        if sends_nothing {
             machine.wind_down();
         } else {
             machine.stop_accepting();
