@@ -68,5 +68,5 @@ pub use wolff_client::{
 };
 pub use wolff_codec::records::{Compression, CompressionLevel, Header, RecordRef};
 pub use wolff_codec::{ErrorCode, Offset, PartitionId, Str};
-pub use wolff_core::{DoubtReason, FailReason, Idempotence, RetryDelay, StorageError};
+pub use wolff_core::{DoubtReason, FailReason, Idempotence, OnRefused, RetryDelay, StorageError};
 pub use wolff_partitioner::{KeyHash, Keyless, Strategy};

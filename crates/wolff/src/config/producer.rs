@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use replayq::Durability;
 use wolff_codec::records::{Compression, CompressionLevel};
-use wolff_core::{Idempotence, RetryDelay};
+use wolff_core::{Idempotence, OnRefused, RetryDelay};
 use wolff_partitioner::Strategy;
 
 /// Whose acknowledgement ends a call.
@@ -70,6 +70,9 @@ pub struct ProducerConfig {
     /// What a call that is *queued* on disk survives: the end of the process (`Os`), or also a power cut
     /// (`Fsync`, whose `max_delay` is 1 minute at most). Default: `Os`.
     pub durability: Durability,
+    /// Size in bytes at which records on their way to disk become a queue item of their own: the most that one damaged
+    /// item loses, but for a larger call, which is one item. From 1 KiB to 100 MiB. Default: 64 KiB.
+    pub fragment_bytes: usize,
     /// What happens to a call when the queue is full. Default: [`Overflow::Block`].
     pub overflow: Overflow,
     /// Whose acknowledgement ends a call. Default: [`RequiredAcks::All`].
@@ -88,6 +91,9 @@ pub struct ProducerConfig {
     /// Whether the broker is to recognise duplicates (KIP-98). Has an effect with [`RequiredAcks::All`] only. Default:
     /// `Auto`.
     pub idempotence: Idempotence,
+    /// What happens to records that a broker refuses for a reason that an operator can lift: permission, policy, a
+    /// setting of the topic. Default: [`OnRefused::Hold`], they are sent again ever more rarely and nothing is lost.
+    pub on_refused: OnRefused,
     /// How batches are compressed. Default: not at all.
     pub compression: Compression,
     /// How hard that tries. Default: the codec's own.
@@ -112,6 +118,7 @@ impl Default for ProducerConfig {
             replayq_seg_bytes: 10 * 1024 * 1024,
             replayq_max_total_bytes: 2_000_000_000,
             durability: Durability::Os,
+            fragment_bytes: 64 * 1024,
             overflow: Overflow::default(),
             required_acks: RequiredAcks::default(),
             ack_timeout: Duration::from_secs(10),
@@ -119,6 +126,7 @@ impl Default for ProducerConfig {
             max_linger: Duration::ZERO,
             max_send_ahead: None,
             idempotence: Idempotence::Auto,
+            on_refused: OnRefused::Hold,
             compression: Compression::None,
             compression_level: CompressionLevel::default(),
             partitioner: Strategy::MURMUR2,

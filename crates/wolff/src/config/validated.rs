@@ -19,6 +19,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 const SEGMENT_BYTES: RangeInclusive<u64> = 64 * 1024..=1 << 30;
 const TOTAL_BYTES: RangeInclusive<u64> = 1..=u64::MAX;
+const FRAGMENT_BYTES: RangeInclusive<usize> = 1024..=100 * 1024 * 1024;
 const BATCH_BYTES: RangeInclusive<usize> = 100..=100 * 1024 * 1024;
 const SEND_AHEAD: RangeInclusive<usize> = 0..=100;
 /// A broker remembers five batches of a producer.
@@ -71,6 +72,7 @@ impl ProducerConfig {
         }
         within("ack_timeout", self.ack_timeout, &ACK_TIMEOUT)?;
         within("max_batch_bytes", self.max_batch_bytes, &BATCH_BYTES)?;
+        within("fragment_bytes", self.fragment_bytes, &FRAGMENT_BYTES)?;
         within("max_linger", self.max_linger, &LINGER)?;
         within("retry_delay.base", self.retry_delay.base, &RETRY_DELAY)?;
         let above_base = self.retry_delay.base..=HOUR;
@@ -175,6 +177,11 @@ mod tests {
         assert_eq!(
             refused(|c| c.max_batch_bytes = usize::MAX),
             Some("max_batch_bytes")
+        );
+        assert_eq!(refused(|c| c.fragment_bytes = 0), Some("fragment_bytes"));
+        assert_eq!(
+            refused(|c| c.fragment_bytes = usize::MAX),
+            Some("fragment_bytes")
         );
         assert_eq!(refused(|c| c.max_linger = MAX), Some("max_linger"));
         let zero = delay(Duration::ZERO, HOUR);

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use wolff_client::Client;
 use wolff_codec::Str;
 use wolff_codec::records::{Compression, CompressionLevel};
-use wolff_core::{Idempotence, RetryDelay};
+use wolff_core::{Idempotence, OnRefused, RetryDelay};
 use wolff_partitioner::Strategy;
 
 use super::handle::Producer;
@@ -70,6 +70,19 @@ impl ProducerBuilder {
     /// What a call that is queued on disk survives. Default: the end of the process.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.config.durability = durability;
+        self
+    }
+
+    /// Size in bytes at which records become a queue item on disk: the most that damage of one item loses. Default: 64
+    /// KiB.
+    pub fn fragment_bytes(mut self, bytes: usize) -> Self {
+        self.config.fragment_bytes = bytes;
+        self
+    }
+
+    /// What happens to records that a broker refuses for a reason that an operator can lift. Default: they are held.
+    pub fn on_refused(mut self, on_refused: OnRefused) -> Self {
+        self.config.on_refused = on_refused;
         self
     }
 

@@ -234,7 +234,9 @@ impl Topic {
             } else {
                 Duration::ZERO
             },
+            fragment_bytes: config.fragment_bytes,
             max_in_flight: config.max_in_flight(),
+            on_refused: config.on_refused,
             idempotence: config.effective_idempotence(),
             acks: match config.required_acks {
                 RequiredAcks::All => wolff_core::Acks::All,
