@@ -1,6 +1,6 @@
 //! The queue beside the raw limit of the file system and beside other queues: goals P3, P4 and P5 of the project, and what it costs to have a thousand queues.
 //!
-//! `--dir DIR` chooses the file system, `--quick` smaller amounts, and the names of sections run these alone: append, latency, synced, drain, reopen, many.
+//! `--dir DIR` chooses the file system, `--quick` smaller amounts, and the names of sections run these alone: append, latency, synced, drain, consumers, reopen, many.
 
 #![expect(
     clippy::expect_used,
@@ -11,6 +11,7 @@
 )]
 
 mod append;
+mod consumers;
 mod drain;
 mod latency;
 mod many;
@@ -37,11 +38,12 @@ struct Settings {
 
 type Section = (&'static str, fn(&Settings));
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 7] = [
     ("append", append::run),
     ("latency", latency::run),
     ("synced", synced::run),
     ("drain", drain::run),
+    ("consumers", consumers::run),
     ("reopen", reopen::run),
     ("many", many::run),
 ];

@@ -13,6 +13,9 @@ mod real {
 #[cfg(shuttle)]
 mod scheduled;
 
+#[cfg(shuttle)]
+mod order;
+
 #[cfg(not(shuttle))]
 pub(crate) use real::*;
 #[cfg(shuttle)]

@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 pub(crate) use shuttle::sync::{atomic, mpsc};
 pub(crate) use shuttle::thread;
 
+use super::order::Held;
+
 /// A mutex that stays usable after a panic.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 
 /// A held mutex. Empty only while a condition variable waits.
 #[derive(Debug)]
-pub(crate) struct MutexGuard<'a, T>(Option<shuttle::sync::MutexGuard<'a, T>>);
+pub(crate) struct MutexGuard<'a, T>(Option<(shuttle::sync::MutexGuard<'a, T>, Held)>);
 
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
@@ -21,7 +23,9 @@ impl<T> Mutex<T> {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        MutexGuard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        let held = Held::new::<T>("Mutex");
+        let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        MutexGuard(Some((guard, held)))
     }
 
     pub(crate) fn into_inner(self) -> T {
@@ -37,7 +41,7 @@ impl<T> Deref for MutexGuard<'_, T> {
         reason = "empty only while a condition variable waits"
     )]
     fn deref(&self) -> &T {
-        self.0.as_ref().expect("a guard is held")
+        &self.0.as_ref().expect("a guard is held").0
     }
 }
 
@@ -47,7 +51,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
         reason = "empty only while a condition variable waits"
     )]
     fn deref_mut(&mut self) -> &mut T {
-        self.0.as_mut().expect("a guard is held")
+        &mut self.0.as_mut().expect("a guard is held").0
     }
 }
 
@@ -61,9 +65,11 @@ impl Condvar {
     }
 
     pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-        if let Some(held) = guard.0.take() {
-            let held = self.0.wait(held);
-            guard.0 = Some(held.unwrap_or_else(PoisonError::into_inner));
+        if let Some((guarded, held)) = guard.0.take() {
+            drop(held);
+            let guarded = self.0.wait(guarded);
+            let held = Held::new::<T>("Mutex");
+            guard.0 = Some((guarded.unwrap_or_else(PoisonError::into_inner), held));
         }
     }
 
@@ -103,7 +109,19 @@ impl Condvar {
 #[derive(Debug, Default)]
 pub(crate) struct RwLock<T>(shuttle::sync::RwLock<T>);
 
-pub(crate) type RwLockReadGuard<'a, T> = shuttle::sync::RwLockReadGuard<'a, T>;
+/// A shared lock that is held.
+#[derive(Debug)]
+pub(crate) struct RwLockReadGuard<'a, T> {
+    _guard: shuttle::sync::RwLockReadGuard<'a, T>,
+    _held: Held,
+}
+
+/// A lock that is held alone.
+#[derive(Debug)]
+pub(crate) struct RwLockWriteGuard<'a, T> {
+    _guard: shuttle::sync::RwLockWriteGuard<'a, T>,
+    _held: Held,
+}
 
 impl<T> RwLock<T> {
     pub(crate) fn new(value: T) -> Self {
@@ -111,10 +129,18 @@ impl<T> RwLock<T> {
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        let held = Held::new::<T>("RwLock");
+        RwLockReadGuard {
+            _guard: self.0.read().unwrap_or_else(PoisonError::into_inner),
+            _held: held,
+        }
     }
 
-    pub(crate) fn write(&self) -> shuttle::sync::RwLockWriteGuard<'_, T> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
+        let held = Held::new::<T>("RwLock");
+        RwLockWriteGuard {
+            _guard: self.0.write().unwrap_or_else(PoisonError::into_inner),
+            _held: held,
+        }
     }
 }
