@@ -52,7 +52,20 @@ impl Admission {
 
     /// Looks at the limits, and makes room in those that are shared until the append has ended. Waits for room
     /// where the queue is to.
+    #[inline]
     pub(crate) fn admit(
+        &self,
+        ledger: &Mutex<Ledger>,
+        disk: Option<&Disk>,
+        payloads: &[Bytes],
+    ) -> Result<Option<Admitted<'_>>, AppendError> {
+        if self.is_open() {
+            return Ok(None);
+        }
+        self.admit_within_limits(ledger, disk, payloads)
+    }
+
+    fn admit_within_limits(
         &self,
         ledger: &Mutex<Ledger>,
         disk: Option<&Disk>,
@@ -83,8 +96,20 @@ impl Admission {
         }
     }
 
+    /// Whether everything is admitted.
+    fn is_open(&self) -> bool {
+        self.overflow == Overflow::Report && self.share.is_none()
+    }
+
     /// There may be room: something is done, or an append under way has ended.
+    #[inline]
     pub(crate) fn raise_room(&self) {
+        if !self.is_open() {
+            self.raise_room_for_all();
+        }
+    }
+
+    fn raise_room_for_all(&self) {
         let shared = self.share.as_ref().map(Share::limits);
         shared
             .map_or(&self.room, SharedLimits::room)

@@ -35,10 +35,15 @@ impl fmt::Debug for Signal {
 impl Signal {
     /// Raises it: so many of those that wait look again. What they look at must have changed before, under a
     /// lock that they take to look.
+    #[inline]
     pub(crate) fn raise(&self, count: usize) {
-        if count == 0 || self.watchers.load(Ordering::SeqCst) == 0 {
-            return;
+        if self.watchers.load(Ordering::SeqCst) > 0 {
+            self.raise_for(count);
         }
+    }
+
+    #[cold]
+    fn raise_for(&self, count: usize) {
         let mut woken = Vec::new();
         {
             let mut state = self.state.lock();
@@ -62,6 +67,7 @@ impl Signal {
     }
 
     /// Raises it for all.
+    #[inline]
     pub(crate) fn raise_for_all(&self) {
         self.raise(usize::MAX);
     }

@@ -201,15 +201,6 @@ impl Queue {
     /// # Errors
     /// Reading from disk failed: nothing was taken, another call tries again.
     pub fn pop(&self, limits: PopLimits<'_>) -> Result<Option<Lease>, ReadError> {
-        let popped = self.pop_once(limits);
-        if popped.is_err() {
-            // What it had taken waits again, and another one may be more lucky.
-            self.data.raise_for_all();
-        }
-        popped
-    }
-
-    fn pop_once(&self, limits: PopLimits<'_>) -> Result<Option<Lease>, ReadError> {
         let mut taker = Taker::new(limits);
         let _in_hand = self.take_in_hand();
         let mut ledger = self.ledger.lock();
@@ -219,7 +210,9 @@ impl Queue {
         match &self.disk {
             Some(disk) if !ledger.take(&mut taker) => {
                 drop(ledger);
+                // What it had taken waits again where it fails, and another one may be more lucky.
                 disk.take(&self.ledger, taker)
+                    .inspect_err(|_| self.data.raise_for_all())
             }
             Some(_) => Ok(ledger.lease_taken(taker.into_items())),
             None => {
@@ -410,6 +403,7 @@ impl Queue {
         released
     }
 
+    #[inline]
     fn release_once(&self, id: LeaseId) -> Result<(), AckError> {
         let _in_hand = self.disk.as_ref().map(|disk| disk.hands.read());
         let mut is_voided = false;

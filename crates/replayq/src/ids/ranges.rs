@@ -29,11 +29,12 @@ impl RangeSet {
             .map(|(start, end)| (*start, *end))
     }
 
-    /// Adds the ids from `first` to `last`.
-    pub(crate) fn insert(&mut self, first: u64, last: u64) {
+    /// Adds the ids from `first` to `last`. Whether none of them was in the set.
+    pub(crate) fn insert(&mut self, first: u64, last: u64) -> bool {
         if first > last {
-            return;
+            return true;
         }
+        let (first_new, last_new, mut is_new) = (first, last, true);
         let (mut first, mut last) = (first, last);
         // Those that it overlaps or touches become one with it, from the end on.
         while let Some((start, end)) = self.last_from(last.saturating_add(1)) {
@@ -41,9 +42,11 @@ impl RangeSet {
                 break;
             }
             self.ranges.remove(&start);
+            is_new &= end < first_new || last_new < start;
             (first, last) = (first.min(start), last.max(end));
         }
         self.ranges.insert(first, last);
+        is_new
     }
 
     /// Takes out the ids from `first` to `last`.
@@ -126,7 +129,11 @@ mod tests {
             let mut ids = BTreeSet::new();
             for (is_insert, first, span) in operations {
                 let last = first + span;
-                if is_insert { ranges.insert(first, last); ids.extend(first..=last); }
+                if is_insert {
+                    let is_new = (first..=last).all(|id| !ids.contains(&id));
+                    prop_assert_eq!(ranges.insert(first, last), is_new);
+                    ids.extend(first..=last);
+                }
                 else { ranges.remove(first, last); ids.retain(|id| !(first..=last).contains(id)); }
                 let listed: Vec<u64> = ranges.iter().flat_map(|(start, end)| start..=end).collect();
                 prop_assert_eq!(&listed, &ids.iter().copied().collect::<Vec<_>>());

@@ -33,10 +33,14 @@ impl Deliveries {
     }
 
     /// The items from `first` to `last` are done.
+    #[inline]
     pub(crate) fn forget(&mut self, first: u64, last: u64) {
-        if self.released.is_empty() || first > last {
-            return;
+        if !self.released.is_empty() && first <= last {
+            self.forget_some(first, last);
         }
+    }
+
+    fn forget_some(&mut self, first: u64, last: u64) {
         self.split(first);
         if let Some(after) = last.checked_add(1) {
             self.split(after);

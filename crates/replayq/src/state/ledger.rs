@@ -522,11 +522,12 @@ impl Ledger {
     /// a segment that was replaced by a copy.
     pub(crate) fn absorb(&mut self, mut items: Vec<Item>) {
         let read = items.len();
+        let has_transit = !self.transit.is_empty();
         items.retain(|item| {
             item.id.0 > self.read_through
                 && !self.acks.contains(item.id.0)
                 && !self.leases.contains(item.id)
-                && !self.transit.contains(item.id)
+                && (!has_transit || !self.transit.contains(item.id))
         });
         if items.len() < read {
             items = apart(items);

@@ -37,7 +37,14 @@ impl Transit {
     }
 
     /// The call has come to its end with these items, which are leased or wait again from here on.
+    #[inline]
     pub(crate) fn end(&mut self, items: &[Item]) {
+        if !self.runs.is_empty() {
+            self.end_run(items);
+        }
+    }
+
+    fn end_run(&mut self, items: &[Item]) {
         if let Some(first) = items.first()
             && let Some(run) = self.runs.remove(&first.id.0)
             && let Some(last) = run.last()
@@ -46,13 +53,17 @@ impl Transit {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
     pub(crate) fn contains(&self, id: ItemId) -> bool {
         self.ids.contains(id.0)
     }
 
     /// Whether any id from `first` to `last` is in transit.
     pub(crate) fn touches(&self, first: u64, last: u64) -> bool {
-        first <= last && self.ids.overlaps(first, last)
+        first <= last && !self.runs.is_empty() && self.ids.overlaps(first, last)
     }
 
     pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
