@@ -1,6 +1,6 @@
 //! Giving space back: files that are kept to be used again, and what a drained queue still has.
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::disk::{Disk, into_flush};
 use crate::error::FlushError;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use replayq_interleavings::vfs::sim::SimVfs;
 use replayq_interleavings::vfs::{DirectoryEntry, OpenMode, Vfs, VfsFile, VfsLock};
@@ -86,6 +87,14 @@ impl Vfs for PointVfs {
 
     fn boot_id(&self) -> Option<[u8; 16]> {
         self.sim.boot_id()
+    }
+
+    fn unix_time(&self) -> Duration {
+        self.sim.unix_time()
+    }
+
+    fn check_directory(&self, directory: &Path) -> io::Result<()> {
+        self.point().check_directory(directory)
     }
 
     fn random(&self) -> io::Result<[u8; 16]> {
