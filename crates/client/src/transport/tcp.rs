@@ -19,6 +19,11 @@ use crate::error::HostReason;
 /// RFC 8305 recommends 250 ms.
 const STAGGER: Duration = Duration::from_millis(250);
 
+/// Bytes that may wait unsent in the kernel: more than a fast link drains between two wake-ups, and
+/// little enough for a slow one to show within seconds that it moves.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNSENT_BYTES: u32 = 64 * 1024;
+
 /// Dials plain TCP. Names are resolved anew for every attempt, so that a moved broker is found.
 #[derive(Debug, Clone)]
 pub struct TcpDialer {
@@ -114,6 +119,9 @@ fn keep_alive(socket: &SockRef<'_>, options: &SocketOptions) -> io::Result<()> {
     if let Some(timeout) = options.user_timeout {
         socket.set_tcp_user_timeout(Some(timeout))?;
     }
+    // What waits in the kernel is not seen to move: deadlines count progress of bytes.
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     Ok(())
 }
 
@@ -162,6 +170,8 @@ mod tests {
             socket.tcp_user_timeout().unwrap(),
             Some(Duration::from_secs(30))
         );
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT_BYTES);
     }
 
     #[tokio::test]
