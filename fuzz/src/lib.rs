@@ -10,6 +10,7 @@
     reason = "a panic is how a fuzz target speaks"
 )]
 
+pub mod machine;
 pub mod messages;
 pub mod queue;
 pub mod records;

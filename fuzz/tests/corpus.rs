@@ -57,6 +57,11 @@ fn builder_reader() {
 }
 
 #[test]
+fn machine() {
+    run_over_corpus("machine", wolff_fuzz::machine::machine);
+}
+
+#[test]
 fn queue_segment() {
     run_over_corpus("queue_segment", wolff_fuzz::queue::segment);
 }

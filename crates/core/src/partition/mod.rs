@@ -137,6 +137,7 @@ impl<T: Clone> Partition<T> {
                 self.sending.request_failed(batch, not_sent, now, ends);
             }
         }
+        self.sending.stamp_next();
         self.intake
             .limit_batches(self.sending.learned_batch_bytes());
         self.end_abandoned();
@@ -212,6 +213,7 @@ impl<T: Clone> Partition<T> {
                 doubt: Doubt::None,
             });
         }
+        self.sending.stamp_next();
     }
 
     /// The next thing to do on the network.

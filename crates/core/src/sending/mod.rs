@@ -137,14 +137,12 @@ impl<T: Clone> Sending<T> {
 
     /// The next stamp to write or batch to split.
     pub(crate) fn poll_operation(&mut self) -> Option<LeaseOperation> {
-        self.stamp_next();
         self.operations.pop_front()
     }
 
-    /// Whether [`poll_operation`](Self::poll_operation) has something, as far as can be said without a
-    /// change.
+    /// Whether [`poll_operation`](Self::poll_operation) has something.
     pub(crate) fn wants_operation(&self) -> bool {
-        !self.operations.is_empty() || self.can_stamp()
+        !self.operations.is_empty()
     }
 
     /// The next thing to do on the network. `has_work`: there is something to send, here or in the
@@ -169,8 +167,6 @@ impl<T: Clone> Sending<T> {
         if !self.link.is_up() {
             return None;
         }
-        // A partition without durable stamps needs nobody to write them.
-        self.stamp_next();
         if self.wants_identity(now)
             && let Some(request) = self.identity.needed_request()
         {
@@ -300,7 +296,6 @@ impl<T: Clone> Sending<T> {
     pub(crate) fn identity_granted(&mut self, producer_id: ProducerId, epoch: ProducerEpoch) {
         if self.identity.is_requested() {
             self.identity.granted(producer_id, epoch);
-            self.stamp_next();
         }
     }
 

@@ -54,7 +54,7 @@ impl<T: Clone> Sending<T> {
         self.policy.storage == Storage::Disk && !self.identity.is_off()
     }
 
-    pub(super) fn can_stamp(&self) -> bool {
+    fn can_stamp(&self) -> bool {
         let next = self
             .window
             .iter()
@@ -72,8 +72,9 @@ impl<T: Clone> Sending<T> {
         stamped < MAX_STAMPED || !self.needs_durable_stamps()
     }
 
-    /// Gives sequence ranges to the batches that have none, in order.
-    pub(super) fn stamp_next(&mut self) {
+    /// Gives sequence ranges to the batches that have none, in order. Called after every change, so
+    /// that what can be done next is plain to see.
+    pub(crate) fn stamp_next(&mut self) {
         self.split_oversized();
         while self.can_stamp() {
             let needs_durable_stamps = self.needs_durable_stamps();
@@ -178,7 +179,7 @@ impl<T: Clone> Sending<T> {
     }
 
     /// Splits what the broker is known to refuse before it is sent.
-    pub(super) fn split_oversized(&mut self) {
+    fn split_oversized(&mut self) {
         let limit = self.learned.wire_bytes;
         for slot in self.window.iter_mut() {
             let wire_bytes = slot.body().wire_bytes();

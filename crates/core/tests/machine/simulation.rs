@@ -167,6 +167,9 @@ struct Simulation {
     /// Records of items that the queue lost.
     lost: BTreeSet<u32>,
     possibly_duplicated: u64,
+    /// Records that may have failed in a run that was killed before it could acknowledge them: the
+    /// next run sends them after what was sent since.
+    unordered: BTreeSet<u32>,
     /// Records of previous runs that failed.
     replay_failed: u64,
     /// Records went out without sequence numbers, or the broker forgot them.
@@ -191,6 +194,7 @@ impl Simulation {
             next: 0,
             lost: BTreeSet::new(),
             possibly_duplicated: 0,
+            unordered: BTreeSet::new(),
             replay_failed: 0,
             may_duplicate,
         }
@@ -401,10 +405,16 @@ impl Simulation {
             drop(state);
             payloads.iter().flat_map(numbers_in).collect()
         };
+        let snapshot = self.stage().snapshot();
+        let has_failed = snapshot.replay.failed + snapshot.replay.in_doubt > 0;
         for (number, known) in &mut self.records {
             // Killed before its item was acknowledged, a run leaves what has failed to the next one.
             if matches!(known, Known::Ended(Outcome::Failed(_))) && in_queue.contains(number) {
                 *known = Known::Gone;
+                self.unordered.insert(*number);
+            }
+            if *known == Known::InQueue && has_failed && in_queue.contains(number) {
+                self.unordered.insert(*number);
             }
             if *known == Known::Open {
                 *known = if in_queue.contains(number) || self.lost.contains(number) {
@@ -414,7 +424,6 @@ impl Simulation {
                 };
             }
         }
-        let snapshot = self.stage().snapshot();
         self.possibly_duplicated += snapshot.possibly_duplicated_records;
         self.replay_failed += snapshot.replay.failed + snapshot.replay.in_doubt;
         self.call_of.clear();
@@ -471,8 +480,7 @@ impl Simulation {
         let mut firsts = Vec::new();
         for number in &log {
             let count = counts.entry(*number).or_default();
-            // What had failed before the process was killed can come after what was sent since.
-            if *count == 0 && self.records.get(number) != Some(&Known::Gone) {
+            if *count == 0 && !self.unordered.contains(number) {
                 firsts.push(*number);
             }
             *count += 1;
