@@ -213,7 +213,8 @@ impl World {
         let operation = self.machine.poll_lease(self.now);
         match operation {
             Some(LeaseOperation::Release(lease)) => {
-                let items = self.leases.remove(&lease).expect("an open lease");
+                // One in which nothing was is not known.
+                let items = self.leases.remove(&lease).unwrap_or_default();
                 self.waiting.extend(items);
                 self.waiting.make_contiguous().sort_unstable();
             }

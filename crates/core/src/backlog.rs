@@ -19,6 +19,8 @@ pub(crate) struct Entry<T> {
     pub(crate) first_item: u64,
     /// Items in the queue.
     pub(crate) items: u64,
+    /// 0, unless the beginning of the batch was given up before the rest of it was stored.
+    pub(crate) first_record: u32,
     pub(crate) records: u32,
     pub(crate) calls: u64,
     pub(crate) bytes: u64,
@@ -38,7 +40,7 @@ impl<T> Entry<T> {
     pub(crate) fn into_run(self) -> EndedRun<T> {
         EndedRun {
             origin: Origin::ThisRun(self.token),
-            first_record: 0,
+            first_record: self.first_record,
             records: self.records,
             calls: self.calls,
             held_bytes: self.bytes,

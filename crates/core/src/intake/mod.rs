@@ -323,6 +323,7 @@ impl<T: Clone> Intake<T> {
                     token: fragment.token,
                     first_item: item,
                     items: 1,
+                    first_record: fragment.first_record,
                     records: fragment.records,
                     calls: fragment.calls,
                     bytes,

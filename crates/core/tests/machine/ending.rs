@@ -270,3 +270,21 @@ fn what_can_never_be_delivered_fails_unless_it_was_perhaps_appended() {
     );
     assert_eq!(stage.end_of(3), Some(Outcome::Failed(reason)));
 }
+
+#[test]
+fn the_rest_of_a_batch_that_is_stored_after_the_end_ends_once() {
+    let (mut machine, now) = bare(Storage::Disk);
+    accept(&mut machine, now, b"one");
+    machine.poll_append(now).unwrap();
+    machine.handle(Event::Appended { first_item: 0 }, now);
+    accept(&mut machine, now, b"two");
+    machine.poll_append(now).unwrap();
+    machine.abandon(&FailReason::Stopped, DoubtReason::Stopped);
+    machine.handle(Event::Appended { first_item: 1 }, now);
+    let ends: Vec<_> = std::iter::from_fn(|| machine.poll_end())
+        .map(|ended| ended.completion.unwrap())
+        .map(|end| (end.first_record, end.record_count, end.outcome))
+        .collect();
+    let left = Outcome::LeftInQueue;
+    assert_eq!(ends, [(0, 1, left.clone()), (1, 1, left)]);
+}
