@@ -92,6 +92,11 @@ impl World {
         }
     }
 
+    fn item(&self, id: u64) -> &Bytes {
+        let index = usize::try_from(id).expect("few items");
+        self.items.get(index).expect("a known item")
+    }
+
     fn handle(&mut self, event: Event) {
         self.machine.handle(event, self.now);
     }
@@ -100,7 +105,7 @@ impl World {
         match input.next() % 22 {
             0 | 1 => self.accept(input),
             2 => self.poll_append(),
-            3 => self.finish_append(input.next() % 8 != 0),
+            3 => self.finish_append(!input.next().is_multiple_of(8)),
             4 => self.poll_lease(),
             5 => self.finish_lease(input.next()),
             6 | 7 => self.poll_action(),
@@ -139,8 +144,8 @@ impl World {
         }
         let snapshot = self.machine.snapshot();
         assert_eq!(
-            snapshot.records.accepted as usize,
-            self.accepted.len(),
+            snapshot.records.accepted,
+            self.accepted.len() as u64,
             "accepted"
         );
         if let Some(at) = self.machine.poll_timeout(self.now) {
@@ -228,7 +233,7 @@ impl World {
 
     fn finish_lease(&mut self, how: u8) {
         match self.lease.take() {
-            Some(LeaseOperation::Lease { items }) if how % 8 != 0 => {
+            Some(LeaseOperation::Lease { items }) if !how.is_multiple_of(8) => {
                 let lease = LeaseNo(self.next_lease);
                 self.next_lease += 1;
                 if how % 16 == 1 {
@@ -238,7 +243,7 @@ impl World {
                 let leased = self.take_batch(items.unwrap_or(usize::MAX));
                 let payloads: Vec<(u64, Bytes)> = leased
                     .iter()
-                    .map(|item| (*item, self.items[*item as usize].clone()))
+                    .map(|item| (*item, self.item(*item).clone()))
                     .collect();
                 if !leased.is_empty() {
                     self.leases.insert(lease, leased);
@@ -247,7 +252,7 @@ impl World {
             }
             Some(LeaseOperation::Lease { .. }) => self.handle(Event::LeaseFailed),
             Some(LeaseOperation::Stamp { lease, .. }) => {
-                let event = if how % 8 == 0 {
+                let event = if how.is_multiple_of(8) {
                     Event::StampFailed(lease)
                 } else {
                     Event::Stamped(lease)
@@ -261,7 +266,7 @@ impl World {
                 }
                 self.handle(Event::Split(batch, pieces));
             }
-            Some(other) => panic!("{other:?} was not expected"),
+            Some(other) => unexpected(&other),
             None => {}
         }
     }
@@ -269,7 +274,7 @@ impl World {
     /// The items of one batch at the front of the queue.
     fn take_batch(&mut self, most: usize) -> Vec<u64> {
         let mut leased = Vec::new();
-        let start = |world: &Self, item: u64| batch_start(&world.items[item as usize]);
+        let start = |world: &Self, item: u64| batch_start(world.item(item));
         while let Some(item) = self.waiting.front().copied() {
             let begins_another = leased
                 .first()
@@ -337,7 +342,7 @@ impl World {
 
     fn record(&mut self, completion: &Completion<u32>) {
         let Origin::ThisRun(token) = completion.origin else {
-            panic!("{completion:?}: there is no other");
+            return unexpected(completion);
         };
         let end = completion.first_record + completion.record_count;
         for record in completion.first_record..end {
@@ -369,6 +374,11 @@ impl World {
         assert_eq!((snapshot.records.queued, snapshot.calls.queued), (0, 0));
         assert_eq!(snapshot.held_bytes, 0);
     }
+}
+
+#[expect(clippy::panic, reason = "a panic is how a fuzz target speaks")]
+fn unexpected(what: &impl std::fmt::Debug) {
+    panic!("{what:?} was not expected");
 }
 
 /// Events in any order, also such that no driver would send: every record comes to one end, the counts
