@@ -2,7 +2,6 @@
 //! model of a partition.
 
 #![expect(
-    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

@@ -515,6 +515,16 @@ impl<M: CallMachine> Queue<M> {
     fn contain(self: &Arc<Self>, job: impl FnOnce(&Arc<Self>)) {
         if catch_unwind(AssertUnwindSafe(|| job(self))).is_err() {
             tracing::error!(partition = ?self.partition, "an I/O job panicked: the queue accepts no more calls");
+            // Whatever it was appending has no other end: nobody says any more whether it was stored.
+            let error =
+                StorageError::new(std::io::Error::other("the thread that appended panicked"));
+            let failed = catch_unwind(AssertUnwindSafe(|| {
+                let now = clock::now();
+                self.driver
+                    .machine()
+                    .handle(Event::AppendFailed(error), now);
+            }));
+            drop(failed);
             self.give_up(&FailReason::WorkerCrashed, DoubtReason::WorkerCrashed);
         }
     }
