@@ -34,6 +34,7 @@ pub struct Fault {
     api: Option<ApiKey>,
     topic: Option<Str>,
     partition: Option<PartitionId>,
+    principal: Option<String>,
     skip: u64,
     /// None for as long as the fault is in place.
     times: Option<u64>,
@@ -50,6 +51,8 @@ pub(crate) enum Effect {
     Hold { applied: bool },
     /// It is answered, and the connection is not read for a while.
     Throttle { duration: Duration },
+    /// The same, for as long as its bytes take at that rate.
+    Quota { bytes_per_second: u64 },
     /// The connection is closed instead of an answer.
     Drop { applied: bool },
     /// The first half of the answer, then the connection is closed.
@@ -109,6 +112,7 @@ impl Fault {
             api: None,
             topic: None,
             partition: None,
+            principal: None,
             skip: 0,
             times: Some(1),
         }
@@ -174,6 +178,38 @@ impl Fault {
     #[must_use]
     pub fn throttle(duration: Duration) -> Self {
         Self::new(Effect::Throttle { duration })
+    }
+
+    /// A quota, until the fault is removed: after each request the broker does not read the connection
+    /// for as long as the bytes of the request take at this rate (at least 1). Responses say so, as with
+    /// [`Self::throttle`].
+    ///
+    /// ```
+    /// use wolff_codec::ApiKey;
+    /// use wolff_testbroker::Fault;
+    ///
+    /// let quota = Fault::quota(64 * 1024).api(ApiKey::PRODUCE).principal("alice");
+    /// ```
+    #[must_use]
+    pub fn quota(bytes_per_second: u64) -> Self {
+        Self::new(Effect::Quota { bytes_per_second }).always()
+    }
+
+    /// A topic that nobody may use, until the fault is removed: `TOPIC_AUTHORIZATION_FAILED` for it, in
+    /// every request that names it. With [`Self::principal`] for one client, with [`Self::api`] for one
+    /// kind of request.
+    ///
+    /// ```
+    /// use wolff_codec::ApiKey;
+    /// use wolff_testbroker::Fault;
+    ///
+    /// let denial = Fault::deny_topic("orders").api(ApiKey::PRODUCE).principal("alice");
+    /// ```
+    #[must_use]
+    pub fn deny_topic(topic: impl Into<Str>) -> Self {
+        Self::error(ErrorCode::TOPIC_AUTHORIZATION_FAILED)
+            .topic(topic)
+            .always()
     }
 
     /// The connection is closed, the request not applied.
@@ -296,6 +332,13 @@ impl Fault {
         Self { partition, ..self }.topic(topic)
     }
 
+    /// Only requests of clients that have authenticated as this user.
+    #[must_use]
+    pub fn principal(self, user: impl Into<String>) -> Self {
+        let principal = Some(user.into());
+        Self { principal, ..self }
+    }
+
     /// Not the first `count` requests that fit, but the ones after them.
     #[must_use]
     pub fn skip(self, count: u64) -> Self {
@@ -321,9 +364,11 @@ impl Fault {
         }
     }
 
-    fn fits(&self, broker: BrokerId, api: ApiKey, targets: &[Target]) -> bool {
-        self.broker.is_none_or(|wanted| wanted == broker)
-            && self.api.is_none_or(|wanted| wanted == api)
+    fn fits(&self, asked: &Asked<'_>, targets: &[Target]) -> bool {
+        let principal = self.principal.as_deref();
+        self.broker.is_none_or(|wanted| wanted == asked.broker)
+            && self.api.is_none_or(|wanted| wanted == asked.api)
+            && principal.is_none_or(|wanted| asked.principal == Some(wanted))
             && (self.topic.is_none() || targets.iter().any(|target| self.fits_target(target)))
     }
 
@@ -333,6 +378,17 @@ impl Fault {
             .is_none_or(|wanted| *wanted == target.topic)
             && (self.partition.is_none() || self.partition == target.partition)
     }
+}
+
+/// What the filters of faults look at, beside topics and partitions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) broker: BrokerId,
+    pub(crate) api: ApiKey,
+    /// The user that the client has authenticated as.
+    pub(crate) principal: Option<&'a str>,
+    /// The length of the request's body, in bytes.
+    pub(crate) request_bytes: usize,
 }
 
 /// A topic or partition that a request names.
@@ -384,10 +440,10 @@ impl FaultBook {
     }
 
     /// What a request meets; counts it against the faults.
-    pub(crate) fn draw(&mut self, broker: BrokerId, api: ApiKey, targets: &[Target]) -> Script {
+    pub(crate) fn draw(&mut self, asked: &Asked<'_>, targets: &[Target]) -> Script {
         let mut drawn = Vec::new();
         for (id, fault) in &mut self.faults {
-            if fault.times == Some(0) || !fault.fits(broker, api, targets) {
+            if fault.times == Some(0) || !fault.fits(asked, targets) {
                 continue;
             }
             if fault.skip > 0 {
@@ -395,10 +451,23 @@ impl FaultBook {
                 continue;
             }
             fault.times = fault.times.map(|times| times.saturating_sub(1));
-            drawn.push((*id, fault.clone()));
+            let mut fault = fault.clone();
+            if let Effect::Quota { bytes_per_second } = fault.effect {
+                fault.effect = Effect::Throttle {
+                    duration: time_for(asked.request_bytes, bytes_per_second),
+                };
+            }
+            drawn.push((*id, fault));
         }
         Script { drawn }
     }
+}
+
+/// How long so many bytes take at that rate.
+fn time_for(bytes: usize, bytes_per_second: u64) -> Duration {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    let millis = bytes.saturating_mul(1000) / bytes_per_second.max(1);
+    Duration::from_millis(millis)
 }
 
 /// What one request meets.
@@ -486,8 +555,17 @@ mod tests {
         }
     }
 
+    fn produce(principal: Option<&str>) -> Asked<'_> {
+        Asked {
+            broker: BrokerId(1),
+            api: ApiKey::PRODUCE,
+            principal,
+            request_bytes: 3_000,
+        }
+    }
+
     fn draw(book: &mut FaultBook, targets: &[Target]) -> usize {
-        book.draw(BrokerId(1), ApiKey::PRODUCE, targets).drawn.len()
+        book.draw(&produce(None), targets).drawn.len()
     }
 
     #[test]
@@ -549,7 +627,7 @@ mod tests {
     fn an_error_is_for_the_partitions_that_its_filter_names() {
         let mut book = FaultBook::default();
         book.add(Fault::error(CODE).partition("orders", 1));
-        let script = book.draw(BrokerId(1), ApiKey::PRODUCE, &[orders(0), orders(1)]);
+        let script = book.draw(&produce(None), &[orders(0), orders(1)]);
         let orders = Str::from("orders");
         assert_eq!(script.error_for_partition(&orders, PartitionId(0)), None);
         assert_eq!(
@@ -558,5 +636,30 @@ mod tests {
         );
         assert_eq!(script.error_for_topic(&orders), None);
         assert_eq!(script.error(), Some(CODE));
+    }
+
+    #[test]
+    fn a_denial_and_a_quota_are_for_one_principal_until_they_are_removed() {
+        let mut book = FaultBook::default();
+        let orders = Target {
+            topic: Str::from("orders"),
+            partition: Some(PartitionId(0)),
+        };
+        let denial = book.add(Fault::deny_topic("orders").principal("alice"));
+        let quota = book.add(Fault::quota(1_000).principal("alice"));
+        for _ in 0..3 {
+            let script = book.draw(&produce(Some("alice")), std::slice::from_ref(&orders));
+            let denied = Some((ErrorCode::TOPIC_AUTHORIZATION_FAILED, false));
+            assert_eq!(script.error_for_topic(&orders.topic), denied);
+            assert_eq!(script.error_for_topic(&Str::from("bills")), None);
+            assert_eq!(script.throttle(), Duration::from_secs(3));
+        }
+        for other in [None, Some("bob")] {
+            let script = book.draw(&produce(other), std::slice::from_ref(&orders));
+            assert_eq!(script.error(), None);
+            assert_eq!(script.throttle(), Duration::ZERO);
+        }
+        assert!(book.remove(denial) && book.remove(quota));
+        assert_eq!(draw(&mut book, &[orders]), 0);
     }
 }

@@ -73,6 +73,9 @@ pub(crate) struct DemoArgs {
 /// Run an embedded broker, for trying things out and for tests without Kafka.
 ///
 /// It keeps its topics in memory: they are gone when it stops.
+///
+/// It has no consumer groups (consume from assigned partitions), no transactions, no ACLs, no compaction, and neither TLS
+/// nor authentication; clients that ask for a group or a transaction are refused for good.
 #[derive(Debug, Args)]
 pub(crate) struct BrokerArgs {
     /// Where to listen; port 0 takes a free one, which is printed.

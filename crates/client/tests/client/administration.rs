@@ -238,3 +238,22 @@ async fn a_topic_that_is_refused_keeps_no_other_from_deletion() {
     assert_eq!(deleted[2].1, Ok(()));
     assert!(cluster.topics().is_empty());
 }
+
+#[tokio::test]
+async fn records_before_an_offset_are_deleted_at_the_leader() {
+    let (cluster, client) = cluster(2, 2).await;
+    for partition in 0..2 {
+        write(&client, partition, &[1_000, 2_000, 3_000]).await;
+    }
+    let before = [
+        (PartitionId(0), Offset(2)),
+        (PartitionId(1), Offset::UNKNOWN),
+        (PartitionId(0), Offset(9)),
+    ];
+    let deleted = client.delete_records("t", &before, TIMEOUT).await;
+    assert_eq!(deleted[0], (PartitionId(0), Ok(Offset(2))));
+    assert_eq!(deleted[1], (PartitionId(1), Ok(Offset(3))));
+    assert_eq!(refusal(&deleted[2].1), ErrorCode::OFFSET_OUT_OF_RANGE);
+    assert_eq!(cluster.log_start_offset("t", 0).unwrap(), Offset(2));
+    assert_eq!(cluster.records("t", 1).unwrap(), []);
+}

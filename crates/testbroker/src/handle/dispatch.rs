@@ -4,9 +4,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use wolff_codec::ids::BrokerId;
 use wolff_codec::messages::{
-    ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeProducersRequest, FetchRequest,
-    FindCoordinatorRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
+    ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest,
+    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeProducersRequest,
+    FetchRequest, FindCoordinatorRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
     ListOffsetsRequest, MetadataRequest, ProduceRequest, SaslAuthenticateRequest,
     SaslHandshakeRequest,
 };
@@ -49,6 +49,7 @@ pub(crate) async fn dispatch(
         ApiVersionsRequest
         CreateTopicsRequest
         DeleteTopicsRequest
+        DeleteRecordsRequest
         InitProducerIdRequest
         DescribeConfigsRequest
         SaslAuthenticateRequest

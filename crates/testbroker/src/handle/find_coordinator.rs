@@ -1,4 +1,5 @@
-//! FindCoordinator: there are neither groups nor transactions here, so nobody coordinates.
+//! FindCoordinator: refused for good. There are neither groups nor transactions here, and a client
+//! that is told to try again later would do so for ever.
 //!
 //! It is served all the same: librdkafka takes it for a sign that the broker knows lz4.
 
@@ -10,13 +11,25 @@ use super::serve::{Call, Serve, Served};
 /// The first version that asks for several coordinators at once.
 const FIRST_VERSION_WITH_SEVERAL: i16 = 4;
 
+/// The protocol's number for transactional ids; 0 is groups.
+const TRANSACTION: i8 = 1;
+
 impl Serve for FindCoordinatorRequest {
     async fn serve(self, call: &Call<'_>) -> Served<FindCoordinatorResponse> {
-        let error_code = call
-            .script
-            .error()
-            .unwrap_or(ErrorCode::COORDINATOR_NOT_AVAILABLE);
-        let error_message = Some(Str::from_static("there are no coordinators here"));
+        // Of all final codes, these are the ones that every client takes for final.
+        let (code, message) = if self.key_type == TRANSACTION {
+            (
+                ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                "this broker has no transactions: produce without a transactional id",
+            )
+        } else {
+            (
+                ErrorCode::GROUP_AUTHORIZATION_FAILED,
+                "this broker has no consumer groups: consume from assigned partitions",
+            )
+        };
+        let error_code = call.script.error().unwrap_or(code);
+        let error_message = Some(Str::from_static(message));
         Served::Answer(if call.version < FIRST_VERSION_WITH_SEVERAL {
             FindCoordinatorResponse {
                 error_code,

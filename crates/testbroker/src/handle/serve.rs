@@ -10,7 +10,7 @@ use wolff_codec::ids::{BrokerId, CorrelationId};
 use wolff_codec::wire::Chunks;
 use wolff_codec::{EncodeError, Request, RequestHeader, encode_response};
 
-use crate::fault::{Effect, Script, Target};
+use crate::fault::{Asked, Effect, Script, Target};
 use crate::model::Model;
 use crate::sasl::Session;
 use crate::shared::Shared;
@@ -106,7 +106,14 @@ where
         }
     };
     let targets = request.targets(&shared.model());
-    let script = shared.faults().draw(broker, header.api_key, &targets);
+    let principal = session.and_then(|session| session.lock().principal().map(str::to_owned));
+    let asked = Asked {
+        broker,
+        api: header.api_key,
+        principal: principal.as_deref(),
+        request_bytes: body.len(),
+    };
+    let script = shared.faults().draw(&asked, &targets);
     count_hits(shared, &script);
     let call = Call {
         shared,

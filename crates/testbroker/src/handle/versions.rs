@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 
 use wolff_codec::messages::{
-    ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeProducersRequest, FetchRequest,
-    FindCoordinatorRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
+    ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest,
+    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeProducersRequest,
+    FetchRequest, FindCoordinatorRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
     ListOffsetsRequest, MetadataRequest, ProduceRequest, SaslAuthenticateRequest,
     SaslHandshakeRequest,
 };
@@ -29,6 +29,7 @@ const ADVERTISED: &[(ApiKey, RangeInclusive<i16>)] = &[
     (ApiKey::API_VERSIONS, ApiVersionsRequest::VERSIONS),
     (ApiKey::CREATE_TOPICS, CreateTopicsRequest::VERSIONS),
     (ApiKey::DELETE_TOPICS, DeleteTopicsRequest::VERSIONS),
+    (ApiKey::DELETE_RECORDS, DeleteRecordsRequest::VERSIONS),
     (ApiKey::INIT_PRODUCER_ID, InitProducerIdRequest::VERSIONS),
     (ApiKey::DESCRIBE_CONFIGS, DescribeConfigsRequest::VERSIONS),
     (ApiKey::SASL_AUTHENTICATE, SaslAuthenticateRequest::VERSIONS),

@@ -52,6 +52,11 @@ impl Partition {
         self.model.producers(broker)
     }
 
+    /// Deletes the records below an offset.
+    pub(crate) fn delete_records(&mut self, before: Offset) {
+        self.model.delete_records(before);
+    }
+
     /// All replicas forget all producers.
     pub(crate) fn forget_producers(&mut self) {
         self.model.forget_producers();

@@ -71,6 +71,14 @@ pub(crate) struct Success {
 }
 
 impl Session {
+    /// The user that the client has authenticated as.
+    pub(crate) fn principal(&self) -> Option<&str> {
+        match &self.state {
+            State::Known { principal, .. } => Some(principal),
+            _ => None,
+        }
+    }
+
     /// Whether the connection is to be closed behind the answer.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.state, State::Over)

@@ -17,6 +17,21 @@ async fn cluster() -> Cluster {
     Cluster::builder().topic("orders", 2).start().await.unwrap()
 }
 
+/// The broker appended the batch, and says something else: any code can come then.
+#[tokio::test]
+async fn every_code_can_follow_an_append() {
+    let cluster = Cluster::builder().topic("orders", 1).start().await.unwrap();
+    let mut client = Client::connect(&cluster, 1).await;
+    let mut appended = 0;
+    for &code in ErrorCode::NAMED.iter().filter(|code| !code.is_ok()) {
+        cluster.inject(Fault::error_after_applying(code).api(ApiKey::PRODUCE));
+        let answer = client.produce("orders", 0, batch(&["a"])).await;
+        assert_eq!(answer.error_code, code);
+        appended += 1;
+        assert_eq!(cluster.high_watermark("orders", 0).unwrap().0, appended);
+    }
+}
+
 #[tokio::test]
 async fn errors_come_as_often_as_they_are_ordered_and_nothing_is_applied() {
     let cluster = cluster().await;

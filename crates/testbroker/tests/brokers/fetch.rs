@@ -52,6 +52,27 @@ fn records(data: &PartitionData) -> Vec<(i64, Bytes)> {
 }
 
 #[tokio::test]
+async fn topics_go_by_id_since_version_13() {
+    let cluster = Cluster::builder().topic("orders", 1).start().await.unwrap();
+    let mut client = Client::connect(&cluster, 1).await;
+    client.produce("orders", 0, batch(&["a"])).await;
+    let id = cluster.topic_id("orders").unwrap();
+    for version in 13..=18 {
+        let mut by_id = request(&[(0, 0)], 10_000);
+        by_id.topics[0].topic_id = id;
+        let response = client.request(&by_id, version).await;
+        assert_eq!(response.responses[0].topic_id, id);
+        let data = &response.responses[0].partitions[0];
+        assert_eq!(records(data), [(0, Bytes::from("a"))]);
+
+        by_id.topics[0].topic_id = wolff_codec::TopicId([7; 16]);
+        let response = client.request(&by_id, version).await;
+        let data = &response.responses[0].partitions[0];
+        assert_eq!(data.error_code, ErrorCode::UNKNOWN_TOPIC_ID);
+    }
+}
+
+#[tokio::test]
 async fn whole_batches_are_read_from_an_offset_on() {
     let cluster = Cluster::builder().topic("orders", 1).start().await.unwrap();
     let mut client = Client::connect(&cluster, 1).await;

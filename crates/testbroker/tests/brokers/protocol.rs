@@ -96,7 +96,14 @@ async fn every_version_of_every_api_is_answered_in_success_and_in_error() {
                 ..Default::default()
             }
         };
-        client.request(&request, version).await;
+        let found = client.request(&request, version).await;
+        let (code, message) = match found.coordinators.first() {
+            Some(coordinator) => (coordinator.error_code, &coordinator.error_message),
+            None => (found.error_code, &found.error_message),
+        };
+        // Final, so that a consumer does not look for its group for ever.
+        assert!(!code.is_retriable(), "{code}");
+        assert_eq!(version >= 1, message.is_some());
     }
     for (name, versions) in [("orders", 0..=7), ("new", 0..=7)] {
         for version in versions {

@@ -48,6 +48,34 @@ async fn is_served(client: &mut Client) -> bool {
 }
 
 #[tokio::test]
+async fn a_topic_is_denied_to_one_user_alone_and_given_back() {
+    let sasl = sasl().user("bob", "secret");
+    let cluster = Cluster::builder().sasl(sasl).topic("orders", 1);
+    let cluster = cluster.topic("bills", 1).start().await.unwrap();
+    let denial = cluster.inject(Fault::deny_topic("orders").principal("alice"));
+    let mut clients = Vec::new();
+    for token in [RIGHT, b"\0bob\0secret"] {
+        let mut client = Client::connect(&cluster, 1).await;
+        shake_hands(&mut client, "PLAIN").await;
+        assert_eq!(say(&mut client, token).await.error_code, ErrorCode::NONE);
+        clients.push(client);
+    }
+    let [alice, bob] = &mut clients[..] else {
+        panic!("two clients");
+    };
+    let record = || crate::fixture::batch(&["a"]);
+    let code = alice.produce("orders", 0, record()).await.error_code;
+    assert_eq!(code, ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    for (client, topic) in [(&mut *alice, "bills"), (bob, "orders")] {
+        let code = client.produce(topic, 0, record()).await.error_code;
+        assert_eq!(code, ErrorCode::NONE);
+    }
+    assert!(cluster.remove_fault(denial));
+    let code = alice.produce("orders", 0, record()).await.error_code;
+    assert_eq!(code, ErrorCode::NONE);
+}
+
+#[tokio::test]
 async fn versions_are_told_to_everybody_and_everything_else_to_nobody() {
     let cluster = cluster(sasl()).await;
     let mut client = Client::connect(&cluster, 1).await;
