@@ -4,6 +4,7 @@
 //! the product, and no crate of the product depends on it.
 
 mod bench;
+mod features;
 mod golden;
 mod interop;
 mod soak;
@@ -61,6 +62,10 @@ enum Command {
     /// Needs Java and Maven, for the brokers and Kafka's own clients, and a C compiler for
     /// librdkafka. franz-go is asked where Go is installed; what it said before is kept elsewhere.
     Golden,
+    /// Compiles each crate without its features and with each of them alone.
+    ///
+    /// With the oldest supported Rust too, if that is installed.
+    Features,
     /// Foreign clients against `wolff broker`, and `wolff produce` against foreign brokers; prints
     /// a table.
     ///
@@ -87,6 +92,7 @@ fn main() -> ExitCode {
         Command::Test => return test::run(),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
+        Command::Features => features::run(),
         Command::Golden => golden::run(),
         Command::Interop(arguments) => interop::run(&arguments),
         Command::Guard { command } => guard::serve(&command),
