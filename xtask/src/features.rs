@@ -1,5 +1,5 @@
-//! Compiles each published crate without its features and with each of them alone: what compiles with
-//! all features may lack an import without one.
+//! Compiles each published crate without its features and with each of them alone: what compiles
+//! with all features may lack an import without one.
 
 use std::process::Command;
 
@@ -12,8 +12,8 @@ use crate::workspace;
 /// A crate, and one feature of it or none.
 type Combination = (String, Option<String>);
 
-/// Checks every combination with this toolchain, and the crates with the oldest supported one if it is
-/// installed.
+/// Checks every combination with this toolchain, and the crates with the oldest supported one if it
+/// is installed.
 pub(crate) fn run() -> Result<(), Failure> {
     let metadata = workspace::metadata()?;
     for (package, feature) in combinations(&metadata) {

@@ -180,9 +180,9 @@ impl Fault {
         Self::new(Effect::Throttle { duration })
     }
 
-    /// A quota, until the fault is removed: after each request the broker does not read the connection
-    /// for as long as the bytes of the request take at this rate (at least 1). Responses say so, as with
-    /// [`Self::throttle`].
+    /// A quota, until the fault is removed: after each request the broker does not read the
+    /// connection for as long as the bytes of the request take at this rate (at least 1). Responses
+    /// say so, as with [`Self::throttle`].
     ///
     /// ```
     /// use wolff_codec::ApiKey;
@@ -195,9 +195,9 @@ impl Fault {
         Self::new(Effect::Quota { bytes_per_second }).always()
     }
 
-    /// A topic that nobody may use, until the fault is removed: `TOPIC_AUTHORIZATION_FAILED` for it, in
-    /// every request that names it. With [`Self::principal`] for one client, with [`Self::api`] for one
-    /// kind of request.
+    /// A topic that nobody may use, until the fault is removed: `TOPIC_AUTHORIZATION_FAILED` for
+    /// it, in every request that names it. With [`Self::principal`] for one client, with
+    /// [`Self::api`] for one kind of request.
     ///
     /// ```
     /// use wolff_codec::ApiKey;

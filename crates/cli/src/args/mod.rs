@@ -74,8 +74,8 @@ pub(crate) struct DemoArgs {
 ///
 /// It keeps its topics in memory: they are gone when it stops.
 ///
-/// It has no consumer groups (consume from assigned partitions), no transactions, no ACLs, no compaction, and neither TLS
-/// nor authentication; clients that ask for a group or a transaction are refused for good.
+/// It has no consumer groups (consume from assigned partitions), no transactions, no ACLs, no
+/// compaction, and neither TLS nor authentication.
 #[derive(Debug, Args)]
 pub(crate) struct BrokerArgs {
     /// Where to listen; port 0 takes a free one, which is printed.

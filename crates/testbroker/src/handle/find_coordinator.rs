@@ -1,5 +1,7 @@
-//! FindCoordinator: refused for good. There are neither groups nor transactions here, and a client
-//! that is told to try again later would do so for ever.
+//! FindCoordinator: there are neither groups nor transactions here. Transactions are refused for
+//! good: a client that is told to try again later would do so for ever. Groups are not:
+//! librdkafka's consumers look for their group even when partitions are assigned to them, and a
+//! final code would be an error of theirs.
 //!
 //! It is served all the same: librdkafka takes it for a sign that the broker knows lz4.
 
@@ -16,7 +18,6 @@ const TRANSACTION: i8 = 1;
 
 impl Serve for FindCoordinatorRequest {
     async fn serve(self, call: &Call<'_>) -> Served<FindCoordinatorResponse> {
-        // Of all final codes, these are the ones that every client takes for final.
         let (code, message) = if self.key_type == TRANSACTION {
             (
                 ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
@@ -24,7 +25,7 @@ impl Serve for FindCoordinatorRequest {
             )
         } else {
             (
-                ErrorCode::GROUP_AUTHORIZATION_FAILED,
+                ErrorCode::COORDINATOR_NOT_AVAILABLE,
                 "this broker has no consumer groups: consume from assigned partitions",
             )
         };

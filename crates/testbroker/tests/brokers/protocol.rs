@@ -96,14 +96,23 @@ async fn every_version_of_every_api_is_answered_in_success_and_in_error() {
                 ..Default::default()
             }
         };
-        let found = client.request(&request, version).await;
-        let (code, message) = match found.coordinators.first() {
-            Some(coordinator) => (coordinator.error_code, &coordinator.error_message),
-            None => (found.error_code, &found.error_message),
-        };
-        // Final, so that a consumer does not look for its group for ever.
-        assert!(!code.is_retriable(), "{code}");
-        assert_eq!(version >= 1, message.is_some());
+        for key_type in [0, 1] {
+            if version == 0 && key_type == 1 {
+                continue;
+            }
+            let request = FindCoordinatorRequest {
+                key_type,
+                ..request.clone()
+            };
+            let found = client.request(&request, version).await;
+            let (code, message) = match found.coordinators.first() {
+                Some(coordinator) => (coordinator.error_code, &coordinator.error_message),
+                None => (found.error_code, &found.error_message),
+            };
+            // A transactional client would ask for ever otherwise.
+            assert_eq!(code.is_retriable(), key_type == 0, "{code}");
+            assert_eq!(version >= 1, message.is_some());
+        }
     }
     for (name, versions) in [("orders", 0..=7), ("new", 0..=7)] {
         for version in versions {
