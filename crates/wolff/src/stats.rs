@@ -45,6 +45,9 @@ pub struct ProducerStats {
     pub unrouted: u64,
     /// Callbacks that panicked. Their calls have ended as they would have otherwise.
     pub callback_panics: u64,
+    /// Whether the broker recognises what is sent again: false once a partition goes on without
+    /// idempotence, and where it is not configured.
+    pub is_idempotent: bool,
     /// Records that ended without an acknowledgement, by reason.
     pub failures: Vec<FailureCount>,
 }
@@ -57,6 +60,7 @@ impl ProducerStats {
         self.retried_batches += partition.retried_batches;
         self.connected_partitions += usize::from(partition.is_connected);
         self.partitions += 1;
+        self.is_idempotent &= partition.is_idempotent;
     }
 
     /// Adds the queue of calls whose partition is not known yet.

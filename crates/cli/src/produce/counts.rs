@@ -1,11 +1,14 @@
 //! The producer's counts, as far as the summary needs them. The only file of `produce` that reads them.
 
-use std::collections::BTreeMap;
-
 use indicatif::HumanCount;
-use wolff::{DeliveryError, FailReason, FailureCount, FailureKind, ProducerStats, RequiredAcks};
+use wolff::{
+    DeliveryError, DoubtReason, FailReason, FailureCount, FailureKind, ProducerStats, RequiredAcks,
+};
 
 use crate::console::WithCauses;
+
+/// The name of the reason of records that the queue did not store.
+pub(super) const QUEUE_UNAVAILABLE: &str = "queue_unavailable";
 
 /// Counts of records at one moment.
 #[derive(Debug, Default)]
@@ -23,12 +26,22 @@ pub(super) struct Counts {
     pub(super) replay_failed: u64,
     pub(super) possibly_duplicated: u64,
     pub(super) damaged: u64,
-    /// Where it is known.
-    pub(super) is_idempotent: Option<bool>,
+    pub(super) is_idempotent: bool,
     /// Accepted first, and then not stored by the queue.
     pub(super) not_stored: NotStored,
     /// Failed and in-doubt records by reason.
-    pub(super) reasons: BTreeMap<String, u64>,
+    pub(super) reasons: Vec<Reason>,
+}
+
+/// Records that ended without an acknowledgement, for one reason.
+#[derive(Clone, Debug)]
+pub(super) struct Reason {
+    /// One word, for programs.
+    pub(super) name: String,
+    pub(super) records: u64,
+    /// What a person is told.
+    pub(super) words: String,
+    pub(super) is_in_doubt: bool,
 }
 
 /// Records that the queue on disk refused.
@@ -51,10 +64,11 @@ impl NotStored {
     }
 
     /// Whether the queue has stored all that it was given, as far as the counts say. A failure counts before its reason
-    /// is told.
+    /// does.
     pub(super) fn is_nothing(stats: &ProducerStats) -> bool {
-        let told: u64 = stats.failures.iter().map(|count| count.records).sum();
-        Self::of(stats).records == 0 && told >= stats.failed + stats.replay_failed
+        let with_reason: u64 = stats.failures.iter().map(|count| count.records).sum();
+        let ended = stats.failed + stats.in_doubt + stats.replay_failed;
+        Self::of(stats).records == 0 && with_reason >= ended
     }
 }
 
@@ -65,24 +79,21 @@ impl Counts {
             RequiredAcks::None => (0, stats.acked),
             _ => (stats.acked, 0),
         };
-        let mut reasons = BTreeMap::new();
-        for count in &stats.failures {
-            if count.kind != FailureKind::QueueUnavailable {
-                *reasons.entry(reason(count)).or_default() += count.records;
-            }
-        }
+        let ended = stats.failures.iter();
+        let ended = ended.filter(|count| count.kind != FailureKind::QueueUnavailable);
+        let reasons = ended.map(reason).collect();
         Self {
             accepted: stats.accepted.saturating_sub(not_stored.records),
             acked,
             sent,
             failed: stats.failed.saturating_sub(not_stored.records),
-            in_doubt: 0,
-            left: stats.queued,
+            in_doubt: stats.in_doubt,
+            left: stats.left + stats.queued,
             replayed: stats.replayed,
             replay_failed: stats.replay_failed,
             possibly_duplicated: stats.possibly_duplicated,
-            damaged: 0,
-            is_idempotent: None,
+            damaged: stats.damaged_records,
+            is_idempotent: stats.is_idempotent,
             not_stored,
             reasons,
         }
@@ -97,16 +108,42 @@ fn why_not_stored(end: &DeliveryError) -> String {
     }
 }
 
-/// The reason of failures, for a person.
-fn reason(count: &FailureCount) -> String {
-    match (&count.kind, &count.latest) {
+fn reason(count: &FailureCount) -> Reason {
+    let words = match (&count.kind, &count.latest) {
         // Sizes differ from record to record.
         (FailureKind::MessageTooLarge, _) => {
             "message too large: raise the topic's max.message.bytes or send smaller records"
                 .to_owned()
         }
         (_, DeliveryError::Failed(reason)) => WithCauses(reason).to_string(),
+        (_, DeliveryError::InDoubt(reason)) => WithCauses(reason).to_string(),
         (_, end) => WithCauses(end).to_string(),
+    };
+    Reason {
+        name: name(count.kind),
+        records: count.records,
+        words,
+        is_in_doubt: matches!(count.kind, FailureKind::InDoubt(_)),
+    }
+}
+
+/// The name of a reason in the summary.
+fn name(kind: FailureKind) -> String {
+    match kind {
+        FailureKind::MessageTooLarge => "message_too_large".to_owned(),
+        FailureKind::Rejected(code) => format!("rejected_{code}"),
+        FailureKind::Unauthorized(code) => format!("unauthorized_{code}"),
+        FailureKind::InvalidPartition => "invalid_partition".to_owned(),
+        FailureKind::QueueUnavailable => QUEUE_UNAVAILABLE.to_owned(),
+        FailureKind::QueueDamaged => "queue_damaged".to_owned(),
+        FailureKind::WorkerCrashed => "worker_crashed".to_owned(),
+        FailureKind::Stopped => "stopped".to_owned(),
+        FailureKind::InDoubt(DoubtReason::Refused(code)) => format!("in_doubt_refused_{code}"),
+        FailureKind::InDoubt(DoubtReason::Stopped) => "in_doubt_stopped".to_owned(),
+        FailureKind::InDoubt(DoubtReason::Dropped) => "in_doubt_dropped".to_owned(),
+        FailureKind::InDoubt(DoubtReason::WorkerCrashed) => "in_doubt_worker_crashed".to_owned(),
+        FailureKind::InDoubt(DoubtReason::QueueDamaged) => "in_doubt_queue_damaged".to_owned(),
+        _ => "other".to_owned(),
     }
 }
 

@@ -133,6 +133,13 @@ pub(super) async fn records_left(args: &SendingArgs, drained: Drained, own: u64)
     if matches!(drained, Drained::All) {
         return Left::new(own, None);
     }
+    if let Some(base) = args.queue_dir.clone() {
+        let looking = move || neighbours::has_queues(&base);
+        let is_there = tokio::task::spawn_blocking(looking).await;
+        if own > 0 && matches!(is_there, Ok(false)) {
+            return Left::vanished(own);
+        }
+    }
     Left::new(own, left_on_disk(args).await)
 }
 

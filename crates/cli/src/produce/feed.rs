@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use memchr::memmem::Finder;
-use wolff::{Call, PartitionId, Producer, SendError};
+use wolff::{Call, PartitionId, Producer, SendError, StartError, StorageError};
 
 use super::counts::NotStored;
 use super::summary::{EndOfInput, Place, Refused};
@@ -149,16 +149,29 @@ impl<'a> Feed<'a> {
                 self.refuse_large(format_args!("it takes {bytes} bytes of at most {limit}"));
                 Ok(())
             }
-            Err(SendError::QueueUnavailable(error)) => Err(EndOfInput::QueueFailed {
-                at: self.place(),
-                why: WithCauses(&error).to_string(),
-            }),
+            Err(SendError::QueueUnavailable(error)) => self.queue_failed(&error),
             Err(error @ SendError::Stopped) => Err(EndOfInput::Broken(error.to_string())),
             Err(error) => {
                 self.refuse_wrong(&WithCauses(&error));
                 Ok(())
             }
         }
+    }
+
+    /// The queue did not store the record of the line at hand.
+    fn queue_failed(&mut self, error: &StorageError) -> Result<(), EndOfInput> {
+        // One queue that cannot be opened closes its partition; the others go on.
+        let is_closed = error.get_ref().is::<StartError>();
+        if is_closed && self.producer.stats().partitions > 0 {
+            self.name_line(format_args!("{}", WithCauses(error)));
+            self.refused.closed += 1;
+            return Ok(());
+        }
+        self.refused.not_stored += 1;
+        Err(EndOfInput::QueueFailed {
+            at: self.place(),
+            why: WithCauses(error).to_string(),
+        })
     }
 
     /// The queue on disk may have stopped to take records.

@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use replayq::{Inspector, ItemState, Owner};
+use replayq::{Inspector, ItemState, Owner, Queue};
 
 /// Bytes of records that are read at most to count them.
 const MOST_READ: usize = 256 * 1024 * 1024;
@@ -48,6 +48,15 @@ pub(super) fn backlogs(base: &Path, client_id: &str, topic: &str) -> Vec<Neighbo
         }
     }
     found
+}
+
+/// Whether there is any queue below a queue directory.
+pub(super) fn has_queues(base: &Path) -> bool {
+    let clients = directories(&base.join("client"));
+    let topics = clients.iter().flat_map(|client| directories(client));
+    let mut queues = topics.flat_map(|topic| directories(&topic));
+    // What cannot be looked into may be one.
+    queues.any(|queue| Queue::is_in(&queue).unwrap_or(true))
 }
 
 impl Neighbour {
@@ -133,5 +142,6 @@ mod tests {
         fs::create_dir_all(room.path().join("client/c/t/0")).unwrap();
         assert_eq!(backlogs(room.path(), "other", "t"), []);
         assert_eq!(backlogs(&room.path().join("missing"), "c", "t"), []);
+        assert!(!has_queues(room.path()) && !has_queues(&room.path().join("missing")));
     }
 }

@@ -22,10 +22,16 @@ impl Report<'_> {
     /// Tells what went wrong and what is left to do.
     pub(super) fn tell(&self, end: &EndOfInput, waits_for: &str) {
         self.tell_end(end);
-        for (reason, records) in &self.counts.reasons {
+        for reason in &self.counts.reasons {
+            let end = if reason.is_in_doubt {
+                "in doubt"
+            } else {
+                "failed for good"
+            };
             console::error(format_args!(
-                "{} failed for good: {reason}",
-                count_records(*records)
+                "{} {end}: {}",
+                count_records(reason.records),
+                reason.words
             ));
         }
         for (_, words, lines) in self.refused.reasons() {
@@ -59,7 +65,7 @@ impl Report<'_> {
     fn tell_damage(&self) {
         if self.summary.vanished > 0 {
             console::error(format_args!(
-                "{} are lost: the queue in {} was removed or emptied while it was in use\n  look for who removes it; \
+                "{} lost: the queue in {} was removed or emptied while it was in use\n  look for who removes it; \
                  the input has to be read again",
                 count_records(self.summary.vanished),
                 self.queue_dir()
@@ -68,7 +74,7 @@ impl Report<'_> {
         if self.counts.damaged > 0 {
             let queue = self.queue_dir();
             console::error(format_args!(
-                "{} are lost: files of the queue in {queue} are damaged\n  check the disk; to see what is damaged: \
+                "{} lost: files of the queue in {queue} are damaged\n  check the disk; to see what is damaged: \
                  wolff queue verify {}",
                 count_records(self.counts.damaged),
                 quoted(&queue)
@@ -77,12 +83,6 @@ impl Report<'_> {
     }
 
     fn tell_doubts(&self) {
-        if self.summary.in_doubt > 0 {
-            console::error(format_args!(
-                "{} in doubt: sent, and nobody can say whether Kafka has them",
-                count_records(self.summary.in_doubt)
-            ));
-        }
         if self.summary.possibly_duplicated > 0 {
             console::warn(format_args!(
                 "{} may be in Kafka twice: they were sent again after an answer that did not say whether Kafka had \
@@ -90,7 +90,7 @@ impl Report<'_> {
                 count_records(self.summary.possibly_duplicated)
             ));
         }
-        if self.summary.idempotent == Some(false) {
+        if !self.summary.idempotent && self.summary.sent == 0 {
             console::warn(
                 "sent without idempotence: the cluster gives no producer id, so a lost answer means that records \
                  come twice\n  it needs Kafka 0.11 or newer and, with ACLs, WRITE on the topic (before 2.8 \
@@ -128,7 +128,7 @@ impl Report<'_> {
                 ""
             };
             console::warn(format_args!(
-                "{at_least}{} of client id {:?} for topic {:?} are left in {}: this run does not send them\n  to deliver \
+                "{at_least}{} of client id {:?} for topic {:?} left in {}: this run does not send them\n  to deliver \
                  them: {}",
                 count_records(neighbour.records),
                 neighbour.client_id,

@@ -18,9 +18,21 @@ const MEMORY_QUEUE_BYTES: u64 = 8 * 1024 * 1024;
 /// How long the question why a topic cannot be used may take.
 const LAST_QUESTION: Duration = Duration::from_secs(1);
 
+/// What to do about a queue directory that cannot be used.
+const ANOTHER_DIRECTORY: &str = "nothing was accepted; mend this, or choose another --queue-dir";
+
 /// Starts the producer. Nobody has to answer; but if somebody does, the topic must be there.
 pub(super) async fn start(args: &SendingArgs, client: &Client) -> Result<Producer, Failure> {
     let mut config = config(args);
+    if let Some(path) = &args.queue_dir {
+        std::fs::create_dir_all(path).map_err(|error| {
+            Failure::usage(format!(
+                "cannot use the queue directory {}: {error}",
+                path.display()
+            ))
+            .advice(ANOTHER_DIRECTORY)
+        })?;
+    }
     let patience = match args.queue_dir {
         Some(_) => Patience::Queues,
         None => Patience::Asks,
@@ -114,12 +126,13 @@ fn failure(args: &SendingArgs, error: &StartError) -> Failure {
     let brokers = args.connection.brokers();
     let what = WithCauses(error).to_string();
     match error {
-        StartError::UnknownTopic { topic } => {
-            Failure::usage(format!("topic {topic:?} does not exist on the cluster at {brokers}"))
-                .advice(format!("create it: {}", create_command(args)))
+        StartError::UnknownTopic { topic } => Failure::usage(format!(
+            "topic {topic:?} does not exist on the cluster at {brokers}"
+        ))
+        .advice(format!("create it: {}", create_command(args))),
+        StartError::Queue { .. } | StartError::Directory { .. } => {
+            Failure::usage(what).advice(ANOTHER_DIRECTORY)
         }
-        StartError::Queue { .. } | StartError::Directory { .. } => Failure::usage(what)
-            .advice("nothing was accepted, and what is in the directory is as it was; mend this, or choose another --queue-dir"),
         _ => Failure::usage(what),
     }
 }

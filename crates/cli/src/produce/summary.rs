@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use super::counts::{Counts, count_records};
+use super::counts::{Counts, QUEUE_UNAVAILABLE, count_records};
 use crate::exit::Exit;
 use crate::input::Source;
 
@@ -62,16 +62,20 @@ pub(super) struct Refused {
     pub(super) too_large: u64,
     /// Lines that are not what they should be.
     pub(super) wrong: u64,
+    /// Lines for partitions whose queue cannot be opened.
+    pub(super) closed: u64,
+    /// The line at which the queue stopped to store records.
+    pub(super) not_stored: u64,
 }
 
 impl Refused {
     /// Whether lines are still named one by one: more than a few help nobody.
     pub(super) fn names_lines(&self) -> bool {
-        self.too_large + self.wrong < MOST_NAMED
+        self.too_large + self.wrong + self.closed < MOST_NAMED
     }
 
     pub(super) fn lines(&self) -> u64 {
-        self.too_large + self.wrong
+        self.too_large + self.wrong + self.closed + self.not_stored
     }
 
     pub(super) fn reasons(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
@@ -85,30 +89,41 @@ impl Refused {
             "no record can be made of the line",
             self.wrong,
         );
-        [too_large, wrong]
-            .into_iter()
-            .filter(|(.., lines)| *lines > 0)
+        let closed = (
+            QUEUE_UNAVAILABLE,
+            "the partition's queue cannot be opened",
+            self.closed,
+        );
+        let all = [too_large, wrong, closed].into_iter();
+        all.filter(|(.., lines)| *lines > 0)
     }
 }
 
-/// Records that a run leaves behind, as found on disk after it.
+/// Records that a run leaves behind.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Left {
     /// Of this run's input.
     pub(super) own: u64,
     pub(super) from_earlier: u64,
-    /// Of this run's input: they should be on disk and are not.
+    /// Of this run's input: they should be on disk, and there is no queue any more.
     pub(super) vanished: u64,
 }
 
 impl Left {
     /// `own`: as the producer counts them; `on_disk`: all that is there, where it could be counted.
     pub(super) fn new(own: u64, on_disk: Option<u64>) -> Self {
-        let on_disk = on_disk.unwrap_or(own);
         Self {
-            own: own.min(on_disk),
-            from_earlier: on_disk.saturating_sub(own),
-            vanished: own.saturating_sub(on_disk),
+            own,
+            from_earlier: on_disk.unwrap_or(own).saturating_sub(own),
+            vanished: 0,
+        }
+    }
+
+    /// `own` of them should be in queues that are gone.
+    pub(super) fn vanished(own: u64) -> Self {
+        Self {
+            vanished: own,
+            ..Self::default()
         }
     }
 }
@@ -137,8 +152,7 @@ pub(super) struct Summary {
     pub(super) possibly_duplicated: u64,
     /// Lost to damage of the queue's files, or with its directory.
     pub(super) damaged_records: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) idempotent: Option<bool>,
+    pub(super) idempotent: bool,
     /// Records that failed, are in doubt or were refused, by reason.
     pub(super) reasons: BTreeMap<String, u64>,
     pub(super) seconds: f64,
@@ -148,7 +162,14 @@ pub(super) struct Summary {
 
 impl Summary {
     pub(super) fn new(counts: &Counts, refused: &Refused, left: Left, elapsed: Duration) -> Self {
-        let mut reasons = counts.reasons.clone();
+        let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
+        for reason in &counts.reasons {
+            *reasons.entry(reason.name.clone()).or_default() += reason.records;
+        }
+        let not_stored = counts.not_stored.records + refused.not_stored;
+        if not_stored > 0 {
+            reasons.insert(QUEUE_UNAVAILABLE.to_owned(), not_stored);
+        }
         for (name, _, lines) in refused.reasons() {
             *reasons.entry(name.to_owned()).or_default() += lines;
         }
@@ -255,16 +276,14 @@ mod tests {
     }
 
     #[test]
-    fn what_should_be_on_disk_and_is_not_has_vanished() {
-        let left = |own, on_disk| Left::new(own, on_disk);
-        let of = |own, from_earlier, vanished| Left {
-            own,
-            from_earlier,
-            vanished,
+    fn what_is_on_disk_beside_this_runs_records_is_of_earlier_runs() {
+        let left = |own, on_disk| {
+            let left = Left::new(own, on_disk);
+            (left.own, left.from_earlier)
         };
-        assert_eq!(left(5, Some(15)), of(5, 10, 0));
-        assert_eq!(left(5, Some(5)), of(5, 0, 0));
-        assert_eq!(left(5, Some(2)), of(2, 0, 3));
-        assert_eq!(left(5, None), of(5, 0, 0));
+        assert_eq!(left(5, Some(15)), (5, 10));
+        assert_eq!(left(5, Some(5)), (5, 0));
+        assert_eq!(left(5, None), (5, 0));
+        assert_eq!(Left::vanished(5).own, 0);
     }
 }

@@ -77,20 +77,19 @@ fn a_port_that_closes_or_says_nothing_may_be_a_broker_that_starts_so_records_wai
 async fn an_unknown_topic_is_told_with_the_command_that_creates_it() {
     let cluster = cluster(1).await;
     let brokers = cluster.bootstrap();
-    let directory = directory();
-    let mut command = wolff([
-        "produce",
-        "--brokers",
-        &brokers,
-        "--topic",
-        "nowhere",
-        "--queue-dir",
-    ]);
     let create = format!("wolff topic create --brokers {brokers} --partitions 6 nowhere");
-    run(command.arg(directory.path()), "a\n").code(1).says([
+    let mut command = wolff(["produce", "--brokers", &brokers, "--topic", "nowhere"]);
+    run(&mut command, "a\n")
+        .code(1)
+        .says(["\"nowhere\" does not exist", &brokers, &create]);
+    // It may be created later: on disk records wait for that.
+    let directory = directory();
+    command.args(["--drain-timeout", "0.1", "--queue-dir"]);
+    run(command.arg(directory.path()), "a\n").code(3).says([
         "\"nowhere\" does not exist",
         &brokers,
         &create,
+        "1 record left in the queue",
     ]);
 }
 

@@ -90,6 +90,7 @@ async fn the_json_summary_has_exactly_the_promised_counts() {
             "acked",
             "damaged_records",
             "failed",
+            "idempotent",
             "in_doubt",
             "left",
             "left_from_earlier",

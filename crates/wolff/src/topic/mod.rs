@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wolff_client::Client;
 use wolff_codec::Str;
+use wolff_core::Idempotence;
 use wolff_partitioner::Partitioner;
 
 use crate::completion::Panics;
@@ -124,7 +125,10 @@ impl Topic {
     /// Counts over all queues.
     pub(crate) fn stats(&self) -> ProducerStats {
         let routes = self.routes.load();
-        let mut stats = ProducerStats::default();
+        let mut stats = ProducerStats {
+            is_idempotent: self.config.effective_idempotence() != Idempotence::Off,
+            ..ProducerStats::default()
+        };
         for queue in routes.partitions() {
             stats.add(&queue.snapshot());
         }

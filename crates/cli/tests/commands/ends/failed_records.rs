@@ -1,11 +1,43 @@
 //! Records that failed: each named by input, line, size and reason, ten of them, and then a count.
 
+use std::fs;
+
 use wolff::ErrorCode;
 use wolff::client::codec::ApiKey;
 use wolff_testbroker::Fault;
 
 use super::{assert_sum, produce};
-use crate::support::{TOPIC, all_values, cluster, run};
+use crate::support::{TOPIC, all_values, cluster, directory, run};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_a_few_failed_records_is_named_by_input_line_size_and_reason() {
+    let cluster = cluster(1).await;
+    cluster
+        .configure_topic(TOPIC, "max.message.bytes", "2000")
+        .unwrap();
+    let room = directory();
+    for on_disk in [false, true] {
+        let file = room.path().join("input");
+        let large = "x".repeat(5_000);
+        fs::write(&file, format!("first\n{large}\nthird\n{large}y\n")).unwrap();
+        let queue = room.path().join("q");
+        let queue = on_disk.then_some(queue.as_path());
+        let mut command = produce(&cluster.bootstrap(), queue, "40");
+        let ended = run(command.arg(&file), "").code(2);
+        let name = file.display();
+        for (line, bytes) in [(2, 5_000), (4, 5_001)] {
+            let place = format!("{name}:{line}:");
+            let said = ended.stderr.lines().find(|said| said.contains(&place));
+            let said = said.unwrap_or_else(|| panic!("{place} in {ended:#?}"));
+            assert!(said.contains(&format!("{bytes} bytes")), "{said}");
+            assert!(said.contains("too large"), "{said}");
+        }
+        assert_eq!(ended.count("failed"), 2);
+        assert_sum(&ended);
+        let reasons = ended.json()["reasons"].to_string();
+        assert!(reasons.contains("message_too_large"), "{reasons}");
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_failed_records_are_named_and_the_others_counted() {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use wolff_testbroker::{Cluster, Sasl, SaslMechanism};
+use wolff::ErrorCode;
+use wolff::client::codec::messages::MetadataResponse;
+use wolff_testbroker::{Cluster, Fault, Sasl, SaslMechanism};
 
 use super::{assert_sum, produce};
 use crate::support::{
-    Running, TOPIC, all_values, cluster, directory, numbered, run, wait_for_accepted,
+    Running, TOPIC, all_values, cluster, directory, numbered, run, wait_for_accepted, wolff,
 };
 
 fn listener(serve: impl Fn(TcpStream) + Send + 'static) -> String {
@@ -93,6 +95,56 @@ async fn connections_that_are_reset_for_a_while_queue_with_a_queue_directory() {
     let ended = running.ended().code(0);
     assert_eq!(ended.count("acked"), 1);
     assert_eq!(all_values(&cluster), [b"line 0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_topic_queues_with_a_queue_directory_until_it_is_created() {
+    let cluster = cluster(1).await;
+    let room = directory();
+    let (queue, log) = (room.path().join("q"), room.path().join("log"));
+    let mut command = wolff([
+        "produce",
+        "--json",
+        "--topic",
+        "later",
+        "--drain-timeout",
+        "40",
+    ]);
+    command.arg("--brokers").arg(cluster.bootstrap());
+    command.arg("--queue-dir").arg(&queue);
+    command.arg("--accepted-log").arg(&log);
+    let mut running = Running::start(&mut command);
+    let mut input = running.input();
+    input.write_all(numbered(3).as_bytes()).unwrap();
+    wait_for_accepted(&log, 3);
+    cluster.create_topic("later", 1).unwrap();
+    drop(input);
+    let ended = running
+        .ended()
+        .code(0)
+        .says(["\"later\"", "does not exist", "topic create"]);
+    assert_eq!(ended.count("acked"), 3);
+    assert_sum(&ended);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_being_created_is_asked_for_again() {
+    for code in [
+        ErrorCode::LEADER_NOT_AVAILABLE,
+        ErrorCode::UNKNOWN_SERVER_ERROR,
+        ErrorCode(7_777),
+    ] {
+        let cluster = cluster(1).await;
+        let not_yet = Fault::edit_answer(move |answer: &mut MetadataResponse| {
+            for topic in &mut answer.topics {
+                topic.error_code = code;
+                topic.partitions.clear();
+            }
+        });
+        cluster.inject(not_yet.topic(TOPIC).times(2));
+        let ended = run(&mut produce(&cluster.bootstrap(), None, "40"), "a\n").code(0);
+        assert_eq!(ended.count("acked"), 1, "{code}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -73,6 +73,7 @@ async fn the_summary_has_every_count_and_they_add_up() {
     ] {
         assert!(json[name].is_u64(), "{name} in {json}");
     }
+    assert_eq!(json["idempotent"], true);
     assert!(json["reasons"].is_object(), "{json}");
     assert_sum(&ended);
 }
@@ -88,6 +89,18 @@ async fn without_acknowledgements_records_are_sent_and_not_acknowledged() {
     let ended = run(command.args(["--acks", "none"]), "a\nb\n").code(0);
     assert!(ended.stderr.contains("2 sent"), "{ended:#?}");
     assert!(!ended.stderr.contains("acknowledged"), "{ended:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_and_not_answered_is_in_doubt() {
+    let cluster = cluster(1).await;
+    let hold = cluster.inject(Fault::hold_answer().api(ApiKey::PRODUCE).always());
+    let ended = run(&mut produce(&cluster.bootstrap(), None, "0.5"), "a\n").code(2);
+    assert_eq!((ended.count("failed"), ended.count("in_doubt")), (0, 1));
+    assert_sum(&ended);
+    assert!(ended.stderr.contains("in doubt"), "{ended:#?}");
+    assert_eq!(all_values(&cluster), [b"a"], "it is in the log");
+    cluster.remove_fault(hold);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,6 +120,20 @@ async fn possible_duplicates_are_a_warning_and_no_failure() {
         ended.stderr.contains("warning") && ended.stderr.contains("twice"),
         "{ended:#?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_of_idempotence_is_told_with_its_reason_and_what_it_means() {
+    let builder = Cluster::builder().topic(TOPIC, 1);
+    let cluster = builder
+        .without_api(ApiKey::INIT_PRODUCER_ID)
+        .start()
+        .await
+        .unwrap();
+    let ended = run(&mut produce(&cluster.bootstrap(), None, "40"), "a\n").code(0);
+    assert_eq!(ended.json()["idempotent"], false);
+    let ended = ended.says(["warning", "idempotence"]);
+    assert_sum(&ended);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,104 @@
+//! Queues that cannot store or cannot be opened: what is accepted is a prefix, and the other partitions flow.
+
+use std::fs;
+
+use crate::support::{End, Receipt, Refusal, World, hide, until};
+
+#[tokio::test]
+async fn a_call_that_the_disk_refuses_later_is_told_so_and_no_other_end() {
+    let world = World::new(1).await;
+    let setup = world.on_disk().segment_bytes(64 * 1024);
+    let queue = setup.directory().join("0");
+    let producer = setup.start().await;
+    world.kill_all().await;
+    let first = producer.send("stored").await.unwrap();
+    let hidden = hide(&queue);
+    let mut receipts = vec![first];
+    // Nobody waits, so that many are offered before the first refusal is known.
+    let is_refused =
+        |receipt: &Receipt| receipt.end_so_far() == Some(End::Failed("queue_unavailable"));
+    while !receipts.iter().any(is_refused) {
+        for _ in 0..50 {
+            match producer.try_send("a") {
+                Ok(receipt) => receipts.push(receipt),
+                Err(Refusal::Full | Refusal::Queue(_)) => break,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    let offered = receipts.len();
+    fs::rename(hidden, &queue).unwrap();
+    until("a queue that stores again", || {
+        producer.try_send("b").is_ok_and(|receipt| {
+            receipts.push(receipt);
+            true
+        })
+    })
+    .await;
+    producer.queued().await;
+    producer.stop().await;
+    let mut ends = Vec::new();
+    for receipt in receipts {
+        ends.push(receipt.end().await);
+    }
+    let stored = ends
+        .iter()
+        .take_while(|end| **end == End::LeftInQueue)
+        .count();
+    assert!(stored > 0 && stored < offered, "{stored} of {offered}");
+    for (number, end) in ends[..offered].iter().enumerate().skip(stored) {
+        // None of them is taken behind the hole before the refusal is known.
+        assert_eq!(
+            *end,
+            End::Failed("queue_unavailable"),
+            "{number} of {offered}"
+        );
+    }
+    producer.counts().assert_ends(&ends);
+}
+
+#[tokio::test]
+async fn a_queue_that_cannot_be_opened_closes_its_partition_only() {
+    let world = World::new(3).await;
+    let directory = world.on_disk().directory();
+    fs::create_dir_all(&directory).unwrap();
+    // A file where the directory of the queue should be.
+    fs::write(directory.join("1"), "in the way").unwrap();
+    let producer = world.on_disk().try_start().await.unwrap();
+    for partition in [0, 2] {
+        let receipt = producer.send_to(partition, "a").await.unwrap();
+        assert!(receipt.end().await.is_acked());
+    }
+    let refused = producer.send_to(1, "a").await.map(drop);
+    assert!(
+        matches!(&refused, Err(Refusal::Queue(why)) if why.contains('1')),
+        "{refused:?}"
+    );
+    producer.counts().assert_sum();
+    producer.stop().await;
+}
+
+#[tokio::test]
+async fn a_damaged_control_file_closes_its_partition_only() {
+    let world = World::new(3).await;
+    let first = world.on_disk().start().await;
+    world.kill_all().await;
+    for partition in 0..3 {
+        drop(first.send_to(partition, "left").await.unwrap());
+    }
+    first.stop().await;
+    let control = world.on_disk().directory().join("1").join("control");
+    fs::remove_file(&control).unwrap();
+    fs::create_dir(&control).unwrap();
+    world.revive_all().await;
+    let second = world.on_disk().try_start().await.unwrap();
+    for partition in [0, 2] {
+        let receipt = second.send_to(partition, "new").await.unwrap();
+        assert!(receipt.end().await.is_acked());
+        assert_eq!(world.log(partition), ["left", "new"]);
+    }
+    let refused = second.send_to(1, "new").await.map(drop);
+    assert!(matches!(refused, Err(Refusal::Queue(_))), "{refused:?}");
+    second.stop().await;
+}

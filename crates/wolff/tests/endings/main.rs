@@ -1,0 +1,24 @@
+//! How every call ends: scenarios against the embedded broker, judged by its log and by what callers were told.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
+
+mod answers;
+mod bounds;
+mod callbacks;
+mod damage;
+mod disk;
+mod doubt;
+mod drop;
+mod offline;
+mod panics;
+mod receipts;
+mod routing;
+mod starting;
+mod stop;
+
+mod support;

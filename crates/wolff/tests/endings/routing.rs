@@ -1,0 +1,186 @@
+//! Partitions: not known yet, without a leader, not there at all. One holds up itself only.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+
+use crate::support::{End, SOON, World, replace_oldest_waiting_segment, until};
+
+#[tokio::test]
+async fn a_partition_without_a_leader_holds_up_itself_only() {
+    for on_disk in [false, true] {
+        let world = World::split().await;
+        world.kill_all().await;
+        let setup = world.setup(on_disk).by_leading_number();
+        let producer = setup.start().await;
+        let stuck = producer.send("1-a").await.unwrap();
+        let first = producer.send("0-a").await.unwrap();
+        world.revive_leader_of(0).await;
+        assert!(first.end().await.is_acked());
+        // Behind the batch that holds a record of the partition without a leader.
+        for number in 0..20 {
+            let receipt = producer.send(&format!("0-{number}")).await.unwrap();
+            let end = receipt.end().await;
+            assert!(end.is_acked(), "{number}: {end:?}");
+        }
+        assert!(stuck.end_so_far().is_none());
+        world.revive_all().await;
+        assert!(stuck.end().await.is_acked());
+        assert_eq!(world.log(0).len(), 21);
+        producer.counts().assert_sum();
+        producer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_backlog_of_a_partition_without_a_leader_holds_up_itself_only() {
+    let world = World::split().await;
+    let first = world.on_disk().by_leading_number().start().await;
+    world.kill_all().await;
+    drop(first.send("1-a").await.unwrap());
+    first.stop().await;
+    // Started without Kafka: what comes in is not routed, behind an earlier run's records of a partition without a leader.
+    let second = world.on_disk().by_leading_number().start().await;
+    let receipt = second.send("0-a").await.unwrap();
+    world.revive_leader_of(0).await;
+    assert!(receipt.end().await.is_acked());
+    world.revive_all().await;
+    second.flushed().await;
+    assert_eq!(world.log(1), ["1-a"]);
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_be_routed_ends_and_is_counted() {
+    for on_disk in [false, true] {
+        let world = World::new(2).await;
+        world.kill_all().await;
+        let setup = world.setup(on_disk).by_leading_number();
+        let producer = setup.start().await;
+        let bad = producer.send("9-nowhere").await.unwrap();
+        let good = producer.send("1-somewhere").await.unwrap();
+        world.revive_all().await;
+        assert!(good.end().await.is_acked());
+        let end = bad.end().await;
+        let counts = producer.counts();
+        assert_eq!(
+            (counts.failed, counts.queued),
+            (1, 0),
+            "{end:?}, {counts:#?}"
+        );
+        counts.assert_sum();
+        assert_eq!(end, End::Failed("invalid_partition"));
+        producer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_earlier_runs_record_that_cannot_be_routed_is_not_counted_as_this_runs() {
+    let world = World::new(2).await;
+    world.kill_all().await;
+    let first = world.on_disk().by_leading_number().start().await;
+    drop(first.send("9-nowhere").await.unwrap());
+    drop(first.send("0-a").await.unwrap());
+    first.stop().await;
+    world.revive_all().await;
+    let second = world.on_disk().by_leading_number().start().await;
+    second.flushed().await;
+    let receipt = second.send("1-b").await.unwrap();
+    assert!(receipt.end().await.is_acked());
+    let counts = second.counts();
+    assert_eq!((counts.failed, counts.replay_failed), (0, 1), "{counts:#?}");
+    assert_eq!(counts.replayed, 1);
+    counts.assert_sum();
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_record_for_a_partition_that_is_not_there_ends_when_the_count_is_known() {
+    for on_disk in [false, true] {
+        let world = World::new(2).await;
+        world.kill_all().await;
+        let producer = world.setup(on_disk).start().await;
+        let bad = producer.send_to(7, "nowhere").await.unwrap();
+        let good = producer.send_to(1, "somewhere").await.unwrap();
+        world.revive_all().await;
+        assert!(good.end().await.is_acked());
+        assert_eq!(bad.end().await, End::Failed("invalid_partition"));
+        producer.flushed().await;
+        producer.counts().assert_sum();
+        producer.stop().await;
+    }
+}
+
+/// Runs a scenario in a runtime of one thread, with a count of how often that thread went to sleep. A thread that spins
+/// does not come back.
+fn counting_sleeps<F, S>(scenario: S)
+where
+    F: Future<Output = ()>,
+    S: FnOnce(Arc<AtomicUsize>) -> F + Send + 'static,
+{
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let sleeps = Arc::new(AtomicUsize::new(0));
+        let count = sleeps.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .on_thread_park(move || {
+                count.fetch_add(1, Ordering::Relaxed);
+            })
+            .build()
+            .unwrap();
+        runtime.block_on(scenario(sleeps));
+        tell.send(()).unwrap();
+    });
+    assert_eq!(
+        told.recv_timeout(SOON * 2),
+        Ok(()),
+        "a thread that spins, or failed"
+    );
+}
+
+/// Waits until the thread has gone to sleep a few times more.
+async fn sleeping(sleeps: &AtomicUsize) {
+    let before = sleeps.load(Ordering::Relaxed);
+    until("a runtime that sleeps", || {
+        sleeps.load(Ordering::Relaxed) > before + 5
+    })
+    .await;
+}
+
+#[test]
+fn routing_that_waits_for_a_leader_lets_the_runtime_sleep() {
+    counting_sleeps(|sleeps| async move {
+        let world = World::split().await;
+        world.kill_all().await;
+        let producer = world.on_disk().by_leading_number().start().await;
+        drop(producer.send("1-a").await.unwrap());
+        let receipt = producer.send("0-a").await.unwrap();
+        world.revive_leader_of(0).await;
+        assert!(receipt.end().await.is_acked());
+        sleeping(&sleeps).await;
+        world.revive_all().await;
+        producer.flushed().await;
+        producer.stop().await;
+    });
+}
+
+#[test]
+fn routing_that_waits_for_a_file_to_be_readable_lets_the_runtime_sleep() {
+    counting_sleeps(|sleeps| async move {
+        let world = World::new(1).await;
+        world.kill_all().await;
+        let setup = world.on_disk().segment_bytes(1024 * 1024);
+        let unrouted = setup.directory().join("unrouted");
+        let producer = setup.start().await;
+        for number in 0..40_000u32 {
+            drop(producer.accept(&number.to_string()).await);
+        }
+        producer.queued().await;
+        replace_oldest_waiting_segment(&unrouted, 2);
+        world.revive_all().await;
+        until("records of the first files", || world.log(0).len() > 5_000).await;
+        sleeping(&sleeps).await;
+        producer.stop().await;
+    });
+}

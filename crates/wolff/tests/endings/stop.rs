@@ -1,0 +1,193 @@
+//! Stops: nobody is left waiting, nothing is sent twice after a clean one, and what is left is told.
+
+use std::time::Duration;
+
+use wolff::Strategy;
+use wolff_testbroker::Fault;
+
+use crate::support::{End, Refusal, SOON, World, hide, judge, poll_times, until, within};
+
+#[tokio::test]
+async fn a_stop_wakes_senders_that_wait_for_room_behind_an_earlier_runs_backlog() {
+    for on_disk in [false, true] {
+        let world = World::new(1).await;
+        let limit = 20_000;
+        if on_disk {
+            let first = world.on_disk().start().await;
+            world.kill_all().await;
+            for number in 0..200 {
+                drop(first.send(&number.to_string()).await.unwrap());
+            }
+            first.stop().await;
+        } else {
+            world.kill_all().await;
+        }
+        let mut setup = world.setup(on_disk);
+        if on_disk {
+            // Named, so that it is the queue with the backlog that is full.
+            setup = setup.partitioner(Strategy::Fixed(0));
+        }
+        let second = setup.max_queue_bytes(limit).start().await;
+        if !on_disk {
+            while second.try_send("fill").is_ok() {}
+        }
+        let waiting: Vec<_> = (0..3)
+            .map(|number| {
+                let second = second.clone();
+                tokio::spawn(async move { second.send(&format!("waiting {number}")).await })
+            })
+            .collect();
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        second.stop().await;
+        for waiting in waiting {
+            let refused = within("a sender that was waiting", waiting).await.unwrap();
+            assert!(
+                matches!(refused, Err(Refusal::Stopped)),
+                "on disk {on_disk}: {refused:?}"
+            );
+        }
+        second.counts().assert_sum();
+    }
+}
+
+/// The log without what was accepted in the moment before a stop, by the calls that wait for its beginning.
+fn without_late(world: &World) -> Vec<String> {
+    let mut log = world.log(0);
+    log.retain(|value| value != "late");
+    log
+}
+
+/// Stops a producer while its answers are held, and lets them go when it has begun to.
+async fn stop_under_load(world: &World, on_disk: bool) {
+    let producer = world.setup(on_disk).single().start().await;
+    let values = ["a", "b", "c", "d", "e"];
+    let (receipts, hold) = world.in_flight(&producer, &values, []).await;
+    let stopping = {
+        let producer = producer.clone();
+        tokio::spawn(async move { producer.stop_within(SOON / 2).await })
+    };
+    until("the stop", || {
+        matches!(producer.try_send("late"), Err(Refusal::Stopped))
+    })
+    .await;
+    world.cluster.remove_fault(hold);
+    within("the stop", stopping).await.unwrap();
+    let mut ends = Vec::new();
+    for (value, receipt) in values.into_iter().zip(receipts) {
+        ends.push((value, receipt.end().await));
+    }
+    let counts = producer.counts();
+    judge(&world.log(0), &ends, counts.possibly_duplicated);
+    counts.assert_sum();
+    assert!(ends.iter().all(|(_, end)| end.is_acked()), "{ends:?}");
+}
+
+#[tokio::test]
+async fn a_clean_stop_under_load_awaits_the_answers_in_flight() {
+    let world = World::new(1).await;
+    stop_under_load(&world, false).await;
+    assert_eq!(without_late(&world), ["first", "a", "b", "c", "d", "e"]);
+}
+
+#[tokio::test]
+async fn a_clean_stop_under_load_duplicates_nothing_at_the_next_start() {
+    let world = World::new(1).await;
+    stop_under_load(&world, true).await;
+    let next = world.on_disk().start().await;
+    next.flushed().await;
+    assert_eq!(without_late(&world), ["first", "a", "b", "c", "d", "e"]);
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_sends_nothing_that_was_not_sent_when_it_came_and_leaves_it_on_disk() {
+    let world = World::new(1).await;
+    let producer = world.on_disk().single().max_send_ahead(0).start().await;
+    let (sent, hold) = world.in_flight(&producer, &["a"], []).await;
+    let waiting = producer.send("b").await.unwrap();
+    let stopping = {
+        let producer = producer.clone();
+        tokio::spawn(async move { producer.stop_within(SOON / 2).await })
+    };
+    until("the stop", || {
+        matches!(producer.try_send("late"), Err(Refusal::Stopped))
+    })
+    .await;
+    world.cluster.remove_fault(hold);
+    within("the stop", stopping).await.unwrap();
+    for receipt in sent {
+        assert!(receipt.end().await.is_acked());
+    }
+    assert_eq!(waiting.end().await, End::LeftInQueue);
+    assert_eq!(without_late(&world), ["first", "a"]);
+    let next = world.on_disk().start().await;
+    next.flushed().await;
+    assert_eq!(without_late(&world), ["first", "a", "b"]);
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_tells_that_the_queue_directories_have_vanished() {
+    let world = World::new(1).await;
+    let setup = world.on_disk();
+    let directory = setup.directory();
+    let producer = setup.start().await;
+    world.kill_all().await;
+    let receipt = producer.send("a").await.unwrap();
+    hide(&directory);
+    let stopped = producer.stop().await;
+    let end = receipt.end().await;
+    assert!(
+        !stopped.errors.is_empty() || end != End::LeftInQueue,
+        "{stopped:?}, {end:?}"
+    );
+    producer.counts().assert_sum();
+    let next = world.on_disk().start().await;
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_of_a_silent_brokers_producer_ends_and_frees_the_directories() {
+    let world = World::new(1).await;
+    let producer = world.on_disk().single().start().await;
+    let (receipts, hold) = world.in_flight(&producer, &["a", "b"], []).await;
+    within("a stop", producer.stopping()).await;
+    for receipt in receipts {
+        assert_eq!(receipt.end().await, End::LeftInQueue);
+    }
+    let next = world.on_disk().start().await;
+    world.cluster.remove_fault(hold);
+    next.flushed().await;
+    assert!(world.times(0, "a") > 0 && world.times(0, "b") > 0);
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn a_flush_covers_the_calls_before_it_and_none_after_it() {
+    let world = World::new(1).await;
+    let producer = world.in_memory().single().max_send_ahead(0).start().await;
+    let (receipts, hold) = world.in_flight(&producer, &["a"], []).await;
+    let flushing = {
+        let producer = producer.clone();
+        tokio::spawn(async move { producer.flush(SOON).await })
+    };
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    let hold_later = world.inject_produce(Fault::hold().skip(0).always());
+    let later = producer.accept("b").await;
+    world.cluster.remove_fault(hold);
+    assert!(within("the flush", flushing).await.unwrap());
+    assert!(receipts[0].end_so_far().is_some());
+    assert!(later.end_so_far().is_none());
+    world.cluster.remove_fault(hold_later);
+    assert!(later.end().await.is_acked());
+    assert!(
+        poll_times(producer.flush(Duration::ZERO), 2)
+            .await
+            .is_some()
+    );
+    producer.stop().await;
+}

@@ -1,0 +1,85 @@
+//! Queues on disk behind the producer's back: looked into, added to, and damaged.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use replayq::{Config, PopLimits, Queue};
+
+use super::TOPIC;
+
+/// Where the queues of the topic are: one directory for each partition.
+pub(crate) fn directory_of(base: &Path, client_id: &str) -> PathBuf {
+    base.join("client").join(client_id).join(TOPIC)
+}
+
+/// Names of the directories below the topic's, in order.
+pub(crate) fn partition_directories(topic: &Path) -> Vec<String> {
+    let entries = fs::read_dir(topic).into_iter().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn open(queue: &Path) -> Queue {
+    Queue::open(Config::disk(queue)).unwrap().0
+}
+
+/// All that waits in a queue that nobody has open; it stays there.
+pub(crate) fn items_in(queue: &Path) -> Vec<Bytes> {
+    let queue = open(queue);
+    let mut items = Vec::new();
+    while let Some(lease) = queue.pop(PopLimits::items(1_000)).unwrap() {
+        items.extend(lease.items.into_iter().map(|item| item.payload));
+    }
+    items
+}
+
+/// Makes a queue of items that no producer of this version has written.
+pub(crate) fn add_foreign_queue(queue: &Path, items: &[&'static [u8]]) {
+    let queue = open(queue);
+    for item in items {
+        queue.append_one(Bytes::from_static(item)).unwrap();
+    }
+    queue.close().unwrap();
+}
+
+/// The segment files of a queue, in order.
+fn segments(queue: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(queue)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|name| name == "segment"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Damages eight bytes of the first segment of a queue that is long enough to have this position.
+pub(crate) fn damage_items(queue: &Path, position: u64) {
+    let is_long = |path: &PathBuf| fs::metadata(path).unwrap().len() > position + 8;
+    let path = segments(queue).into_iter().find(is_long).unwrap();
+    let file = OpenOptions::new().read(true).write(true).open(path);
+    let file = file.unwrap();
+    let mut bytes = [0; 8];
+    file.read_exact_at(&mut bytes, position).unwrap();
+    let damaged = bytes.map(|byte| byte ^ 0x55);
+    file.write_all_at(&damaged, position).unwrap();
+}
+
+/// Puts something that cannot be read in the place of a segment file, as a bad block is.
+pub(crate) fn replace_oldest_waiting_segment(queue: &Path, number: usize) {
+    let path = segments(queue).swap_remove(number);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+}
+
+/// Moves a directory away, so that nothing new can be made in it.
+pub(crate) fn hide(directory: &Path) -> PathBuf {
+    let hidden = directory.with_extension("hidden");
+    fs::rename(directory, &hidden).unwrap();
+    hidden
+}

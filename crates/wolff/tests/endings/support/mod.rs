@@ -1,0 +1,21 @@
+//! The only part of these tests that knows the producer's API and the layout of its files: scenarios are written in the
+//! words of this module, and outlast both.
+
+mod world;
+
+mod handle;
+
+mod disk;
+mod ends;
+mod waiting;
+
+pub(crate) use self::{
+    disk::{
+        add_foreign_queue, damage_items, hide, items_in, partition_directories,
+        replace_oldest_waiting_segment,
+    },
+    ends::{End, Refusal, judge},
+    handle::{Handle, Receipt, forced_panic},
+    waiting::{SOON, logged, poll_times, resident_bytes, thread_cpu, until, within},
+    world::{Setup, TOPIC, World, padded},
+};
