@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use wolff_backoff::{BackoffPolicy, Random};
+
 use crate::config::RetryDelay;
 
 /// How fast the delay may grow, as a multiple of the configured ceiling.
@@ -32,7 +34,7 @@ pub(crate) struct Retry {
     delay: RetryDelay,
     failures: u32,
     until: Option<Instant>,
-    random: u64,
+    random: Random,
 }
 
 impl Retry {
@@ -41,7 +43,7 @@ impl Retry {
             delay,
             failures: 0,
             until: None,
-            random: seed,
+            random: Random::from_seed(seed),
         }
     }
 
@@ -76,22 +78,14 @@ impl Retry {
     }
 
     fn next_delay(&mut self, pace: Pace) -> Duration {
-        let doubled = 1u32.checked_shl(self.failures.min(31)).unwrap_or(u32::MAX);
+        let policy = BackoffPolicy {
+            initial: self.delay.base,
+            ceiling: self.delay.ceiling.saturating_mul(pace.ceilings()),
+            ..BackoffPolicy::default()
+        };
+        let delay = policy.delay(self.failures, self.random.next_u64());
         self.failures = self.failures.saturating_add(1);
-        let ceiling = self.delay.ceiling.saturating_mul(pace.ceilings());
-        let full = self.delay.base.saturating_mul(doubled).min(ceiling);
-        let half = full / 2;
-        half.saturating_add(half.mul_f64(self.next_fraction()))
-    }
-
-    /// SplitMix64, mapped to 0..1.
-    fn next_fraction(&mut self) -> f64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        f64::from(u32::try_from(z >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+        delay
     }
 }
 
