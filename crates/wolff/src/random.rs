@@ -1,20 +1,36 @@
 //! Randomness for choices that need no secrecy: partitions, and the seeds of jitter.
 
-use std::cell::Cell;
-use std::hash::{BuildHasher, RandomState};
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use wolff_backoff::Random;
 
 thread_local! {
-    static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(std::thread::current().id()));
+    static OF_THREAD: RefCell<Random> = RefCell::new(Random::from_process());
 }
 
-/// The next number of this thread's sequence (SplitMix64).
-pub(crate) fn next_random() -> u64 {
-    STATE.with(|state| {
-        let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        state.set(next);
-        let mut z = next;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    })
+/// Where a producer's random numbers come from.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Randomness {
+    /// A sequence of each thread, from a seed that differs in every process.
+    #[default]
+    OfThread,
+    /// One sequence, from a seed that was given.
+    Seeded(Arc<Mutex<Random>>),
+}
+
+impl Randomness {
+    pub(crate) fn from_seed(seed: u64) -> Self {
+        Self::Seeded(Arc::new(Mutex::new(Random::from_seed(seed))))
+    }
+
+    /// The next number, uniform over all of `u64`.
+    #[inline]
+    pub(crate) fn next_u64(&self) -> u64 {
+        match self {
+            Self::OfThread => OF_THREAD.with_borrow_mut(Random::next_u64),
+            Self::Seeded(random) => random.lock().next_u64(),
+        }
+    }
 }

@@ -28,7 +28,7 @@ use super::lane::{Handover, Lane};
 use super::local::Local;
 use super::machines::CallMachine;
 use crate::buffers::Buffers;
-use crate::clock;
+use crate::clock::{self, WallClock};
 use crate::completion::{CallbackLane, Observer, OpenBatches, Panics, Receipt};
 use crate::error::with_causes;
 use crate::failures::Failures;
@@ -55,6 +55,8 @@ pub(crate) struct Queue<M: CallMachine> {
     /// Notified whenever something changed that a caller may wait for.
     progress: Notify,
     failures: Arc<Failures>,
+    /// For records that bring no time.
+    wall_clock: WallClock,
 }
 
 /// The work of a queue on the I/O threads.
@@ -91,6 +93,7 @@ pub(crate) struct QueueParts<M> {
     pub(crate) runtime: Handle,
     pub(crate) panics: Panics,
     pub(crate) threads: Lanes,
+    pub(crate) wall_clock: WallClock,
 }
 
 impl<M: CallMachine> Queue<M> {
@@ -123,6 +126,7 @@ impl<M: CallMachine> Queue<M> {
                 wake: Notify::new(),
                 progress: Notify::new(),
                 failures: parts.failures,
+                wall_clock: parts.wall_clock,
             }
         })
     }
@@ -140,7 +144,7 @@ impl<M: CallMachine> Queue<M> {
         observer: &mut Option<Observer>,
         is_awaited: bool,
     ) -> Result<Taken, Refused> {
-        let now_ms = clock::coarse_now_ms();
+        let now_ms = self.wall_clock.now_ms();
         let is_awaited = is_awaited && self.is_on_disk;
         let mut machine = self.driver.machine();
         let accepted = machine.accept(
@@ -490,11 +494,15 @@ impl<M: CallMachine> Queue<M> {
         if !self.is_on_disk {
             return close(&queue).map_err(StorageError::new);
         }
-        let closed = tokio::task::spawn_blocking(move || close(&queue)).await;
-        match closed {
-            Ok(result) => result.map_err(StorageError::new),
-            Err(error) => Err(StorageError::new(error)),
-        }
+        let closed = self.lanes.threads.compute(move || close(&queue)).await;
+        closed.map_or_else(
+            || {
+                Err(StorageError::new(std::io::Error::other(
+                    "closing was interrupted by a panic",
+                )))
+            },
+            |closed| closed.map_err(StorageError::new),
+        )
     }
 
     /// Ends everything at once: the task that served the queue is gone, its runtime has ended, or code

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wolff_codec::PartitionId;
 use wolff_core::{
@@ -11,11 +11,11 @@ use wolff_core::{
 };
 
 use super::Topic;
+use crate::clock;
 use crate::config::RequiredAcks;
 use crate::error::{SendError, StartError};
 use crate::link::{Worker, WorkerConfig};
 use crate::partition::{CallMachine, Local, PartitionQueue, Queue, QueueParts, UnroutedQueue};
-use crate::random::next_random;
 
 /// Bytes that a queue on disk may keep in memory as well, for records that are sent soon.
 const RESIDENT_BYTES: u64 = 2 * 1024 * 1024;
@@ -163,6 +163,7 @@ impl Topic {
             runtime: self.tasks.runtime.clone(),
             panics: self.panics.clone(),
             threads: self.environment.lanes(),
+            wall_clock: self.environment.clock(),
         })
     }
 
@@ -178,16 +179,10 @@ impl Topic {
             None => replayq::Config::memory(),
         };
         let shown = path.clone().unwrap_or_default();
-        let opening = move || open(&config);
         let opened = match path {
             // Nothing blocks.
-            None => opening(),
-            Some(_) => self
-                .tasks
-                .runtime
-                .spawn_blocking(opening)
-                .await
-                .map_err(|_| StartError::RuntimeShutDown)?,
+            None => replayq::Queue::open(config),
+            Some(_) => self.open_on_disk(config).await?,
         };
         let (queue, recovery) = opened.map_err(|source| StartError::Queue {
             path: shown.clone(),
@@ -221,6 +216,29 @@ impl Topic {
             recovered,
             leases,
         })
+    }
+
+    /// Opens a local queue. One that this process has just dropped is waited for: an I/O thread may still
+    /// be at it.
+    async fn open_on_disk(
+        &self,
+        config: replayq::Config,
+    ) -> Result<Result<(replayq::Queue, replayq::Recovery), replayq::OpenError>, StartError> {
+        let lanes = self.environment.lanes();
+        let deadline = clock::now() + CLOSING;
+        loop {
+            let config = config.clone();
+            let opened = lanes.compute(move || replayq::Queue::open(config)).await;
+            match opened.ok_or(StartError::RuntimeShutDown)? {
+                Err(replayq::OpenError::Locked {
+                    holder: Some(holder),
+                    ..
+                }) if holder == std::process::id() && clock::now() < deadline => {
+                    tokio::time::sleep(CLOSING / 100).await;
+                }
+                outcome => return Ok(outcome),
+            }
+        }
     }
 
     fn machine_config(&self, is_on_disk: bool, is_routed: bool) -> Config {
@@ -261,28 +279,9 @@ impl Topic {
             },
             compression_level: config.compression_level,
             retry_delay: config.retry_delay,
-            seed: next_random(),
-            run: u64::try_from(crate::clock::coarse_now_ms()).unwrap_or(0),
+            seed: self.environment.random(),
+            run: u64::try_from(self.environment.clock().now_ms()).unwrap_or(0),
             ..defaults
-        }
-    }
-}
-
-/// Opens a local queue. One that this process has just dropped is waited for: an I/O thread may still be
-/// at it.
-fn open(
-    config: &replayq::Config,
-) -> Result<(replayq::Queue, replayq::Recovery), replayq::OpenError> {
-    let deadline = Instant::now() + CLOSING;
-    loop {
-        match replayq::Queue::open(config.clone()) {
-            Err(replayq::OpenError::Locked {
-                holder: Some(holder),
-                ..
-            }) if holder == std::process::id() && Instant::now() < deadline => {
-                std::thread::sleep(CLOSING / 100);
-            }
-            outcome => return outcome,
         }
     }
 }

@@ -12,7 +12,6 @@ use crate::completion::{CallbackLane, Observer};
 use crate::directory::is_partition;
 use crate::error::SendError;
 use crate::partition::{PartitionQueue, Taken, UnroutedQueue};
-use crate::random::next_random;
 use crate::record::Call;
 
 /// The queue for a call.
@@ -159,7 +158,7 @@ impl Topic {
     ) -> Result<PartitionId, SendError> {
         let chosen = self
             .partitioner
-            .choose(key, count, next_random())
+            .choose(key, count, self.environment.random())
             .map_err(SendError::Partitioner)?;
         match i32::try_from(chosen) {
             Ok(chosen) => Ok(PartitionId(chosen)),

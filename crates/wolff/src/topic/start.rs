@@ -24,7 +24,7 @@ impl Topic {
         let left_unrouted = self
             .directory
             .as_ref()
-            .is_some_and(|directory| directory.unrouted().exists());
+            .is_some_and(|directory| self.environment.has_unrouted(directory));
         match count {
             Some(count) if !left_unrouted => {
                 let errors = self
@@ -58,7 +58,7 @@ impl Topic {
         let Some(directory) = &self.directory else {
             return Ok(());
         };
-        let found = directory.partitions();
+        let found = self.environment.partitions_in(directory);
         let found = found.map_err(|source| StartError::Directory {
             path: directory.path().to_owned(),
             source,
