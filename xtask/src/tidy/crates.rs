@@ -78,6 +78,18 @@ const LAYERS: &[Layer] = &[
         may_use: &["replayq", "wolff", "wolff-testbroker"],
         must_not_use: &[],
     },
+    Layer {
+        package: "wolff-sim",
+        may_use: &[
+            "wolff-backoff",
+            "wolff-codec",
+            "replayq",
+            "wolff-client",
+            "wolff",
+            "wolff-testbroker",
+        ],
+        must_not_use: &[],
+    },
 ];
 
 /// Checks normal and build dependencies. Those for tests and examples may point anywhere.

@@ -1,0 +1,113 @@
+//! The parts of a run that outlive a producer: brokers, network, disk and clock.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use replayq::vfs::sim::SimVfs;
+use wolff::{Client, Producer, ProducerBuilder};
+use wolff_backoff::Random;
+use wolff_testbroker::{Cluster, MemoryNetwork};
+
+use crate::lanes::TaskLanes;
+use crate::network::MemoryDialer;
+use crate::trace::Trace;
+
+/// The topic of all records.
+pub(crate) const TOPIC: &str = "t";
+
+/// The time of day at the start, in milliseconds since the Unix epoch.
+const START_MS: i64 = 1_700_000_000_000;
+
+/// Brokers, disk and clock of one run.
+pub(crate) struct World {
+    pub(crate) cluster: Cluster,
+    pub(crate) disk: SimVfs,
+    pub(crate) trace: Trace,
+    pub(crate) random: Random,
+    pub(crate) brokers: i32,
+    pub(crate) partitions: i32,
+    network: MemoryNetwork,
+}
+
+impl World {
+    /// Starts brokers; how many, and how many partitions they lead, is drawn from the seed.
+    pub(crate) async fn new(seed: u64) -> Result<Self, String> {
+        let mut random = Random::from_seed(seed);
+        let mut up_to = |most: u64| i32::try_from(random.below(most)).unwrap_or(0) + 1;
+        let (brokers, partitions) = (up_to(2) + 1, up_to(3));
+        // Small pipes cut requests anywhere.
+        let pipe_bytes = match random.below(3) {
+            0 => 64 * 1024,
+            _ => 50 + usize::try_from(random.below(1_000)).unwrap_or(0),
+        };
+        let network = MemoryNetwork::new().pipe_bytes(pipe_bytes);
+        let cluster = Cluster::builder()
+            .network(&network)
+            .brokers(brokers)
+            .topic(TOPIC, partitions)
+            .cluster_id("simulated")
+            .start_time_ms(START_MS);
+        let cluster = cluster.start().await.map_err(|error| error.to_string())?;
+        let trace = Trace::new();
+        trace.note(format_args!(
+            "seed {seed}: {brokers} brokers, {partitions} partitions, pipes of {pipe_bytes} bytes"
+        ));
+        Ok(Self {
+            cluster,
+            disk: SimVfs::new(),
+            trace,
+            random,
+            brokers,
+            partitions,
+            network,
+        })
+    }
+
+    /// A new client, as of a new process.
+    pub(crate) fn client(&mut self) -> Result<Client, String> {
+        let dialer = MemoryDialer::new(&self.network, self.random.fork(), &self.trace);
+        let environment = wolff_client::Environment::default()
+            .dialer(dialer)
+            .seed(self.random.next_u64());
+        let client = Client::builder([self.cluster.bootstrap()])
+            .client_id("sim")
+            .environment(environment)
+            // Faults hold answers for seconds; nothing is to wait half a minute for them.
+            .request_timeout(Duration::from_secs(5));
+        client.build().map_err(|error| error.to_string())
+    }
+
+    /// A producer on the simulated disk that is still to be configured.
+    pub(crate) fn producer(&mut self, client: &Client) -> ProducerBuilder {
+        let trace = self.trace.clone();
+        let environment = wolff::Environment::default()
+            .vfs(Arc::new(self.disk.clone()))
+            .executor(Arc::new(TaskLanes::new(self.random.fork())))
+            .seed(self.random.next_u64())
+            .wall_clock(move || {
+                let since = i64::try_from(trace.elapsed().as_millis()).unwrap_or(0);
+                START_MS.saturating_add(since)
+            });
+        let disk = self.disk.clone();
+        let environment = environment.directories(move |path| Ok(queues_in(&disk, path)));
+        Producer::builder(client, TOPIC)
+            .environment(environment)
+            .replayq_dir("/queues")
+    }
+}
+
+/// The names of the subdirectories with files.
+fn queues_in(disk: &SimVfs, directory: &Path) -> Vec<String> {
+    let names: BTreeSet<String> = (disk.files().iter())
+        .filter_map(|file| {
+            let inside = file.strip_prefix(directory).ok()?;
+            let mut components = inside.components();
+            let name = components.next()?.as_os_str().to_str()?.to_owned();
+            // A file of the directory itself is no subdirectory.
+            components.next().map(|_| name)
+        })
+        .collect();
+    names.into_iter().collect()
+}
