@@ -382,8 +382,7 @@ fn unexpected(what: &impl std::fmt::Debug) {
 }
 
 /// Events in any order, also such that no driver would send: every record comes to one end, the
-/// counts
-/// agree after every step, and the machine never has a timer in the past.
+/// counts agree after every step, and the machine never has a timer in the past.
 pub fn machine(data: &[u8]) {
     let mut input = Input(data);
     let mut world = World::new(&mut input);
