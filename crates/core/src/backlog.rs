@@ -122,6 +122,8 @@ pub struct Recovered {
     pub through: Option<u64>,
     /// How many items there are.
     pub items: u64,
+    /// Items that are known to be lost to damage and that no position counts: a record each, at least.
+    pub lost_items: u64,
     /// Their bytes.
     pub bytes: u64,
     /// The tag of the newest commit record.

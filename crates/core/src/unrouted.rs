@@ -74,11 +74,13 @@ impl<T: Clone> Unrouted<T> {
     /// An unrouted queue whose local queue holds what `recovered` says.
     #[must_use]
     pub fn new(config: &Config, recovered: Recovered) -> Self {
+        let mut ends = Ends::new();
+        ends.counters_mut().damage(recovered.lost_items);
         Self {
             storage: config.storage,
             intake: Intake::new(config),
             backlog: Backlog::new(recovered),
-            ends: Ends::new(),
+            ends,
             outstanding: VecDeque::new(),
             routable: VecDeque::new(),
             acks: Vec::new(),

@@ -48,12 +48,14 @@ impl<T: Clone> Partition<T> {
     /// A partition queue whose local queue holds what `recovered` says.
     #[must_use]
     pub fn new(config: &Config, recovered: Recovered) -> Self {
+        let mut ends = Ends::new();
+        ends.counters_mut().damage(recovered.lost_items);
         Self {
             storage: config.storage,
             intake: Intake::new(config),
             backlog: Backlog::new(recovered),
             sending: Sending::new(config),
-            ends: Ends::new(),
+            ends,
             acks: Vec::new(),
             releases: Vec::new(),
             is_leasing: false,

@@ -63,6 +63,7 @@ impl From<Refused> for SendError {
             Refused::Full => Self::Full,
             Refused::TooLarge { bytes, limit } => Self::TooLarge { bytes, limit },
             Refused::Empty => Self::Empty,
+            Refused::Unreadable(error) => Self::QueueUnavailable(StorageError::new(error)),
             _ => Self::Stopped,
         }
     }

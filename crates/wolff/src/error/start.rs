@@ -42,6 +42,15 @@ pub enum StartError {
         #[source]
         source: replayq::OpenError,
     },
+    /// A queue directory holds records that this version cannot read. They are left untouched.
+    #[error("cannot use the queue directory {}", path.display())]
+    UnknownItems {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: wolff_core::QueueItemError,
+    },
     /// The base of the queue directories could not be made or read.
     #[error("cannot use the queue directory {}", path.display())]
     Directory {

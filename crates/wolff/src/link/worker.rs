@@ -42,7 +42,7 @@ pub(crate) struct Worker {
     connecting: Option<Boxed<Result<LeaderConnection, ConnectError>>>,
     identity: Option<Boxed<Result<InitProducerIdResponse, RequestError>>>,
     failed_connects: u32,
-    /// It was stopped: nothing has to be given up when it is dropped.
+    /// It has ended in order: nothing has to be given up when it is dropped.
     is_stopped: bool,
 }
 
@@ -95,6 +95,9 @@ impl Worker {
                     return;
                 }
                 woken => self.handle(woken),
+            }
+            if self.is_stopped {
+                return;
             }
         }
     }
@@ -284,6 +287,12 @@ impl Worker {
                 };
                 self.link = Some(Link::new(leader.connection, leader.topic_id));
                 self.queue.handle(Event::Connected(facts));
+            }
+            Err(ConnectError::ClientClosed) => {
+                // Nobody will send anything any more: as a stop without time.
+                self.is_stopped = true;
+                self.queue
+                    .give_up(&FailReason::Stopped, DoubtReason::Stopped);
             }
             Err(error) => {
                 self.failed_connects = self.failed_connects.saturating_add(1);

@@ -490,7 +490,9 @@ impl<M: CallMachine> Queue<M> {
         &self,
         close: impl FnOnce(&replayq::Queue) -> Result<(), replayq::FlushError> + Send + 'static,
     ) -> Result<(), StorageError> {
-        let queue = self.driver.local().queue().clone();
+        let Some(queue) = self.driver.local().take() else {
+            return Ok(());
+        };
         if !self.is_on_disk {
             return close(&queue).map_err(StorageError::new);
         }

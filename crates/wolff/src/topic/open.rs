@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use wolff_codec::PartitionId;
 use wolff_core::{
-    Config, LeaseNo, Partition, Recovered, RecoveredLease, Storage, StorageError, Unrouted,
+    Config, LeaseNo, Partition, QueueItem, QueueItemError, Recovered, RecoveredLease, Storage,
+    StorageError, Unrouted,
 };
 
 use super::Topic;
@@ -188,6 +189,12 @@ impl Topic {
             path: shown.clone(),
             source,
         })?;
+        if let Some(source) = unknown_items(&queue) {
+            return Err(StartError::UnknownItems {
+                path: shown,
+                source,
+            });
+        }
         for damage in &recovery.damage {
             tracing::error!(path = %shown.display(), %damage, "a queue on disk is damaged");
         }
@@ -208,6 +215,7 @@ impl Topic {
                 .collect(),
             through: recovery.ids.map(|ids| ids.last.0),
             items: recovery.items,
+            lost_items: lost_items(&recovery),
             bytes: recovery.bytes,
             commit_tag: recovery.commit_tag.clone(),
         };
@@ -284,4 +292,21 @@ impl Topic {
             ..defaults
         }
     }
+}
+
+/// Why the oldest item cannot be read, if another version wrote it. Reading errors show later.
+fn unknown_items(queue: &replayq::Queue) -> Option<QueueItemError> {
+    let items = queue.peek(replayq::PopLimits::items(1)).ok()?;
+    let error = QueueItem::decode(&items.first()?.payload).err()?;
+    error.is_foreign().then_some(error)
+}
+
+/// Items that opening found lost, where none is left by whose position their records could be counted.
+fn lost_items(recovery: &replayq::Recovery) -> u64 {
+    if recovery.items > 0 {
+        return 0;
+    }
+    let lost = recovery.damage.iter().filter_map(replayq::Damage::ids);
+    lost.map(|ids| ids.last.0.saturating_sub(ids.first.0).saturating_add(1))
+        .sum()
 }

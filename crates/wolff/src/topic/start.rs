@@ -25,21 +25,23 @@ impl Topic {
             .directory
             .as_ref()
             .is_some_and(|directory| self.environment.has_unrouted(directory));
-        match count {
-            Some(count) if !left_unrouted => {
-                let errors = self
-                    .open_partitions(partitions_below(count), Some(count))
-                    .await;
-                let is_closed = self.routes.load().partitions().next().is_none();
-                self.report_closed(&errors);
-                // One closed partition hurts nobody else; a producer without any cannot start.
-                let mut fatal = errors
-                    .into_iter()
-                    .filter(|(_, error)| is_closed || is_locked(error));
-                if let Some((_, error)) = fatal.next() {
-                    return Err(error);
-                }
+        if let Some(count) = count {
+            let errors = self
+                .open_partitions(partitions_below(count), Some(count))
+                .await;
+            let is_closed = self.routes.load().partitions().next().is_none();
+            self.report_closed(&errors);
+            // One closed partition hurts nobody else; a producer without any cannot start, unless it has
+            // something to deliver that makes room.
+            let mut fatal = errors
+                .into_iter()
+                .filter(|(_, error)| is_locked(error) || (is_closed && !left_unrouted));
+            if let Some((_, error)) = fatal.next() {
+                return Err(error);
             }
+        }
+        match count {
+            Some(_) if !left_unrouted => {}
             _ => {
                 let queue = self.open_unrouted().await?;
                 self.change_routes(|routes| routes.with_unrouted(Some(queue.clone())));

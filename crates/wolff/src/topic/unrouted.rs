@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use wolff_client::MetadataError;
 use wolff_codec::PartitionId;
 use wolff_core::{BatchBody, BatchEncoder, DoubtReason, FailReason, Origin, Routable};
 
@@ -41,11 +42,17 @@ pub(super) async fn run(
     let routed = tokio::select! {
         biased;
         // An error means that the producer is gone altogether.
-        _ = stopped.wait_for(|stop| *stop) => false,
-        routed = route_all(&topic, &unrouted) => routed,
+        _ = stopped.wait_for(|stop| *stop) => None,
+        routed = route_all(&topic, &unrouted) => Some(routed),
     };
+    if routed == Some(false) {
+        // The producer is gone, or its client is closed: the guard ends every call.
+        return;
+    }
     guard.disarm();
-    if routed && let Err(error) = unrouted.close_and_purge().await {
+    if routed.is_some()
+        && let Err(error) = unrouted.close_and_purge().await
+    {
         tracing::warn!(error = %with_causes(&error), "the queue of unrouted records could not be removed");
     }
 }
@@ -73,7 +80,7 @@ impl Drop for GiveUp {
 }
 
 /// Returns whether everything was routed and the queue is closed to calls; `false`: the producer is
-/// gone.
+/// gone, or its client is closed.
 async fn route_all(topic: &Weak<Topic>, unrouted: &Arc<UnroutedQueue>) -> bool {
     let Some(count) = learn_partition_count(topic).await else {
         return false;
@@ -137,6 +144,7 @@ async fn learn_partition_count(topic: &Weak<Topic>) -> Option<u32> {
                     return Some(count);
                 }
             }
+            Err(MetadataError::ClientClosed) => return None,
             Err(error) => {
                 failures = failures.saturating_add(1);
                 if failures.is_power_of_two() && failures > 2 {

@@ -137,6 +137,7 @@ impl Queue {
             .collect();
         leases.sort_by_key(|(_, items)| items.first().copied());
         let recovered = Recovered {
+            lost_items: 0,
             leases: (0..)
                 .zip(&leases)
                 .map(|(number, (_, items))| RecoveredLease {
