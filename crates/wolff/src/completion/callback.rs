@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Notify;
 
 use super::batch::Called;
@@ -153,17 +153,26 @@ struct Calling {
     is_done: bool,
 }
 
+/// Runs the user's code so that it can block this thread without stopping the runtime: a worker that is
+/// blocked may be the one that polls sockets and timers for all. A runtime with a single thread has no
+/// other.
+fn without_the_runtime(run: impl FnOnce()) {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(run),
+        _ => run(),
+    }
+}
+
 impl Calling {
     async fn run(mut self) {
-        let mut at_once = 0;
         while let Some(mut rest) = self.next() {
-            for (callback, delivery) in rest.called.by_ref() {
-                self.lane.panics.contain(callback, delivery);
-                at_once += 1;
-                if at_once >= AT_ONCE {
-                    at_once = 0;
-                    tokio::task::yield_now().await;
-                }
+            while rest.called.len() > 0 {
+                without_the_runtime(|| {
+                    for (callback, delivery) in rest.called.by_ref().take(AT_ONCE) {
+                        self.lane.panics.contain(callback, delivery);
+                    }
+                });
+                tokio::task::yield_now().await;
             }
         }
     }
