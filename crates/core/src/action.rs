@@ -52,6 +52,9 @@ pub enum Refused {
     /// No room now; there will be when the queue moves on.
     #[error("the queue is full")]
     Full,
+    /// The disk is behind: there is room as soon as it has stored what was accepted before.
+    #[error("the local queue has not stored what was accepted before")]
+    Behind,
     /// It can never be accepted.
     #[error("a call of {bytes} bytes is larger than the {limit} bytes that one call may have")]
     TooLarge {

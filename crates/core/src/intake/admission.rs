@@ -66,8 +66,11 @@ impl Admission {
         let is_full = held_bytes > 0 && held_bytes.saturating_add(more) > self.max_queue_bytes;
         let is_ahead =
             unqueued_bytes > 0 && unqueued_bytes.saturating_add(bytes) > self.max_unqueued_bytes;
-        if is_full || is_ahead {
+        if is_full {
             return Err(Refused::Full);
+        }
+        if is_ahead {
+            return Err(Refused::Behind);
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ pub enum SendError {
 impl From<Refused> for SendError {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Full => Self::Full,
+            Refused::Full | Refused::Behind => Self::Full,
             Refused::TooLarge { bytes, limit } => Self::TooLarge { bytes, limit },
             Refused::Empty => Self::Empty,
             Refused::Unreadable(error) => Self::QueueUnavailable(StorageError::new(error)),

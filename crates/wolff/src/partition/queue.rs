@@ -30,6 +30,7 @@ use super::machines::CallMachine;
 use crate::buffers::Buffers;
 use crate::clock::{self, WallClock};
 use crate::completion::{CallbackLane, Observer, OpenBatches, Panics, Receipt};
+use crate::config::Overflow;
 use crate::error::with_causes;
 use crate::failures::Failures;
 use crate::io::Lanes;
@@ -178,19 +179,21 @@ impl<M: CallMachine> Queue<M> {
         })
     }
 
-    /// The same, waiting while there is no room.
+    /// The same, waiting while the disk is behind, and with [`Overflow::Block`] while there is no room.
     pub(crate) async fn accept_waiting<C: Call + ?Sized>(
         self: &Arc<Self>,
         call: &C,
         observer: &mut Option<Observer>,
         is_awaited: bool,
+        overflow: Overflow,
     ) -> Result<Taken, Refused> {
         loop {
             // Listen before trying, or the room that is made between the two would be missed.
             let mut moved = std::pin::pin!(self.progress.notified());
             moved.as_mut().enable();
             match self.accept(call, observer, is_awaited) {
-                Err(Refused::Full) => moved.await,
+                Err(Refused::Behind) => moved.await,
+                Err(Refused::Full) if overflow == Overflow::Block => moved.await,
                 done => return done,
             }
         }
@@ -518,6 +521,8 @@ impl<M: CallMachine> Queue<M> {
             tracing::error!(partition = ?self.partition, "a queue is inconsistent after a panic");
         }
         self.open.lock().give_up(&Outcome::InDoubt(sent));
+        // Its directory is free for whoever comes next.
+        drop(self.driver.local().take());
         self.progress.notify_waiters();
     }
 

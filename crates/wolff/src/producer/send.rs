@@ -7,7 +7,6 @@ use wolff_codec::PartitionId;
 use wolff_core::{FailReason, Refused};
 
 use crate::completion::{Ack, Callback, Observer, Receipt};
-use crate::config::Overflow;
 use crate::error::{DeliveryError, SendError};
 use crate::partition::{PartitionQueue, Taken};
 use crate::record::Call;
@@ -159,7 +158,11 @@ pub(super) fn try_send<C: Call>(
     loop {
         let queue = match topic.route(call, options.partition) {
             Ok(queue) => queue,
-            Err(RouteError::NotOpen(_)) => return Err(SendError::Full),
+            Err(RouteError::NotOpen(partition)) => {
+                // A later attempt finds it open.
+                topic.open_soon(partition);
+                return Err(SendError::Full);
+            }
             Err(RouteError::Refused(error)) => return Err(error),
         };
         match queue.accept(call, &mut options.observer, false) {
@@ -264,14 +267,14 @@ async fn accept<C: Call>(
             Ok(queue) => queue,
         };
         let is_awaited = until == Until::Queued;
-        let taken = match topic.config().overflow {
-            Overflow::Block => {
-                queue
-                    .accept_waiting(call, &mut options.observer, is_awaited)
-                    .await
-            }
-            Overflow::Reject => queue.accept(call, &mut options.observer, is_awaited),
-        };
+        let taken = queue
+            .accept_waiting(
+                call,
+                &mut options.observer,
+                is_awaited,
+                topic.config().overflow,
+            )
+            .await;
         match taken {
             // The queue of unrouted records was closed in between: the partitions are known now.
             Err(Refused::Stopping) if queue.is_unrouted() && !topic.is_stopped() => {}

@@ -62,9 +62,14 @@ impl Topic {
         self.tasks.is_stopped.store(true, Ordering::Release);
         let _no_more_opening = self.opening.lock().await;
         let queues = self.queues();
-        queues.wind_down(deadline.is_zero());
-        // A deadline that cannot be expressed is none.
-        let _ = tokio::time::timeout(deadline, queues.wound_down()).await;
+        let ending = async {
+            queues.end_routing().await;
+            queues.wind_down(false);
+            queues.wound_down().await;
+        };
+        if deadline.is_zero() || tokio::time::timeout(deadline, ending).await.is_err() {
+            queues.wind_down(true);
+        }
         self.tasks.stop.send_replace(true);
         let mut running = std::mem::take(&mut *self.tasks.running.lock());
         while running.join_next().await.is_some() {}
@@ -109,6 +114,23 @@ async fn flushed<M: CallMachine>(queue: &Arc<Queue<M>>, calls: u64) {
 }
 
 impl Queues {
+    /// No call is accepted any more, and no more unrouted calls are handed to partitions; those on their
+    /// way are delivered, since their lease ends only as a whole.
+    async fn end_routing(&self) {
+        for queue in &self.partitions {
+            queue.change(CallMachine::stop_accepting);
+        }
+        if let Some(queue) = &self.unrouted {
+            queue.change(|machine| {
+                machine.stop_accepting();
+                if queue.is_on_disk() {
+                    machine.wind_down();
+                }
+            });
+            wound_down(queue).await;
+        }
+    }
+
     /// No call is accepted any more. With a queue on disk nothing new is sent either; in memory what was
     /// accepted is still sent, unless there is no time for that.
     fn wind_down(&self, is_at_once: bool) {

@@ -14,7 +14,7 @@ use wolff_core::{
 use super::Topic;
 use crate::clock;
 use crate::config::RequiredAcks;
-use crate::error::{SendError, StartError};
+use crate::error::{SendError, StartError, with_causes};
 use crate::link::{Worker, WorkerConfig};
 use crate::partition::{CallMachine, Local, PartitionQueue, Queue, QueueParts, UnroutedQueue};
 
@@ -58,6 +58,18 @@ impl Topic {
             .map_err(|error| SendError::QueueUnavailable(StorageError::new(error)))?;
         self.change_routes(|routes| routes.with([(partition, queue.clone())], None));
         Ok(queue)
+    }
+
+    /// Has the queue of a partition opened in the background.
+    pub(crate) fn open_soon(self: &Arc<Self>, partition: PartitionId) {
+        let topic = Arc::downgrade(self);
+        self.spawn(async move {
+            if let Some(topic) = topic.upgrade()
+                && let Err(error) = topic.open_partition(partition).await
+            {
+                tracing::warn!(partition = partition.0, error = %with_causes(&error), "a queue cannot be opened");
+            }
+        });
     }
 
     /// Opens the queues of these partitions and lets calls be routed to them. A queue that cannot be

@@ -48,6 +48,14 @@ impl Routes {
         }
     }
 
+    /// Partitions that the topic has at least, by the queues that are open.
+    pub(super) fn least_count(&self) -> u32 {
+        let last = self.sparse.keys().next_back();
+        let beyond = last.and_then(|last| u32::try_from(last.0).ok());
+        let count = beyond.map_or(0, |last| last.saturating_add(1));
+        count.max(self.count.unwrap_or(0))
+    }
+
     /// The queues of partitions, in order.
     pub(super) fn partitions(&self) -> impl Iterator<Item = &Arc<PartitionQueue>> {
         self.dense.iter().flatten().chain(self.sparse.values())

@@ -9,6 +9,7 @@ use wolff_partitioner::Strategy;
 use super::Topic;
 use super::routes::Routes;
 use crate::completion::{CallbackLane, Observer};
+use crate::config::Overflow;
 use crate::directory::is_partition;
 use crate::error::SendError;
 use crate::partition::{PartitionQueue, Taken, UnroutedQueue};
@@ -48,10 +49,19 @@ impl Destination {
         call: &C,
         observer: &mut Option<Observer>,
         is_awaited: bool,
+        overflow: Overflow,
     ) -> Result<Taken, Refused> {
         match self {
-            Self::Partition(queue) => queue.accept_waiting(call, observer, is_awaited).await,
-            Self::Unrouted(queue) => queue.accept_waiting(call, observer, is_awaited).await,
+            Self::Partition(queue) => {
+                queue
+                    .accept_waiting(call, observer, is_awaited, overflow)
+                    .await
+            }
+            Self::Unrouted(queue) => {
+                queue
+                    .accept_waiting(call, observer, is_awaited, overflow)
+                    .await
+            }
         }
     }
 

@@ -20,7 +20,8 @@ impl Topic {
     /// [`StartError`].
     pub(crate) async fn start(self: &Arc<Self>) -> Result<(), StartError> {
         self.open_left_behind().await?;
-        let count = self.find().await?;
+        let known = self.routes.load().least_count();
+        let count = self.find(known).await?;
         let left_unrouted = self
             .directory
             .as_ref()
@@ -84,16 +85,19 @@ impl Topic {
     }
 
     /// The topic's partition count; `None` where no broker tells for now. Asks again for a while: a topic
-    /// may have been created a moment ago.
-    async fn find(&self) -> Result<Option<u32>, StartError> {
+    /// may have been created a moment ago, and metadata that name fewer partitions than have queues on
+    /// disk may have a hole.
+    async fn find(&self, known: u32) -> Result<Option<u32>, StartError> {
         let deadline = tokio::time::Instant::now()
             .checked_add(self.config.start_timeout)
             .unwrap_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3600));
         let mut refused = None;
+        let mut smaller = None;
         loop {
             let found = tokio::time::timeout_at(deadline, self.client.topic(&self.name)).await;
             match found {
                 Ok(Ok(metadata)) => match partition_count(&metadata) {
+                    Some(count) if count < known => smaller = Some(count),
                     Some(count) => return Ok(Some(count)),
                     None => refused = Some(ErrorCode::LEADER_NOT_AVAILABLE),
                 },
@@ -114,6 +118,13 @@ impl Topic {
             }
             self.client.mark_stale(&self.name);
             tokio::time::sleep(ASK_AGAIN).await;
+        }
+        if let Some(count) = smaller {
+            tracing::warn!(
+                topic = %self.name, count, known,
+                "the topic has fewer partitions than there are queues on disk"
+            );
+            return Ok(Some(count));
         }
         let is_refusal = |code: &ErrorCode| {
             matches!(
