@@ -107,7 +107,7 @@ pub struct Config {
     pub retry_delay: RetryDelay,
     /// Seed of the jitter.
     pub seed: u64,
-    /// Number of this run of the queue: the time at which it was opened, milliseconds since the epoch.
+    /// Number of this run of the queue: a random one, so that two runs never share it.
     pub run: u64,
 }
 

@@ -53,7 +53,7 @@ impl QueueItemError {
 /// The place of a fragment among the records that one run of a queue has accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RunPosition {
-    /// Number of the run: the time in milliseconds at which the queue was opened.
+    /// Number of the run: random, so that two runs of a queue never share it.
     pub run: u64,
     /// Records of that run before the fragment.
     pub number: u64,

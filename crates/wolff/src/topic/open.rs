@@ -300,7 +300,7 @@ impl Topic {
             compression_level: config.compression_level,
             retry_delay: config.retry_delay,
             seed: self.environment.random(),
-            run: u64::try_from(self.environment.clock().now_ms()).unwrap_or(0),
+            run: self.environment.random(),
             ..defaults
         }
     }
