@@ -62,6 +62,7 @@ impl Buffers {
                 continue;
             };
             piece.clear();
+            reclaim(&mut piece);
             let capacity = piece.capacity();
             let mut free = self.0.lock();
             if capacity >= LEAST_BYTES && free.bytes.saturating_add(capacity) <= MOST_BYTES {
@@ -69,6 +70,15 @@ impl Buffers {
                 free.pieces.push(piece);
             }
         }
+    }
+}
+
+/// Takes back the memory that was split off an empty piece, which is the last of its batch: fragments
+/// share one allocation.
+fn reclaim(piece: &mut BytesMut) {
+    let mut bytes = MOST_BYTES;
+    while bytes > piece.capacity() && !piece.try_reclaim(bytes) {
+        bytes /= 2;
     }
 }
 
@@ -113,6 +123,21 @@ mod tests {
         assert_eq!(buffers.take(20_000).capacity(), 0);
         assert_eq!(buffers.take(16).capacity(), 0);
         assert!(buffers.take(100_000).capacity() >= 100_000);
+    }
+
+    #[test]
+    fn the_last_fragment_gives_back_the_memory_of_all() {
+        let buffers = Buffers::default();
+        let mut memory = BytesMut::with_capacity(1_000_000);
+        let fragments: Vec<Bytes> = (0..10)
+            .map(|_| {
+                memory.extend_from_slice(&[7; 60_000]);
+                memory.split().freeze()
+            })
+            .collect();
+        drop(memory);
+        buffers.give(fragments);
+        assert!(buffers.take(900_000).capacity() >= 900_000);
     }
 
     #[test]

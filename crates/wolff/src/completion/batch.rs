@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 use wolff_codec::{Offset, PartitionId};
 use wolff_core::{FailReason, Outcome};
 
-use super::delivery::{Callback, Delivery, Observer, delivery};
+use super::delivery::{Ack, Callback, Delivery, Observer, delivery};
 use super::waiters::{WaiterId, Waiters};
 use crate::sync::{AtomicI64, AtomicU32, Mutex};
 
@@ -174,15 +174,26 @@ impl BatchCompletion {
 
     /// The end of the call whose first record this is, if it has come. Else `waker` is woken when it comes; `waiter` is
     /// the place from an earlier poll.
+    #[inline]
     pub(crate) fn poll(
         &self,
         first_record: u32,
         waiter: &mut Option<WaiterId>,
         waker: Option<&Waker>,
     ) -> Poll<Delivery> {
-        if let Some(delivery) = self.acked(first_record) {
-            return Poll::Ready(delivery);
+        match self.acked(first_record) {
+            Some(delivery) => Poll::Ready(delivery),
+            None => self.poll_locked(first_record, waiter, waker),
         }
+    }
+
+    #[inline(never)]
+    fn poll_locked(
+        &self,
+        first_record: u32,
+        waiter: &mut Option<WaiterId>,
+        waker: Option<&Waker>,
+    ) -> Poll<Delivery> {
         let mut rest = self.rest.lock();
         // It may have come before the lock was held.
         if let Some(delivery) = self.acked(first_record) {
@@ -214,8 +225,12 @@ impl BatchCompletion {
             return None;
         }
         let base = self.base_offset.load(Ordering::Relaxed);
-        let outcome = Outcome::acked((base != NO_OFFSET).then_some(Offset(base)));
-        Some(delivery(self.partition, &outcome, first_record))
+        let offset = base.saturating_add(i64::from(first_record));
+        Some(Ok(Ack {
+            partition: self.partition.unwrap_or(PartitionId(-1)),
+            offset: (base != NO_OFFSET).then_some(Offset(offset)),
+            possibly_duplicated: false,
+        }))
     }
 }
 

@@ -49,6 +49,7 @@ impl Receipt {
     }
 
     /// The end of the call, if it has come: never waits.
+    #[inline]
     #[must_use]
     pub fn try_delivery(&self) -> Option<Delivery> {
         match self.batch.poll(self.first_record, &mut None, None) {
@@ -73,6 +74,7 @@ impl Receipt {
 impl Future for Receipt {
     type Output = Delivery;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Delivery> {
         let Self {
             batch,

@@ -78,7 +78,11 @@ impl Producer {
     /// # Errors
     /// [`Rejected`]: nothing of the call was accepted, and its records come back.
     pub async fn send<C: Call>(&self, call: C) -> Result<Receipt, Rejected<C>> {
-        let sent = send::send(&self.topic, &call, CallOptions::default(), Until::Queued).await;
+        let mut options = CallOptions::default();
+        if let Some(receipt) = send::at_once(&self.topic, &call, &mut options, Until::Queued) {
+            return Ok(receipt);
+        }
+        let sent = send::send(&self.topic, &call, options, Until::Queued).await;
         sent.map_err(|reason| Rejected::new(reason, call))
     }
 
@@ -88,7 +92,11 @@ impl Producer {
     /// [`Rejected`]: nothing of the call was accepted, and its records come back.
     #[doc(alias = "cast")]
     pub async fn enqueue<C: Call>(&self, call: C) -> Result<Receipt, Rejected<C>> {
-        let sent = send::send(&self.topic, &call, CallOptions::default(), Until::Accepted).await;
+        let mut options = CallOptions::default();
+        if let Some(receipt) = send::at_once(&self.topic, &call, &mut options, Until::Accepted) {
+            return Ok(receipt);
+        }
+        let sent = send::send(&self.topic, &call, options, Until::Accepted).await;
         sent.map_err(|reason| Rejected::new(reason, call))
     }
 

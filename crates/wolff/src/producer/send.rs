@@ -130,8 +130,25 @@ impl Drop for Unqueued {
     }
 }
 
-/// Hands over a call, waiting for room where the overflow policy says so, and then as long as `until` says.
+/// Fast path: the receipt of a call whose verb has to wait for nothing. `None`: nothing was accepted, and
+/// something stands in the way, or the verb waits for the disk.
 #[inline]
+pub(super) fn at_once<C: Call>(
+    topic: &Topic,
+    call: &C,
+    options: &mut CallOptions,
+    until: Until,
+) -> Option<Receipt> {
+    topic.with_partition(call, options.partition, |queue| {
+        if until == Until::Queued && !queue.queues_at_once() {
+            return None;
+        }
+        let taken = queue.accept(call, &mut options.observer, false).ok()?;
+        Some(taken.receipt)
+    })?
+}
+
+/// Hands over a call, waiting for room where the overflow policy says so, and then as long as `until` says.
 pub(super) async fn send<C: Call>(
     topic: &Arc<Topic>,
     call: &C,
