@@ -4,8 +4,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use wolff::client::Client;
+use wolff::client::Registry;
 
-use crate::support::{End, SOON, World, poll_times, until, within};
+use crate::support::{End, SOON, World, judge, poll_times, until, within};
 
 #[tokio::test]
 async fn dropping_the_last_handle_ends_every_call_in_memory() {
@@ -113,6 +114,47 @@ async fn the_end_of_the_runtime_ends_every_call() {
         }
         assert_eq!(called.try_recv(), Ok(expected), "on disk {on_disk}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_is_closed_ends_the_calls_of_its_producers() {
+    for on_disk in [false, true] {
+        let world = World::new(1).await;
+        let client = world.client();
+        let setup = world.setup(on_disk).client(client.clone());
+        let producer = setup.start().await;
+        assert!(producer.accept("first").await.end().await.is_acked());
+        let hold = world.hold_produce();
+        let receipt = producer.accept("a").await;
+        producer.queued().await;
+        within("the client's close", client.close()).await;
+        world.cluster.remove_fault(hold);
+        let end = receipt.end().await;
+        let counts = producer.counts();
+        judge(
+            &world.log(0),
+            &[("a", end.clone())],
+            counts.possibly_duplicated,
+        );
+        assert!(!end.is_acked(), "{end:?}");
+        producer.stop().await;
+        counts.assert_sum();
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_the_registry_stops_ends_the_calls_of_its_producers() {
+    let world = World::new(1).await;
+    let registry = Registry::new();
+    let builder = Client::builder([world.cluster.bootstrap()]).client_id("ends");
+    let client = registry.start("orders", builder).unwrap();
+    let producer = world.in_memory().client(client).start().await;
+    world.kill_all().await;
+    let receipt = producer.accept("a").await;
+    within("the registry", registry.stop_and_delete("orders")).await;
+    let end = receipt.end().await;
+    assert!(matches!(end, End::Failed(_) | End::InDoubt), "{end:?}");
+    producer.stop().await;
 }
 
 #[tokio::test]

@@ -111,6 +111,26 @@ async fn a_record_for_a_partition_that_is_not_there_ends_when_the_count_is_known
     }
 }
 
+#[tokio::test]
+async fn refusing_when_full_does_not_refuse_while_the_disk_has_room() {
+    let world = World::new(1).await;
+    let producer = world.on_disk().reject_when_full().start().await;
+    world.kill_all().await;
+    let tasks: Vec<_> = (0..80u8)
+        .map(|number| {
+            let producer = producer.clone();
+            tokio::spawn(async move { producer.send_bytes(vec![number; 200_000]).await })
+        })
+        .collect();
+    let mut refused = 0;
+    for task in tasks {
+        refused += usize::from(task.await.unwrap().is_err());
+    }
+    assert_eq!(refused, 0, "16 MB of a queue of 2 GB");
+    producer.counts().assert_sum();
+    producer.stop().await;
+}
+
 /// Runs a scenario in a runtime of one thread, with a count of how often that thread went to sleep. A thread that spins
 /// does not come back.
 fn counting_sleeps<F, S>(scenario: S)

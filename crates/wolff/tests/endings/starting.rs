@@ -4,11 +4,12 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 
-use wolff::ErrorCode;
+use wolff::client::codec::ApiKey;
 use wolff::client::codec::messages::MetadataResponse;
+use wolff::{ErrorCode, Strategy};
 use wolff_testbroker::Fault;
 
-use crate::support::{SOON, TOPIC, World};
+use crate::support::{SOON, TOPIC, World, until};
 
 /// Metadata that says this of every topic.
 fn topic_error(code: ErrorCode) -> Fault {
@@ -68,6 +69,24 @@ async fn a_topic_error_that_lasts_does_not_refuse_a_producer_with_a_queue_on_dis
 }
 
 #[tokio::test]
+async fn a_hole_in_the_first_metadata_moves_no_keys() {
+    let world = World::new(4).await;
+    let first = world.on_disk().start().await;
+    first.stop().await;
+    let hole = Fault::hole_in_metadata(TOPIC, 3);
+    world.cluster.inject(hole.api(ApiKey::METADATA).times(1));
+    // The last partition of those that there are.
+    let last = Strategy::custom(|_, count| i32::try_from(count).unwrap_or(0) - 1);
+    let second = world.on_disk().partitioner(last).start().await;
+    for value in ["a", "b", "c"] {
+        drop(second.send(value).await.unwrap());
+    }
+    second.flushed().await;
+    assert_eq!(world.log(3), ["a", "b", "c"]);
+    second.stop().await;
+}
+
+#[tokio::test]
 async fn a_queue_that_is_in_use_is_told_with_the_cause() {
     let world = World::new(1).await;
     let first = world.on_disk().start().await;
@@ -75,6 +94,31 @@ async fn a_queue_that_is_in_use_is_told_with_the_cause() {
     let process = std::process::id().to_string();
     assert!(error.contains(&process), "{error}");
     first.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_producer_on_the_same_directory_is_always_refused() {
+    for round in 0..12 {
+        let world = World::new(2).await;
+        world.kill_all().await;
+        let before = world.on_disk().start().await;
+        drop(before.send("left").await.unwrap());
+        before.stop().await;
+        world.revive_all().await;
+        // While the first is still at what was not routed.
+        let first = world.on_disk().start().await;
+        for step in 0..round % 4 {
+            let _ = step;
+            tokio::task::yield_now().await;
+        }
+        let second = world.on_disk().try_start().await;
+        assert!(second.is_err(), "round {round}: two producers at once");
+        first.flushed().await;
+        until("its partitions", || first.partition_count() == Some(2)).await;
+        let third = world.on_disk().try_start().await;
+        assert!(third.is_err(), "round {round}: two producers at once");
+        first.stop().await;
+    }
 }
 
 #[test]

@@ -129,6 +129,34 @@ async fn a_stop_sends_nothing_that_was_not_sent_when_it_came_and_leaves_it_on_di
 }
 
 #[tokio::test]
+async fn a_stop_while_records_are_being_routed_counts_each_of_them_once() {
+    for on_disk in [false, true] {
+        let world = World::split().await;
+        world.kill_all().await;
+        let setup = world.setup(on_disk).by_leading_number();
+        let producer = setup.start().await;
+        let (mut near, mut far) = (Vec::new(), Vec::new());
+        for number in 0..10 {
+            near.push(producer.send(&format!("0-{number}")).await.unwrap());
+            far.push(producer.send(&format!("1-{number}")).await.unwrap());
+        }
+        world.revive_leader_of(0).await;
+        for receipt in near.iter().cloned() {
+            assert!(receipt.end().await.is_acked());
+        }
+        assert!(far.iter().all(|receipt| receipt.end_so_far().is_none()));
+        let bytes = producer.counts().queued_bytes;
+        assert!(bytes < 10 * 400, "{bytes} bytes of ten small records");
+        producer.stop().await;
+        let mut ends = Vec::new();
+        for receipt in near.into_iter().chain(far) {
+            ends.push(receipt.end().await);
+        }
+        producer.counts().assert_ends(&ends);
+    }
+}
+
+#[tokio::test]
 async fn a_stop_tells_that_the_queue_directories_have_vanished() {
     let world = World::new(1).await;
     let setup = world.on_disk();
@@ -162,6 +190,15 @@ async fn a_stop_of_a_silent_brokers_producer_ends_and_frees_the_directories() {
     next.flushed().await;
     assert!(world.times(0, "a") > 0 && world.times(0, "b") > 0);
     next.stop().await;
+}
+
+#[tokio::test]
+async fn two_stops_at_once_both_return() {
+    let world = World::new(1).await;
+    let producer = world.on_disk().start().await;
+    drop(producer.accept("a").await);
+    tokio::join!(producer.stop(), producer.stop());
+    producer.counts().assert_sum();
 }
 
 #[tokio::test]

@@ -71,6 +71,13 @@ impl Handle {
         )
     }
 
+    /// Has a record with exactly this value accepted and queued.
+    pub(crate) async fn send_bytes(&self, value: impl Into<Vec<u8>>) -> Result<Receipt, Refusal> {
+        let sent = self.0.send(Record::new().value(value.into())).await;
+        let sent = sent.map_err(SendError::from);
+        sent.map(Receipt).map_err(|error| Refusal::of(&error))
+    }
+
     /// Hands over a call of three records, of which the last panics when it is looked at for the nth time, from 0. Returns
     /// only if it is not looked at so often.
     pub(crate) async fn send_panicking(&self, value: &str, nth: usize) {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use wolff::client::codec::ApiKey;
 use wolff::{
-    Client, Compression, CompressionLevel, Idempotence, Producer, ProducerConfig, RetryDelay,
-    Strategy,
+    Client, Compression, CompressionLevel, Idempotence, Overflow, Producer, ProducerConfig,
+    RetryDelay, Strategy,
 };
 use wolff_testbroker::{Cluster, ClusterBuilder, Fault, FaultId};
 
@@ -259,6 +259,11 @@ impl Setup {
 
     pub(crate) fn segment_bytes(mut self, bytes: u64) -> Self {
         self.config.replayq_seg_bytes = bytes;
+        self
+    }
+
+    pub(crate) fn reject_when_full(mut self) -> Self {
+        self.config.overflow = Overflow::Reject;
         self
     }
 
