@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use wolff_codec::{Offset, PartitionId};
-use wolff_core::{EndedLease, LeaseNo, Origin, Outcome, Ticket};
+use wolff_core::{DoubtReason, EndedLease, FailReason, LeaseNo, Origin, Outcome, Ticket};
 
 use super::Token;
 use crate::completion::Called;
@@ -20,6 +20,9 @@ pub(crate) trait ForeignSource: fmt::Debug + Send + Sync {
         calls: u64,
         outcome: &Outcome,
     ) -> Option<EndedLease>;
+
+    /// Whether records that were not delivered are sent by the next run.
+    fn is_durable(&self) -> bool;
 
     /// The ends of a lease's records were reported: its items leave the queue.
     fn reported(self: Arc<Self>, lease: EndedLease);
@@ -126,6 +129,7 @@ impl ForeignBatches {
         let Some(batch) = self.open.get_mut(&ticket) else {
             return (called, leases);
         };
+        let outcome = &kept(outcome, batch.source.is_durable());
         let end = first_record.saturating_add(records);
         let mut at = 0u32;
         for part in &batch.parts {
@@ -164,6 +168,23 @@ impl ForeignBatches {
     }
 }
 
+/// The end of records that a partition gave up without Kafka's word: a source on disk still has them,
+/// also where the partition that was to deliver them had its queue in memory.
+fn kept(outcome: &Outcome, is_durable: bool) -> Outcome {
+    let is_given_up = matches!(
+        outcome,
+        Outcome::Failed(FailReason::Stopped | FailReason::WorkerCrashed)
+            | Outcome::InDoubt(
+                DoubtReason::Stopped | DoubtReason::Dropped | DoubtReason::WorkerCrashed
+            )
+    );
+    if is_given_up && is_durable {
+        Outcome::LeftInQueue
+    } else {
+        outcome.clone()
+    }
+}
+
 /// The outcome of records that follow the first ones by `distance`.
 fn shifted(outcome: &Outcome, distance: u32) -> Outcome {
     match outcome {
@@ -175,5 +196,23 @@ fn shifted(outcome: &Outcome, distance: u32) -> Outcome {
             possibly_duplicated: *possibly_duplicated,
         },
         other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_on_disk_keeps_what_was_given_up_and_nothing_that_a_broker_refused() {
+        let stopped = Outcome::Failed(FailReason::Stopped);
+        let in_doubt = Outcome::InDoubt(DoubtReason::Dropped);
+        assert_eq!(kept(&stopped, true), Outcome::LeftInQueue);
+        assert_eq!(kept(&in_doubt, true), Outcome::LeftInQueue);
+        assert_eq!(kept(&stopped, false), stopped);
+        assert_eq!(kept(&in_doubt, false), in_doubt);
+        let refused = Outcome::Failed(FailReason::QueueDamaged);
+        assert_eq!(kept(&refused, true), refused);
+        assert_eq!(kept(&Outcome::acked(None), true), Outcome::acked(None));
     }
 }

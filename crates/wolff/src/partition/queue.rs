@@ -588,6 +588,10 @@ impl ForeignSource for UnroutedQueue {
         ended
     }
 
+    fn is_durable(&self) -> bool {
+        self.is_on_disk
+    }
+
     fn reported(self: Arc<Self>, lease: EndedLease) {
         self.handle(Event::Reported(lease));
     }

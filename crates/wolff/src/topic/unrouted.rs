@@ -179,6 +179,15 @@ fn close(topic: &Topic, unrouted: &Arc<UnroutedQueue>) -> bool {
 #[derive(Default)]
 struct Carriers(HashMap<PartitionId, Arc<PartitionQueue>>);
 
+/// With the task that routes, nobody serves them any more: what they have not delivered ends.
+impl Drop for Carriers {
+    fn drop(&mut self) {
+        for queue in self.0.values() {
+            queue.give_up(&FailReason::Stopped, DoubtReason::Stopped);
+        }
+    }
+}
+
 /// Records for one partition.
 struct Collected {
     encoder: BatchEncoder,
