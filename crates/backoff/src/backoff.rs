@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt: at once, then exponentially longer, with jitter.
+//! The wait before the next attempt: at once, then exponentially longer, with jitter.
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use crate::random::fraction;
 /// The shape of a back-off.
 ///
 /// The n-th delay after the immediate first one is `initial * 2^(n-1)`, at most `ceiling`, of which
-/// the part `jitter` is drawn at random: clients that lost the same broker do not come back in step.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// the part `jitter` is drawn at random: clients that lost the same broker do not come back in
+/// step.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BackoffPolicy {
     /// The first attempt after a success starts at once. Default: true.
     pub first_at_once: bool,
@@ -60,7 +61,7 @@ impl BackoffPolicy {
 /// backoff.reset();
 /// assert_eq!(backoff.next_delay(0), Duration::ZERO);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Backoff {
     policy: BackoffPolicy,
     attempts: u32,

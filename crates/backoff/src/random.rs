@@ -2,7 +2,7 @@
 
 /// SplitMix64 (Steele, Lea and Flood 2014): eight bytes of state, good enough to spread things,
 /// reproducible by its seed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Random {
     state: u64,
 }

@@ -9,7 +9,7 @@ use wolff_codec::records::{
 };
 use wolff_codec::{ProducerEpoch, ProducerId};
 
-/// What the brokers of a default installation accept.
+/// Limit of the brokers of a default installation.
 const MAX_BATCH_BYTES: usize = 1_048_588;
 
 fn main() -> Result<(), Box<dyn Error>> {

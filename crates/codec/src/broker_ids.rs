@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use crate::ids::BrokerId;
 
-/// How many brokers take no memory of their own: as many as the replicas of most partitions.
+/// Number of brokers that take no memory of their own: as many as the replicas of most partitions.
 const FEW: usize = 3;
 
 /// Brokers in order, such as the replicas of a partition. Lists of up to three allocate nothing:

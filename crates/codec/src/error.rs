@@ -1,4 +1,4 @@
-//! What can go wrong between a message and its bytes, and where in the message.
+//! Errors between a message and its bytes, and where in the message they are.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -152,22 +152,22 @@ pub struct Malformed {
     pub field: FieldPath,
     /// Where in the message's body (or the header) the defect is, in bytes from its start.
     pub offset: usize,
-    /// What is wrong.
+    /// The defect.
     pub defect: Defect,
 }
 
-/// What is wrong with the bytes of a field.
+/// The defect of the bytes of a field.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum Defect {
     /// The bytes end before the field does.
     #[error("{wanted} needs {needed} bytes, {remaining} remain")]
     Truncated {
-        /// What was to be read.
+        /// The field that was to be read.
         wanted: Wanted,
-        /// How many bytes that takes.
+        /// The number of bytes that it takes.
         needed: usize,
-        /// How many bytes there are.
+        /// The number of bytes that are left.
         remaining: usize,
     },
     /// An array claims more elements than there are bytes left.
@@ -175,7 +175,7 @@ pub enum Defect {
     CountTooLarge {
         /// The elements claimed.
         count: usize,
-        /// How many bytes there are.
+        /// The number of bytes that are left.
         remaining: usize,
     },
     /// A length is negative and does not mean null.
@@ -215,12 +215,12 @@ pub enum Defect {
     /// There are bytes behind the last field.
     #[error("{count} bytes are left over")]
     LeftOver {
-        /// How many.
+        /// Their number.
         count: usize,
     },
 }
 
-/// What a truncated field was about to read.
+/// Part of a truncated field that was about to be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Wanted {

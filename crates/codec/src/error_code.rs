@@ -161,7 +161,7 @@ error_codes! {
     50 INVALID_TRANSACTION_TIMEOUT Final,
     51 CONCURRENT_TRANSACTIONS Retriable,
     52 TRANSACTION_COORDINATOR_FENCED Final,
-    53 TRANSACTIONAL_ID_AUTHORIZATION_FAILED Fatal,
+    53 TRANSACTIONAL_ID_AUTHORIZATION_FAILED Fatal No,
     54 SECURITY_DISABLED Final,
     55 OPERATION_NOT_ATTEMPTED Final,
     56 KAFKA_STORAGE_ERROR Stale,
@@ -248,25 +248,25 @@ error_codes! {
 }
 
 impl ErrorCode {
-    /// Whether the broker did what it was asked.
+    /// True if the broker did what it was asked.
     #[must_use]
     pub fn is_ok(self) -> bool {
         self == Self::NONE
     }
 
-    /// Whether the same request may succeed later, perhaps at another broker.
+    /// True if the same request may succeed later, perhaps at another broker.
     #[must_use]
     pub fn is_retriable(self) -> bool {
         matches!(self.kind(), Kind::Retriable | Kind::Stale)
     }
 
-    /// Whether the client should ask for metadata again before it retries.
+    /// True if the client should ask for metadata again before it retries.
     #[must_use]
     pub fn needs_metadata_refresh(self) -> bool {
         self.kind() == Kind::Stale
     }
 
-    /// Whether the client should look the group's or transaction's coordinator up again before it
+    /// True if the client should look the group's or transaction's coordinator up again before it
     /// retries.
     #[must_use]
     pub fn needs_coordinator_lookup(self) -> bool {
@@ -276,7 +276,7 @@ impl ErrorCode {
         )
     }
 
-    /// Whether nothing of this kind can succeed until an operator changes permissions or
+    /// True if nothing of this kind can succeed until an operator changes permissions or
     /// configuration, or because a newer instance has taken this producer's place.
     #[must_use]
     pub fn is_fatal(self) -> bool {
@@ -331,7 +331,7 @@ mod tests {
         };
         let yes: Vec<ErrorCode> = proving(Appended::Yes).collect();
         assert_eq!(yes, [ErrorCode::NONE, ErrorCode::DUPLICATE_SEQUENCE_NUMBER]);
-        assert_eq!(proving(Appended::No).count(), 17);
+        assert_eq!(proving(Appended::No).count(), 18);
         for perhaps in [
             ErrorCode::UNKNOWN_SERVER_ERROR,
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,

@@ -82,6 +82,17 @@ impl FrameSplitter {
         buffer.advance(PREFIX_BYTES);
         Ok(Some(buffer.split_to(length).freeze()))
     }
+
+    /// The bytes that the first frame still lacks, by what its length prefix claims; zero when it
+    /// is complete, and while its prefix is not there or is one that is refused.
+    #[must_use]
+    pub fn missing_bytes(&self, buffer: &[u8]) -> usize {
+        let prefix = buffer.first_chunk::<PREFIX_BYTES>();
+        let length = prefix.and_then(|prefix| usize::try_from(i32::from_be_bytes(*prefix)).ok());
+        let length = length.filter(|length| *length <= self.max_frame_bytes);
+        let frame = length.map_or(0, |length| length + PREFIX_BYTES);
+        frame.saturating_sub(buffer.len())
+    }
 }
 
 /// Room for the small fields of a usual message.
@@ -124,6 +135,17 @@ mod tests {
         let mut buffer = BytesMut::from(&[0xff, 0xff, 0xff, 0xfe][..]);
         let error = FrameError::NegativeLength { length: -2 };
         assert_eq!(FrameSplitter::new(10).next_frame(&mut buffer), Err(error));
+    }
+
+    #[test]
+    fn what_a_frame_lacks_is_what_its_prefix_claims_within_the_ceiling() {
+        let splitter = FrameSplitter::new(10);
+        assert_eq!(splitter.missing_bytes(&[0, 0, 0]), 0);
+        assert_eq!(splitter.missing_bytes(&[0, 0, 0, 10]), 10);
+        assert_eq!(splitter.missing_bytes(&[0, 0, 0, 2, 7]), 1);
+        assert_eq!(splitter.missing_bytes(&[0, 0, 0, 1, 7, 0, 0, 0, 9]), 0);
+        assert_eq!(splitter.missing_bytes(&[0, 0, 0, 11]), 0);
+        assert_eq!(splitter.missing_bytes(&[0xff, 0xff, 0xff, 0xff]), 0);
     }
 
     #[test]

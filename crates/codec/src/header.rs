@@ -1,4 +1,4 @@
-//! What stands in front of the body of a request or response.
+//! Headers in front of the body of a request or response.
 
 use bytes::Bytes;
 
@@ -16,9 +16,9 @@ pub struct RequestHeader {
     pub api_key: ApiKey,
     /// The version of the request and of its response.
     pub api_version: i16,
-    /// What the response will carry.
+    /// The id that the response will carry.
     pub correlation_id: CorrelationId,
-    /// Who the client says it is. Since header version 1.
+    /// The name that the client gives itself. Since header version 1.
     pub client_id: Option<Str>,
     /// Tagged fields. Since header version 2.
     pub unknown_tags: TaggedFields,
@@ -70,7 +70,7 @@ impl RequestHeader {
 /// [`ApiKey::response_header_version`] tells which one a response has.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ResponseHeader {
-    /// What the request carried.
+    /// The id that the request carried.
     pub correlation_id: CorrelationId,
     /// Tagged fields. Since header version 1.
     pub unknown_tags: TaggedFields,

@@ -49,7 +49,7 @@ impl BrokerId {
 }
 
 number! {
-    /// How often a partition has changed its leader. Default: [`LeaderEpoch::UNKNOWN`].
+    /// Number of times that a partition has changed its leader. Default: [`LeaderEpoch::UNKNOWN`].
     LeaderEpoch(i32) default -1
 }
 
@@ -90,8 +90,8 @@ impl ProducerEpoch {
 }
 
 number! {
-    /// What ties a response to its request on one connection. Any number; it only has to be unique
-    /// among those in flight.
+    /// Number that ties a response to its request on one connection. Any number; it only has to be
+    /// unique among those in flight.
     CorrelationId(i32) default 0
 }
 
@@ -106,7 +106,7 @@ macro_rules! uuid {
             /// All zero: none, or not known.
             pub const ZERO: Self = Self([0; 16]);
 
-            /// Whether this is [`Self::ZERO`].
+            /// True if this is [`Self::ZERO`].
             #[must_use]
             pub fn is_zero(&self) -> bool {
                 *self == Self::ZERO
@@ -128,7 +128,7 @@ macro_rules! uuid {
 }
 
 uuid! {
-    /// What distinguishes a topic from an earlier one of the same name (KIP-516).
+    /// Id that distinguishes a topic from an earlier one of the same name (KIP-516).
     TopicId
 }
 

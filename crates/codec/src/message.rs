@@ -1,4 +1,4 @@
-//! What ties a message to its API: key, versions, and the response that a request gets.
+//! Traits that tie a message to its API: key, versions, and the response that a request gets.
 
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
@@ -21,7 +21,7 @@ pub trait Message: Field + Clone + Debug + PartialEq {
     /// yet.
     const FIRST_FLEXIBLE: Option<i16>;
 
-    /// Whether a version has compact lengths and tagged fields.
+    /// True if a version has compact lengths and tagged fields.
     #[must_use]
     fn is_flexible(version: i16) -> bool {
         Self::FIRST_FLEXIBLE.is_some_and(|first| version >= first)

@@ -90,7 +90,7 @@ fn apis() -> impl Iterator<Item = (ApiKey, BTreeSet<i16>)> {
     ApiKey::NAMED.iter().filter_map(versions)
 }
 
-/// Whether the `kafka-protocol` crate has this version, in both directions.
+/// Returns whether the `kafka-protocol` crate has this version, in both directions.
 #[must_use]
 pub fn has_peer(api_key: ApiKey, version: i16) -> bool {
     // Of these it has the responses alone, whatever its table says.

@@ -19,7 +19,7 @@ pub enum Printed {
 const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 
 impl Printed {
-    /// What `value` prints.
+    /// Text that `value` prints.
     ///
     /// # Errors
     /// The rest of the text from where on it is not understood.
@@ -32,8 +32,8 @@ impl Printed {
             .ok_or_else(|| parser.rest.to_owned())
     }
 
-    /// Whether this is what a field holds in versions that lack it: the other side may have a
-    /// struct without it for them.
+    /// Returns whether this is what a field holds in versions that lack it: the other side may have
+    /// a struct without it for them.
     fn is_absent(&self) -> bool {
         matches!(self, Self::Leaf(leaf) if leaf == NO_ID || leaf == "None")
     }

@@ -7,7 +7,7 @@ use wolff_codec::{Offset, Str};
 
 use crate::text::{from_hex, to_hex};
 
-/// How many there are.
+/// Number of them.
 const COUNT: i64 = 40;
 
 /// The records, as they come out of a batch whose offsets begin with 0.

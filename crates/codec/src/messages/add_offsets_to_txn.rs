@@ -58,10 +58,10 @@ impl Field for AddOffsetsToTxnRequest {
     }
 }
 
-/// Whether the group was added.
+/// Outcome of adding the group.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AddOffsetsToTxnResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome.

@@ -98,7 +98,7 @@ pub struct AddPartitionsToTxnTransaction {
     pub producer_id: ProducerId,
     /// The producer's epoch.
     pub producer_epoch: ProducerEpoch,
-    /// Whether to check only that the partitions are part of the transaction.
+    /// True if to check only that the partitions are part of the transaction.
     pub verify_only: bool,
     /// The partitions to add, by topic.
     pub topics: Vec<AddPartitionsToTxnTopic>,
@@ -155,10 +155,10 @@ impl Field for AddPartitionsToTxnTopic {
     }
 }
 
-/// What became of each partition.
+/// Outcome of each partition.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AddPartitionsToTxnResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// An error of the whole response. Since version 4.
@@ -207,7 +207,7 @@ impl Field for AddPartitionsToTxnResponse {
     }
 }
 
-/// What became of the partitions of one transaction.
+/// Outcomes of the partitions of one transaction.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AddPartitionsToTxnResult {
     /// The transactional id of the producer.
@@ -234,7 +234,7 @@ impl Field for AddPartitionsToTxnResult {
     }
 }
 
-/// What became of the partitions of one topic.
+/// Outcomes of the partitions of one topic.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AddPartitionsToTxnTopicResult {
     /// The name of the topic.
@@ -261,7 +261,7 @@ impl Field for AddPartitionsToTxnTopicResult {
     }
 }
 
-/// What became of one partition.
+/// Outcome of one partition.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AddPartitionsToTxnPartitionResult {
     /// The partition.

@@ -63,7 +63,7 @@ pub struct ApiVersionsResponse {
     pub error_code: ErrorCode,
     /// The APIs that the broker speaks.
     pub api_keys: Vec<ApiVersion>,
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served. Since version 1.
     pub throttle_time_ms: i32,
     /// The features that the broker supports. Since version 3. Tagged.
@@ -72,7 +72,7 @@ pub struct ApiVersionsResponse {
     pub finalized_features_epoch: i64,
     /// The features that the cluster has agreed on. Since version 3. Tagged.
     pub finalized_features: Vec<FinalizedFeatureKey>,
-    /// Whether the cluster can be migrated from ZooKeeper. Since version 3. Tagged.
+    /// True if the cluster can be migrated from ZooKeeper. Since version 3. Tagged.
     pub zk_migration_ready: bool,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,

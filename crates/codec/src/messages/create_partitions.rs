@@ -17,9 +17,9 @@ use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 pub struct CreatePartitionsRequest {
     /// The topics to enlarge.
     pub topics: Vec<CreatePartitionsTopic>,
-    /// How long the broker may take to complete this, in milliseconds.
+    /// Time that the broker may take to complete this, in milliseconds.
     pub timeout_ms: i32,
-    /// Whether the broker shall only check, and change nothing.
+    /// True if the broker shall only check, and change nothing.
     pub validate_only: bool,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
@@ -58,7 +58,7 @@ impl Field for CreatePartitionsRequest {
 pub struct CreatePartitionsTopic {
     /// The name of the topic.
     pub name: Str,
-    /// How many partitions it shall have, the existing ones included.
+    /// Number of partitions it shall have, the existing ones included.
     pub count: i32,
     /// Where the replicas of the new partitions shall be; none to let the broker choose.
     pub assignments: Option<Vec<CreatePartitionsAssignment>>,
@@ -107,10 +107,10 @@ impl Field for CreatePartitionsAssignment {
     }
 }
 
-/// What became of each topic.
+/// Outcome of each topic.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CreatePartitionsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome for each topic.
@@ -141,7 +141,7 @@ impl Field for CreatePartitionsResponse {
     }
 }
 
-/// What became of one topic.
+/// Outcome of one topic.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CreatePartitionsTopicResult {
     /// The name of the topic.

@@ -18,9 +18,9 @@ use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 pub struct CreateTopicsRequest {
     /// The topics to create.
     pub topics: Vec<CreatableTopic>,
-    /// How long the broker may take to complete this, in milliseconds. Default: 60000.
+    /// Time that the broker may take to complete this, in milliseconds. Default: 60000.
     pub timeout_ms: i32,
-    /// Whether the broker shall only check, and change nothing. Since version 1.
+    /// True if the broker shall only check, and change nothing. Since version 1.
     pub validate_only: bool,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
@@ -70,9 +70,9 @@ impl Field for CreateTopicsRequest {
 pub struct CreatableTopic {
     /// The name of the topic.
     pub name: Str,
-    /// How many partitions; -1 for the broker's default (since version 4) or with `assignments`.
+    /// Number of partitions; -1 for the broker's default (since version 4) or with `assignments`.
     pub num_partitions: i32,
-    /// How many replicas of each partition; -1 for the broker's default (since version 4) or with
+    /// Number of replicas of each partition; -1 for the broker's default (since version 4) or with
     /// `assignments`.
     pub replication_factor: i16,
     /// Where the replicas shall be; empty to let the broker choose.
@@ -159,10 +159,10 @@ impl Field for CreatableTopicConfig {
     }
 }
 
-/// What became of each topic.
+/// Outcome of each topic.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CreateTopicsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served. Since version 2.
     pub throttle_time_ms: i32,
     /// The outcome for each topic.
@@ -193,7 +193,7 @@ impl Field for CreateTopicsResponse {
     }
 }
 
-/// What became of one topic.
+/// Outcome of one topic.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CreatableTopicResult {
     /// The name of the topic.
@@ -206,9 +206,9 @@ pub struct CreatableTopicResult {
     pub error_message: Option<Str>,
     /// Why `configs` is none. Since version 5. Tagged.
     pub topic_config_error_code: ErrorCode,
-    /// How many partitions. Since version 5. Default: -1.
+    /// The number of partitions. Since version 5. Default: -1.
     pub num_partitions: i32,
-    /// How many replicas of each partition. Since version 5. Default: -1.
+    /// Number of replicas of each partition. Since version 5. Default: -1.
     pub replication_factor: i16,
     /// The configuration of the topic. Since version 5.
     pub configs: Option<Vec<CreatableTopicConfigs>>,
@@ -278,12 +278,12 @@ pub struct CreatableTopicConfigs {
     pub name: Str,
     /// The value.
     pub value: Option<Str>,
-    /// Whether it cannot be changed.
+    /// True if it cannot be changed.
     pub read_only: bool,
     /// Where the value comes from: 1 topic, 2 broker, 3 default of all brokers, 4 file of the
     /// broker, 5 default, 6 logger. Default: -1.
     pub config_source: i8,
-    /// Whether the value is secret, and therefore none here.
+    /// True if the value is secret, and therefore none here.
     pub is_sensitive: bool,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,

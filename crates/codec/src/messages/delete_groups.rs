@@ -47,7 +47,7 @@ impl Field for DeleteGroupsRequest {
 /// The outcome for each group.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DeleteGroupsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcomes, by group.

@@ -17,7 +17,7 @@ use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 pub struct DeleteRecordsRequest {
     /// The partitions, by topic.
     pub topics: Vec<DeleteRecordsTopic>,
-    /// How long the broker may wait for the other replicas, in milliseconds.
+    /// Time that the broker may wait for the other replicas, in milliseconds.
     pub timeout_ms: i32,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
@@ -106,7 +106,7 @@ impl Field for DeleteRecordsPartition {
 /// The outcome for each partition.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DeleteRecordsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcomes, by topic.

@@ -19,7 +19,7 @@ pub struct DeleteTopicsRequest {
     pub topics: Vec<DeleteTopicState>,
     /// The names of the topics to delete. Up to version 5.
     pub topic_names: Vec<Str>,
-    /// How long the broker may take to complete this, in milliseconds.
+    /// Time that the broker may take to complete this, in milliseconds.
     pub timeout_ms: i32,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
@@ -85,10 +85,10 @@ impl Field for DeleteTopicState {
     }
 }
 
-/// What became of each topic.
+/// Outcome of each topic.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DeleteTopicsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served. Since version 1.
     pub throttle_time_ms: i32,
     /// The outcome for each topic.
@@ -119,7 +119,7 @@ impl Field for DeleteTopicsResponse {
     }
 }
 
-/// What became of one topic.
+/// Outcome of one topic.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DeletableTopicResult {
     /// The name of the topic.  None only since version 6.

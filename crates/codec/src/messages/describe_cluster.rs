@@ -15,9 +15,9 @@ use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 /// Asks for the nodes of the cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DescribeClusterRequest {
-    /// Whether to tell what the client may do with the cluster.
+    /// True if to tell what the client may do with the cluster.
     pub include_cluster_authorized_operations: bool,
-    /// What the nodes are: 1 brokers, 2 controllers. Since version 1. Default: 1.
+    /// Kind of the nodes: 1 brokers, 2 controllers. Since version 1. Default: 1.
     pub endpoint_type: i8,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
@@ -66,14 +66,14 @@ impl Field for DescribeClusterRequest {
 /// The nodes of the cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DescribeClusterResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome.
     pub error_code: ErrorCode,
     /// The error in words, if the broker has any.
     pub error_message: Option<Str>,
-    /// What the nodes are: 1 brokers, 2 controllers. Since version 1. Default: 1.
+    /// Kind of the nodes: 1 brokers, 2 controllers. Since version 1. Default: 1.
     pub endpoint_type: i8,
     /// The cluster.
     pub cluster_id: Str,
@@ -81,8 +81,8 @@ pub struct DescribeClusterResponse {
     pub controller_id: BrokerId,
     /// The nodes.
     pub brokers: Vec<DescribeClusterBroker>,
-    /// What the client may do with the cluster: a bit per operation. Default: `i32::MIN`, not asked
-    /// for.
+    /// Operations that the client may do with the cluster, a bit for each. Default: `i32::MIN`, not
+    /// asked for.
     pub cluster_authorized_operations: i32,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,

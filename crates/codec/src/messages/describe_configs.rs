@@ -17,9 +17,9 @@ use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 pub struct DescribeConfigsRequest {
     /// The resources to describe.
     pub resources: Vec<DescribeConfigsResource>,
-    /// Whether to tell the synonyms. Since version 1.
+    /// True if to tell the synonyms. Since version 1.
     pub include_synonyms: bool,
-    /// Whether to tell the documentation. Since version 3.
+    /// True if to tell the documentation. Since version 3.
     pub include_documentation: bool,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
@@ -61,8 +61,8 @@ impl Field for DescribeConfigsRequest {
 /// A resource to describe.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DescribeConfigsResource {
-    /// What kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics,
-    /// 32 a group.
+    /// Kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics, 32 a
+    /// group.
     pub resource_type: i8,
     /// The name of the resource: a topic, or the decimal id of a broker.
     pub resource_name: Str,
@@ -93,7 +93,7 @@ impl Field for DescribeConfigsResource {
 /// The configuration of the resources.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DescribeConfigsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The configuration, by resource.
@@ -131,8 +131,8 @@ pub struct DescribeConfigsResult {
     pub error_code: ErrorCode,
     /// The error in words, if the broker has any.
     pub error_message: Option<Str>,
-    /// What kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics,
-    /// 32 a group.
+    /// Kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics, 32 a
+    /// group.
     pub resource_type: i8,
     /// The name of the resource: a topic, or the decimal id of a broker.
     pub resource_name: Str,
@@ -171,21 +171,21 @@ pub struct DescribeConfigsResourceResult {
     pub name: Str,
     /// The value.
     pub value: Option<Str>,
-    /// Whether it cannot be changed.
+    /// True if it cannot be changed.
     pub read_only: bool,
-    /// Whether the value is the default. Version 0 only.
+    /// True if the value is the default. Version 0 only.
     pub is_default: bool,
     /// Where the value comes from: 1 topic, 2 broker, 3 default of all brokers, 4 file of the
     /// broker, 5 default, 6 logger. Since version 1. Default: -1.
     pub config_source: i8,
-    /// Whether the value is secret, and therefore none here.
+    /// True if the value is secret, and therefore none here.
     pub is_sensitive: bool,
     /// Where the value could come from, the most important first. Since version 1.
     pub synonyms: Vec<DescribeConfigsSynonym>,
     /// The type of the value: 1 boolean, 2 string, 3 int, 4 short, 5 long, 6 double, 7 list, 8
     /// class, 9 password; 0 if not known. Since version 3.
     pub config_type: i8,
-    /// What the entry is for. Since version 3.
+    /// Documentation of the entry. Since version 3.
     pub documentation: Option<Str>,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,

@@ -19,7 +19,7 @@ use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 pub struct DescribeGroupsRequest {
     /// The groups.
     pub groups: Vec<Str>,
-    /// Whether to return what the client may do with the groups. Since version 3.
+    /// True if to return what the client may do with the groups. Since version 3.
     pub include_authorized_operations: bool,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
@@ -59,7 +59,7 @@ impl Field for DescribeGroupsRequest {
 /// The state of the groups.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DescribeGroupsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served. Since version 1.
     pub throttle_time_ms: i32,
     /// The groups.
@@ -108,7 +108,7 @@ pub struct DescribedGroup {
     pub protocol_data: Str,
     /// The members.
     pub members: Vec<DescribedGroupMember>,
-    /// What the client may do with the group, a bit per operation. Since version 3. Default:
+    /// Operations that the client may do with the group, a bit for each. Since version 3. Default:
     /// `i32::MIN`, not given.
     pub authorized_operations: i32,
     /// Tagged fields that this crate does not know.

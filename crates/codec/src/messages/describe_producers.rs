@@ -75,7 +75,7 @@ impl Field for TopicRequest {
 /// The active producers.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DescribeProducersResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The producers, by topic.
@@ -168,7 +168,7 @@ impl Field for PartitionResponse {
     }
 }
 
-/// What a leader remembers of one producer.
+/// State that a leader keeps of one producer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProducerState {
     /// The producer.

@@ -18,7 +18,7 @@ use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 pub struct DescribeTopicPartitionsRequest {
     /// The topics.
     pub topics: Vec<DescribeTopicPartitionsRequestTopic>,
-    /// How many partitions to return at most. Default: 2000.
+    /// Most partitions to return. Default: 2000.
     pub response_partition_limit: i32,
     /// Where the page begins; none for the first one.
     pub cursor: Option<Cursor>,
@@ -119,7 +119,7 @@ impl Field for Cursor {
 /// A page of partitions.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DescribeTopicPartitionsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The topics.
@@ -163,11 +163,12 @@ pub struct DescribeTopicPartitionsResponseTopic {
     pub name: Option<Str>,
     /// The id of the topic; zero if not known.
     pub topic_id: TopicId,
-    /// Whether the cluster itself uses the topic.
+    /// True if the cluster itself uses the topic.
     pub is_internal: bool,
     /// The partitions.
     pub partitions: Vec<DescribeTopicPartitionsResponsePartition>,
-    /// What the client may do with the topic, a bit per operation. Default: `i32::MIN`, not given.
+    /// Operations that the client may do with the topic, a bit for each. Default: `i32::MIN`, not
+    /// given.
     pub topic_authorized_operations: i32,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,

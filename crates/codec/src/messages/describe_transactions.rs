@@ -48,7 +48,7 @@ impl Field for DescribeTransactionsRequest {
 /// The state of the transactions.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DescribeTransactionsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The transactions.

@@ -22,7 +22,7 @@ pub struct EndTxnRequest {
     pub producer_id: ProducerId,
     /// The producer's epoch.
     pub producer_epoch: ProducerEpoch,
-    /// Whether to commit; else to abort.
+    /// True if to commit; else to abort.
     pub committed: bool,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
@@ -58,10 +58,10 @@ impl Field for EndTxnRequest {
     }
 }
 
-/// Whether the transaction has ended.
+/// Outcome of ending the transaction.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct EndTxnResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome.

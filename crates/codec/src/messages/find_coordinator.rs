@@ -18,7 +18,7 @@ use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 pub struct FindCoordinatorRequest {
     /// The group or transactional id. Up to version 3.
     pub key: Str,
-    /// What the keys are: 0 groups, 1 transactional ids, 2 share groups. Since version 1.
+    /// Kind of the keys: 0 groups, 1 transactional ids, 2 share groups. Since version 1.
     pub key_type: i8,
     /// The groups or transactional ids. Since version 4.
     pub coordinator_keys: Vec<Str>,
@@ -66,7 +66,7 @@ impl Field for FindCoordinatorRequest {
 /// The coordinator, or one for each key since version 4.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct FindCoordinatorResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served. Since version 1.
     pub throttle_time_ms: i32,
     /// The outcome. Up to version 3.

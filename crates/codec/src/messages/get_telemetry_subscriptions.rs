@@ -45,10 +45,10 @@ impl Field for GetTelemetrySubscriptionsRequest {
     }
 }
 
-/// What the client should push, and how often.
+/// Metrics that the client should push, and the interval.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct GetTelemetrySubscriptionsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome.
@@ -59,11 +59,11 @@ pub struct GetTelemetrySubscriptionsResponse {
     pub subscription_id: i32,
     /// Compressions that the broker accepts, the best first, numbered as in record batches.
     pub accepted_compression_types: Vec<i8>,
-    /// How often to push, in milliseconds.
+    /// Interval of pushes, in milliseconds.
     pub push_interval_ms: i32,
-    /// How many bytes a push may have, compressed.
+    /// The number of bytes a push may have, compressed.
     pub telemetry_max_bytes: i32,
-    /// Whether to push differences instead of sums.
+    /// True if to push differences instead of sums.
     pub delta_temporality: bool,
     /// Prefixes of the names of the metrics wanted; one empty string for all, nothing for none.
     pub requested_metrics: Vec<Str>,

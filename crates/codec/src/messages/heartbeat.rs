@@ -60,7 +60,7 @@ impl Field for HeartbeatRequest {
 /// The state of the membership: `REBALANCE_IN_PROGRESS` requests the member to rejoin.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct HeartbeatResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served. Since version 1.
     pub throttle_time_ms: i32,
     /// The outcome.

@@ -17,7 +17,7 @@ use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 pub struct IncrementalAlterConfigsRequest {
     /// The changes, by resource.
     pub resources: Vec<AlterConfigsResource>,
-    /// Whether the broker shall only check, and change nothing.
+    /// True if the broker shall only check, and change nothing.
     pub validate_only: bool,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
@@ -52,8 +52,8 @@ impl Field for IncrementalAlterConfigsRequest {
 /// Changes of one resource.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AlterConfigsResource {
-    /// What kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics,
-    /// 32 a group.
+    /// Kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics, 32 a
+    /// group.
     pub resource_type: i8,
     /// The name of the resource: a topic, or the decimal id of a broker.
     pub resource_name: Str,
@@ -86,7 +86,7 @@ impl Field for AlterConfigsResource {
 pub struct AlterableConfig {
     /// The name of the entry.
     pub name: Str,
-    /// What to do: 0 set, 1 delete, 2 append to a list, 3 subtract from a list.
+    /// Operation: 0 set, 1 delete, 2 append to a list, 3 subtract from a list.
     pub config_operation: i8,
     /// The value to set, append or subtract.
     pub value: Option<Str>,
@@ -112,10 +112,10 @@ impl Field for AlterableConfig {
     }
 }
 
-/// What became of each resource.
+/// Outcome of each resource.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct IncrementalAlterConfigsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome for each resource.
@@ -146,15 +146,15 @@ impl Field for IncrementalAlterConfigsResponse {
     }
 }
 
-/// What became of the changes of one resource.
+/// Outcome of the changes of one resource.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AlterConfigsResourceResponse {
     /// The outcome.
     pub error_code: ErrorCode,
     /// The error in words, if the broker has any.
     pub error_message: Option<Str>,
-    /// What kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics,
-    /// 32 a group.
+    /// Kind of resource: 2 is a topic, 4 a broker, 8 a logger of a broker, 16 client metrics, 32 a
+    /// group.
     pub resource_type: i8,
     /// The name of the resource: a topic, or the decimal id of a broker.
     pub resource_name: Str,

@@ -18,7 +18,7 @@ use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 pub struct InitProducerIdRequest {
     /// The transactional id; none for a producer that is only idempotent.
     pub transactional_id: Option<Str>,
-    /// How long a transaction may last before the coordinator aborts it, in milliseconds.
+    /// Time that a transaction may last before the coordinator aborts it, in milliseconds.
     pub transaction_timeout_ms: i32,
     /// The id whose epoch is to be bumped; none for a new one. Since version 3.
     pub producer_id: ProducerId,
@@ -66,7 +66,7 @@ impl Field for InitProducerIdRequest {
 /// The producer id.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct InitProducerIdResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome.

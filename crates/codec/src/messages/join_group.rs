@@ -20,10 +20,10 @@ use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 pub struct JoinGroupRequest {
     /// The group.
     pub group_id: Str,
-    /// How long the member may send no heartbeat before the coordinator removes it, in
+    /// Time that the member may send no heartbeat before the coordinator removes it, in
     /// milliseconds.
     pub session_timeout_ms: i32,
-    /// How long the coordinator waits for each member to rejoin, in milliseconds; -1 for the
+    /// Time that the coordinator waits for each member to rejoin, in milliseconds; -1 for the
     /// session timeout. Since version 1. Default: -1.
     pub rebalance_timeout_ms: i32,
     /// The member, as the coordinator named it; empty for a new one. Since version 4 the
@@ -127,7 +127,7 @@ impl Field for JoinGroupRequestProtocol {
 /// The generation that the member is in.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct JoinGroupResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served. Since version 2.
     pub throttle_time_ms: i32,
     /// The outcome.
@@ -141,7 +141,7 @@ pub struct JoinGroupResponse {
     pub protocol_name: Option<Str>,
     /// The member id of the leader, who computes the assignments.
     pub leader: Str,
-    /// Whether the leader keeps the assignments as they are, and sends none (KIP-814). Since
+    /// True if the leader keeps the assignments as they are, and sends none (KIP-814). Since
     /// version 9.
     pub skip_assignment: bool,
     /// The member, as the coordinator named it.

@@ -1,4 +1,4 @@
-//! Who leads a partition, told by a broker that does not (KIP-951): parts of Produce and Fetch
+//! Leader of a partition, named by a broker that is not (KIP-951): parts of Produce and Fetch
 //! responses.
 
 use crate::error::{DecodeError, EncodeError};

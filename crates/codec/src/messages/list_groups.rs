@@ -51,7 +51,7 @@ impl Field for ListGroupsRequest {
 /// The groups that the broker coordinates.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ListGroupsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served. Since version 1.
     pub throttle_time_ms: i32,
     /// The outcome.

@@ -21,9 +21,9 @@ pub struct ListOffsetsRequest {
     pub replica_id: BrokerId,
     /// 0: all records; 1: none of open or aborted transactions. Since version 2.
     pub isolation_level: i8,
-    /// What to find, by topic.
+    /// Offsets to find, by topic.
     pub topics: Vec<ListOffsetsTopic>,
-    /// How long the broker may wait for remote storage, in milliseconds. Since version 10.
+    /// Time that the broker may wait for remote storage, in milliseconds. Since version 10.
     pub timeout_ms: i32,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
@@ -108,7 +108,7 @@ pub struct ListOffsetsPartition {
     /// of the log, -2 its start, -3 the largest timestamp, -4 the start of what is local, -5 the
     /// end of what is remote, -6 the start of what is to become remote.
     pub timestamp: i64,
-    /// How many offsets to return at most. Version 0 only. Default: 1.
+    /// Most offsets to return. Version 0 only. Default: 1.
     pub max_num_offsets: i32,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
@@ -149,7 +149,7 @@ impl Field for ListOffsetsPartition {
 /// The offsets found.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ListOffsetsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served. Since version 2.
     pub throttle_time_ms: i32,
     /// The offsets found, by topic.

@@ -80,7 +80,7 @@ impl Field for ListTransactionsRequest {
 /// The transactions that the broker coordinates.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ListTransactionsResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome.

@@ -20,12 +20,12 @@ use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 pub struct MetadataRequest {
     /// The topics to describe; none for all.
     pub topics: Option<Vec<MetadataRequestTopic>>,
-    /// Whether the broker may create topics that do not exist, if it is configured to. Default:
+    /// True if the broker may create topics that do not exist, if it is configured to. Default:
     /// true.
     pub allow_auto_topic_creation: bool,
-    /// Whether to tell what the client may do with the cluster. Versions 8 to 10.
+    /// True if to tell what the client may do with the cluster. Versions 8 to 10.
     pub include_cluster_authorized_operations: bool,
-    /// Whether to tell what the client may do with each topic. Since version 8.
+    /// True if to tell what the client may do with each topic. Since version 8.
     pub include_topic_authorized_operations: bool,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
@@ -125,7 +125,7 @@ impl Field for MetadataRequestTopic {
 /// The cluster as the broker that answers knows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MetadataResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The brokers that are alive.
@@ -136,8 +136,8 @@ pub struct MetadataResponse {
     pub controller_id: BrokerId,
     /// The topics, with errors of their own.
     pub topics: Vec<MetadataResponseTopic>,
-    /// What the client may do with the cluster: a bit per operation. Versions 8 to 10. Default:
-    /// `i32::MIN`, not asked for.
+    /// Operations that the client may do with the cluster, a bit for each. Versions 8 to 10.
+    /// Default: `i32::MIN`, not asked for.
     pub cluster_authorized_operations: i32,
     /// An error of the whole response. Since version 13.
     pub error_code: ErrorCode,
@@ -245,11 +245,11 @@ pub struct MetadataResponseTopic {
     pub name: Option<Str>,
     /// The id of the topic; zero if not known. Since version 10.
     pub topic_id: TopicId,
-    /// Whether Kafka keeps the topic for itself.
+    /// True if Kafka keeps the topic for itself.
     pub is_internal: bool,
     /// The partitions.
     pub partitions: Vec<MetadataResponsePartition>,
-    /// What the client may do with the topic: a bit per operation. Since version 8. Default:
+    /// Operations that the client may do with the topic, a bit for each. Since version 8. Default:
     /// `i32::MIN`, not asked for.
     pub topic_authorized_operations: i32,
     /// Tagged fields that this crate does not know.
@@ -310,7 +310,7 @@ pub struct MetadataResponsePartition {
     pub error_code: ErrorCode,
     /// The partition.
     pub partition_index: PartitionId,
-    /// Who leads it; none while there is no leader.
+    /// The leader; -1 while there is none.
     pub leader_id: BrokerId,
     /// The leader's epoch. Since version 7.
     pub leader_epoch: LeaderEpoch,

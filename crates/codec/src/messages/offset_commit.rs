@@ -27,8 +27,8 @@ pub struct OffsetCommitRequest {
     /// The name that the operator gave a static member (KIP-345); none for a dynamic one. Since
     /// version 7.
     pub group_instance_id: Option<Str>,
-    /// How long to keep the offsets, in milliseconds; -1 for the setting of the broker. Up to
-    /// version 4. Default: -1.
+    /// Time to keep the offsets, in milliseconds; -1 for the setting of the broker. Up to version
+    /// 4. Default: -1.
     pub retention_time_ms: i64,
     /// The offsets, by topic.
     pub topics: Vec<OffsetCommitRequestTopic>,
@@ -165,7 +165,7 @@ impl Field for OffsetCommitRequestPartition {
 /// The outcome for each offset.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct OffsetCommitResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served. Since version 3.
     pub throttle_time_ms: i32,
     /// The outcomes, by topic.

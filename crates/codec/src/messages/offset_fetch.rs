@@ -24,7 +24,7 @@ pub struct OffsetFetchRequest {
     pub topics: Option<Vec<OffsetFetchRequestTopic>>,
     /// The groups. Since version 8.
     pub groups: Vec<OffsetFetchRequestGroup>,
-    /// Whether to return `UNSTABLE_OFFSET_COMMIT` while a transaction may change the offset
+    /// True if to return `UNSTABLE_OFFSET_COMMIT` while a transaction may change the offset
     /// (KIP-447). Since version 7.
     pub require_stable: bool,
     /// Tagged fields that this crate does not know.
@@ -166,7 +166,7 @@ impl Field for OffsetFetchRequestGroup {
 /// The committed offsets.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct OffsetFetchResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served. Since version 3.
     pub throttle_time_ms: i32,
     /// The offsets, by topic. Up to version 7.

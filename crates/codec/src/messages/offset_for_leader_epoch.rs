@@ -112,7 +112,7 @@ impl Field for OffsetForLeaderPartition {
 /// The end offsets of the leader epochs.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct OffsetForLeaderEpochResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The topics.

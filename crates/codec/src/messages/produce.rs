@@ -23,7 +23,7 @@ pub struct ProduceRequest {
     /// Which replicas must have the batches before the broker responds: 0 none (there is no
     /// response at all), 1 the leader, -1 all in-sync replicas. Default: -1.
     pub acks: i16,
-    /// How long the leader may wait for the other replicas, in milliseconds.
+    /// Time that the leader may wait for the other replicas, in milliseconds.
     pub timeout_ms: i32,
     /// The batches, by topic.
     pub topic_data: Vec<TopicProduceData>,
@@ -140,12 +140,12 @@ impl Field for PartitionProduceData {
     }
 }
 
-/// What became of each batch. There is no response to a request with `acks` 0.
+/// Outcome of each batch. There is no response to a request with `acks` 0.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ProduceResponse {
     /// The outcomes, by topic.
     pub responses: Vec<TopicProduceResponse>,
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// Where to reach the leaders named in `current_leader`. Since version 10. Tagged.
@@ -183,7 +183,7 @@ impl Field for ProduceResponse {
     }
 }
 
-/// What became of the batches of one topic.
+/// Outcomes of the batches of one topic.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TopicProduceResponse {
     /// The name of the topic. Up to version 12.
@@ -214,7 +214,7 @@ impl Field for TopicProduceResponse {
     }
 }
 
-/// What became of the batch of one partition.
+/// Outcome of the batch of one partition.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PartitionProduceResponse {
     /// The partition.
@@ -232,7 +232,7 @@ pub struct PartitionProduceResponse {
     pub record_errors: Vec<BatchIndexAndErrorMessage>,
     /// Why the broker refused the batch, in words. Since version 8.
     pub error_message: Option<Str>,
-    /// Who leads the partition instead of the broker that answers (KIP-951). Since version 10.
+    /// Leader of the partition where the broker that responds is not (KIP-951). Since version 10.
     /// Tagged.
     pub current_leader: LeaderIdAndEpoch,
     /// Tagged fields that this crate does not know.
@@ -300,7 +300,7 @@ impl Field for PartitionProduceResponse {
 pub struct BatchIndexAndErrorMessage {
     /// The place of the record in its batch, counted from 0.
     pub batch_index: i32,
-    /// What is wrong with the record, in words.
+    /// The defect of the record, in words.
     pub batch_index_error_message: Option<Str>,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,

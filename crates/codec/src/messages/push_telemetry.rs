@@ -20,9 +20,9 @@ pub struct PushTelemetryRequest {
     pub client_instance_id: ClientInstanceId,
     /// A number that changes with the subscription.
     pub subscription_id: i32,
-    /// Whether the client is about to leave.
+    /// True if the client is about to leave.
     pub terminating: bool,
-    /// How `metrics` are compressed, numbered as in record batches.
+    /// Compression of `metrics`, numbered as in record batches.
     pub compression_type: i8,
     /// The metrics, in the format of OpenTelemetry.
     pub metrics: Bytes,
@@ -62,10 +62,10 @@ impl Field for PushTelemetryRequest {
     }
 }
 
-/// Whether the metrics were accepted.
+/// Outcome of the push.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct PushTelemetryResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome.

@@ -78,7 +78,7 @@ impl Field for SyncGroupRequest {
 pub struct SyncGroupRequestAssignment {
     /// The member, as the coordinator named it.
     pub member_id: Str,
-    /// What is assigned: for consumers a
+    /// Assignment: for consumers a
     /// [`ConsumerProtocolAssignment`](super::ConsumerProtocolAssignment).
     pub assignment: Bytes,
     /// Tagged fields that this crate does not know.
@@ -104,7 +104,7 @@ impl Field for SyncGroupRequestAssignment {
 /// The assignment of the member.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SyncGroupResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served. Since version 1.
     pub throttle_time_ms: i32,
     /// The outcome.
@@ -114,7 +114,7 @@ pub struct SyncGroupResponse {
     /// The protocol that the coordinator selected: for consumers the name of the assignor. Since
     /// version 5.
     pub protocol_name: Option<Str>,
-    /// What is assigned: for consumers a
+    /// Assignment: for consumers a
     /// [`ConsumerProtocolAssignment`](super::ConsumerProtocolAssignment).
     pub assignment: Bytes,
     /// Tagged fields that this crate does not know.

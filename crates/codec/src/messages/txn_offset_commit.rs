@@ -153,10 +153,10 @@ impl Field for TxnOffsetCommitRequestPartition {
     }
 }
 
-/// What became of each offset.
+/// Outcome of each offset.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TxnOffsetCommitResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcomes, by topic.
@@ -187,7 +187,7 @@ impl Field for TxnOffsetCommitResponse {
     }
 }
 
-/// What became of the offsets of one topic.
+/// Outcomes of the offsets of one topic.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TxnOffsetCommitResponseTopic {
     /// The name of the topic.
@@ -214,7 +214,7 @@ impl Field for TxnOffsetCommitResponseTopic {
     }
 }
 
-/// What became of the offset of one partition.
+/// Outcome of the offset of one partition.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TxnOffsetCommitResponsePartition {
     /// The partition.

@@ -64,8 +64,8 @@ impl Batches {
         }
     }
 
-    /// What has not been read yet. At the end: nothing, or an incomplete batch, or what is not a
-    /// batch.
+    /// Returns the bytes that have not been read yet. At the end: nothing, or an incomplete batch,
+    /// or what is not a batch.
     #[must_use]
     pub fn rest(&self) -> &Bytes {
         &self.rest

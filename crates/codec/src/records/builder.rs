@@ -20,8 +20,8 @@ pub const MAX_RECORDS_BYTES: usize = i32::MAX as usize - COUNTED_HEADER_BYTES;
 /// The smallest piece of memory that the builder asks for, in bytes.
 const MIN_CHUNK_BYTES: usize = 4 * 1024;
 
-/// How many bytes are appended before they are added to the running checksum: enough for the CRC
-/// unit's three lanes, and little enough to be still in the nearest cache.
+/// Number of bytes that are appended before they are added to the running checksum: enough for the
+/// CRC unit's three lanes, and little enough to be still in the nearest cache.
 const SUM_BYTES: usize = 3 * 8 * 1024 + 64;
 
 /// The records of one open batch.
@@ -73,12 +73,12 @@ pub struct RecordsBuilder {
     /// ends, or the batch, or there is enough for the checksum. 0 when that is to be found out
     /// anew.
     checkpoint: usize,
-    /// How many bytes of the buffer the running checksum covers.
+    /// Number of bytes of the buffer that the running checksum covers.
     summed_len: usize,
     running_crc32c: u32,
     /// Of the last small record.
     shape: Shape,
-    /// How large batches have been lately.
+    /// Recent size of batches, in bytes.
     expected_bytes: usize,
 }
 
@@ -143,14 +143,20 @@ impl RecordsBuilder {
         self.cut_bytes = 0;
     }
 
-    /// How many records the batch has, handed out or not.
+    /// Bytes of memory that the builder has for records to come.
+    #[must_use]
+    pub fn spare_bytes(&self) -> usize {
+        self.buffer.capacity().saturating_sub(self.buffer.len())
+    }
+
+    /// The number of records the batch has, handed out or not.
     #[inline]
     #[must_use]
     pub fn record_count(&self) -> u32 {
         self.record_count
     }
 
-    /// Whether the batch has no record.
+    /// True if the batch has no record.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -189,14 +195,14 @@ impl RecordsBuilder {
         }
     }
 
-    /// How many bytes appending this record now would add, exactly.
+    /// The number of bytes appending this record now would add, exactly.
     #[must_use]
     pub fn encoded_size(&self, record: &RecordRef<'_>) -> usize {
         let size = encoded_size(record, self.timestamp_delta(record), self.record_count);
         usize::try_from(size).unwrap_or(usize::MAX)
     }
 
-    /// Whether the batch would have at most `max_batch_bytes`, its header included, if this record
+    /// True if the batch would have at most `max_batch_bytes`, its header included, if this record
     /// were appended.
     ///
     /// The first record of a batch is treated like any other: the caller decides what to do with

@@ -1,4 +1,4 @@
-//! How any record becomes bytes: integers with a key, a value and headers between them.
+//! Encoding of any record: integers with a key, a value and headers between them.
 //!
 //! Its length stands before the record, so all its integers are encoded before the first byte is
 //! written.
@@ -15,7 +15,7 @@ pub(super) const SLACK_BYTES: usize = 16;
 /// Zigzag of -1: the length of what is null.
 pub(super) const NULL: u64 = 1;
 
-/// How many bytes a record takes, its own length included.
+/// The number of bytes a record takes, its own length included.
 #[inline]
 pub(super) fn encoded_size(record: &RecordRef<'_>, timestamp_delta: i64, offset_delta: u32) -> u64 {
     let integers = varint::encoded_len(varint::zigzag_long(timestamp_delta))
@@ -89,7 +89,7 @@ fn write(integer: Encoded, buffer: &mut BytesMut) {
     buffer.truncate(end);
 }
 
-/// What stands behind the length of a record, when its deltas and lengths take that many bytes.
+/// Size of a record without its length, in bytes, when its deltas and lengths take that many bytes.
 #[inline]
 fn body_bytes(record: &RecordRef<'_>, integers: usize) -> u64 {
     // The attributes are one byte.

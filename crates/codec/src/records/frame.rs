@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::checksum;
 
-/// What must be known of a frame, beside its bytes, to build a batch from it.
+/// Metadata of a frame: together with its bytes enough to build a batch from it.
 ///
 /// Kept next to the records' bytes (for instance on disk), it brings the [`Frame`] back without
 /// reading them.
@@ -73,7 +73,7 @@ impl Frame {
         }
     }
 
-    /// What to keep beside the records' bytes for [`from_parts`](Self::from_parts).
+    /// Returns the metadata to keep beside the records' bytes for [`from_parts`](Self::from_parts).
     #[must_use]
     pub fn metadata(&self) -> FrameMetadata {
         FrameMetadata {
@@ -85,15 +85,15 @@ impl Frame {
         }
     }
 
-    /// Whether the records' bytes still have the checksum of the time when they were encoded.
+    /// True if the records' bytes still have the checksum of the time when they were encoded.
     #[must_use]
     pub fn is_intact(&self) -> bool {
         checksum::crc32c(&self.records) == self.crc32c
     }
 }
 
-/// What the frames of one batch amount to: all that a [`BatchHeader`](super::BatchHeader) needs to
-/// know of them.
+/// Sums over the frames of one batch: all that a [`BatchHeader`](super::BatchHeader) needs to know
+/// of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct FrameTotals {

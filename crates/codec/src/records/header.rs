@@ -40,7 +40,7 @@ const TRANSACTIONAL: i16 = 0x10;
 const CONTROL: i16 = 0x20;
 const DELETE_HORIZON: i16 = 0x40;
 
-/// Who sets the timestamps of a batch.
+/// Origin of the timestamps of a batch.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum TimestampType {
     /// The producer; every record has its own.
@@ -57,15 +57,15 @@ pub struct BatchHeader {
     pub base_offset: Offset,
     /// Set by the broker; unknown in what a producer sends. The checksum does not cover it.
     pub partition_leader_epoch: LeaderEpoch,
-    /// How the records are compressed.
+    /// Compression of the records.
     pub compression: Compression,
-    /// Who sets the timestamps.
+    /// Origin of the timestamps.
     pub timestamp_type: TimestampType,
-    /// Whether the batch belongs to a transaction.
+    /// True if the batch belongs to a transaction.
     pub is_transactional: bool,
-    /// Whether the batch holds transaction markers instead of records.
+    /// True if the batch holds transaction markers instead of records.
     pub is_control: bool,
-    /// Whether `base_timestamp_ms` is the time from which tombstones may be removed (KIP-534); set
+    /// True if `base_timestamp_ms` is the time from which tombstones may be removed (KIP-534); set
     /// by the log cleaner only.
     pub has_delete_horizon: bool,
     /// The delta of the last offset of the batch from the first; 0 or more.
@@ -183,7 +183,7 @@ impl BatchHeader {
             | flag(self.has_delete_horizon, DELETE_HORIZON)
     }
 
-    /// Whether bytes that are too few for a header may be the start of one, as far as they go.
+    /// Checks that bytes that are too few for a header may be the start of one, as far as they go.
     pub(super) fn check_start(bytes: &[u8]) -> Result<(), HeaderError> {
         if let Some(&magic) = bytes.get(MAGIC_AT) {
             check_magic(magic.cast_signed())?;
@@ -260,7 +260,7 @@ fn records_len(batch_len: i32) -> Result<usize, HeaderError> {
         .ok_or(HeaderError::Length { batch_len })
 }
 
-/// What a decoded header says of the records behind it.
+/// Claims of a decoded header about the records after it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RecordsPart {
     /// The length of the records part as stored (compressed or not), in bytes.

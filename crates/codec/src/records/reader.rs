@@ -30,9 +30,9 @@ pub struct Records {
     bytes: Bytes,
     /// Where the next record begins.
     position: usize,
-    /// How many records there should be.
+    /// Number of records that there should be.
     record_count: u32,
-    /// How many were read.
+    /// Number of records that were read.
     read_count: u32,
     base_offset: Offset,
     base_timestamp_ms: i64,
@@ -78,7 +78,7 @@ impl Records {
         }
     }
 
-    /// How many records are still to come, if the batch keeps what it claims. A claim, not a
+    /// Number of records that are still to come, if the batch keeps what it claims. A claim, not a
     /// promise: mind it in allocations.
     #[must_use]
     pub fn remaining(&self) -> u32 {
@@ -221,11 +221,11 @@ pub struct RecordError {
     pub record: u32,
     /// Where the flaw is, in bytes from the start of the (decompressed) records.
     pub offset: usize,
-    /// What is wrong.
+    /// The defect.
     pub defect: RecordDefect,
 }
 
-/// What is wrong with an encoded record.
+/// The defect of an encoded record.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum RecordDefect {
@@ -234,7 +234,7 @@ pub enum RecordDefect {
     Varint {
         /// The field.
         field: Field,
-        /// What is wrong with the integer.
+        /// The defect of the integer.
         source: VarintError,
     },
     /// A field claims more bytes than its record, or the batch, has left.
@@ -242,9 +242,9 @@ pub enum RecordDefect {
     Truncated {
         /// The field.
         field: Field,
-        /// How many bytes it claims.
+        /// The number of bytes that it claims.
         needed: usize,
-        /// How many there are.
+        /// The number of them.
         remaining: usize,
     },
     /// A length or count is negative where that has no meaning.
@@ -264,13 +264,13 @@ pub enum RecordDefect {
     /// The record is longer than its fields.
     #[error("{count} bytes are left over in the record")]
     LeftOver {
-        /// How many bytes.
+        /// The number of bytes.
         count: usize,
     },
     /// There are bytes behind the last record that the batch claims.
     #[error("{count} bytes are left over behind the last record")]
     LeftOverRecords {
-        /// How many bytes.
+        /// The number of bytes.
         count: usize,
     },
 }

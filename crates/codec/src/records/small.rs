@@ -24,7 +24,7 @@ const FIXED_BYTES: usize = 2;
 struct Width {
     /// The least value, zigzag, that takes so many bytes.
     least: u64,
-    /// How many values do.
+    /// Number of values that do.
     count: u64,
     /// The bits that move up by one place, to leave room for the bit that says that another byte
     /// follows.
@@ -111,7 +111,7 @@ impl Width {
     }
 }
 
-/// How many bytes the integers of a small record take, and where they go.
+/// The number of bytes the integers of a small record take, and where they go.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Shape {
     has_key: bool,

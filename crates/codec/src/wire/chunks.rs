@@ -45,13 +45,13 @@ impl Chunks {
         Self::default()
     }
 
-    /// How many bytes all pieces have together.
+    /// Number of bytes of all pieces together.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are no bytes.
+    /// True if there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0

@@ -11,7 +11,7 @@ use crate::error::{Defect, Wanted};
 /// implementation does.
 pub(super) const MAX_STRING_BYTES: usize = 0x7fff;
 
-/// What a parser returns: what is left, and the value.
+/// Output of a parser: the rest of the input, and the value.
 pub(super) type Parsed<'a, T> = IResult<&'a [u8], T, Fault<'a>>;
 
 /// A defect and the bytes that begin with it.
@@ -93,7 +93,7 @@ pub(super) fn array_length(is_flexible: bool) -> impl Fn(&[u8]) -> Parsed<'_, Op
     }
 }
 
-/// What another parser reads, unless it is null.
+/// Value of another parser, which must not be null.
 #[inline(always)]
 pub(super) fn required<'a, T>(
     parser: impl Fn(&'a [u8]) -> Parsed<'a, Option<T>>,
@@ -163,7 +163,7 @@ fn fault(input: &[u8], defect: Defect) -> nom::Err<Fault<'_>> {
     nom::Err::Error(Fault { input, defect })
 }
 
-/// What nom's combinators ask of an error. None of those used here makes one of its own.
+/// Interface that nom's combinators need of an error. None of those used here makes one of its own.
 impl<'a> ParseError<&'a [u8]> for Fault<'a> {
     fn from_error_kind(input: &'a [u8], _: ErrorKind) -> Self {
         let remaining = input.len();

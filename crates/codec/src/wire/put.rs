@@ -35,7 +35,7 @@ impl<'a> Encoder<'a> {
         self.version
     }
 
-    /// Whether lengths are compact and structures have tagged fields.
+    /// True if lengths are compact and structures have tagged fields.
     #[must_use]
     pub fn is_flexible(&self) -> bool {
         self.is_flexible

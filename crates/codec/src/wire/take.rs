@@ -12,15 +12,15 @@ use crate::error::{DecodeError, Defect, Step, Wanted};
 use crate::ids::BrokerId;
 use crate::text::Str;
 
-/// How many bytes may be allocated for the elements of an array per byte that is left of the
-/// message, before the first element has been seen. The lists of real messages seldom need more; a
-/// lie does not get more than this, and where lists are nested it gets this for each of them.
+/// Bytes that may be allocated for the elements of an array per byte that is left of the message,
+/// before the first element has been seen. The lists of real messages seldom need more; a lie does
+/// not get more than this, and where lists are nested it gets this for each of them.
 const RESERVED_BYTES_PER_BYTE: usize = 8;
 
-/// What decoding may allocate per byte of the message.
+/// Bytes that decoding may allocate per byte of the message.
 const MEMORY_PER_BYTE: usize = 4;
 
-/// What decoding may allocate beside: enough for everything that is small.
+/// Bytes that decoding may allocate beside: enough for everything that is small.
 const MEMORY_BYTES: usize = 1 << 20;
 
 /// The most memory that decoding a message allocates, in bytes.
@@ -30,7 +30,7 @@ fn memory_limit(body: &[u8]) -> usize {
         .saturating_add(MEMORY_BYTES)
 }
 
-/// What errors call tagged fields, before it is known which one it is.
+/// Name of tagged fields in errors, before it is known which one it is.
 const TAGGED_FIELDS: Step = Step::Name("tagged_fields");
 
 /// Which of the tagged fields an error is in, counted from 0.
@@ -46,11 +46,11 @@ fn in_tagged_field(index: u32) -> impl Fn(DecodeError) -> DecodeError {
 #[derive(Debug)]
 pub struct Decoder<'a> {
     body: &'a Bytes,
-    /// What has not been taken yet: a part of `body`.
+    /// Bytes that have not been taken yet: a part of `body`.
     rest: &'a [u8],
     version: i16,
     is_flexible: bool,
-    /// What may still be allocated, in bytes.
+    /// Memory that may still be allocated, in bytes.
     memory: usize,
 }
 
@@ -73,13 +73,13 @@ impl<'a> Decoder<'a> {
         self.version
     }
 
-    /// Whether lengths are compact and structures have tagged fields.
+    /// True if lengths are compact and structures have tagged fields.
     #[must_use]
     pub fn is_flexible(&self) -> bool {
         self.is_flexible
     }
 
-    /// How many bytes have not been taken yet.
+    /// Number of bytes that have not been taken yet.
     #[must_use]
     pub fn remaining_bytes(&self) -> usize {
         self.rest.len()
@@ -98,7 +98,7 @@ impl<'a> Decoder<'a> {
         Self { version, ..self }
     }
 
-    /// What has not been taken yet; shares the body's bytes.
+    /// Returns the bytes that have not been taken yet; shares the body's bytes.
     pub(crate) fn rest(&self) -> Bytes {
         self.body.slice_ref(self.rest)
     }
@@ -438,7 +438,7 @@ impl<'a> Decoder<'a> {
         T::take(self).map_err(|error| error.inside(Step::Index(index)))
     }
 
-    /// Whether the elements from `index` on are all there. Only those that are tiny on the wire
+    /// Checks that the elements from `index` on are all there. Only those that are tiny on the wire
     /// come here: reading them twice is the price for allocating nothing that a count only claims.
     #[cold]
     fn look_ahead<T: Field>(&self, index: usize, count: usize) -> Result<(), DecodeError> {

@@ -40,7 +40,7 @@ pub enum VarintError {
 pub struct Encoded {
     /// The bytes, first one lowest; those behind the encoding are zero.
     pub word: u128,
-    /// How many bytes of the word belong to the encoding: 1 to 10.
+    /// Number of bytes of the word that belong to the encoding: 1 to 10.
     pub len: usize,
 }
 
@@ -89,7 +89,8 @@ pub const fn unzigzag_long(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
-/// How many bytes the encoding of `value` takes: 1 to 10, and at most 5 for a value of 32 bits.
+/// Number of bytes that the encoding of `value` takes: 1 to 10, and at most 5 for a value of 32
+/// bits.
 #[inline]
 #[must_use]
 pub const fn encoded_len(value: u64) -> usize {

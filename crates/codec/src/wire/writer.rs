@@ -24,7 +24,7 @@ const COPIED_BYTES: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Writer {
     buffer: BytesMut,
-    /// What is linked in, with the length of `buffer` at that time; ascending.
+    /// Pieces that are linked in, with the length of `buffer` at that time; ascending.
     linked: Vec<(usize, Bytes)>,
     linked_bytes: usize,
 }
@@ -45,13 +45,13 @@ impl Writer {
         }
     }
 
-    /// How many bytes have been written.
+    /// Number of bytes that have been written.
     #[must_use]
     pub fn len(&self) -> usize {
         self.buffer.len() + self.linked_bytes
     }
 
-    /// Whether nothing has been written.
+    /// True if nothing has been written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,4 +1,4 @@
-//! What consumers of a classic group send one another through the coordinator.
+//! Messages that consumers of a classic group send one another through the coordinator.
 
 use bytes::{Bytes, BytesMut};
 use wolff_codec::messages::{

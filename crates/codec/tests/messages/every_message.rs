@@ -9,7 +9,7 @@ use wolff_codec::{ApiKey, DecodeError, EncodeError};
 
 use crate::grown::{Random, grow};
 
-/// What [`AnyRequest`] and [`AnyResponse`] have in common.
+/// Interface that [`AnyRequest`] and [`AnyResponse`] have in common.
 pub(crate) trait AnyMessage: Clone + Debug + PartialEq {
     fn decode(kind: Kind, body: &Bytes) -> Result<Self, DecodeError>;
     fn encode(&self, version: i16) -> Result<Bytes, EncodeError>;

@@ -83,7 +83,7 @@ pub(crate) fn grow<T>(
     panic!("a message that never ends: {bytes:?}");
 }
 
-/// What to append when the decoder wants more.
+/// Bytes to append when the decoder wants more.
 struct Answer<'a> {
     random: &'a mut Random,
     is_flexible: bool,

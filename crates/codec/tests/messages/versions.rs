@@ -1,4 +1,4 @@
-//! What a version cannot say is an error value; what it can do without is left out.
+//! A field that a version cannot carry is an error; one that it can do without is left out.
 
 use bytes::Bytes;
 use wolff_codec::messages::*;

@@ -11,7 +11,7 @@ use wolff_codec::{
     },
 };
 
-/// What no sample decompresses to.
+/// More bytes than any sample decompresses to.
 pub(crate) const AMPLE: usize = 16 << 20;
 
 /// A record; its offset is of no account.

@@ -1,4 +1,4 @@
-//! What decoding and encoding allocate: bounded by the input for hostile bytes, nothing beyond the
+//! Allocations of decoding and encoding: bounded by the input for hostile bytes, nothing beyond the
 //! result for ordinary ones.
 
 use allocation_counter::{AllocationInfo, measure};
@@ -14,10 +14,10 @@ use wolff_codec::{ApiKey, BrokerId, DecodeError, Defect, Message, PartitionId, S
 use crate::every_message::{AnyMessage, Kind};
 use crate::grown::Random;
 
-/// What may be allocated at a time, per byte of a message.
+/// Bytes that may be allocated at a time, per byte of a message.
 const ALLOCATED_PER_BYTE: usize = 64;
 
-/// What all that is decoded of a message may take, per byte of it and beside.
+/// Memory that the decoded message may take, per byte of it and beside.
 const MEMORY_PER_BYTE: usize = 4;
 const MEMORY_BYTES: usize = 1 << 20;
 

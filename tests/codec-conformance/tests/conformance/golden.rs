@@ -1,4 +1,4 @@
-//! What real brokers and clients wrote: understood, and written again to the same bytes.
+//! Messages of real brokers and clients: understood, and written again to the same bytes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -115,7 +115,7 @@ fn the_page_of_who_checked_what_is_up_to_date() {
     assert_eq!(page, expected);
 }
 
-/// What Java's clients do on an error is what brokers expect of everyone.
+/// Brokers expect of everyone what Java's clients do on an error.
 #[test]
 fn every_error_code_of_kafka_has_our_name_and_advice() {
     let tables = fs::read_to_string(golden::folder().join("tables.txt")).unwrap();

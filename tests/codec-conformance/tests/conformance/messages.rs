@@ -94,7 +94,7 @@ fn responses_are_the_same_bytes() {
     Kind::for_random_messages::<AnyResponse>(PER_KIND, assert_agrees::<AnyResponse, ResponseKind>);
 }
 
-/// What the other implementation lacks; everything else is compared.
+/// Fields that the other implementation lacks; everything else is compared.
 #[test]
 fn only_few_versions_are_not_compared() {
     let mut missing = Vec::new();

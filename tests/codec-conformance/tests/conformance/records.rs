@@ -14,10 +14,10 @@ use wolff_codec::records::{
 };
 use wolff_codec::{Offset, ProducerEpoch, ProducerId, Str};
 
-/// What no sample decompresses to.
+/// Size that no sample decompresses to.
 const AMPLE: usize = 16 << 20;
 
-/// What a batch says of its producer.
+/// Producer fields of a batch.
 #[derive(Clone, Copy, Debug)]
 struct Stamp {
     producer_id: i64,

@@ -21,12 +21,12 @@ pub struct FetchRequest {
     /// The replica that fetches and its epoch; the default for a consumer. Since version 15.
     /// Tagged.
     pub replica_state: ReplicaState,
-    /// How long the broker may wait for `min_bytes`, in milliseconds.
+    /// Time that the broker may wait for `min_bytes`, in milliseconds.
     pub max_wait_ms: i32,
-    /// How many bytes of records the broker shall wait for.
+    /// The number of bytes of records the broker shall wait for.
     pub min_bytes: i32,
-    /// How many bytes of records to return at most, except that the first batch is returned whole.
-    /// Default: no limit.
+    /// Most bytes of records to return, except that the first batch is returned whole. Default: no
+    /// limit.
     pub max_bytes: i32,
     /// 0: all records; 1: none of open or aborted transactions.
     pub isolation_level: i8,
@@ -35,9 +35,9 @@ pub struct FetchRequest {
     pub session_id: i32,
     /// The epoch of the fetch session; -1 for none. Since version 7. Default: -1.
     pub session_epoch: i32,
-    /// What to fetch, by topic.
+    /// Records to fetch, by topic.
     pub topics: Vec<FetchTopic>,
-    /// What the fetch session shall forget. Since version 7.
+    /// Partitions that the fetch session shall forget. Since version 7.
     pub forgotten_topics_data: Vec<ForgottenTopic>,
     /// The rack of the consumer, for replicas nearby; empty if not known. Since version 11.
     pub rack_id: Str,
@@ -183,14 +183,14 @@ impl Field for ReplicaState {
     }
 }
 
-/// What to fetch of one topic.
+/// Records to fetch of one topic.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct FetchTopic {
     /// The name of the topic. Up to version 12.
     pub topic: Str,
     /// The id of the topic; zero if not known. Since version 13.
     pub topic_id: TopicId,
-    /// What to fetch, by partition.
+    /// Records to fetch, by partition.
     pub partitions: Vec<FetchPartition>,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
@@ -214,7 +214,7 @@ impl Field for FetchTopic {
     }
 }
 
-/// What to fetch of one partition.
+/// Records to fetch of one partition.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FetchPartition {
     /// The partition.
@@ -233,7 +233,7 @@ pub struct FetchPartition {
     /// The high watermark that the replica knows; for replicas. Since version 18. Tagged. Default:
     /// `i64::MAX`, which says that the replica does not send it.
     pub high_watermark: Offset,
-    /// How many bytes of records to return at most, with the same exception.
+    /// Most bytes of records to return, with the same exception.
     pub partition_max_bytes: i32,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,

@@ -14,7 +14,7 @@ use crate::wire::{Chunks, Decoder, Encoder, Field, TaggedFields};
 /// Records of the partitions asked for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct FetchResponse {
-    /// How long the broker mutes the connection from now on, because of a quota (KIP-219), in
+    /// Time for which the broker mutes the connection from now on, because of a quota (KIP-219), in
     /// milliseconds. The request itself was served.
     pub throttle_time_ms: i32,
     /// The outcome. Since version 7.
@@ -108,7 +108,7 @@ pub struct PartitionData {
     pub log_start_offset: Offset,
     /// Where the replica's log and the leader's part. Since version 12. Tagged.
     pub diverging_epoch: EpochEndOffset,
-    /// Who leads the partition instead of the broker that answers (KIP-951). Since version 12.
+    /// Leader of the partition where the broker that responds is not (KIP-951). Since version 12.
     /// Tagged.
     pub current_leader: LeaderIdAndEpoch,
     /// The snapshot to fetch instead. Since version 12. Tagged.

@@ -13,7 +13,7 @@ use super::{
     pieces::total_len,
 };
 
-/// What ends the blocks of a frame.
+/// End of the blocks of a frame.
 const END_MARK: [u8; 4] = [0; 4];
 
 pub(super) fn compress(pieces: &[Bytes]) -> io::Result<Vec<u8>> {

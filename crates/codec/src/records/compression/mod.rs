@@ -1,4 +1,4 @@
-//! How the records of a batch are compressed, and back, with a bound on what comes out.
+//! Compression of the records of a batch, and back, with a bound on the output.
 
 mod gzip;
 mod lz4;
@@ -75,7 +75,7 @@ impl Compression {
         }
     }
 
-    /// Whether this build can compress and decompress it.
+    /// True if this build can compress and decompress it.
     #[must_use]
     pub const fn is_available(self) -> bool {
         !matches!(self, Self::Zstd) || cfg!(feature = "zstd")
@@ -117,8 +117,7 @@ impl fmt::Display for Compression {
     }
 }
 
-/// How hard a compression tries: slower and smaller with a higher level. See
-/// [`Compression::levels`].
+/// Level of a compression: slower and smaller with a higher level. See [`Compression::levels`].
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct CompressionLevel(Option<i32>);
 
@@ -230,7 +229,7 @@ pub enum CompressError {
     Failed {
         /// The compression.
         compression: Compression,
-        /// What the compressor says.
+        /// The error of the compressor.
         source: io::Error,
     },
 }
@@ -258,7 +257,7 @@ pub enum DecompressError {
     Corrupt {
         /// The compression.
         compression: Compression,
-        /// What the decompressor says.
+        /// The error of the decompressor.
         source: Box<dyn Error + Send + Sync>,
     },
 }

@@ -18,7 +18,7 @@ const STREAM_HEADER: [u8; 16] = *b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 /// The part of the header that every version has.
 const MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
 
-/// How much goes into a block: as much as the Java client puts there.
+/// Bytes of a block: as much as the Java client puts there.
 const BLOCK_BYTES: usize = 32 * 1024;
 
 /// No Snappy data expands further: its densest element makes 64 bytes of three.

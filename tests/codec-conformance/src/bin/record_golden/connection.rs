@@ -9,13 +9,13 @@ use wolff_codec::messages::{AnyRequest, AnyResponse};
 use wolff_codec::wire::Writer;
 use wolff_codec::{ApiKey, CorrelationId, FrameSplitter, RequestHeader, ResponseHeader, Str};
 
-/// What went wrong; nothing branches on it.
+/// A failure; nothing branches on it.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The ceiling of a frame.
 pub(crate) const MAX_FRAME_BYTES: usize = 64 << 20;
 
-/// How long a broker may think.
+/// Longest time that a broker may take to respond.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection.

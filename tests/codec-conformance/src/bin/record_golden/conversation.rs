@@ -19,10 +19,10 @@ use wolff_codec_conformance::samples;
 use crate::connection::{Connection, Exchange, Failure, name};
 use crate::proxy::Record as Recorded;
 
-/// How long the broker may take, in milliseconds.
+/// Longest time that the broker may take, in milliseconds.
 const TIMEOUT_MS: i32 = 10_000;
 
-/// How often, and after which pause, the coordinator is asked again.
+/// Number of further requests for the coordinator, and the pause between them.
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(100);
 

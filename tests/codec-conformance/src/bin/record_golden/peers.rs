@@ -60,7 +60,7 @@ impl Peer {
         found
     }
 
-    /// What the names of its topics begin with.
+    /// Prefix of the names of its topics.
     pub(crate) fn prefix(&self) -> String {
         self.name.replace('.', "-")
     }

@@ -17,7 +17,7 @@ use wolff_codec_conformance::golden::{Direction, Message};
 
 use crate::connection::{Failure, Frames, send};
 
-/// What was said, by whomever.
+/// A message of either side.
 #[derive(Clone, Default)]
 pub(crate) struct Record(Arc<Mutex<Vec<Message>>>);
 
@@ -34,12 +34,12 @@ impl Record {
     }
 }
 
-/// What a proxy does.
+/// State of a proxy.
 #[derive(Clone)]
 pub(crate) struct Proxy {
     /// The broker.
     pub(crate) broker: String,
-    /// Who speaks: the client and the broker.
+    /// Sides of a conversation: the client and the broker.
     pub(crate) client_name: String,
     pub(crate) broker_name: String,
     /// By how much the newest version that the client may speak is below the newest that is known
@@ -256,7 +256,7 @@ impl Proxy {
     }
 }
 
-/// What a broker says that does not know the client's version of ApiVersions.
+/// Response of a broker that does not support the client's version of ApiVersions.
 fn refusal(correlation_id: wolff_codec::CorrelationId, newest: i16) -> Result<Bytes, Failure> {
     let response = ApiVersionsResponse {
         error_code: ErrorCode::UNSUPPORTED_VERSION,
