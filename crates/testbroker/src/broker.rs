@@ -13,7 +13,7 @@ use crate::connection;
 use crate::port::{Accepted, Listener, Port};
 use crate::shared::Shared;
 
-/// How long to wait when a connection cannot be accepted.
+/// Time to wait when a connection cannot be accepted.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
 
 /// A broker that listens. Dropping it closes everything soon.
@@ -89,7 +89,7 @@ async fn accept(
     }
     let closed = listener.close();
     connections.shutdown().await;
-    closed.bind()
+    closed.bind().await
 }
 
 /// Counts a connection as open while it lives, however it ends.

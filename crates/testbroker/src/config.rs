@@ -1,4 +1,4 @@
-//! How a cluster is set up.
+//! Configuration of a cluster.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,7 +24,7 @@ pub(crate) struct NewTopic {
 /// The settings of a cluster, as its builder collects them.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    /// How many brokers; they are numbered from 1.
+    /// The number of brokers; they are numbered from 1.
     pub(crate) brokers: i32,
     /// Where the first broker listens. The others follow on the next ports, or on any port if this
     /// one's is 0.

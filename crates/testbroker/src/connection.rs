@@ -15,10 +15,10 @@ use crate::handle::{Reply, bare_token, dispatch};
 use crate::sasl::{Admission, Session};
 use crate::shared::Shared;
 
-/// How much is written at once, in bytes; what is larger by itself is not copied.
+/// Bytes that are written at once; what is larger by itself is not copied.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 
-/// How much room there is at least for what comes next, in bytes.
+/// Least room for what comes next, in bytes.
 const READ_BYTES: usize = 16 * 1024;
 
 /// Serves a client that has just connected, over TLS if the cluster is so set up.
@@ -128,7 +128,7 @@ where
     Ok(ControlFlow::Continue(()))
 }
 
-/// Whether the client may ask for this now; counts it if not.
+/// True if the client may ask for this now; counts it if not.
 fn is_admitted(shared: &Shared, broker: BrokerId, session: &Mutex<Session>, api: ApiKey) -> bool {
     let admission = session.lock().admit(api, Instant::now());
     match admission {

@@ -1,4 +1,4 @@
-//! What can go wrong when a cluster is started or steered.
+//! Errors of starting and steering a cluster.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,14 +16,14 @@ pub enum ClusterError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// So many brokers do not fit into the ports from the listen address on, or there is none at
     /// all.
     #[error("{brokers} brokers cannot listen on {listen} and the ports after it")]
     Brokers {
-        /// How many brokers.
+        /// The number of brokers.
         brokers: i32,
         /// Where the first one should listen.
         listen: SocketAddr,
@@ -61,7 +61,7 @@ pub enum ClusterError {
         topic: Str,
         /// The code that a client would get.
         code: ErrorCode,
-        /// What is wrong.
+        /// The defect.
         message: String,
     },
 }

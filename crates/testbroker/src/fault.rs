@@ -40,7 +40,7 @@ pub struct Fault {
     times: Option<u64>,
 }
 
-/// What happens to a request.
+/// Effect of a fault on a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Effect {
     /// It is answered with an error, applied or not.
@@ -380,7 +380,7 @@ impl Fault {
     }
 }
 
-/// What the filters of faults look at, beside topics and partitions.
+/// Request as the filters of faults see it, beside topics and partitions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
     pub(crate) broker: BrokerId,
@@ -424,7 +424,7 @@ impl FaultBook {
         id
     }
 
-    /// Whether there was such a fault, used up or not.
+    /// True if there was such a fault, used up or not.
     pub(crate) fn remove(&mut self, id: FaultId) -> bool {
         let before = self.faults.len();
         self.faults.retain(|(other, _)| *other != id);
@@ -439,7 +439,7 @@ impl FaultBook {
         self.faults.iter().any(|(other, _)| *other == id)
     }
 
-    /// What a request meets; counts it against the faults.
+    /// Draws the faults that a request meets, and counts it against them.
     pub(crate) fn draw(&mut self, asked: &Asked<'_>, targets: &[Target]) -> Script {
         let mut drawn = Vec::new();
         for (id, fault) in &mut self.faults {
@@ -463,21 +463,21 @@ impl FaultBook {
     }
 }
 
-/// How long so many bytes take at that rate.
+/// Time that so many bytes take at that rate.
 fn time_for(bytes: usize, bytes_per_second: u64) -> Duration {
     let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
     let millis = bytes.saturating_mul(1000) / bytes_per_second.max(1);
     Duration::from_millis(millis)
 }
 
-/// What one request meets.
+/// Faults that one request meets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Script {
     drawn: Vec<(FaultId, Fault)>,
 }
 
 impl Script {
-    /// How the broker cheats.
+    /// The lie of the broker in SCRAM, if there is one.
     pub(crate) fn scram_lie(&self) -> Option<&ScramLie> {
         self.effects().find_map(|(_, effect)| match effect {
             Effect::ScramLie(lie) => Some(lie),
@@ -520,7 +520,7 @@ impl Script {
         self.find_error(|fault| fault.fits_target(&target))
     }
 
-    /// How long the connection is not read after the answer.
+    /// Time that the connection is not read after the response.
     pub(crate) fn throttle(&self) -> Duration {
         let throttles = self.effects().filter_map(|(_, effect)| match effect {
             Effect::Throttle { duration } => Some(*duration),

@@ -1,5 +1,5 @@
-//! What a producer sends for one partition, checked as a Kafka leader checks it before it looks at
-//! sequence numbers.
+//! Batches that a producer sends for one partition, checked as a Kafka leader checks it before it
+//! looks at sequence numbers.
 
 use bytes::Bytes;
 use wolff_codec::ErrorCode;

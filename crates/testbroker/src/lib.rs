@@ -48,8 +48,8 @@
 //! A [`NullBroker`] is the opposite: it acknowledges at once and keeps nothing, for benchmarks of
 //! clients.
 //!
-//! Not here: groups and transactions, authorisation, quotas, anything on disk. A group's
-//! coordinator is never found; consumers name their partitions.
+//! Not here: groups and transactions, authorisation, quotas, anything on disk. Who joins a group or
+//! commits an offset is refused for good; consumers name their partitions.
 #![cfg_attr(
     test,
     allow(

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -10,6 +11,10 @@ use crate::network::{MemoryListener, MemoryNetwork, MemoryPort};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
+
+/// Attempts to bind an address again, and the time between two of them: 5 s in all.
+const BIND_ATTEMPTS: u32 = 500;
+const BIND_DELAY: Duration = Duration::from_millis(10);
 
 /// The port of a broker that does not listen, or not yet. While it is bound nobody else gets it,
 /// and connections are refused.
@@ -110,10 +115,22 @@ pub(crate) enum Closed {
 
 impl Closed {
     /// Binds the address again. Its connections must have been closed.
-    pub(crate) fn bind(self) -> io::Result<Port> {
-        match self {
-            Self::Tcp(address) => Port::bind_tcp(address),
-            Self::Memory(port) => Ok(Port::Memory(port)),
+    ///
+    /// A process that is being started by this one has copies of all descriptors until it runs its
+    /// own program, that of the listener too: the address is in use for so long.
+    pub(crate) async fn bind(self) -> io::Result<Port> {
+        let address = match self {
+            Self::Tcp(address) => address,
+            Self::Memory(port) => return Ok(Port::Memory(port)),
+        };
+        for _ in 1..BIND_ATTEMPTS {
+            match Port::bind_tcp(address) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    tokio::time::sleep(BIND_DELAY).await;
+                }
+                bound => return bound,
+            }
         }
+        Port::bind_tcp(address)
     }
 }

@@ -1,4 +1,4 @@
-//! What all brokers of a cluster share, behind locks that nobody holds while waiting.
+//! State shared by all brokers of a cluster, behind locks that nobody holds while waiting.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) struct Shared {
     config: Config,
     model: Mutex<Model>,
     faults: Mutex<FaultBook>,
-    /// What brokers tell that do not notice changes any more.
+    /// Metadata of brokers that do not notice changes any more.
     stale_metadata: Mutex<BTreeMap<BrokerId, Arc<MetadataResponse>>>,
     stats: watch::Sender<Stats>,
     sasl: Mutex<Option<Arc<Sasl>>>,
@@ -77,7 +77,7 @@ impl Shared {
         result
     }
 
-    /// What a broker tells of the cluster, if that is not what is true.
+    /// The metadata of a broker that does not notice changes any more.
     pub(crate) fn stale_metadata(&self, broker: BrokerId) -> Option<Arc<MetadataResponse>> {
         self.stale_metadata.lock().get(&broker).cloned()
     }
@@ -113,7 +113,7 @@ impl Shared {
         let _ = changes.wait_for(is_removed).await;
     }
 
-    /// How clients authenticate now, if they have to.
+    /// SASL as it is configured now, if clients have to authenticate.
     pub(crate) fn sasl(&self) -> Option<Arc<Sasl>> {
         self.sasl.lock().clone()
     }
@@ -125,7 +125,7 @@ impl Shared {
         *sasl = Some(Arc::new(changed));
     }
 
-    /// How connections that are made now are encrypted, if they are.
+    /// TLS of connections that are made now, if they are encrypted.
     #[cfg(feature = "tls")]
     pub(crate) fn tls(&self) -> Option<TlsListener> {
         self.tls.lock().clone()

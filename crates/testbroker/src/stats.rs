@@ -1,4 +1,4 @@
-//! What the brokers have done so far, counted.
+//! Counts of what the brokers have done so far.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,18 @@ use wolff_codec::ids::BrokerId;
 
 use crate::fault::FaultId;
 
-/// What a cluster has done since it started. Counters only grow; `connections_open` is a gauge.
+/// Counts of what a cluster has done since it started. Counters only grow; `connections_open` is a
+/// gauge.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
     /// By broker; a broker is here from its first connection on.
     pub brokers: BTreeMap<BrokerId, BrokerStats>,
-    /// How many requests each fault has hit.
+    /// Number of requests that each fault has hit.
     pub faults: BTreeMap<FaultId, u64>,
 }
 
-/// What one broker has done since the cluster started.
+/// Counts of what one broker has done since the cluster started.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct BrokerStats {
@@ -142,7 +143,7 @@ impl Stats {
         self.sum(|broker| broker.refusals)
     }
 
-    /// How many requests a fault has hit.
+    /// The number of requests a fault has hit.
     #[must_use]
     pub fn hits(&self, fault: FaultId) -> u64 {
         self.faults.get(&fault).copied().unwrap_or(0)

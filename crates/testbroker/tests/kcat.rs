@@ -56,7 +56,7 @@ mod tests {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Whether kcat is missing; says so for this test if it is.
+    /// True if kcat is missing; says so for this test if it is.
     fn is_skipped(test: &str) -> bool {
         let version = std::process::Command::new("kcat").arg("-V").output();
         if version.is_ok_and(|output| output.status.success()) {

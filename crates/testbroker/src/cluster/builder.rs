@@ -1,4 +1,4 @@
-//! How a cluster is set up and started.
+//! Setup and start of a cluster.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -38,7 +38,7 @@ impl Cluster {
 }
 
 impl ClusterBuilder {
-    /// How many brokers there are; they are numbered from 1. Default: 1.
+    /// Sets the number of brokers, which are numbered from 1. Default: 1.
     pub fn brokers(mut self, count: i32) -> Self {
         self.config.brokers = count;
         self
@@ -91,19 +91,19 @@ impl ClusterBuilder {
         self
     }
 
-    /// Whether a topic comes to be when a client asks for it. Default: false.
+    /// Has topics created when a client requests their metadata. Default: false.
     pub fn auto_create_topics(mut self, is_allowed: bool) -> Self {
         self.config.auto_create_topics = is_allowed;
         self
     }
 
-    /// How many partitions a topic has if its creator does not say. Default: 1.
+    /// The number of partitions a topic has if its creator does not say. Default: 1.
     pub fn default_partitions(mut self, count: i32) -> Self {
         self.config.default_partitions = count;
         self
     }
 
-    /// How many replicas a partition has if its creator does not say; at most one per broker.
+    /// The number of replicas a partition has if its creator does not say; at most one per broker.
     /// Replicas decide who leads when a broker dies: with one, nobody does until it is back.
     /// Default: 3.
     pub fn replication_factor(mut self, count: i16) -> Self {
@@ -118,7 +118,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// How many bytes a partition's log may hold before its oldest batches go: a topic's
+    /// The number of bytes a partition's log may hold before its oldest batches go: a topic's
     /// `retention.bytes` if its creator does not say. The newest batch always stays. Default: no
     /// limit.
     pub fn retention_bytes(mut self, bytes: u64) -> Self {
@@ -133,8 +133,8 @@ impl ClusterBuilder {
         self
     }
 
-    /// What to do with producer ids that a partition does not know. Default: what Kafka 2.5 to 4.4
-    /// do.
+    /// Sets the rule for producer ids that a partition does not know. Default: what Kafka 2.5 to
+    /// 4.4 do.
     pub fn unknown_producers(mut self, rule: UnknownProducers) -> Self {
         self.config.unknown_producers = rule;
         self
@@ -167,7 +167,7 @@ impl ClusterBuilder {
         self
     }
 
-    /// How long a connection may be idle between two requests before it is closed:
+    /// Limits the time that a connection may be idle between two requests before it is closed:
     /// `connections.max.idle.ms`. Default: no limit.
     pub fn max_idle(mut self, limit: Duration) -> Self {
         self.config.max_idle = Some(limit);

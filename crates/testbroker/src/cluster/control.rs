@@ -1,4 +1,4 @@
-//! What the owner of a cluster can do to it.
+//! Control of a cluster by its owner.
 
 use wolff_codec::ids::{BrokerId, Offset, PartitionId};
 use wolff_codec::{ErrorCode, Str};

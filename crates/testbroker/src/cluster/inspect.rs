@@ -1,4 +1,4 @@
-//! What the owner of a cluster can see of it.
+//! Inspection of a cluster by its owner.
 
 use bytes::Bytes;
 use wolff_codec::Str;
@@ -11,7 +11,7 @@ use crate::model::Partition;
 use crate::stats::Stats;
 
 impl Cluster {
-    /// What the brokers have done so far.
+    /// Returns the counts of what the brokers have done so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.stats().borrow().clone()
@@ -74,7 +74,7 @@ impl Cluster {
         })
     }
 
-    /// Who leads a partition ([`BrokerId::NONE`] if nobody can), and how often that has changed.
+    /// Returns the leader of a partition ([`BrokerId::NONE`] if nobody can), and its epoch.
     ///
     /// # Errors
     /// When there is no such partition.

@@ -1,4 +1,4 @@
-//! What the settings of DescribeConfigs and IncrementalAlterConfigs belong to.
+//! Resources of DescribeConfigs and IncrementalAlterConfigs.
 
 use wolff_codec::{ErrorCode, Str};
 

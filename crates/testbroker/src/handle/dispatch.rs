@@ -6,9 +6,10 @@ use wolff_codec::ids::BrokerId;
 use wolff_codec::messages::{
     ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest,
     DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeProducersRequest,
-    FetchRequest, FindCoordinatorRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
-    ListOffsetsRequest, MetadataRequest, ProduceRequest, SaslAuthenticateRequest,
-    SaslHandshakeRequest,
+    FetchRequest, FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListOffsetsRequest,
+    MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest,
+    SaslAuthenticateRequest, SaslHandshakeRequest, SyncGroupRequest,
 };
 use wolff_codec::{ApiKey, Message, RequestHeader};
 
@@ -44,7 +45,13 @@ pub(crate) async fn dispatch(
         FetchRequest
         ListOffsetsRequest
         MetadataRequest
+        OffsetCommitRequest
+        OffsetFetchRequest
         FindCoordinatorRequest
+        JoinGroupRequest
+        HeartbeatRequest
+        LeaveGroupRequest
+        SyncGroupRequest
         SaslHandshakeRequest
         ApiVersionsRequest
         CreateTopicsRequest

@@ -70,7 +70,7 @@ impl Serve for FetchRequest {
     }
 }
 
-/// What a request finds now.
+/// Records that a request finds now.
 #[derive(Default)]
 struct Found {
     response: FetchResponse,

@@ -1,9 +1,9 @@
-//! FindCoordinator: there are neither groups nor transactions here. Transactions are refused for
-//! good: a client that is told to try again later would do so for ever. Groups are not:
-//! librdkafka's consumers look for their group even when partitions are assigned to them, and a
-//! final code would be an error of theirs.
+//! FindCoordinator: each broker is the coordinator of every group, and lets nobody join (`groups`):
+//! consumers with assigned partitions look for their group too, and a refusal here would be an
+//! error of theirs. Transactions are refused for good: a client that is told to try again later
+//! would do so for ever.
 //!
-//! It is served all the same: librdkafka takes it for a sign that the broker knows lz4.
+//! librdkafka takes the API for a sign that the broker knows lz4.
 
 use wolff_codec::messages::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use wolff_codec::{ErrorCode, Str};
@@ -13,41 +13,66 @@ use super::serve::{Call, Serve, Served};
 /// The first version that asks for several coordinators at once.
 const FIRST_VERSION_WITH_SEVERAL: i16 = 4;
 
-/// The protocol's number for transactional ids; 0 is groups.
+/// The protocol's number for groups.
+const GROUP: i8 = 0;
+
+/// The protocol's number for transactional ids.
 const TRANSACTION: i8 = 1;
 
 impl Serve for FindCoordinatorRequest {
     async fn serve(self, call: &Call<'_>) -> Served<FindCoordinatorResponse> {
-        let (code, message) = if self.key_type == TRANSACTION {
-            (
+        let found = match (call.script.error(), self.key_type) {
+            (Some(code), _) => refusal(code, "a fault was injected"),
+            (None, GROUP) => this_broker(call),
+            (None, TRANSACTION) => refusal(
                 ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
                 "this broker has no transactions: produce without a transactional id",
-            )
-        } else {
-            (
-                ErrorCode::COORDINATOR_NOT_AVAILABLE,
-                "this broker has no consumer groups: consume from assigned partitions",
-            )
+            ),
+            (None, _) => refusal(
+                ErrorCode::INVALID_REQUEST,
+                "this broker has no coordinators of that kind",
+            ),
         };
-        let error_code = call.script.error().unwrap_or(code);
-        let error_message = Some(Str::from_static(message));
         Served::Answer(if call.version < FIRST_VERSION_WITH_SEVERAL {
             FindCoordinatorResponse {
-                error_code,
-                error_message,
+                error_code: found.error_code,
+                error_message: found.error_message,
+                node_id: found.node_id,
+                host: found.host,
+                port: found.port,
                 ..Default::default()
             }
         } else {
-            let refuse = |key| Coordinator {
+            let keys = self.coordinator_keys.into_iter();
+            let coordinators = keys.map(|key| Coordinator {
                 key,
-                error_code,
-                error_message: error_message.clone(),
-                ..Default::default()
-            };
+                ..found.clone()
+            });
             FindCoordinatorResponse {
-                coordinators: self.coordinator_keys.into_iter().map(refuse).collect(),
+                coordinators: coordinators.collect(),
                 ..Default::default()
             }
         })
+    }
+}
+
+fn refusal(error_code: ErrorCode, message: &'static str) -> Coordinator {
+    Coordinator {
+        error_code,
+        error_message: Some(Str::from_static(message)),
+        ..Default::default()
+    }
+}
+
+fn this_broker(call: &Call<'_>) -> Coordinator {
+    let model = call.shared.model();
+    let Some(node) = model.node(call.broker) else {
+        return refusal(ErrorCode::COORDINATOR_NOT_AVAILABLE, "the broker is down");
+    };
+    Coordinator {
+        node_id: call.broker,
+        host: node.host.clone(),
+        port: node.port.into(),
+        ..Default::default()
     }
 }

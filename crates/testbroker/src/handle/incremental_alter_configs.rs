@@ -13,7 +13,7 @@ use crate::error::TopicError;
 use crate::fault::Target;
 use crate::model::Model;
 
-/// What to do with a setting.
+/// Operations on a setting.
 mod operation {
     pub(super) const SET: i8 = 0;
     /// Back to the default.

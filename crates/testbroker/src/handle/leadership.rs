@@ -1,4 +1,4 @@
-//! Whether the broker that was asked leads the partition that was meant, and who does instead.
+//! Check that the broker leads the partition of a request, and who does instead.
 
 use wolff_codec::ErrorCode;
 use wolff_codec::ids::{BrokerId, LeaderEpoch, PartitionId};
@@ -31,7 +31,7 @@ pub(super) fn led<'m>(
     Ok(partition)
 }
 
-/// Whether an error comes with a hint at the leader (KIP-951).
+/// True if an error comes with a hint at the leader (KIP-951).
 pub(super) fn deserves_hint(code: ErrorCode) -> bool {
     matches!(
         code,
@@ -39,7 +39,7 @@ pub(super) fn deserves_hint(code: ErrorCode) -> bool {
     )
 }
 
-/// Who leads a partition; nobody if it is not known.
+/// Returns the leader of a partition; nobody if it is not known.
 pub(super) fn current_leader(
     model: &Model,
     topic: &str,

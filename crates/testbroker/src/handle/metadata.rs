@@ -74,7 +74,7 @@ pub(crate) fn snapshot(model: &Model) -> MetadataResponse {
     }
 }
 
-/// What a snapshot says to a request for these topics; none for all.
+/// Response of a snapshot to a request for these topics; `None` for all.
 fn selected(stale: &MetadataResponse, wanted: Option<&[MetadataRequestTopic]>) -> MetadataResponse {
     let Some(wanted) = wanted else {
         return stale.clone();

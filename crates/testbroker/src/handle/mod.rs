@@ -1,4 +1,5 @@
-//! From a request to its answer: one file per API.
+//! From a request to its answer: one file per API, and one for those of
+//! groups.
 
 mod dispatch;
 
@@ -12,6 +13,7 @@ mod describe_configs;
 mod describe_producers;
 mod fetch;
 mod find_coordinator;
+mod groups;
 mod incremental_alter_configs;
 mod init_producer_id;
 mod list_offsets;

@@ -1,5 +1,5 @@
-//! What every API has in common: a request is decoded, meets its faults, is served, and its answer
-//! meets them too.
+//! Steps that every API has in common: a request is decoded, meets its faults, is served, and its
+//! answer meets them too.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -33,13 +33,13 @@ pub(crate) struct Call<'a> {
     /// The broker that was asked.
     pub(crate) broker: BrokerId,
     pub(crate) version: i16,
-    /// Who the client is; none if nobody asks.
+    /// Session of the client; `None` without SASL.
     pub(crate) session: Option<&'a Mutex<Session>>,
-    /// What the request meets.
+    /// Faults that the request meets.
     pub(crate) script: Script,
 }
 
-/// What became of a request.
+/// Outcome of a request.
 #[derive(Debug)]
 pub(crate) enum Served<T> {
     Answer(T),
@@ -49,7 +49,7 @@ pub(crate) enum Served<T> {
     Hangup,
 }
 
-/// What a connection does after a request.
+/// Next step of a connection after a request.
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// Sends a frame, and goes on after a while.
@@ -69,7 +69,7 @@ impl Reply {
         }
     }
 
-    /// How long the connection is not read behind it.
+    /// Time that the connection is not read after it.
     pub(crate) fn mute(&self) -> Duration {
         match self {
             Self::Frame { mute, .. } => *mute,

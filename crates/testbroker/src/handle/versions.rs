@@ -5,9 +5,10 @@ use std::ops::RangeInclusive;
 use wolff_codec::messages::{
     ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest,
     DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeProducersRequest,
-    FetchRequest, FindCoordinatorRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
-    ListOffsetsRequest, MetadataRequest, ProduceRequest, SaslAuthenticateRequest,
-    SaslHandshakeRequest,
+    FetchRequest, FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListOffsetsRequest,
+    MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest,
+    SaslAuthenticateRequest, SaslHandshakeRequest, SyncGroupRequest,
 };
 use wolff_codec::{ApiKey, Message};
 
@@ -24,7 +25,13 @@ const ADVERTISED: &[(ApiKey, RangeInclusive<i16>)] = &[
         1..=*ListOffsetsRequest::VERSIONS.end(),
     ),
     (ApiKey::METADATA, MetadataRequest::VERSIONS),
+    (ApiKey::OFFSET_COMMIT, OffsetCommitRequest::VERSIONS),
+    (ApiKey::OFFSET_FETCH, OffsetFetchRequest::VERSIONS),
     (ApiKey::FIND_COORDINATOR, FindCoordinatorRequest::VERSIONS),
+    (ApiKey::JOIN_GROUP, JoinGroupRequest::VERSIONS),
+    (ApiKey::HEARTBEAT, HeartbeatRequest::VERSIONS),
+    (ApiKey::LEAVE_GROUP, LeaveGroupRequest::VERSIONS),
+    (ApiKey::SYNC_GROUP, SyncGroupRequest::VERSIONS),
     (ApiKey::SASL_HANDSHAKE, SaslHandshakeRequest::VERSIONS),
     (ApiKey::API_VERSIONS, ApiVersionsRequest::VERSIONS),
     (ApiKey::CREATE_TOPICS, CreateTopicsRequest::VERSIONS),
@@ -56,7 +63,7 @@ pub(super) fn advertised(shared: &Shared) -> impl Iterator<Item = (ApiKey, Range
         })
 }
 
-/// Whether a version of an API is among them.
+/// True if a version of an API is among them.
 pub(super) fn is_advertised(shared: &Shared, api: ApiKey, version: i16) -> bool {
     advertised(shared).any(|(known, versions)| known == api && versions.contains(&version))
 }

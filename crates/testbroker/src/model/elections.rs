@@ -1,4 +1,4 @@
-//! Who leads what, as brokers come and go.
+//! Elections of leaders, as brokers come and go.
 
 use std::collections::BTreeMap;
 

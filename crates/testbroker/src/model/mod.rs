@@ -1,5 +1,5 @@
-//! What the brokers of a cluster agree on: who lives, which topics there are, who leads, and the
-//! logs. No sockets, no time.
+//! State that the brokers of a cluster agree on: who lives, which topics there are, who leads, and
+//! the logs. No sockets, no time.
 
 mod elections;
 

@@ -1,4 +1,4 @@
-//! What there is: brokers, topics, partitions.
+//! State of the cluster: brokers, topics, partitions.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ pub(crate) struct Model {
     pub(super) cluster_id: Str,
     pub(super) brokers: BTreeMap<BrokerId, Node>,
     pub(super) topics: BTreeMap<Str, Topic>,
-    /// What has no setting of its own.
+    /// Settings of topics that have none of their own.
     pub(super) topic_defaults: TopicConfig,
     pub(super) default_partitions: i32,
     pub(super) replication_factor: i16,
-    /// How many topics there ever were: their ids are made of it.
+    /// Number of topics that there ever were: their ids are made of it.
     pub(super) created_topics: u64,
     next_producer_id: i64,
 }
@@ -53,7 +53,7 @@ impl Topic {
         self.partitions.get_mut(usize::try_from(partition.0).ok()?)
     }
 
-    /// How many partitions there are, as the protocol counts.
+    /// Number of partitions, as the protocol counts.
     pub(crate) fn partition_count(&self) -> i32 {
         i32::try_from(self.partitions.len()).unwrap_or(i32::MAX)
     }

@@ -1,4 +1,4 @@
-//! What the null broker says. It decodes requests, which copies nothing, and never looks at a
+//! Responses of the null broker. It decodes requests, which copies nothing, and never looks at a
 //! record.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -25,7 +25,7 @@ use wolff_codec::{
 /// The only broker that there is.
 const BROKER: BrokerId = BrokerId(1);
 
-/// What the broker says that it speaks. librdkafka compresses and batches as it should only for
+/// Versions that the broker announces. librdkafka compresses and batches as it should only for
 /// brokers that also have Fetch and FindCoordinator, and old versions of Produce.
 const ADVERTISED: [(ApiKey, i16, i16); 6] = [
     (ApiKey::PRODUCE, 0, 12),
@@ -36,7 +36,7 @@ const ADVERTISED: [(ApiKey, i16, i16); 6] = [
     (ApiKey::INIT_PRODUCER_ID, 0, 5),
 ];
 
-/// How much has come so far.
+/// Counts of what has come so far.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Received {
@@ -61,7 +61,7 @@ pub(super) enum NoAnswer {
     Response(#[from] EncodeError),
 }
 
-/// What all connections share.
+/// State shared by all connections.
 #[derive(Debug)]
 pub(super) struct Answers {
     topic: Str,

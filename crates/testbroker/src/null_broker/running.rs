@@ -40,7 +40,7 @@ impl RunningNullBroker {
         self.address
     }
 
-    /// How much has come so far.
+    /// Returns the counts of what has come so far.
     #[must_use]
     pub fn received(&self) -> Received {
         self.shared.received()

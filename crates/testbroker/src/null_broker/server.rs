@@ -42,7 +42,7 @@ pub struct NullBroker {
     pub(super) shared: Arc<Shared>,
 }
 
-/// What the connections and the owner share.
+/// State shared by the connections and the owner.
 #[derive(Debug)]
 pub(super) struct Shared {
     answers: Answers,

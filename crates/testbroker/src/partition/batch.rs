@@ -85,7 +85,7 @@ pub struct Placement {
 pub struct Appended {
     /// The offset of the first record; of a duplicate, the offset of the first time.
     pub base_offset: Offset,
-    /// Whether the batch was there already, and nothing was appended.
+    /// True if the batch was there already, and nothing was appended.
     pub is_duplicate: bool,
     /// In milliseconds since the Unix epoch: the append time on topics with LogAppendTime, the
     /// batch's newest timestamp for a duplicate on any topic, else -1.
@@ -152,7 +152,7 @@ impl From<ErrorCode> for Refusal {
     }
 }
 
-/// Whether a leader can answer with this error after it has appended the batch: the leadership or
+/// True if a leader can answer with this error after it has appended the batch: the leadership or
 /// the disk was lost while it waited for its followers, the wait timed out, or the in-sync replicas
 /// became too few. A batch that was answered so is in doubt.
 #[must_use]

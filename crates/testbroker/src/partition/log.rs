@@ -59,7 +59,7 @@ impl<P> StoredBatch<P> {
         self.max_timestamp_ms
     }
 
-    /// What the batch was stored with.
+    /// The payload that the batch was stored with.
     pub fn payload(&self) -> &P {
         &self.payload
     }

@@ -28,7 +28,7 @@ pub struct PartitionModel<P> {
     /// At most the end of each in-sync replica's log.
     high_watermark: Offset,
     replicas: BTreeMap<BrokerId, Replica>,
-    /// Whether followers have everything at once.
+    /// True if followers have everything at once.
     is_replicating: bool,
 }
 

@@ -13,7 +13,7 @@ use super::rules::Expiry;
 pub(super) struct Replica {
     log_end: Offset,
     is_in_sync: bool,
-    /// What was appended below `log_end`, as far as this replica knows.
+    /// Producers of the batches below `log_end`, as far as this replica knows.
     producers: Producers,
     /// As written to disk, by offset.
     snapshots: Vec<Snapshot>,

@@ -1,4 +1,4 @@
-//! How a proxy is set up and started.
+//! Setup and start of a proxy.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -43,7 +43,7 @@ impl ProxyBuilder {
         self
     }
 
-    /// What jitter is drawn from. Default: 0.
+    /// Sets the seed that jitter is drawn from. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self

@@ -1,4 +1,4 @@
-//! How good the line is, in one direction.
+//! Quality of a line, in one direction.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub enum Direction {
     ToClient,
 }
 
-/// What every byte meets that goes one way through a [`Proxy`](crate::Proxy). The default is a
+/// Conditions for every byte that goes one way through a [`Proxy`](crate::Proxy). The default is a
 /// perfect line.
 ///
 /// ```
@@ -35,23 +35,23 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// How long every byte is under way at least. Default: 0.
+    /// Sets the least time that every byte takes. Default: 0.
     #[must_use]
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
     }
 
-    /// How much longer it may be, drawn anew for each piece that arrives from the proxy's seed.
-    /// Order is kept. Default: 0.
+    /// Sets the most that is added to it, drawn anew for each piece that arrives from the proxy's
+    /// seed. Order is kept. Default: 0.
     #[must_use]
     pub fn jitter(mut self, jitter: Duration) -> Self {
         self.jitter = jitter;
         self
     }
 
-    /// How many bytes pass in a second, of each connection by itself. Zero counts as one. Default:
-    /// no limit.
+    /// Sets the bytes that pass in a second, of each connection by itself. Zero counts as one.
+    /// Default: no limit.
     #[must_use]
     pub fn bytes_per_second(mut self, bytes: u64) -> Self {
         self.bytes_per_second = Some(bytes.max(1));
@@ -66,7 +66,7 @@ impl Conditions {
         self
     }
 
-    /// Whether nothing passes, and who writes is not read, until the conditions change: a black
+    /// With true, nothing passes, and who writes is not read, until the conditions change: a black
     /// hole that heals. Default: false.
     #[must_use]
     pub fn stalled(mut self, is_stalled: bool) -> Self {

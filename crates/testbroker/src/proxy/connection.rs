@@ -14,7 +14,7 @@ use super::pump::Way;
 use super::rewrite::Detours;
 use super::shared::Shared;
 
-/// How much is thrown away at once, in bytes.
+/// Bytes that are thrown away at once.
 const DRAIN_BYTES: usize = 4096;
 
 /// Serves one client of the broker at `upstream`. The number makes its jitter its own.

@@ -1,5 +1,5 @@
-//! What a client and a broker say to each other, as far as the proxy follows it: requests, and
-//! which response is whose.
+//! Conversation of a client and a broker, as far as the proxy follows it: requests, and which
+//! response is whose.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -21,8 +21,8 @@ const MAX_FRAME_BYTES: usize = 128 * 1024 * 1024;
 /// MiB.
 const TLS_HANDSHAKE: u8 = 22;
 
-/// How many requests without an answer are remembered. Requests that want none stay until a later
-/// one is answered.
+/// Requests without a response that are remembered. Requests that want none stay until a later one
+/// is answered.
 const MAX_PENDING: usize = 100_000;
 
 /// One connection, followed.
@@ -33,7 +33,7 @@ pub(super) struct Conversation {
     pending: VecDeque<Asked>,
 }
 
-/// What is spoken.
+/// Protocol of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Protocol {
     /// Nobody has said anything yet.
@@ -51,13 +51,13 @@ struct Asked {
     version: i16,
 }
 
-/// What goes on to the other side.
+/// Bytes that go on to the other side.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Parcel {
     pub(super) bytes: Bytes,
-    /// How much later than everything else.
+    /// Delay beside everything else.
     pub(super) delay: Duration,
-    /// How the connection ends behind it.
+    /// End of the connection after it.
     pub(super) end: Option<Fate>,
 }
 
@@ -249,7 +249,7 @@ mod tests {
             assert_eq!(parcels.len(), 1);
         }
 
-        /// How often the answer goes on.
+        /// Number of times that the response goes on.
         fn answer(&mut self, correlation_id: i32) -> usize {
             let response = InitProducerIdResponse::default();
             let frame = encode_response(&response, 4, CorrelationId(correlation_id));

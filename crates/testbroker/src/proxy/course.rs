@@ -1,4 +1,4 @@
-//! What happens to the bytes of one direction on their way, by position.
+//! Incidents of the bytes of one direction on their way, by position.
 
 use bytes::{Bytes, BytesMut};
 
@@ -23,7 +23,7 @@ impl Course {
         }
     }
 
-    /// How the connection ends here and now, if it does.
+    /// End of the connection here and now, if there is one.
     pub(super) fn fate(&self) -> Option<Fate> {
         let here = self.incidents.iter().rev();
         here.take_while(|incident| incident.position <= self.position)
@@ -33,7 +33,7 @@ impl Course {
             })
     }
 
-    /// How many of so many bytes can go before the connection ends.
+    /// Number of so many bytes that can go before the connection ends.
     pub(super) fn allowed_bytes(&self, len: usize) -> usize {
         let ends = self
             .incidents

@@ -1,4 +1,4 @@
-//! What a proxy does to single connections and single responses.
+//! Faults that a proxy makes in single connections and single responses.
 
 use std::fmt;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub struct ProxyFault {
     times: Option<u64>,
 }
 
-/// What happens.
+/// Effect of a fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Effect {
     /// To a connection, when so many bytes have gone that way.
@@ -44,7 +44,7 @@ pub(super) enum Effect {
 /// Something that happens at a position of a direction's bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Incident {
-    /// How many bytes have passed before.
+    /// Number of bytes that have passed before.
     pub(super) position: u64,
     pub(super) kind: IncidentKind,
 }
@@ -57,7 +57,7 @@ pub(super) enum IncidentKind {
     FlipBit(u8),
 }
 
-/// How a connection ends.
+/// End of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Fate {
     /// Both sides are closed in an orderly way.
@@ -70,7 +70,7 @@ pub(super) enum Fate {
     BlackHole,
 }
 
-/// What happens to one response.
+/// Effect on one response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum ResponseEffect {
     Drop,
@@ -207,7 +207,7 @@ impl ProxyFault {
             .is_none_or(|wanted| wanted == upstream)
     }
 
-    /// Whether the fault strikes something that fits; counts it.
+    /// True if the fault strikes something that fits; counts it.
     fn strikes(&mut self) -> bool {
         if self.times == Some(0) {
             return false;
@@ -246,7 +246,7 @@ impl FaultBook {
         id
     }
 
-    /// Whether there was such a fault, used up or not.
+    /// True if there was such a fault, used up or not.
     pub(super) fn remove(&mut self, id: ProxyFaultId) -> bool {
         let before = self.faults.len();
         self.faults.retain(|(other, _)| *other != id);
@@ -257,7 +257,7 @@ impl FaultBook {
         self.faults.clear();
     }
 
-    /// What a new connection will meet.
+    /// Draws the faults that a new connection will meet.
     pub(super) fn draw_for_connection(
         &mut self,
         upstream: &str,
@@ -274,7 +274,7 @@ impl FaultBook {
         drawn
     }
 
-    /// What a response meets.
+    /// Draws the faults that a response meets.
     pub(super) fn draw_for_response(
         &mut self,
         upstream: &str,

@@ -17,7 +17,7 @@ use super::connection;
 use super::rewrite::Detours;
 use super::shared::Shared;
 
-/// How long to wait when a connection cannot be accepted.
+/// Time to wait when a connection cannot be accepted.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
 
 /// All ports of a proxy.

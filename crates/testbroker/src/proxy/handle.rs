@@ -99,12 +99,12 @@ impl Proxy {
             .map(|(_, front)| *front)
     }
 
-    /// How good the line is from now on in one direction, of all connections.
+    /// Sets the line of all connections from now on, in one direction.
     pub fn set_conditions(&self, direction: Direction, conditions: Conditions) {
         self.shared.conditions(direction).send_replace(conditions);
     }
 
-    /// How good the line is from now on in both directions.
+    /// Sets the line of all connections from now on, in both directions.
     pub fn set_all_conditions(&self, conditions: Conditions) {
         self.set_conditions(Direction::ToBroker, conditions);
         self.set_conditions(Direction::ToClient, conditions);
@@ -151,7 +151,7 @@ impl Proxy {
         self.shared.orders.send_replace(fate);
     }
 
-    /// What has gone through so far.
+    /// Returns the counts of what has gone through so far.
     #[must_use]
     pub fn stats(&self) -> ProxyStats {
         self.shared.stats.borrow().clone()

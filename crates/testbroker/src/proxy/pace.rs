@@ -33,7 +33,7 @@ impl Pace {
         now + conditions.latency + jitter
     }
 
-    /// How many of so many bytes may be written at once.
+    /// Number of so many bytes that may be written at once.
     pub(super) fn piece_bytes(len: usize, conditions: &Conditions) -> usize {
         let slice = conditions.slice_bytes.unwrap_or(usize::MAX);
         let share = conditions

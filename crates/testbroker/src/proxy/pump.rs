@@ -17,10 +17,10 @@ use super::shared::Shared;
 /// The most that is read at once, in bytes.
 const READ_BYTES: usize = 16 * 1024;
 
-/// How many parcels may be under way: what comes after them waits in the sender's socket.
+/// Number of parcels that may be under way: what comes after them waits in the sender's socket.
 const PARCELS: usize = 1024;
 
-/// What belongs to one direction of a connection.
+/// State of one direction of a connection.
 pub(super) struct Way<'a> {
     pub(super) direction: Direction,
     pub(super) shared: &'a Shared,

@@ -1,4 +1,4 @@
-//! What all connections of a proxy share.
+//! State shared by all connections of a proxy.
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -14,7 +14,7 @@ pub(super) struct Shared {
     pub(super) seed: u64,
     to_broker: watch::Sender<Conditions>,
     to_client: watch::Sender<Conditions>,
-    /// How all connections that are open are to end. What is in it from the start is for nobody.
+    /// End ordered for all connections that are open. The value from the start is for nobody.
     pub(super) orders: watch::Sender<Fate>,
     pub(super) stats: watch::Sender<ProxyStats>,
     faults: Mutex<FaultBook>,
@@ -47,7 +47,7 @@ impl Shared {
         self.stats.send_modify(count);
     }
 
-    /// What a new connection will meet; counts it.
+    /// Draws the faults that a new connection will meet, and counts it.
     pub(super) fn incidents(&self, upstream: &str) -> Vec<(Direction, Incident)> {
         let drawn = self.faults.lock().draw_for_connection(upstream);
         self.count_hits(drawn.iter().map(|(id, ..)| *id));
@@ -57,7 +57,7 @@ impl Shared {
             .collect()
     }
 
-    /// What a response meets; counts it and the response.
+    /// Draws the faults that a response meets, and counts them and the response.
     pub(super) fn response_effects(&self, upstream: &str, api: ApiKey) -> Vec<ResponseEffect> {
         let drawn = self.faults.lock().draw_for_response(upstream, api);
         self.count(|stats| *stats.responses.entry(api).or_default() += 1);

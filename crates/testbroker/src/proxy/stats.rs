@@ -1,4 +1,4 @@
-//! What has gone through a proxy, counted.
+//! Counts of what has gone through a proxy.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use wolff_codec::ApiKey;
 
 use super::fault::ProxyFaultId;
 
-/// What has gone through a [`Proxy`](crate::Proxy) since it started. Counters only grow;
+/// Counts of what has gone through a [`Proxy`](crate::Proxy) since it started. Counters only grow;
 /// `connections_open` is a gauge.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -23,7 +23,7 @@ pub struct ProxyStats {
     pub requests: BTreeMap<ApiKey, u64>,
     /// Responses that came from brokers to such requests, by API, whatever then became of them.
     pub responses: BTreeMap<ApiKey, u64>,
-    /// How many connections or responses each fault has hit.
+    /// Number of connections or responses that each fault has hit.
     pub faults: BTreeMap<ProxyFaultId, u64>,
 }
 
@@ -40,7 +40,7 @@ impl ProxyStats {
         self.responses.get(&api).copied().unwrap_or(0)
     }
 
-    /// How many connections or responses a fault has hit.
+    /// Number of connections or responses that a fault has hit.
     #[must_use]
     pub fn hits(&self, fault: ProxyFaultId) -> u64 {
         self.faults.get(&fault).copied().unwrap_or(0)

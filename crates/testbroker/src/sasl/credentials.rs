@@ -1,4 +1,4 @@
-//! Whom a cluster knows, and what it asks of them.
+//! Users of a cluster, and the credentials it wants of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -34,7 +34,7 @@ pub struct Sasl {
     scram_iterations: u32,
 }
 
-/// What a bearer token is good for.
+/// User and lifetime of a bearer token.
 #[derive(Clone)]
 pub(super) struct Token {
     pub(super) principal: String,
@@ -109,13 +109,13 @@ impl Sasl {
         self
     }
 
-    /// Whether every bearer token is accepted, whatever it says. Default: false.
+    /// With true, accepts every bearer token, whatever it says. Default: false.
     pub fn any_token(mut self, is_accepted: bool) -> Self {
         self.accepts_any_token = is_accepted;
         self
     }
 
-    /// How long a client may go on before it must authenticate again on its connection:
+    /// Limits the time that a client may go on before it must authenticate again on its connection:
     /// `connections.max.reauth.ms` (KIP-368). One that does not is disconnected at its next
     /// request. None for no limit, which is the default.
     pub fn session_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
@@ -123,7 +123,8 @@ impl Sasl {
         self
     }
 
-    /// How many iterations SCRAM passwords are hashed with; at least one. Default: 4096.
+    /// Sets the number of iterations that SCRAM passwords are hashed with; at least one. Default:
+    /// 4096.
     pub fn scram_iterations(mut self, iterations: u32) -> Self {
         self.scram_iterations = iterations.max(1);
         self
@@ -155,7 +156,7 @@ impl Sasl {
         self.scram_iterations
     }
 
-    /// How long a session lasts that may last that long by its token.
+    /// Lifetime of a session that may last that long by its token.
     pub(super) fn lifetime(&self, of_token: Option<Duration>) -> Option<Duration> {
         let limits = [self.session_lifetime, of_token];
         limits.into_iter().flatten().min()

@@ -1,7 +1,6 @@
-//! How a server can cheat in a SCRAM exchange.
+//! Lies of a server in a SCRAM exchange.
 
-/// What a broker says in a SCRAM exchange instead of the truth (RFC 5802). Clients must refuse all
-/// of it.
+/// Lie of a broker in a SCRAM exchange (RFC 5802). Clients must refuse all of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ScramLie {

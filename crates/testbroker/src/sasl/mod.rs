@@ -1,4 +1,4 @@
-//! Who clients are: SASL from the server's side, without any I/O.
+//! Identity of clients: SASL from the server's side, without any I/O.
 
 mod session;
 

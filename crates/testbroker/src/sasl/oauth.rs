@@ -3,11 +3,11 @@
 use super::credentials::Sasl;
 use super::step::{Identified, Refusal, Step};
 
-/// What separates key-value pairs, and ends them.
+/// Separator of key-value pairs, and their end.
 const SEPARATOR: char = '\x01';
 
-/// What the server says to a token that it does not accept; the client then sends one separator,
-/// and is refused.
+/// Response to a token that the server does not accept; the client then sends one separator, and is
+/// refused.
 const INVALID_TOKEN: &[u8] = br#"{"status":"invalid_token"}"#;
 
 /// Where an exchange is.

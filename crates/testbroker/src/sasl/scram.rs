@@ -76,7 +76,7 @@ enum State {
     Over,
 }
 
-/// What the client has to answer.
+/// Challenge that the client has to answer.
 #[derive(Debug)]
 struct Challenge {
     user: String,
@@ -90,7 +90,7 @@ struct Challenge {
 }
 
 impl Challenge {
-    /// Whether the client's last message, without its proof, repeats what was agreed:
+    /// True if the client's last message, without its proof, repeats what was agreed:
     /// `c=header,r=nonce[,extensions]`.
     fn is_met_by(&self, without_proof: &str) -> bool {
         let header = BASE64.encode(&self.gs2_header);

@@ -1,4 +1,4 @@
-//! Whether a connection may ask for anything yet, and until when (KIP-152, KIP-368).
+//! Session of a connection: whether it may send requests, and until when (KIP-152, KIP-368).
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use super::step::{Identified, Refusal, Step};
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     state: State,
-    /// Who it was before it began to authenticate again.
+    /// User before it began to authenticate again.
     before: Option<String>,
 }
 
@@ -43,7 +43,7 @@ enum State {
     Over,
 }
 
-/// What is done with a request.
+/// Decision about a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Admission {
     Serve,
@@ -53,7 +53,7 @@ pub(crate) enum Admission {
     Expired,
 }
 
-/// What the client gets for a message.
+/// Response to a message of the client.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) message: Vec<u8>,
@@ -64,7 +64,7 @@ pub(crate) struct Answer {
 /// A client has authenticated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Success {
-    /// How long it may stay without doing so again.
+    /// Time it may stay without doing so again.
     pub(crate) lifetime: Option<Duration>,
     /// It had before, on the same connection.
     pub(crate) is_renewed: bool,
@@ -79,17 +79,17 @@ impl Session {
         }
     }
 
-    /// Whether the connection is to be closed behind the answer.
+    /// True if the connection is to be closed behind the answer.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
     }
 
-    /// Whether the next frame is a token without a header.
+    /// True if the next frame is a token without a header.
     pub(crate) fn expects_bare_token(&self) -> bool {
         matches!(self.state, State::Exchanging { is_bare: true, .. })
     }
 
-    /// Whether a request of this API may be served now.
+    /// Decides if a request of this API may be served now.
     pub(crate) fn admit(&self, api: ApiKey, now: Instant) -> Admission {
         let is_allowed = match &self.state {
             State::Unknown => matches!(api, ApiKey::API_VERSIONS | ApiKey::SASL_HANDSHAKE),

@@ -1,4 +1,4 @@
-//! What a server says to one message of a client.
+//! Response of a server to one message of a client.
 
 use std::fmt;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(crate) enum Step {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Identified {
     pub(crate) principal: String,
-    /// How long it may stay without proving it again.
+    /// Time it may stay without proving it again.
     pub(crate) lifetime: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong with certificates.
+//! Errors of certificates.
 
 use std::io;
 
@@ -11,7 +11,7 @@ pub enum TlsError {
     /// A name cannot stand in a certificate, or the key cannot sign it.
     #[error("the certificate cannot be made")]
     Certificate(#[from] rcgen::Error),
-    /// What should be a certificate or a key in PEM is none.
+    /// The bytes that should be a certificate or a key in PEM are none.
     #[error("not a certificate or key in PEM")]
     Pem(#[source] io::Error),
     /// The certificate and the key do not fit together, or not what TLS asks of them.

@@ -1,4 +1,4 @@
-//! How a broker's port speaks TLS.
+//! TLS of a broker's port.
 
 use std::fmt;
 use std::io;

@@ -106,7 +106,7 @@ impl Client {
         }
     }
 
-    /// What has come of a frame that is not whole.
+    /// Bytes that have come of a frame that is not whole.
     pub(crate) fn leftover(&self) -> &[u8] {
         &self.buffer
     }

@@ -214,3 +214,28 @@ async fn a_throttled_connection_is_answered_at_once_and_read_later() {
     assert_eq!(response.throttle_time_ms, 0);
     assert!(begin.elapsed() >= throttle);
 }
+
+#[tokio::test]
+async fn a_quota_is_for_a_topic_and_lasts_until_it_is_removed() {
+    let cluster = Cluster::builder()
+        .topic("orders", 1)
+        .topic("other", 1)
+        .start()
+        .await
+        .unwrap();
+    let quota = cluster.inject(Fault::quota(10_000).topic("orders"));
+    let mut client = Client::connect(&cluster, 1).await;
+    let begin = Instant::now();
+    let mut said = Duration::ZERO;
+    for topic in ["orders", "other", "orders"] {
+        let request = produce_request(topic, 0, batch(&["a"]));
+        let throttle = client.request(&request, 9).await.throttle_time_ms;
+        assert_eq!(throttle > 0, topic == "orders", "{topic}: {throttle} ms");
+        said += Duration::from_millis(throttle.try_into().unwrap());
+    }
+    assert!(cluster.remove_fault(quota));
+    let request = produce_request("orders", 0, batch(&["b"]));
+    assert_eq!(client.request(&request, 9).await.throttle_time_ms, 0);
+    assert!(begin.elapsed() >= said, "it was not read meanwhile");
+    assert_eq!(values(&cluster, "orders", 0), ["a", "a", "b"]);
+}

@@ -28,6 +28,8 @@ mod sasl;
 mod tls;
 #[cfg(test)]
 mod topics;
+#[cfg(test)]
+mod transactions;
 
 #[cfg(test)]
 mod client;

@@ -1,4 +1,4 @@
-//! What is appended, what is refused, and how the client learns of it.
+//! Batches that are appended or refused, and the responses to them.
 
 use wolff_codec::ids::{BrokerId, LeaderEpoch, Offset, ProducerId, TopicId};
 use wolff_codec::messages::{

@@ -2,7 +2,7 @@
 
 use wolff_codec::ids::{CorrelationId, PartitionId};
 use wolff_codec::messages::*;
-use wolff_codec::{ApiKey, ErrorCode, Request, Str, decode_response, encode_request};
+use wolff_codec::{ApiKey, ErrorCode, Message, Request, Str, decode_response, encode_request};
 use wolff_testbroker::{Cluster, Fault};
 
 use crate::client::{Client, produce_request};
@@ -110,8 +110,9 @@ async fn every_version_of_every_api_is_answered_in_success_and_in_error() {
                 None => (found.error_code, &found.error_message),
             };
             // A transactional client would ask for ever otherwise.
-            assert_eq!(code.is_retriable(), key_type == 0, "{code}");
-            assert_eq!(version >= 1, message.is_some());
+            assert!(!code.is_retriable(), "{code}");
+            assert_eq!(code.is_ok(), key_type == 0, "{code}");
+            assert_eq!(version >= 1 && key_type == 1, message.is_some());
         }
     }
     for (name, versions) in [("orders", 0..=7), ("new", 0..=7)] {
@@ -193,7 +194,7 @@ async fn what_is_advertised_is_served() {
         "as Kafka 4 does, though 0 to 2 are refused"
     );
     assert_eq!(range(ApiKey::METADATA), Some((4, 13)));
-    assert_eq!(range(ApiKey::JOIN_GROUP), None);
+    assert_eq!(range(ApiKey::DESCRIBE_GROUPS), None);
 }
 
 #[tokio::test]
@@ -402,4 +403,90 @@ async fn bytes_behind_a_request_do_not_matter() {
     let answer = client.receive().await.unwrap();
     let (_, response) = decode_response::<MetadataResponse>(&answer, 13).unwrap();
     assert_eq!(response.topics.len(), 1);
+}
+
+#[tokio::test]
+async fn a_group_is_refused_for_good_and_nothing_is_committed_in_it() {
+    let cluster = Cluster::builder().topic("orders", 1).start().await.unwrap();
+    let mut client = Client::connect(&cluster, 1).await;
+    let refusal = ErrorCode::GROUP_AUTHORIZATION_FAILED;
+    let group_id = Str::from("group");
+    for version in JoinGroupRequest::VERSIONS {
+        let request = JoinGroupRequest {
+            group_id: group_id.clone(),
+            ..Default::default()
+        };
+        let response = client.request(&request, version).await;
+        assert_eq!(response.error_code, refusal);
+    }
+    for version in SyncGroupRequest::VERSIONS {
+        let request = SyncGroupRequest {
+            group_id: group_id.clone(),
+            ..Default::default()
+        };
+        let response = client.request(&request, version).await;
+        assert_eq!(response.error_code, refusal);
+    }
+    for version in HeartbeatRequest::VERSIONS {
+        let request = HeartbeatRequest {
+            group_id: group_id.clone(),
+            ..Default::default()
+        };
+        let response = client.request(&request, version).await;
+        assert_eq!(response.error_code, refusal);
+    }
+    for version in LeaveGroupRequest::VERSIONS {
+        let request = LeaveGroupRequest {
+            group_id: group_id.clone(),
+            ..Default::default()
+        };
+        let response = client.request(&request, version).await;
+        assert_eq!(response.error_code, refusal);
+    }
+    for version in OffsetCommitRequest::VERSIONS {
+        let partition = OffsetCommitRequestPartition {
+            committed_offset: 7.into(),
+            ..Default::default()
+        };
+        let request = OffsetCommitRequest {
+            group_id: group_id.clone(),
+            topics: vec![OffsetCommitRequestTopic {
+                name: Str::from("orders"),
+                partitions: vec![partition],
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let response = client.request(&request, version).await;
+        assert_eq!(response.topics[0].partitions[0].error_code, refusal);
+    }
+    for version in OffsetFetchRequest::VERSIONS {
+        let topics = Some(vec![OffsetFetchRequestTopic {
+            name: Str::from("orders"),
+            partition_indexes: vec![PartitionId(0)],
+            ..Default::default()
+        }]);
+        let request = match version {
+            0..=7 => OffsetFetchRequest {
+                group_id: group_id.clone(),
+                topics,
+                ..Default::default()
+            },
+            _ => OffsetFetchRequest {
+                groups: vec![OffsetFetchRequestGroup {
+                    group_id: group_id.clone(),
+                    topics,
+                    ..Default::default()
+                }],
+                ..Default::default()
+            },
+        };
+        let response = client.request(&request, version).await;
+        let topics = match version {
+            0..=7 => &response.topics,
+            _ => &response.groups[0].topics,
+        };
+        assert_eq!(topics[0].partitions[0].committed_offset, (-1).into());
+        assert!(response.error_code.is_ok());
+    }
 }

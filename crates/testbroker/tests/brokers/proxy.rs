@@ -38,7 +38,7 @@ async fn client_of(proxy: &Proxy) -> Client {
     Client::connect_to(bootstrap.split(',').next().unwrap()).await
 }
 
-/// Whether a socket ends: by a reset, or in an orderly way, which is the answer's content.
+/// Waits for the end of a socket: by a reset, or in an orderly way, which is the answer's content.
 async fn end_of(stream: &mut TcpStream) -> Result<(), std::io::ErrorKind> {
     let mut nowhere = Vec::new();
     let read = stream.read_to_end(&mut nowhere);

@@ -113,7 +113,7 @@ fn resent(partition: &PartitionModel<Name>, age: usize) -> Option<BatchFacts> {
     ))
 }
 
-/// What must hold between a batch, its answer, and the log before and after.
+/// Properties that must hold between a batch, its answer, and the log before and after.
 fn check_answer(
     partition: &PartitionModel<Name>,
     before: &[(i64, Name)],
@@ -145,7 +145,7 @@ fn check_answer(
     Ok(())
 }
 
-/// What must hold always.
+/// Properties that must hold always.
 fn check_state(partition: &PartitionModel<Name>) -> Result<(), TestCaseError> {
     let log = partition.log();
     prop_assert!(log.start_offset() <= log.end_offset());
