@@ -1,4 +1,5 @@
-//! Compiles the queue's sources for the scheduler, and has clippy hold them to the rules of the crates.
+//! Compiles the queue's sources for the scheduler, and has clippy hold them to the rules of the
+//! crates.
 
 fn main() {
     println!("cargo::rustc-cfg=shuttle");

@@ -1,12 +1,14 @@
-//! An outbox: what is to be done is written down first, done in batches, and found again after a crash.
+//! An outbox: what is to be done is written down first, done in batches, and found again after a
+//! crash.
 //!
 //! ```text
 //! cargo run -p replayq --example outbox -- /tmp/outbox add "buy milk" "call home"
 //! cargo run -p replayq --example outbox -- /tmp/outbox work
 //! ```
 //!
-//! Each batch gets a number, which is durable (as the lease's tag) before anything of it is done. A batch that a crash has cut short comes back with exactly
-//! the same items and the same number, so that whoever receives it can tell that it has seen it before.
+//! Each batch gets a number, which is durable (as the lease's tag) before anything of it is done. A
+//! batch that a crash has cut short comes back with exactly the same items and the same number, so
+//! that the receiver can see that it has it already.
 
 use std::error::Error;
 
@@ -53,7 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Does what the items say, then takes them off the queue; the number of the last batch stays in the commit.
+/// Does what the items say, then takes them off the queue; the number of the last batch stays in
+/// the commit.
 fn deliver(queue: &Queue, lease: &Lease, number: u64) -> Result<(), Box<dyn Error>> {
     for item in &lease.items {
         println!(

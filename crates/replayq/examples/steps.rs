@@ -1,11 +1,14 @@
-//! Appends, leases and acks, and says so line by line, each line when the queue has answered: what a reader of the lines was told must be in the directory, however this
-//! program ends.
+//! Appends, leases and acks, and says so line by line, each line when the queue has answered: what
+//! a reader of the lines was told must be in the directory, however this program ends.
 //!
-//! `steps DIRECTORY run ROUNDS` does a bit of everything in one thread: it leaves the queue unclosed half way, opens it again, and closes it when it is empty;
-//! `steps DIRECTORY load ROUNDS` appends in two threads and acks in a third; `steps DIRECTORY crowd ROUNDS MODE SEED` has two threads that append, three that pop, tag,
-//! release and ack, and one that flushes, in the mode `os`, `fsync`, `offload` or `volatile`, and closes the queue in the end; `steps DIRECTORY hold` keeps the queue open until its input ends; `steps DIRECTORY backlog MEGABYTES`
-//! appends that much, opens the directory again and reads it, and says what memory that took; `steps DIRECTORY many COUNT` uses so many queues at once, and says what threads
-//! and file descriptors that takes.
+//! `steps DIRECTORY run ROUNDS` does a bit of everything in one thread: it leaves the queue
+//! unclosed half way, opens it again, and closes it when it is empty; `steps DIRECTORY load ROUNDS`
+//! appends in two threads and acks in a third; `steps DIRECTORY crowd ROUNDS MODE SEED` has two
+//! threads that append, three that pop, tag, release and ack, and one that flushes, in the mode
+//! `os`, `fsync`, `offload` or `volatile`, and closes the queue in the end; `steps DIRECTORY hold`
+//! keeps the queue open until its input ends; `steps DIRECTORY backlog MEGABYTES` appends that
+//! much, opens the directory again and reads it, and says what memory that took; `steps DIRECTORY
+//! many COUNT` uses so many queues at once, and says what threads and file descriptors that takes.
 #![allow(clippy::disallowed_methods, reason = "examples run in the real world")]
 
 use std::error::Error;

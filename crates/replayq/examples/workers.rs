@@ -4,8 +4,9 @@
 //! cargo run -p replayq --example workers -- /tmp/jobs 100
 //! ```
 //!
-//! Each worker waits for a job, does it and acks it. What a worker had when it panicked is released by its
-//! guard and goes to another one. Run it again after killing it: what was not acked is done then.
+//! Each worker waits for a job, does it and acks it. What a worker had when it panicked is released
+//! by its guard and goes to another one. Run it again after killing it: what was not acked is done
+//! then.
 #![allow(clippy::disallowed_methods, reason = "examples run in the real world")]
 
 use std::error::Error;

@@ -1,16 +1,16 @@
-//! Who may append: the queue's own limit, the one that it shares with others, and the reserve of the disk.
+//! Admission of appends: the queue's own limit, the one that it shares with others, and the reserve
+//! of the disk.
 
 use crate::sync::Mutex;
 use bytes::Bytes;
 
 use crate::config::{Config, Overflow};
-use crate::disk::Disk;
 use crate::error::AppendError;
 use crate::format::segment::entry::entries_bytes;
 use crate::limits::load::Load;
 use crate::limits::shared::{Held, Share, SharedLimits};
 use crate::signal::Signal;
-use crate::state::ledger::Ledger;
+use crate::store::Store;
 
 /// The limits of one queue.
 #[derive(Debug)]
@@ -50,28 +50,26 @@ impl Admission {
         }
     }
 
-    /// Looks at the limits, and makes room in those that are shared until the append has ended. Waits for room
-    /// where the queue is to.
+    /// Looks at the limits, and makes room in those that are shared until the append has ended.
+    /// Waits for room where the queue is to.
     #[inline]
     pub(crate) fn admit(
         &self,
-        ledger: &Mutex<Ledger>,
-        disk: Option<&Disk>,
+        store: &Store,
         payloads: &[Bytes],
     ) -> Result<Option<Admitted<'_>>, AppendError> {
         if self.is_open() {
             return Ok(None);
         }
-        self.admit_within_limits(ledger, disk, payloads)
+        self.admit_within_limits(store, payloads)
     }
 
     fn admit_within_limits(
         &self,
-        ledger: &Mutex<Ledger>,
-        disk: Option<&Disk>,
+        store: &Store,
         payloads: &[Bytes],
     ) -> Result<Option<Admitted<'_>>, AppendError> {
-        let full = match self.try_admit(ledger, disk, payloads) {
+        let full = match self.try_admit(store, payloads) {
             Err(full @ AppendError::Full { .. }) if self.overflow == Overflow::Block => full,
             other => return other,
         };
@@ -81,22 +79,22 @@ impl Admission {
         if bytes > most.min(self.max_total_bytes) {
             return Err(full);
         }
-        // Either limit may be the one that has no room, so that both are watched: the one that all share is raised with
-        // the queue's own too.
+        // Either limit may be the one that has no room, so that both are watched: the one that all
+        // share is raised with the queue's own too.
         let mut watch = shared.map_or(&self.room, SharedLimits::room).watch();
         loop {
-            match self.try_admit(ledger, disk, payloads) {
+            match self.try_admit(store, payloads) {
                 Err(AppendError::Full { .. }) => {}
                 other => return other,
             }
-            if ledger.lock().is_closed {
+            if store.ledger().is_closed() {
                 return Err(AppendError::Closed);
             }
             watch.wait(None);
         }
     }
 
-    /// Whether everything is admitted.
+    /// Returns whether everything is admitted.
     fn is_open(&self) -> bool {
         self.overflow == Overflow::Report && self.share.is_none()
     }
@@ -118,12 +116,11 @@ impl Admission {
 
     fn try_admit(
         &self,
-        ledger: &Mutex<Ledger>,
-        disk: Option<&Disk>,
+        store: &Store,
         payloads: &[Bytes],
     ) -> Result<Option<Admitted<'_>>, AppendError> {
         let mut admitted = if self.overflow != Overflow::Report {
-            Some(self.admit_to_own_limit(ledger, Load::of(payloads))?)
+            Some(self.admit_to_own_limit(store, Load::of(payloads))?)
         } else {
             None
         };
@@ -131,10 +128,10 @@ impl Admission {
             return Ok(admitted);
         };
         let limits = share.limits();
-        if let Some(disk) = disk {
-            let check = || limits.check_disk(&*disk.vfs, &disk.directory, entries_bytes(payloads));
+        if let Some(disk) = store.disk() {
+            let check = || limits.check_disk(disk.vfs(), disk.directory(), entries_bytes(payloads));
             let checked = match check() {
-                Err(_) if disk.release_spares(ledger) => check(),
+                Err(_) if disk.release_spares() => check(),
                 checked => checked,
             };
             checked.map_err(|free| AppendError::DiskReserve {
@@ -154,14 +151,11 @@ impl Admission {
         Ok(admitted)
     }
 
-    /// Whether there is room beside what is held and what others append at the same time.
-    fn admit_to_own_limit(
-        &self,
-        ledger: &Mutex<Ledger>,
-        load: Load,
-    ) -> Result<Admitted<'_>, AppendError> {
-        // Under this lock one asks after the other, and nothing appended is missed: it is in the ledger before it is no longer under way.
-        let ledger = ledger.lock();
+    /// Returns whether there is room beside what is held and what others append at the same time.
+    fn admit_to_own_limit(&self, store: &Store, load: Load) -> Result<Admitted<'_>, AppendError> {
+        // Under this lock one append is admitted after the other, and nothing appended is missed:
+        // it is in the ledger before it is no longer under way.
+        let ledger = store.ledger();
         let mut appending = self.appending.lock();
         let bytes = ledger.load().plus(*appending).plus(load).counted_bytes();
         if bytes > self.max_total_bytes {
@@ -178,16 +172,17 @@ impl Admission {
         })
     }
 
-    /// Tells those who share limits with this queue what it holds now.
-    pub(crate) fn recount(&self, ledger: &Mutex<Ledger>) {
+    /// Updates what this queue holds in the limits that it shares.
+    pub(crate) fn recount(&self, store: &Store) {
         if let Some(share) = &self.share {
-            // Under the lock: what one thread saw must not be told after what another saw later.
-            let ledger = ledger.lock();
+            // Under the lock: an older count must not replace a newer one.
+            let ledger = store.ledger();
             share.count(ledger.load().counted_bytes());
         }
     }
 
-    /// By how many bytes the queue is over its limit, or over the one that it shares, whichever is more.
+    /// By how many bytes the queue is over its limit, or over the one that it shares, whichever is
+    /// more.
     pub(crate) fn overflow_bytes(&self, load: Load) -> i64 {
         let own = i128::from(load.counted_bytes()).saturating_sub(i128::from(self.max_total_bytes));
         let shared = self

@@ -1,4 +1,4 @@
-//! How a queue is to behave.
+//! Configuration of a queue.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::vfs::{OsVfs, Vfs};
 
 /// The largest item, in bytes.
 pub const MAX_ITEM_BYTES: u64 = 1 << 30;
-/// The longest that an append may be told to wait for others.
+/// The longest that an append can be configured to wait for others.
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 /// The most lease slots that a queue may have.
 pub(crate) const MOST_LEASE_SLOTS: u32 = 4096;
@@ -21,15 +21,19 @@ pub(crate) const MOST_LEASE_SLOTS: u32 = 4096;
 pub enum Storage {
     /// In memory only: nothing survives the process.
     Memory,
-    /// In files of this directory, which is made where missing. Its parent must be there or creatable.
+    /// In files of this directory, which is made where missing. Its parent must be there or
+    /// creatable.
     Disk(PathBuf),
-    /// In memory until more than [`Config::segment_bytes`] are waiting or leased, counted as for [`Config::max_total_bytes`], then on disk until the reader has caught up. Closing and flushing write everything down, a crash loses what came into memory after that.
+    /// In memory until more than [`Config::segment_bytes`] are waiting or leased, counted as for
+    /// [`Config::max_total_bytes`], then on disk until the reader has caught up. Closing and
+    /// flushing write everything down, a crash loses what came into memory after that.
     Offload(PathBuf),
-    /// As offload, but nothing is kept beyond the life of the queue: what is in the directory at open is removed.
+    /// As offload, but nothing is kept after the queue is closed or dropped: what is in the
+    /// directory at open is removed.
     OffloadVolatile(PathBuf),
 }
 
-/// What an answered append survives.
+/// The failures that an answered append survives.
 ///
 /// | answered | at level `Os` survives | at level `Fsync` survives |
 /// |---|---|---|
@@ -40,21 +44,24 @@ pub enum Storage {
 /// | `flush(Flush::Disk)`: all of the above, acks too | a power loss | a power loss |
 /// | `close` | the end of the process | a power loss |
 ///
-/// In memory nothing survives. [`Storage::Offload`] keeps what stood in memory when `flush` or `close` was answered, as far as that reaches, and of an unclean end without
-/// them only that nothing acked comes back; [`Storage::OffloadVolatile`] keeps nothing.
+/// In memory nothing survives. [`Storage::Offload`] keeps what stood in memory when `flush` or
+/// `close` was answered, as far as that reaches, and of an unclean end without them only that
+/// nothing acked comes back; [`Storage::OffloadVolatile`] keeps nothing.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Durability {
     /// The end of the process: the bytes reached the operating system before append answers.
     Os,
-    /// Power loss: the bytes reached the disk before append answers. Concurrent appends share one sync.
+    /// Power loss: the bytes reached the disk before append answers. Concurrent appends share one
+    /// sync.
     Fsync {
-        /// How long an append may wait for others to share its sync; zero: only as long as a sync is under way anyway. At most a minute.
+        /// The longest that an append waits for others to share its sync; zero: only as long as a
+        /// sync is under way anyway. At most a minute.
         max_delay: Duration,
     },
 }
 
-/// How far [`crate::Queue::flush`] goes.
+/// The failures that what was answered survives after [`crate::Queue::flush`].
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Flush {
@@ -64,30 +71,34 @@ pub enum Flush {
     Disk,
 }
 
-/// What happens to an append that finds the queue at [`Config::max_total_bytes`].
+/// The policy for an append that finds the queue at [`Config::max_total_bytes`].
 #[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// It is taken all the same; the owner asks [`crate::Queue::overflow_bytes`] and drops what it can best do without.
+    /// It is accepted all the same; the owner calls [`crate::Queue::overflow_bytes`] and acks what
+    /// is least needed.
     #[default]
     Report,
     /// It fails with [`crate::AppendError::Full`].
     Reject,
-    /// It waits until acks have made room, or the queue is closed. One that is larger than the limit itself fails
-    /// with [`crate::AppendError::Full`] at once. The reserve of [`SharedLimits::free_disk_bytes`] and a full
-    /// disk are not waited for: they are errors as ever.
+    /// It waits until acks have made room, or the queue is closed. One that is larger than the
+    /// limit itself fails with [`crate::AppendError::Full`] at once. The reserve of
+    /// [`SharedLimits::free_disk_bytes`] and a full disk are not waited for: they are errors as
+    /// ever.
     Block,
 }
 
-/// What becomes of items that the disk cannot read any more.
+/// The policy for items that the disk cannot read any more.
 #[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// They wait, and with them all behind them, until the disk can read them again: the calls that want to read them, and opening, answer with an error that says where.
+    /// They wait, and with them all later ones, until the disk can read them again: the calls that
+    /// want to read them, and opening, answer with an error that says where.
     #[default]
     Wait,
-    /// A block that cannot be read, after a few tries, is damage: the items in it are lost, the others go on, the file is kept aside in the end, and all is reported
-    /// as [`crate::Damage`]. Meant for disks with bad places: of one that does not answer at all nothing can be read.
+    /// A block that cannot be read, after a few tries, is damage: the items in it are lost, the
+    /// others go on, the file is kept aside in the end, and all is reported as [`crate::Damage`].
+    /// Meant for disks with bad places: of one that does not answer at all nothing can be read.
     Skip,
 }
 
@@ -117,37 +128,49 @@ pub enum Unreadable {
 pub struct Config {
     /// Where items are kept.
     pub storage: Storage,
-    /// What an answered append survives, where items are on disk. Default: [`Durability::Os`].
+    /// The failures that an answered append survives, where items are on disk. Default:
+    /// [`Durability::Os`].
     pub durability: Durability,
-    /// Bytes of the largest segment files. The first one has 32 KiB, and each that is filled within a minute is followed by one four times as large, up to this: a queue with little
-    /// in it is small. The files of a queue are removed or used again one by one as their items are acked. An append is never split over two segments, so a
-    /// file may become larger. Default: 10 MiB. At least 4 KiB.
+    /// Bytes of the largest segment files. The first one has 32 KiB, and each that is filled within
+    /// a minute is followed by one four times as large, up to this: a queue with little in it is
+    /// small. The files of a queue are removed or used again one by one as their items are acked.
+    /// An append is never split over two segments, so a file may become larger. Default: 10 MiB. At
+    /// least 4 KiB.
     pub segment_bytes: u64,
-    /// Bytes of appended items that are kept in memory besides being on disk, so that they need not be read back. An item counts with 64 bytes at
-    /// least. Default: 4 MiB.
+    /// Bytes of appended items that are kept in memory besides being on disk, so that they need not
+    /// be read back. An item counts with 64 bytes at least. Default: 4 MiB.
     pub resident_bytes: u64,
     /// Bytes of one read from disk. Default: 1 MiB. At least 4 KiB.
     pub read_bytes: usize,
-    /// Bytes of the largest item that an append takes. Default: [`MAX_ITEM_BYTES`], which is also the most.
+    /// Bytes of the largest item that an append takes. Default: [`MAX_ITEM_BYTES`], which is also
+    /// the most.
     pub max_item_bytes: u64,
-    /// The limit of what the queue holds: the payload bytes of all items that are not done, waiting or leased; or 16 for each of them, where that is more, so that items
-    /// without payload are bounded too. [`crate::Stats::counted_bytes`] is what is compared.
+    /// The limit of what the queue holds: the payload bytes of all items that are not done, waiting
+    /// or leased; or 16 for each of them, where that is more, so that items without payload are
+    /// bounded too. [`crate::Stats::counted_bytes`] is what is compared.
     ///
-    /// What is counted takes less than three times as much on disk: 24 bytes for each item beside its payload, and up to 7 to align it. Beside that there are in the files of
-    /// a queue: items that are done, in segments with others that are not, since only whole segments leave; the rest of the segment that is being filled, and
-    /// [`Self::spare_segments`] more; and the control file, of 28 KiB and 4 KiB for each of [`Self::lease_slots`]. So a queue whose items are acked about in order takes less
-    /// than three times the limit, (2 + `spare_segments`) × `segment_bytes`, and the control file; [`crate::Stats::disk_bytes`] is what it really takes, and
-    /// [`SharedLimits::free_disk_bytes`] looks at the disk itself. In memory an item takes about 100 bytes beside its payload. Default: 2,000,000,000.
+    /// On disk, what is counted takes less than three times as much: 24 bytes for each item beside
+    /// its payload, and up to 7 to align it. Beside that there are in the files of a queue: items
+    /// that are done, in segments with others that are not, since only whole segments leave; the
+    /// rest of the segment that is being filled, and [`Self::spare_segments`] more; and the control
+    /// file, of 28 KiB and 4 KiB for each of [`Self::lease_slots`]. So a queue whose items are
+    /// acked about in order takes less than three times the limit, (2 + `spare_segments`) ×
+    /// `segment_bytes`, and the control file; [`crate::Stats::disk_bytes`] is what it really takes,
+    /// and [`SharedLimits::free_disk_bytes`] looks at the disk itself. In memory an item takes
+    /// about 100 bytes beside its payload. Default: 2,000,000,000.
     pub max_total_bytes: u64,
-    /// What happens at that limit. Default: [`Overflow::Report`].
+    /// The policy at that limit. Default: [`Overflow::Report`].
     pub overflow: Overflow,
-    /// Segment files that are kept to be written again: overwriting is faster than growing a new file. None is kept while the disk is short of space. Default: 1.
+    /// Segment files that are kept to be written again: overwriting is faster than growing a new
+    /// file. None is kept while the disk is short of space. Default: 1.
     pub spare_segments: usize,
-    /// Leases that can have a tag at a time without taking space: each has a place of its own, of 4 KiB, in a file that is written once. With more of them open tags are
-    /// written behind the items, which a full disk does not allow. A lease that gets another tag needs a second place for the moment. A queue that is opened with a larger
-    /// number than before gets the places if there is space; it never loses any. Default: 16. From 1 to 4096.
+    /// Leases that can have a tag at a time without taking space: each has a place of its own, of 4
+    /// KiB, in a file that is written once. With more of them open tags are written behind the
+    /// items, which a full disk does not allow. A lease that gets another tag needs a second place
+    /// for the moment. A queue that is opened with a larger number than before gets the places if
+    /// there is space; it never loses any. Default: 16. From 1 to 4096.
     pub lease_slots: u32,
-    /// What becomes of items that the disk cannot read any more. Default: [`Unreadable::Wait`].
+    /// The policy for items that the disk cannot read any more. Default: [`Unreadable::Wait`].
     pub unreadable: Unreadable,
     /// Limits that this queue has together with others. Default: none.
     pub shared_limits: Option<Arc<SharedLimits>>,

@@ -1,4 +1,4 @@
-//! What was found damaged, and what became of it.
+//! Reports of damage, and of what was found at open.
 
 use std::fmt;
 
@@ -7,7 +7,8 @@ use bytes::Bytes;
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::vfs::Hole;
 
-/// One damaged place. Damage costs the record it is in and nothing else; the file it is in is kept aside (with the suffix `.damaged`) once its other items are done.
+/// One damaged place. Damage costs the record it is in and nothing else; the file it is in is kept
+/// aside (with the suffix `.damaged`) once its other items are done.
 #[derive(Clone, Eq, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Damage {
@@ -26,18 +27,20 @@ pub enum Damage {
         file: String,
         /// Where they start.
         position: u64,
-        /// How many they are.
+        /// Their number.
         bytes: u64,
-        /// The ids that items in there must have had; none if only a lease, or nothing that mattered, was there.
+        /// The ids that items in there must have had; none if only a lease, or nothing that
+        /// mattered, was there.
         ids: Option<ItemRange>,
     },
-    /// Bytes that the disk could not read, see [`crate::Unreadable::Skip`]. The items in them are lost; where their ids are known they are named by another entry.
+    /// Bytes that the disk could not read, see [`crate::Unreadable::Skip`]. The items in them are
+    /// lost; where their ids are known they are named by another entry.
     Unreadable {
         /// The file.
         file: String,
         /// Where they start.
         position: u64,
-        /// How many they are.
+        /// Their number.
         bytes: u64,
     },
     /// Items that were never acked and are in no file.
@@ -50,27 +53,32 @@ pub enum Damage {
         /// The segment file.
         file: String,
     },
-    /// A segment file of another queue, or written by a copy of this one. It was renamed with the suffix `.foreign`, its items are not in this queue.
+    /// A segment file of another queue, or written by a copy of this one. It was renamed with the
+    /// suffix `.foreign`, its items are not in this queue.
     Foreign {
         /// The segment file.
         file: String,
     },
-    /// A segment of this queue, with items that are not done, under the name of another one. It was renamed: to its own name where that was free, and nothing is lost then;
-    /// otherwise with the suffix `.misnamed`, and its items are not in this queue.
+    /// A segment of this queue, with items that are not done, under the name of another one. It was
+    /// renamed: to its own name where that was free, and nothing is lost then; otherwise with the
+    /// suffix `.misnamed`, and its items are not in this queue.
     Misnamed {
         /// The name that it had.
         file: String,
         /// From the first to the last item in it that is not done.
         items: ItemRange,
     },
-    /// A directory, link or pipe with the name of a segment file. Opening is refused until it is moved away.
+    /// A directory, link or pipe with the name of a segment file. Opening is refused until it is
+    /// moved away.
     NoFile {
         /// The name.
         file: String,
     },
-    /// The header of the control file, or all of it. It was written anew; without any commit record all items that are there count as not acked.
+    /// The header of the control file, or all of it. It was written anew; without any commit record
+    /// all items that are there count as not acked.
     Control,
-    /// A commit record. If it was the newest, the acks since the one before are forgotten, and their items come back.
+    /// A commit record. If it was the newest, the acks since the one before are forgotten, and
+    /// their items come back.
     Commit,
     /// A lease record. Its items are there, the lease and its tag are lost.
     Lease,
@@ -189,10 +197,11 @@ impl From<Hole> for Damage {
     }
 }
 
-/// A lease of the queue's previous life, with the boundaries and the tag it had. Its items are handed out by [`crate::Queue::read_lease`] only, until it is acked or released.
+/// A lease of a previous run, with its boundaries and its tag. Its items are returned by
+/// [`crate::Queue::read_lease`] only, until it is acked or released.
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub struct RecoveredLease {
-    /// Its name in this life.
+    /// Its id in this run.
     pub id: LeaseId,
     /// Its boundaries.
     pub items: ItemRange,
@@ -202,7 +211,7 @@ pub struct RecoveredLease {
     pub tag: Bytes,
 }
 
-/// What was found when a queue was opened.
+/// The result of opening a queue: what was found.
 #[derive(Clone, Eq, PartialEq, Debug, Default)]
 #[non_exhaustive]
 pub struct Recovery {
@@ -218,6 +227,17 @@ pub struct Recovery {
     pub commit_tag: Bytes,
     /// Segment files that hold items.
     pub segments: u64,
-    /// What was damaged, as far as opening looks: what is inside full segments shows when they are read.
+    /// Damage, as far as opening reads: damage inside of full segments is found when they are read.
+    /// The first thousand places; [`crate::Stats::damage`] counts all of them.
     pub damage: Vec<Damage>,
+}
+
+impl Recovery {
+    /// Adds a place, unless there are many already.
+    pub(crate) fn note(&mut self, damage: Damage) {
+        const MOST: usize = 1000;
+        if self.damage.len() < MOST {
+            self.damage.push(damage);
+        }
+    }
 }

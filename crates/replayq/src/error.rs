@@ -1,4 +1,4 @@
-//! What can go wrong: one enum per operation, and the failed I/O operation that most of them carry.
+//! Errors: one enum per operation, and the failed I/O operation that most of them carry.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::ids::{ItemRange, LeaseId};
 
-/// A file operation that failed: what was tried, on which path, what the system said, and what a person can do about it.
+/// A file operation that failed: what was tried, on which path, what the system said, and what a
+/// person can do about it.
 #[derive(Clone, Debug)]
 pub struct IoFailure {
     operation: &'static str,
@@ -29,19 +30,19 @@ impl IoFailure {
         }
     }
 
-    /// Says where in the file.
+    /// Adds the position in the file.
     pub(crate) fn at(mut self, position: u64) -> Self {
         self.position = Some(position);
         self
     }
 
-    /// Whether there was space for bytes when a file could not be made.
+    /// Returns whether there was space for bytes when a file could not be made.
     pub(crate) fn with_space(mut self, has_space: bool) -> Self {
         self.has_space = has_space;
         self
     }
 
-    /// Whether space would help.
+    /// Returns whether space would help.
     pub(crate) fn is_for_space(&self) -> bool {
         matches!(
             self.kind(),
@@ -49,7 +50,7 @@ impl IoFailure {
         )
     }
 
-    /// What was tried, as in "write to".
+    /// The operation, as in "write to".
     #[must_use]
     pub fn operation(&self) -> &'static str {
         self.operation
@@ -73,7 +74,7 @@ impl IoFailure {
         self.source.kind()
     }
 
-    /// What a person can do about it.
+    /// Advice to a person.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         const EMFILE: i32 = 24;
@@ -109,7 +110,7 @@ impl IoFailure {
                 "remount the file system writable, or choose another directory"
             }
             io::ErrorKind::NotFound => {
-                "somebody removed it: only the queue itself may change its directory"
+                "it was removed: only the queue itself may change its directory"
             }
             io::ErrorKind::NotADirectory => {
                 "the path, or a part of it, is not a directory: choose another one"
@@ -230,15 +231,18 @@ pub enum AppendError {
         /// The largest length.
         limit: u64,
     },
-    /// The queue, or the budget it shares with others, is at its limit and the policy is to reject. Nothing was appended.
+    /// The queue, or the budget it shares with others, is at its limit and the policy is to reject.
+    /// Nothing was appended.
     #[error("the queue is full: {bytes} bytes of at most {limit}")]
     Full {
-        /// What would be held with the items, counted as for [`crate::Config::max_total_bytes`].
+        /// The bytes that would be held with the items, counted as for
+        /// [`crate::Config::max_total_bytes`].
         bytes: u64,
         /// The limit.
         limit: u64,
     },
-    /// The disk has no more free space than [`crate::SharedLimits::free_disk_bytes`] keeps. Nothing was appended.
+    /// The disk has no more free space than [`crate::SharedLimits::free_disk_bytes`] keeps. Nothing
+    /// was appended.
     #[error(
         "the disk has {free} bytes free and {reserve} of them are not to be used: free some space, the queue goes on by itself then"
     )]
@@ -251,10 +255,12 @@ pub enum AppendError {
     /// Writing failed. None of the items is in the queue, and none will appear later.
     #[error("nothing was appended: {0}")]
     NotAppended(#[source] IoFailure),
-    /// Writing failed, and so did taking back what had been written: none of the items is in the queue now, but they may appear after a restart.
+    /// Writing failed, and so did taking back what had been written: none of the items is in the
+    /// queue now, but they may appear after a restart.
     #[error("the append failed and its items may reappear after a restart: {0}")]
     InDoubt(#[source] IoFailure),
-    /// The directory holds a segment with the highest id there can be: no sound queue comes to that, but a forged or damaged file name does. Nothing was appended.
+    /// The directory holds a segment with the highest id there can be: no sound queue comes to
+    /// that, but a forged or damaged file name does. Nothing was appended.
     #[error("the ids of this queue are used up: repair it, or use another directory")]
     NoMoreIds,
     /// The lease asked for cannot be had. Nothing was appended.
@@ -298,7 +304,8 @@ pub enum LeaseError {
     /// A lease that starts before the new items must start at the oldest item that is not leased.
     #[error("a lease must start at the oldest item that is not leased")]
     NotAtFront,
-    /// Writing the tag failed: the lease is as before, and after a restart it may have the new tag all the same.
+    /// Writing the tag failed: the lease is as before, and after a restart it may have the new tag
+    /// all the same.
     #[error(transparent)]
     Io(#[from] IoFailure),
     /// The queue was closed.
@@ -313,7 +320,8 @@ pub enum AckError {
     /// There is no such lease, or not any more.
     #[error("there is no lease {0}: it was acked or released")]
     UnknownLease(LeaseId),
-    /// Some of the items do not belong to the lease, or all of them were acked before. Nothing was acked.
+    /// Some of the items do not belong to the lease, or all of them were acked before. Nothing was
+    /// acked.
     #[error("items {items} are not all open in lease {lease}")]
     NotInLease {
         /// The items of the call.
@@ -321,20 +329,22 @@ pub enum AckError {
         /// The lease of the call.
         lease: LeaseId,
     },
-    /// The items of a lease of an earlier life could not be looked at. Nothing was acked or released.
+    /// The items of a lease of a previous run could not be read. Nothing was acked or released.
     #[error("nothing was acked or released: {0}")]
     NotRead(#[source] IoFailure),
-    /// The ack counts in this life of the queue, but could not be written: after a crash the items come back, unless a later ack or flush succeeds first.
+    /// The ack counts in this run, but could not be written: after a crash the items come back,
+    /// unless a later ack or flush succeeds first.
     #[error("the ack is not durable yet: {0}")]
     NotDurable(#[source] IoFailure),
-    /// The same, because so many separate stretches of items are acked behind the oldest open one that their list does not fit the commit record: about 4,000 as files are made, and
-    /// several hundred thousand where the disk has space for a larger record. Ack older items: the list shrinks.
+    /// As [`Self::NotDurable`], because acked items lie in too many separate ranges after the
+    /// oldest open one for the commit record: about 4,000 as files are made, several hundred
+    /// thousand where the disk has space for a larger record. Ack older items: the list shrinks.
     #[error(
-        "the ack is not durable yet: the acked items lie in {stretches} separate stretches, too many for the commit record: ack older items"
+        "the ack is not durable yet: the acked items lie in {ranges} separate ranges, too many for the commit record: ack older items"
     )]
-    TooManyStretches {
-        /// How many there are.
-        stretches: usize,
+    TooManyRanges {
+        /// The number of ranges.
+        ranges: usize,
     },
     /// The tag is larger than a tag may be. Nothing was acked.
     #[error("a tag of {bytes} bytes is larger than the {limit} bytes that it may have")]
@@ -356,26 +366,28 @@ pub enum FlushError {
     /// A file operation failed.
     #[error(transparent)]
     Io(#[from] IoFailure),
-    /// The commit record has no room for all acks, see [`AckError::TooManyStretches`].
+    /// The commit record has no room for all acks, see [`AckError::TooManyRanges`].
     #[error(
-        "the acked items lie in {stretches} separate stretches, too many for the commit record: ack older items"
+        "the acked items lie in {ranges} separate ranges, too many for the commit record: ack older items"
     )]
-    TooManyStretches {
-        /// How many there are.
-        stretches: usize,
+    TooManyRanges {
+        /// The number of ranges.
+        ranges: usize,
     },
-    /// A sync failed, and what the system had of these items was gone when it was read back to be written to another file. They are lost, see [`crate::Queue::damage`]; all
-    /// others are durable.
+    /// A sync failed, and what the system had of these items was gone when it was read back to be
+    /// written to another file. They are lost, see [`crate::Queue::damage`]; all others are
+    /// durable.
     #[error("{items} items are lost: the disk did not take them, and they could not be read back")]
     Lost {
-        /// How many.
+        /// The number of items.
         items: u64,
     },
-    /// The queue had been closed before its files were to be removed, and somebody else has opened them since, or has them open. Nothing was removed.
+    /// The queue was closed before its files were to be removed, and its directory has been opened
+    /// since, or is open. Nothing was removed.
     #[error(
-        "the queue was closed, and {path} is in other hands since: nothing was removed; who has it may do so"
+        "cannot purge {path}: it was opened by another process or handle since it was closed; purge it there"
     )]
-    InOtherHands {
+    OpenedElsewhere {
         /// The queue's directory.
         path: PathBuf,
     },

@@ -1,4 +1,5 @@
-//! Reading little-endian fields off the front of a byte slice. Nothing here can fail other than by the bytes running out.
+//! Reading little-endian fields off the front of a byte slice. Nothing here can fail other than by
+//! the bytes running out.
 
 pub(crate) fn take_bytes<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (field, rest) = bytes.split_first_chunk::<N>()?;
@@ -24,7 +25,8 @@ pub(crate) fn take_slice<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a 
     Some(field)
 }
 
-/// An unsigned integer of seven bits a byte, the lowest first, the top bit saying that more follow; at most ten bytes.
+/// An unsigned integer of seven bits a byte, the lowest first, the top bit saying that more follow;
+/// at most ten bytes.
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(u8::try_from(value & 0x7f).unwrap_or(0) | 0x80);

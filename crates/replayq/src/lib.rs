@@ -17,6 +17,8 @@ mod recovery;
 
 mod admission;
 
+mod store;
+
 mod disk;
 
 mod state;
@@ -29,6 +31,7 @@ mod put_aside;
 
 mod config;
 mod damage;
+mod metrics;
 mod stats;
 
 mod limits;
@@ -54,13 +57,14 @@ pub use error::{AckError, AppendError, FlushError, IoFailure, LeaseError, OpenEr
 pub use format::control::commit::MAX_COMMIT_TAG_BYTES;
 pub use format::control::lease::MAX_LEASE_TAG_BYTES;
 pub use front::io_pool::{IoPool, Job};
-pub use front::lease::{LeaseGuard, LeaseInfo, LeasesIter};
+pub use front::lease_guard::{LeaseGuard, LeaseInfo, LeasesIter};
 pub use front::queue::{Leased, Queue};
 pub use front::wait::Ready;
 pub use ids::{ItemId, ItemRange, LeaseId};
 pub use limits::shared::SharedLimits;
 pub use limits::{BytesLimit, ItemRef, PopLimits, StopBefore};
-pub use state::ledger::Lease;
+pub use metrics::Metrics;
+pub use state::leases::Lease;
 pub use state::waiting::Item;
 pub use stats::Stats;
 pub use tools::inspect::{

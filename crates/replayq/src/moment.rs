@@ -24,9 +24,14 @@ impl Moment {
         self.0
     }
 
-    /// Whether it is less than that after `start`; also where the clock was set back.
+    /// Returns whether it is less than that after `start`; also where the clock was set back.
     pub(crate) fn is_within(self, time: Duration, start: Self) -> bool {
         u128::from(self.0.saturating_sub(start.0)) < time.as_millis()
+    }
+
+    /// The time since an earlier moment; zero where the clock was set back.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
     pub(crate) fn system_time(self) -> Option<SystemTime> {
@@ -36,7 +41,7 @@ impl Moment {
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(self.0))
     }
 
-    /// What an entry of a segment made at `start` says of this time; zero where it is before that.
+    /// This time as an entry of a segment made at `start` encodes it; zero where it is before that.
     pub(crate) const fn after(self, start: Self) -> Elapsed {
         Elapsed::of(self.0.saturating_sub(start.0))
     }
@@ -51,7 +56,8 @@ impl Moment {
     }
 }
 
-/// Milliseconds in 24 bits: 19 of a number, and 5 that say by how many bits it is shifted. Exact below 524 seconds, beyond with an error below one part in 262,144.
+/// Milliseconds in 24 bits: 19 of a number, and 5 that say by how many bits it is shifted. Exact
+/// below 524 seconds, beyond with an error below one part in 262,144.
 #[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
 pub(crate) struct Elapsed(u32);
 

@@ -58,7 +58,7 @@ pub(crate) fn free_name(vfs: &dyn Vfs, path: &Path, reason: Reason) -> io::Resul
     Err(ErrorKind::AlreadyExists.into())
 }
 
-/// Whether a file was put aside, by its name.
+/// Returns whether a file was put aside, by its name.
 pub(crate) fn is_put_aside(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let name = match name.rsplit_once('.') {

@@ -1,5 +1,5 @@
-//! One look at a queue's directory, for opening, inspecting and repairing alike: which files there are, of which version, whose they are, and what they can be taken for. Nothing is
-//! changed.
+//! One look at a queue's directory, for opening, inspecting and repairing alike: which files there
+//! are, of which version, whose they are, and what they can be taken for. Nothing is changed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,8 @@ use crate::ids::acks::Acks;
 use crate::ids::{ItemId, ItemRange};
 use crate::vfs::{self, DirectoryEntry, OpenMode, Vfs, VfsFile};
 
-/// Heads that are kept in memory between the first look and the second one. Those of further segments are read twice: memory must not grow with their number.
+/// Heads that are kept in memory between the first look and the second one. Those of further
+/// segments are read twice: memory must not grow with their number.
 const MOST_KEPT_HEADS: usize = 256;
 /// Bytes of one read.
 const READ_BYTES: usize = 64 << 10;
@@ -66,7 +67,8 @@ pub(crate) struct Scan {
     pub(crate) disk_bytes: u64,
 }
 
-/// A file with the name of a segment. It is opened while it is looked into only: there may be more of them than descriptors.
+/// A file with the name of a segment. It is opened while it is looked into only: there may be more
+/// of them than descriptors.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     pub(crate) key: SegmentKey,
@@ -76,7 +78,7 @@ pub(crate) struct Candidate {
     head: Option<Box<[u8]>>,
 }
 
-/// What a file with the name of a segment can be taken for.
+/// The class of a file with the name of a segment.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) enum Judgement {
     /// The segment that its name says.
@@ -164,7 +166,8 @@ impl Listing {
         Ok(())
     }
 
-    /// Finds out whose queue this is: by the control file's header, else by its commits, else by what most segments say.
+    /// Finds out whose queue this is: by the control file's header, else by its commits, else by
+    /// what most segments say.
     pub(crate) fn identify(self) -> Scan {
         let by_control = self.control.as_ref().and_then(|found| match found.header {
             HeaderState::Valid(header) => Some(header.uuid),
@@ -193,13 +196,14 @@ impl Scan {
         self.control.as_ref()?.newest(self.uuid?)
     }
 
-    /// Whether a commit record is damaged, which may have been the newest.
+    /// Returns whether a commit record is damaged, which may have been the newest.
     pub(crate) fn is_commit_lost(&self) -> bool {
         let found = self.control.as_ref();
         found.is_some_and(|found| found.damaged_commits > 0)
     }
 
-    /// Whether the control file says what it should; with segments, its absence is no such state.
+    /// Returns whether the control file says what it should; with segments, its absence is no such
+    /// state.
     pub(crate) fn is_control_sound(&self) -> bool {
         self.control.as_ref().is_some_and(|found| {
             !found.is_cut
@@ -207,7 +211,7 @@ impl Scan {
         })
     }
 
-    /// What a file with the name of a segment can be taken for. It is read where its header does not say.
+    /// Classifies a file with the name of a segment. It is read where its header does not say.
     pub(crate) fn judge(
         &self,
         vfs: &dyn Vfs,
@@ -244,7 +248,8 @@ impl Scan {
                 Ok(match is_there {
                     true if is_admitted => Judgement::Own,
                     true => Judgement::Foreign,
-                    // Ids from there on were never used when the commit was written: a crash came before the file had its header.
+                    // Ids from there on were never used when the commit was written: a crash came
+                    // before the file had its header.
                     false if candidate.key.first_id >= next_id => Judgement::Empty,
                     false => Judgement::Ruined,
                 })
@@ -321,7 +326,7 @@ impl Candidate {
         Ok(Walk::new(
             file,
             key.seed(uuid),
-            Payloads::Verify,
+            Payloads::Check,
             key.first_id,
             u64::MAX,
             self.file_bytes,
@@ -329,7 +334,7 @@ impl Candidate {
         ))
     }
 
-    /// Whether any entry in it is of the segment that its name says.
+    /// Returns whether any entry in it is of the segment that its name says.
     fn has_entry(&self, vfs: &dyn Vfs, directory: &Path, uuid: QueueUuid) -> io::Result<bool> {
         if self.seal(vfs, directory, uuid)?.is_some() {
             return Ok(true);
@@ -341,7 +346,8 @@ impl Candidate {
         Ok(!matches!(walk.step()?, Step::End))
     }
 
-    /// The ids in it that are not done, from the first to the last, read as the segment with that key.
+    /// The ids in it that are not done, from the first to the last, read as the segment with that
+    /// key.
     fn first_open(
         &self,
         vfs: &dyn Vfs,

@@ -1,4 +1,4 @@
-//! What calls wait for, in threads and in futures: data, or room.
+//! A signal that calls wait for, in threads and in futures: data, or room.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
 
-/// Raised when there may be something to go on with. Costs one look at a counter while nobody waits.
+/// Raised when a waiting call may go on. Costs one load of a counter while no call waits.
 #[derive(Default)]
 pub(crate) struct Signal {
     /// Calls that wait, or that look whether they must.
@@ -33,8 +33,8 @@ impl fmt::Debug for Signal {
 }
 
 impl Signal {
-    /// Raises it: so many of those that wait look again. What they look at must have changed before, under a
-    /// lock that they take to look.
+    /// Raises it: so many of those that wait look again. What they look at must have changed
+    /// before, under a lock that they take to look.
     #[inline]
     pub(crate) fn raise(&self, count: usize) {
         if self.watchers.load(Ordering::SeqCst) > 0 {
@@ -97,7 +97,8 @@ impl Watch<'_> {
         now().checked_add(timeout)
     }
 
-    /// Waits until the signal is raised, or was since the last look. Whether it was, within that time.
+    /// Waits until the signal is raised, or was since the last look. Whether it was, within that
+    /// time.
     pub(crate) fn wait(&mut self, until: Option<Instant>) -> bool {
         let mut state = self.signal.state.lock();
         state.sleeping = state.sleeping.saturating_add(1);

@@ -1,10 +1,10 @@
 //! Figures of a queue.
 
-/// What a queue holds and uses at one moment.
+/// The contents and the size of a queue at one moment.
 #[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Items that nobody has taken.
+    /// Items that wait: neither leased nor done.
     pub waiting_items: u64,
     /// Their payloads' bytes.
     pub waiting_bytes: u64,
@@ -14,7 +14,7 @@ pub struct Stats {
     pub leased_bytes: u64,
     /// Open leases.
     pub leases: u64,
-    /// What the limits count of all of them, see [`crate::Config::max_total_bytes`].
+    /// The bytes that limits count for all of them, see [`crate::Config::max_total_bytes`].
     pub counted_bytes: u64,
     /// Payload bytes in memory: of waiting items, and of leased ones, which the caller may share.
     pub memory_bytes: u64,

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use replayq::{
@@ -212,6 +213,52 @@ fn a_queue_can_be_looked_at_while_it_is_filled_and_drained() {
     });
 }
 
+/// Segments of a few items, some of which are acked, removed and used again while they are visited.
+#[test]
+fn a_visit_beside_a_live_writer_finds_no_damage_and_whole_items_in_order() {
+    let room = tempfile::tempdir().unwrap();
+    let directory = room.path().join("queue");
+    let config = config(&directory).spare_segments(2);
+    let (queue, _) = Queue::open(config).unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 1.. {
+                append(&queue, number..=number);
+                if number % 3 != 0 {
+                    let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+                    queue.ack(lease.id).unwrap();
+                }
+                if number % 200 == 0 {
+                    while let Some(lease) = queue.pop(PopLimits::items(50)).unwrap() {
+                        queue.ack(lease.id).unwrap();
+                    }
+                }
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        let mut visited = 0;
+        for _ in 0..300 {
+            let mut last = 0;
+            let inspection = Inspector::new()
+                .visit(&directory, |item| {
+                    assert!(item.id.0 > last, "{} after {last}", item.id);
+                    last = item.id.0;
+                    let text = format!("item {last} {}", "x".repeat(500));
+                    assert_eq!(item.payload, text.as_bytes());
+                    visited += 1;
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+            assert!(inspection.is_clean(), "{:?}", inspection.damage);
+        }
+        is_over.store(true, Ordering::Relaxed);
+        assert!(visited > 300, "{visited}");
+    });
+}
+
 #[test]
 fn a_damaged_item_is_found_and_repairing_loses_nothing_else() {
     let room = tempfile::tempdir().unwrap();
@@ -305,7 +352,8 @@ fn a_directory_without_a_queue_is_refused_and_left_alone() {
     assert_eq!(fs::read_dir(room.path()).unwrap().count(), 0);
 }
 
-/// Flips, cuts and removals: an inspection says of a closed queue what opening it says, also of its end, where nothing follows that would show a gap.
+/// Flips, cuts and removals: an inspection says of a closed queue what opening it says, also of its
+/// end, where nothing follows that would show a gap.
 #[test]
 fn looking_misses_the_same_items_as_opening_does_also_the_last_ones() {
     let room = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! Waiting for items and for room, leases that are released when nobody finishes them, and what one sees of them.
+//! Waiting for items and for room, leases that are released when nobody finishes them, and what one
+//! sees of them.
 
 #![expect(
     clippy::unwrap_used,

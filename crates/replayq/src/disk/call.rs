@@ -1,4 +1,4 @@
-//! What an append brings with it.
+//! The arguments of an append.
 
 use bytes::Bytes;
 
@@ -7,7 +7,8 @@ use crate::ids::ItemId;
 /// A lease to be made together with the items of an append.
 #[derive(Clone, Debug)]
 pub(crate) struct LeaseAsk {
-    /// Starts at this item, which must be the oldest that is not leased; none: at the first new one.
+    /// Starts at this item, which must be the oldest that is not leased; `None`: at the first new
+    /// one.
     pub(crate) from: Option<ItemId>,
     pub(crate) tag: Bytes,
 }

@@ -1,52 +1,46 @@
-//! How a queue lets go of its directory: closed, or with all of its files.
+//! Giving up the directory: closed, or with all of its files.
 
 use std::io::ErrorKind;
-
-use crate::sync::Mutex;
 
 use crate::disk::directory::remove_files;
 use crate::disk::{Disk, Offload, into_flush};
 use crate::error::{AckError, FlushError, IoContext, IoFailure};
 use crate::format::control::Found;
-use crate::state::ledger::Ledger;
 use crate::vfs::{OpenMode, VfsLock};
 
 impl Disk {
-    /// Writes what is in memory and the last commit, this twice, and lets go of the lock. Where that fails the queue is open again.
-    pub(crate) fn close(&self, ledger: &Mutex<Ledger>) -> Result<(), FlushError> {
+    /// Writes what is in memory and the last commit, this twice, and releases the lock. Where that
+    /// fails the queue is open again.
+    pub(crate) fn close(&self) -> Result<(), FlushError> {
         let mut lock = self.lock.lock();
-        {
-            let mut ledger = ledger.lock();
-            if ledger.is_closed {
-                return Ok(());
-            }
-            ledger.is_closed = true;
+        if !self.ledger.lock().close() {
+            return Ok(());
         }
-        match self.write_the_end(ledger) {
+        match self.write_the_end() {
             Ok(()) => {
                 *lock = None;
                 Ok(())
             }
             Err(error) => {
                 self.control.lock().is_closed = false;
-                ledger.lock().is_closed = false;
+                self.ledger.lock().reopen();
                 Err(into_flush(error))
             }
         }
     }
 
-    fn write_the_end(&self, ledger: &Mutex<Ledger>) -> Result<(), AckError> {
+    fn write_the_end(&self) -> Result<(), AckError> {
         self.check_directory().map_err(AckError::NotDurable)?;
-        // Those who have items in hand put them back, or into a lease.
-        drop(self.hands.write());
+        // Calls that have items in transit put them back, or into a lease.
+        drop(self.in_transit.write());
         let mut writer = self.writer.lock();
         if self.settings.offload == Some(Offload::Written) {
-            self.write_down(&mut writer, ledger)?;
+            self.write_down(&mut writer)?;
         }
         let mut control = self.control.lock();
         control.is_closed = true;
         self.await_departures();
-        self.write_commit(&mut control, ledger, 0)?;
+        self.write_commit(&mut control, 0)?;
         control.file.repeat_commit().map_err(AckError::NotDurable)?;
         control.file.check_name().map_err(AckError::NotDurable)?;
         if self.settings.is_synced {
@@ -56,10 +50,10 @@ impl Disk {
     }
 
     /// Removes all files of the queue, then the directory if nothing else is in it.
-    pub(crate) fn purge(&self, ledger: &Mutex<Ledger>) -> Result<(), FlushError> {
+    pub(crate) fn purge(&self) -> Result<(), FlushError> {
         let mut lock = self.lock.lock();
-        ledger.lock().is_closed = true;
-        drop(self.hands.write());
+        self.ledger.lock().close();
+        drop(self.in_transit.write());
         let _writer = self.writer.lock();
         let mut control = self.control.lock();
         control.is_closed = true;
@@ -94,9 +88,10 @@ impl Disk {
         }
     }
 
-    /// The lock of a queue that was closed, to remove its files; none if they are gone. Only where the directory is as it was left: who opens it writes a commit.
+    /// The lock of a queue that was closed, to remove its files; none if they are gone. Only where
+    /// the directory is as it was left: who opens it writes a commit.
     fn lock_again(&self, sequence: u64) -> Result<Option<Box<dyn VfsLock>>, FlushError> {
-        let is_another = || FlushError::InOtherHands {
+        let is_another = || FlushError::OpenedElsewhere {
             path: self.directory.clone(),
         };
         match self.vfs.check_directory(&self.directory) {
@@ -120,7 +115,8 @@ impl Disk {
         }
     }
 
-    /// The newest commit in the directory, whoever wrote it; none if there is no control file. One of another queue counts as none of this one's.
+    /// The newest commit in the directory, whoever wrote it; none if there is no control file. One
+    /// of another queue counts as none of this one's.
     fn found_sequence(&self) -> Result<Option<u64>, IoFailure> {
         let found = Found::read(&*self.vfs, &self.directory, OpenMode::Read)?;
         Ok(found.map(|found| found.newest(self.uuid).map_or(0, |commit| commit.sequence)))

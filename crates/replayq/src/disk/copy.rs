@@ -21,7 +21,7 @@ use crate::vfs::{self, VfsFile};
 /// So much is written at once.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// What is to be copied.
+/// The segment to be copied.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) file: Arc<dyn VfsFile>,
@@ -50,11 +50,11 @@ pub(crate) struct Copy {
     buffer: Vec<u8>,
     /// Bytes of the new file that are written.
     written: u64,
-    /// What the new segment holds.
+    /// The summary of the new segment.
     pub(crate) seal: Seal,
     /// Where lease entries were, and where they are now.
     pub(crate) leases: BTreeMap<u64, u64>,
-    /// What could not be made out.
+    /// Damage that was found.
     pub(crate) damage: Vec<Damage>,
 }
 
@@ -89,7 +89,8 @@ impl Copy {
         }
     }
 
-    /// Copies all of it to the file, which has that path; items up to `last_id` are known to have been there.
+    /// Copies all of it to the file, which has that path; items up to `last_id` are known to have
+    /// been there.
     pub(crate) fn run(
         &mut self,
         target: &dyn VfsFile,
@@ -165,7 +166,7 @@ impl Copy {
         }
     }
 
-    /// A stretch with items of those ids, if any, in which nothing can be made out.
+    /// A range with items of those ids, if any, in which nothing can be made out.
     fn lose(&mut self, (position, bytes): (u64, u64), ids: (u64, u64)) {
         let mut first = ids.0;
         let at_hand: Vec<Item> = if ids.0 <= ids.1 {

@@ -10,7 +10,8 @@ use crate::format::segment::key::{self, QueueUuid, SegmentKey};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::vfs::{self, OpenMode, Vfs};
 
-/// Looks now and then whether the directory is where it was: what is written to one that was moved or removed is written for nobody.
+/// Checks now and then that the directory is where it was: what is written to one that was moved or
+/// removed is lost.
 #[derive(Debug)]
 pub(crate) struct Watch {
     /// Calls so far, from zero on: at every 64th the directory is looked for.
@@ -26,7 +27,8 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// Makes sure, at some of the calls, that the directory is where it was. Where it is not, every call says so until it is there again.
+    /// Makes sure, at some of the calls, that the directory is where it was. Where it is not, every
+    /// call says so until it is there again.
     pub(crate) fn glance(&self, vfs: &dyn Vfs, directory: &Path) -> Result<(), IoFailure> {
         const EVERY: u32 = 64;
         let calls = self.calls.fetch_add(1, Ordering::Relaxed);
@@ -41,7 +43,8 @@ impl Watch {
     }
 }
 
-/// Removes all files of the queue in the directory, by their exact names; those of others, and what was put aside, stay.
+/// Removes all files of the queue in the directory, by their exact names; those of others, and what
+/// was put aside, stay.
 pub(crate) fn remove_files(
     vfs: &dyn Vfs,
     directory: &Path,
@@ -63,14 +66,15 @@ pub(crate) fn remove_files(
             segments.push(path);
         }
     }
-    // What is done is said in the control file, so that goes last: of a removal that a crash cut short nothing comes back that was acked.
+    // What is done is said in the control file, so that goes last: of a removal that a crash cut
+    // short nothing comes back that was acked.
     for path in segments.iter().chain(&controls) {
         remove_file(vfs, path)?;
     }
     Ok(())
 }
 
-/// Whether a segment file names another queue than this one.
+/// Returns whether a segment file names another queue than this one.
 fn is_of_another(vfs: &dyn Vfs, path: &Path, uuid: Option<QueueUuid>) -> Result<bool, IoFailure> {
     let file = match vfs::uninterrupted(|| vfs.open(path, OpenMode::Read)) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
@@ -87,7 +91,7 @@ fn is_of_another(vfs: &dyn Vfs, path: &Path, uuid: Option<QueueUuid>) -> Result<
     })
 }
 
-/// Removes a file, unless somebody else did.
+/// Removes a file; one that is gone is no error.
 pub(crate) fn remove_file(vfs: &dyn Vfs, path: &Path) -> Result<(), IoFailure> {
     match vfs.remove(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),

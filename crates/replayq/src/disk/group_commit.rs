@@ -1,4 +1,5 @@
-//! Group commit: while one appender writes, the others queue up, and the next of them writes for all.
+//! Group commit: while one appender writes, the others queue up, and the next of them writes for
+//! all.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -38,19 +39,23 @@ enum State<Call, Answer> {
     Answered(Answer),
 }
 
-/// What [`Turns::enter`] came to.
-pub(crate) enum Entered<Answer> {
-    /// The caller leads, and must call [`Turns::leave`] in the end.
-    Lead,
-    /// Somebody else did the work.
+/// The result of [`Turns::enter`].
+pub(crate) enum Entered<'a, Call, Answer> {
+    /// The caller leads.
+    Lead(Turn<'a, Call, Answer>),
+    /// Another call did the work.
     Done(Answer),
 }
 
-/// Those whom a leader owes answers.
-pub(crate) struct Followers<Call, Answer> {
+/// The turn of the call that leads. However it ends, by a panic too, the next one leads and the
+/// followers get an answer.
+pub(crate) struct Turn<'a, Call, Answer> {
+    turns: &'a Turns<Call, Answer>,
+    /// Of those whom it owes answers.
     tickets: Vec<Arc<Ticket<Call, Answer>>>,
-    /// Their calls, in the order in which they came.
-    pub(crate) calls: Vec<Call>,
+    /// Their answer where the call has come to no end.
+    failed: &'a dyn Fn() -> Answer,
+    is_over: bool,
 }
 
 impl<Call, Answer> Turns<Call, Answer> {
@@ -64,13 +69,26 @@ impl<Call, Answer> Turns<Call, Answer> {
         }
     }
 
-    /// Waits for the turn, or for somebody else's turn to do what the call says. The call is only made where there is a wait.
-    pub(crate) fn enter(&self, call: impl FnOnce() -> Call) -> Entered<Answer> {
+    /// Waits for the turn, or for the turn of another call that does this one's work. The call is
+    /// only made where there is a wait. `failed`: the answer of those whose leader has panicked.
+    pub(crate) fn enter<'a>(
+        &'a self,
+        call: impl FnOnce() -> Call,
+        failed: &'a dyn Fn() -> Answer,
+    ) -> Entered<'a, Call, Answer> {
+        let lead = || {
+            Entered::Lead(Turn {
+                turns: self,
+                tickets: Vec::new(),
+                failed,
+                is_over: false,
+            })
+        };
         let ticket = {
             let mut line = self.line.lock();
             if !line.is_led {
                 line.is_led = true;
-                return Entered::Lead;
+                return lead();
             }
             let ticket = Arc::new(Ticket {
                 state: Mutex::new(State::Waiting(call())),
@@ -86,41 +104,18 @@ impl<Call, Answer> Turns<Call, Answer> {
         loop {
             match std::mem::replace(&mut *state, State::Taken) {
                 State::Answered(answer) => return Entered::Done(answer),
-                State::Called => return Entered::Lead,
+                State::Called => return lead(),
                 unchanged => *state = unchanged,
             }
             ticket.changed.wait(&mut state);
         }
     }
 
-    /// The leader waits a while for others to join.
-    pub(crate) fn linger(&self, duration: Duration) {
-        let mut line = self.line.lock();
-        self.joined
-            .wait_while_for(&mut line, |line| line.waiting.len() < ENOUGH, duration);
-    }
-
-    /// The leader takes on the calls of those who wait.
-    pub(crate) fn gather(&self) -> Followers<Call, Answer> {
-        let waiting = std::mem::take(&mut self.line.lock().waiting);
-        let mut followers = Followers {
-            tickets: Vec::with_capacity(waiting.len()),
-            calls: Vec::with_capacity(waiting.len()),
-        };
-        for ticket in waiting {
-            let taken = std::mem::replace(&mut *ticket.state.lock(), State::Taken);
-            if let State::Waiting(call) = taken {
-                followers.calls.push(call);
-                followers.tickets.push(ticket);
-            }
-        }
-        followers
-    }
-
-    /// Ends the leader's turn: the next in line leads, then the followers get their answers, so that work goes on while they wake up.
-    pub(crate) fn leave(
+    /// The next in line leads, then those with these tickets get their answers, so that work goes on
+    /// while they wake up.
+    fn hand_over(
         &self,
-        followers: Followers<Call, Answer>,
+        tickets: Vec<Arc<Ticket<Call, Answer>>>,
         answers: impl IntoIterator<Item = Answer>,
     ) {
         let next = {
@@ -133,9 +128,95 @@ impl<Call, Answer> Turns<Call, Answer> {
             *ticket.state.lock() = State::Called;
             ticket.changed.notify_one();
         }
-        for (ticket, answer) in followers.tickets.into_iter().zip(answers) {
+        for (ticket, answer) in tickets.into_iter().zip(answers) {
             *ticket.state.lock() = State::Answered(answer);
             ticket.changed.notify_one();
         }
+    }
+}
+
+impl<Call, Answer> Turn<'_, Call, Answer> {
+    /// Waits a while for others to join.
+    pub(crate) fn linger(&self, duration: Duration) {
+        let mut line = self.turns.line.lock();
+        self.turns
+            .joined
+            .wait_while_for(&mut line, |line| line.waiting.len() < ENOUGH, duration);
+    }
+
+    /// Takes on the calls of those who wait. Returns them in the order in which they came.
+    pub(crate) fn gather(&mut self) -> Vec<Call> {
+        let waiting = std::mem::take(&mut self.turns.line.lock().waiting);
+        let mut calls = Vec::with_capacity(waiting.len());
+        self.tickets.reserve(waiting.len());
+        for ticket in waiting {
+            let taken = std::mem::replace(&mut *ticket.state.lock(), State::Taken);
+            if let State::Waiting(call) = taken {
+                calls.push(call);
+                self.tickets.push(ticket);
+            }
+        }
+        calls
+    }
+
+    /// Ends the turn, with the answers to the calls that were gathered.
+    pub(crate) fn end(mut self, answers: impl IntoIterator<Item = Answer>) {
+        self.is_over = true;
+        self.turns
+            .hand_over(std::mem::take(&mut self.tickets), answers);
+    }
+}
+
+impl<Call, Answer> Drop for Turn<'_, Call, Answer> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let tickets = std::mem::take(&mut self.tickets);
+            self.turns
+                .hand_over(tickets, std::iter::repeat_with(self.failed));
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_leader_that_panics_leaves_nobody_waiting() {
+        let turns: Turns<u32, &str> = Turns::new();
+        let wait_for = |count| {
+            while turns.line.lock().waiting.len() < count {
+                thread::yield_now();
+            }
+        };
+        thread::scope(|scope| {
+            let enter = |call| match turns.enter(|| call, &|| "failed") {
+                Entered::Lead(turn) => {
+                    turn.end([]);
+                    "led"
+                }
+                Entered::Done(answer) => answer,
+            };
+            let Entered::Lead(mut turn) = turns.enter(|| 1, &|| "failed") else {
+                panic!("nobody leads");
+            };
+            let follower = scope.spawn(move || enter(2));
+            wait_for(1);
+            assert_eq!(turn.gather(), [2]);
+            let next = scope.spawn(move || enter(3));
+            wait_for(1);
+            let panicked = catch_unwind(AssertUnwindSafe(move || {
+                let _turn = turn;
+                panic!("a file system that panics");
+            }));
+            assert!(panicked.is_err());
+            assert_eq!(follower.join().unwrap(), "failed");
+            assert_eq!(next.join().unwrap(), "led");
+            assert_eq!(enter(4), "led");
+        });
     }
 }

@@ -1,7 +1,9 @@
 //! Filling a growing segment with zeros ahead of its entries.
 //!
-//! The kernel keeps what a large write made in large pieces, and every later write into these costs a third less, in this life of the file and in
-//! all those after it was recycled. Together with the zeros that is cheaper than growing the file with each append; and a sync has no new length to write.
+//! The kernel keeps what a large write made in large pieces, and every later write into these costs
+//! a third less, in this life of the file and in all those after it was recycled. Together with the
+//! zeros that is cheaper than growing the file with each append; and a sync has no new length to
+//! write.
 
 use std::io::IoSlice;
 
@@ -16,8 +18,8 @@ const SMALL_BYTES: u64 = 256 << 10;
 const ZEROS_BYTES: usize = 16 << 10;
 static ZEROS: [u8; ZEROS_BYTES] = [0; ZEROS_BYTES];
 
-/// Fills the file so that there is room up to `end`, if it is large enough to be worth it. Returns its length. A disk without space for it is no error: the entries
-/// may still fit.
+/// Fills the file so that there is room up to `end`, if it is large enough to be worth it. Returns
+/// its length. A disk without space for it is no error: the entries may still fit.
 pub(crate) fn fill(file: &dyn VfsFile, file_bytes: u64, end: u64, segment_bytes: u64) -> u64 {
     if end <= file_bytes || file_bytes < SMALL_BYTES || end > segment_bytes {
         return file_bytes;

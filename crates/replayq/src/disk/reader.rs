@@ -1,9 +1,9 @@
-//! Reading the backlog: from where the items in memory end, in large reads, segment by segment.
+//! The reader of the backlog: from the end of the items in memory on, in large reads, segment by
+//! segment.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::sync::Mutex;
 use bytes::Bytes;
 
 use crate::damage::Damage;
@@ -15,7 +15,7 @@ use crate::ids::acks::Acks;
 use crate::ids::{ItemId, ItemRange};
 use crate::moment::Moment;
 use crate::state::ledger::{Ledger, Place};
-use crate::state::segments::Span;
+use crate::state::segment::{Segment, Span};
 use crate::state::waiting::Item;
 use crate::vfs::{self, OpenMode, Vfs};
 
@@ -27,14 +27,17 @@ pub(crate) struct Reader {
     uuid: QueueUuid,
     read_bytes: usize,
     current: Option<(SegmentKey, Walk)>,
-    /// Where the entries of the current segment ended when it was last looked at, and the last item's id.
+    /// The end of the current segment's entries when the ledger was last asked, and the last item's
+    /// id.
     expected_end: u64,
     expected_id: u64,
+    /// Items of the last read: the next one is likely to have as many.
+    last_items: usize,
 }
 
-/// Where to read.
+/// The place to read at.
 #[derive(Copy, Clone, Debug)]
-enum Next {
+pub(super) enum Next {
     /// Everything is read.
     Nothing,
     /// On in the current segment.
@@ -43,21 +46,38 @@ enum Next {
     At(Place),
 }
 
-/// What one stretch of reading brought.
+/// The entries of one read.
 #[derive(Debug, Default)]
-struct Batch {
-    items: Vec<Item>,
+pub(super) struct Batch {
+    pub(super) items: Vec<Item>,
     bytes: u64,
     /// Ids that are in no entry.
     absent: Vec<(u64, u64)>,
     damage: Vec<Damage>,
     /// No entry follows.
-    is_over: bool,
+    pub(super) is_over: bool,
+}
+
+/// A read on its way into the ledger.
+#[derive(Debug)]
+pub(super) struct Passage {
+    key: SegmentKey,
+    batch: Batch,
+    /// The end of what was read, and the last id before it.
+    position: u64,
+    last_id: u64,
+    result: Result<(), IoFailure>,
 }
 
 impl Batch {
-    /// Items were there when they were written, and nothing can be made out behind the last one that is there now.
-    fn note_lost(&mut self, key: SegmentKey, (position, end): (u64, u64), ids: (u64, u64)) {
+    /// Items were there when they were written, and nothing can be made out after the last one that
+    /// is there now.
+    pub(super) fn note_lost(
+        &mut self,
+        key: SegmentKey,
+        (position, end): (u64, u64),
+        ids: (u64, u64),
+    ) {
         if ids.0 > ids.1 {
             return;
         }
@@ -71,7 +91,7 @@ impl Batch {
     }
 
     /// Leaves only what concerns items of the range that are not done.
-    fn retain(&mut self, range: ItemRange, acks: &Acks) {
+    pub(super) fn retain(&mut self, range: ItemRange, acks: &Acks) {
         let is_wanted =
             |ids: ItemRange| range.overlaps(ids) && !acks.covers(ids.first.0, ids.last.0);
         self.items.retain(|item| is_wanted(ItemRange::one(item.id)));
@@ -85,19 +105,30 @@ impl Batch {
         });
     }
 
-    /// Tells the ledger what is lost.
-    fn tell(self, ledger: &mut Ledger, key: SegmentKey) {
-        if !self.damage.is_empty()
-            && let Some(segment) = ledger.segments.get_mut(key)
-        {
-            segment.note_damage();
+    /// Reports what is lost.
+    pub(super) fn report(self, ledger: &mut Ledger, key: SegmentKey) {
+        if !self.damage.is_empty() {
+            ledger.note_damage_in(key);
         }
         for damage in self.damage {
-            ledger.report(damage);
+            if !ledger.is_known(key, &damage) {
+                ledger.report(damage);
+            }
         }
         for (first, last) in self.absent {
-            ledger.finish(first, last);
+            ledger.lose(first, last);
         }
+    }
+
+    /// Moves what was read into the ledger; the reader has passed all items up to `last_id`.
+    fn settle(mut self, ledger: &mut Ledger, key: SegmentKey, last_id: u64) {
+        ledger.absorb(std::mem::take(&mut self.items));
+        if ledger.segments().get(key).is_none() {
+            // All that was in it was acked meanwhile, and the file may be another segment's by now.
+            self.damage.clear();
+        }
+        self.report(ledger, key);
+        ledger.note_read_through(last_id);
     }
 }
 
@@ -116,79 +147,85 @@ impl Reader {
             current: None,
             expected_end: 0,
             expected_id: 0,
+            last_items: 0,
         }
     }
 
-    /// Moves some items from disk into the backlog's memory, or finds that there are no more.
-    pub(crate) fn fill(&mut self, ledger: &Mutex<Ledger>) -> Result<(), IoFailure> {
-        let next = self.seek(&mut ledger.lock());
-        match next {
-            Next::Nothing => return Ok(()),
-            Next::Here => {}
-            Next::At(place) => {
-                if let Err(error) = self.open(place, ledger) {
-                    let mut ledger = ledger.lock();
-                    ledger.unread_from = Some(place);
-                    // A segment that was done meanwhile is gone from the list too, and the next look goes on behind it.
-                    return match ledger.segments.get(place.segment) {
-                        Some(_) => Err(error),
-                        None => Ok(()),
-                    };
-                }
-            }
-        }
-        let Some((key, walk)) = self.current.as_mut() else {
-            return Ok(());
-        };
+    /// Bytes of one read.
+    pub(super) fn read_bytes(&self) -> usize {
+        self.read_bytes
+    }
+
+    /// Reads on in the segment where the reader is, into the batch. Returns where that ended.
+    pub(super) fn read_on(&mut self) -> Option<Passage> {
+        let (key, walk) = self.current.as_mut()?;
         let key = *key;
-        let mut batch = Batch::default();
-        let result = read(walk, key, crate::field::wide(self.read_bytes), &mut batch)
+        let mut batch = Batch {
+            items: Vec::with_capacity(self.last_items),
+            ..Batch::default()
+        };
+        let bytes = crate::field::wide(self.read_bytes);
+        let result = read(walk, key, bytes, &mut batch)
             .context("read", &self.directory.join(key.file_name()))
             .map_err(|failure| failure.at(walk.position()));
-        let (position, last_id) = (walk.position(), walk.last_id());
-        let mut ledger = ledger.lock();
+        self.last_items = batch.items.len();
+        Some(Passage {
+            key,
+            batch,
+            position: walk.position(),
+            last_id: walk.last_id(),
+            result,
+        })
+    }
+
+    /// Moves what was read into the ledger.
+    pub(super) fn settle(
+        &mut self,
+        passage: Passage,
+        ledger: &mut Ledger,
+    ) -> Result<(), IoFailure> {
+        let Passage {
+            key,
+            batch,
+            position,
+            last_id,
+            result,
+        } = passage;
         let is_over = batch.is_over;
-        settle(&mut ledger, key, batch, last_id);
+        batch.settle(ledger, key, last_id);
         result?;
-        if is_over && last_id < self.expected_id && ledger.segments.get(key).is_some() {
+        if is_over && last_id < self.expected_id && ledger.segments().get(key).is_some() {
             // Items were there when they were written, and nothing can be made out there now.
             let end = self.expected_end;
             let missing = (last_id.saturating_add(1), self.expected_id);
             let mut lost = Batch::default();
             lost.note_lost(key, (position, end), missing);
-            settle(&mut ledger, key, lost, missing.1);
+            lost.settle(ledger, key, missing.1);
             if let Some((_, walk)) = self.current.as_mut() {
                 walk.skip(end, missing.1);
             }
         }
-        let is_last = ledger.segments.after(Some(key)).is_none();
-        if is_last
-            && let Some(segment) = ledger.segments.get(key)
-            && ledger.read_through >= segment.last_id
-        {
-            ledger.backlog.clear_unread();
-            if let Some((_, walk)) = self.current.as_mut() {
-                walk.rest();
-            }
+        if ledger.is_read(key) {
+            self.rest(ledger);
         }
         Ok(())
     }
 
-    /// Decides where to read, under the lock.
-    fn seek(&mut self, ledger: &mut Ledger) -> Next {
-        if let Some(place) = ledger.unread_from.take() {
-            if ledger.segments.get(place.segment).is_some() {
+    /// Decides where to read.
+    pub(super) fn seek(&mut self, ledger: &mut Ledger) -> Next {
+        if let Some(place) = ledger.take_unread_place() {
+            if ledger.segments().get(place.segment).is_some() {
                 return Next::At(place);
             }
             // All that was in it is done.
-            return self.seek_behind(ledger, place.segment);
+            return self.seek_after(ledger, place.segment);
         }
         let Some(key) = self.current.as_ref().map(|(key, _)| *key) else {
             return Next::Nothing;
         };
-        let limit_id = ledger.segments.limit_id(key);
+        let limit_id = ledger.segments().limit_id(key);
         if let Some((_, walk)) = self.current.as_mut()
-            && let Some(segment) = ledger.segments.get(key)
+            && let Some(segment) = ledger.segments().get(key)
         {
             walk.extend(segment.end, limit_id);
             if walk.position() < segment.end && walk.last_id() < segment.last_id {
@@ -196,83 +233,46 @@ impl Reader {
                 return Next::Here;
             }
         }
-        self.seek_behind(ledger, key)
+        self.seek_after(ledger, key)
     }
 
-    fn seek_behind(&mut self, ledger: &mut Ledger, key: SegmentKey) -> Next {
-        match ledger.segments.after(Some(key)) {
+    fn seek_after(&mut self, ledger: &mut Ledger, key: SegmentKey) -> Next {
+        match ledger.segments().after(Some(key)) {
             Some((next, _)) => Next::At(Place::start_of(next)),
             None => {
-                ledger.backlog.clear_unread();
-                if let Some((_, walk)) = self.current.as_mut() {
-                    walk.rest();
-                }
+                self.rest(ledger);
                 Next::Nothing
             }
         }
     }
 
-    /// Reads the items of a span that are not done, apart from the backlog's reading. Those that are lost are done then, and reported.
-    pub(crate) fn read_span(
-        &self,
-        span: Span,
-        ledger: &Mutex<Ledger>,
-    ) -> Result<Vec<Item>, IoFailure> {
-        let path = self.directory.join(span.segment.file_name());
-        let file =
-            vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Read)).context("open", &path)?;
-        let mut walk = Walk::new(
-            file,
-            span.segment.seed(self.uuid),
-            Payloads::Verify,
-            span.segment.first_id,
-            span.limit_id,
-            span.end,
-            self.read_bytes,
-        )
-        .made_at(span.made);
-        let mut items = Vec::new();
-        loop {
-            let mut batch = Batch::default();
-            let bytes = crate::field::wide(self.read_bytes);
-            read(&mut walk, span.segment, bytes, &mut batch)
-                .context("read", &path)
-                .map_err(|failure| failure.at(walk.position()))?;
-            let mut ledger = ledger.lock();
-            if batch.is_over
-                && let Some(segment) = ledger.segments.get(span.segment)
-            {
-                let last_id = segment.last_id.min(span.items.last.0);
-                let lost = (walk.last_id().saturating_add(1), last_id);
-                batch.note_lost(span.segment, (walk.position(), segment.end), lost);
-            }
-            let is_over = batch.is_over || walk.last_id() >= span.items.last.0;
-            batch.retain(span.items, &ledger.acks);
-            items.append(&mut batch.items);
-            batch.tell(&mut ledger, span.segment);
-            if is_over {
-                return Ok(items);
-            }
+    /// Everything is read.
+    fn rest(&mut self, ledger: &mut Ledger) {
+        ledger.note_all_read();
+        self.last_items = 0;
+        if let Some((_, walk)) = self.current.as_mut() {
+            walk.rest();
         }
     }
 
-    /// The segment is replaced by another. Whether it was the one that is being read.
+    /// The segment is replaced by another. Returns whether it was the one that is being read.
     pub(crate) fn let_go(&mut self, key: SegmentKey) -> bool {
         self.current
             .take_if(|(current, _)| *current == key)
             .is_some()
     }
 
-    fn open(&mut self, place: Place, ledger: &Mutex<Ledger>) -> Result<(), IoFailure> {
+    /// Goes to the place in a segment that is like this, or empty, and has ids below the limit.
+    pub(super) fn open(
+        &mut self,
+        place: Place,
+        segment: Option<&Segment>,
+        limit_id: u64,
+    ) -> Result<(), IoFailure> {
         let path = self.directory.join(place.segment.file_name());
-        let (end, last_id, made, limit_id) = {
-            let ledger = ledger.lock();
-            let segment = ledger.segments.get(place.segment);
-            let (end, last_id, made) = segment.map_or((0, 0, Moment::UNKNOWN), |segment| {
-                (segment.end, segment.last_id, segment.made)
-            });
-            (end, last_id, made, ledger.segments.limit_id(place.segment))
-        };
+        let (end, last_id, made) = segment.map_or((0, 0, Moment::UNKNOWN), |segment| {
+            (segment.end, segment.last_id, segment.made)
+        });
         if let Some((key, walk)) = self.current.as_mut()
             && *key == place.segment
         {
@@ -303,7 +303,12 @@ impl Reader {
     }
 }
 
-fn read(walk: &mut Walk, key: SegmentKey, bytes: u64, batch: &mut Batch) -> std::io::Result<()> {
+pub(super) fn read(
+    walk: &mut Walk,
+    key: SegmentKey,
+    bytes: u64,
+    batch: &mut Batch,
+) -> std::io::Result<()> {
     let mut garbage: Option<(u64, u64)> = None;
     while batch.bytes < bytes {
         let previous_id = walk.last_id();
@@ -314,6 +319,8 @@ fn read(walk: &mut Walk, key: SegmentKey, bytes: u64, batch: &mut Batch) -> std:
             }
             Step::Garbage { position, bytes } => garbage = Some((position, bytes)),
             Step::Entry(found) => {
+                // Damaged ones too: each of them is an event, which takes memory.
+                batch.bytes = batch.bytes.saturating_add(found.header.entry_bytes());
                 let is_item = found.header.kind == Kind::Item;
                 let next_id = if is_item {
                     found.header.id
@@ -340,7 +347,6 @@ fn read(walk: &mut Walk, key: SegmentKey, bytes: u64, batch: &mut Batch) -> std:
                         id: ItemId(found.header.id),
                     });
                 } else if is_item {
-                    batch.bytes = batch.bytes.saturating_add(found.header.entry_bytes());
                     batch.items.push(Item {
                         id: ItemId(found.header.id),
                         payload: found.payload,
@@ -353,18 +359,8 @@ fn read(walk: &mut Walk, key: SegmentKey, bytes: u64, batch: &mut Batch) -> std:
     Ok(())
 }
 
-/// Hands over what was read; the reader has passed all items up to `last_id`.
-fn settle(ledger: &mut Ledger, key: SegmentKey, mut batch: Batch, last_id: u64) {
-    ledger.absorb(std::mem::take(&mut batch.items));
-    if ledger.segments.get(key).is_none() {
-        // All that was in it was acked meanwhile, and the file may be another segment's by now.
-        batch.damage.clear();
-    }
-    batch.tell(ledger, key);
-    ledger.read_through = ledger.read_through.max(last_id);
-}
-
-/// Goes through the items of a span: id, payload's length and, if read, the payload. Damaged ones are left out.
+/// Goes through the items of a span: id, payload's length and, if read, the payload. Damaged ones
+/// are left out.
 pub(crate) fn visit(
     vfs: &dyn Vfs,
     directory: &Path,

@@ -17,6 +17,7 @@ use crate::format::segment::key::{QueueUuid, SegmentKey};
 use crate::format::segment::payload::PayloadSum;
 use crate::format::segment::sums::HeaderSums;
 use crate::moment::{Elapsed, Moment};
+use crate::state::segment::Written;
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
 /// The size of the first segment.
@@ -41,24 +42,12 @@ struct Active {
     is_unnamed: bool,
 }
 
-/// A run of entries that was written.
-#[derive(Copy, Clone, Debug)]
-pub(crate) struct Written {
-    pub(crate) segment: SegmentKey,
-    /// Where the first entry starts.
-    pub(crate) position: u64,
-    /// Where the lease entry starts, if one was written.
-    pub(crate) lease_position: u64,
-    /// Where the entries end now.
-    pub(crate) end: u64,
-    pub(crate) file_bytes: u64,
-}
-
 /// A write that failed.
 #[derive(Debug)]
 pub(crate) struct WriteFailure {
     pub(crate) cause: IoFailure,
-    /// The file is as it was before. Otherwise what had been written may be there, and the segment is not written any more.
+    /// The file is as it was before. Otherwise what had been written may be there, and the segment
+    /// is not written any more.
     pub(crate) is_undone: bool,
 }
 
@@ -79,7 +68,8 @@ pub(crate) struct Writer {
     uuid: QueueUuid,
     /// The largest size of segments.
     segment_bytes: u64,
-    /// The size of the one that is being filled, and of the next where it fills quickly: segments begin small and grow, so that a queue with little in it is small.
+    /// The size of the one that is being filled, and of the next where it fills quickly: segments
+    /// begin small and grow, so that a queue with little in it is small.
     target_bytes: u64,
     /// Everything is synced before it counts as written.
     is_synced: bool,
@@ -141,15 +131,15 @@ impl Writer {
         self.active.as_ref().map(|active| active.key)
     }
 
-    /// Whether that many bytes of entries still belong into the segment being filled.
+    /// Returns whether that many bytes of entries still belong into the segment being filled.
     pub(crate) fn has_room(&self, entry_bytes: u64) -> bool {
         self.active.as_ref().is_some_and(|active| {
             active.end <= HEAD_BYTES || active.end.saturating_add(entry_bytes) <= self.target_bytes
         })
     }
 
-    /// Chooses the size of the next segment, in which an entry of that many bytes is to have room: larger than the one before where that was filled within a minute, otherwise
-    /// smaller.
+    /// Chooses the size of the next segment, in which an entry of that many bytes is to have room:
+    /// larger than the one before where that was filled within a minute, otherwise smaller.
     pub(crate) fn choose_size(&mut self, entry_bytes: u64, now: Moment) {
         let target = match &self.active {
             Some(active) if now.is_within(FILLED_WITHIN, active.made) => {
@@ -167,12 +157,13 @@ impl Writer {
         self.target_bytes = self.segment_bytes.min(FIRST_BYTES);
     }
 
-    /// Whether a segment of full size that is not needed any more is to be used again for the next one.
+    /// Returns whether a segment of full size that is not needed any more is to be used again for
+    /// the next one.
     pub(crate) fn takes_spares(&self) -> bool {
         self.target_bytes >= self.segment_bytes / 2
     }
 
-    /// What still belongs into the segment being filled.
+    /// The room left in the segment being filled.
     pub(crate) fn room(&self) -> Room {
         let end = self.active.as_ref().map_or(u64::MAX, |active| active.end);
         Room {
@@ -181,7 +172,8 @@ impl Writer {
         }
     }
 
-    /// Makes a new segment the one to be filled, out of a file of the queue that is not needed any more, or of nothing. Returns the length of its file.
+    /// Makes a new segment the one to be filled, out of a file of the queue that is not needed any
+    /// more, or of nothing. Returns the length of its file.
     pub(crate) fn open_segment(
         &mut self,
         key: SegmentKey,
@@ -203,7 +195,8 @@ impl Writer {
                 Ok(file) => (file, 0),
                 Err(error) => {
                     let failure = IoFailure::new("create", &path, error);
-                    // A name takes no space: where there is some left, the file system has no room for another file.
+                    // A name takes no space: where there is some left, the file system has no room
+                    // for another file.
                     let has_space = self
                         .vfs
                         .free_bytes(&self.directory)
@@ -237,7 +230,8 @@ impl Writer {
         Ok(file_bytes)
     }
 
-    /// Appends items with their times of acceptance, the first with the id, and a lease behind them.
+    /// Appends items with their times of acceptance, the first with the id, and a lease behind
+    /// them.
     pub(crate) fn write<'a>(
         &mut self,
         payloads: impl Iterator<Item = (&'a Bytes, Moment)> + Clone,
@@ -301,7 +295,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes back what was written from the position on. Whether that succeeded.
+    /// Takes back what was written from the position on. Returns whether that succeeded; if not, the
+    /// segment is to be abandoned.
     fn undo(&mut self, position: u64) -> bool {
         let Some(active) = self.active.as_mut() else {
             return true;
@@ -311,10 +306,13 @@ impl Writer {
         if is_undone {
             active.end = position;
             active.file_bytes = position;
-        } else {
-            self.active = None;
         }
         is_undone
+    }
+
+    /// Where the next entry goes.
+    pub(crate) fn end(&self) -> Option<u64> {
+        self.active.as_ref().map(|active| active.end)
     }
 
     /// The length of the file being filled, which taking back a write changes.
@@ -324,18 +322,19 @@ impl Writer {
             .map(|active| (active.key, active.file_bytes))
     }
 
-    /// Lets go of the segment without a seal: it is not to be trusted with more.
-    pub(crate) fn abandon(&mut self, end: u64) {
-        if let Some(active) = self.active.take() {
-            // If this fails too, opening still knows where the next segment's ids begin.
-            let _ = active.file.set_length(end);
-        }
+    /// Lets go of the segment without a seal: it is not to be trusted with more. Returns whether
+    /// what is after the end is gone; if not, opening still knows where the next segment's ids
+    /// begin.
+    pub(crate) fn abandon(&mut self, end: u64) -> bool {
+        let active = self.active.take();
+        active.is_none_or(|active| active.file.set_length(end).is_ok())
     }
 
-    /// Lets go of the segment as full. The seal only spares reading at open, also after a power loss: where it cannot be written or synced, nothing is lost.
-    pub(crate) fn close_segment(&mut self, seal: &Seal) -> io::Result<()> {
+    /// Lets go of the segment as full. The seal only spares reading at open, also after a power
+    /// loss: where there is none, or it cannot be written or synced, nothing is lost.
+    pub(crate) fn close_segment(&mut self, seal: Option<&Seal>) -> io::Result<()> {
         if let Some(active) = self.active.take()
-            && let Some(bytes) = seal.encode(self.uuid, active.key)
+            && let Some(bytes) = seal.and_then(|seal| seal.encode(self.uuid, active.key))
         {
             vfs::write_all_at(&*active.file, &mut [IoSlice::new(&bytes)], SEAL_POSITION)?;
             if self.is_synced {
@@ -345,7 +344,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Overwrites the header of a lease entry, so that the entry says nothing any more. What failed was not done, unless it was the sync.
+    /// Overwrites the header of a lease entry, so that the entry says nothing any more. What failed
+    /// was not done: the header is put back, as far as the disk takes it.
     pub(crate) fn void_lease(
         &self,
         segment: SegmentKey,
@@ -370,15 +370,28 @@ impl Writer {
         let file = vfs::uninterrupted(|| self.vfs.open(&path, OpenMode::Write))
             .context("open", &path)
             .map_err(undone)?;
+        let mut before = Vec::with_capacity(header.len());
+        vfs::read_full_at(&*file, &mut before, header.len(), position)
+            .context("read", &path)
+            .map_err(undone)?;
+        let put_back = || {
+            let _ = vfs::write_all_at(&*file, &mut [IoSlice::new(&before)], position);
+        };
         vfs::write_all_at(&*file, &mut [IoSlice::new(&header)], position)
             .context("write to", &path)
-            .map_err(undone)?;
+            .map_err(|cause| {
+                put_back();
+                undone(cause)
+            })?;
         if self.is_synced {
             vfs::uninterrupted(|| file.sync())
                 .context("sync", &path)
-                .map_err(|cause| WriteFailure {
-                    cause,
-                    is_undone: false,
+                .map_err(|cause| {
+                    put_back();
+                    WriteFailure {
+                        cause,
+                        is_undone: false,
+                    }
                 })?;
         }
         Ok(())

@@ -18,17 +18,19 @@ use crate::front::queue::Queue;
 /// So many jobs may wait for a thread; who submits another one waits too.
 const MOST_WAITING: usize = 4096;
 
-/// Nobody waits longer, and no clock ends within this time.
+/// The longest delay; no clock ends within this time.
 const LONGEST_DELAY: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Work that comes again and again, as that of one queue does. Its owner schedules it when there is something to do and it is not scheduled yet: then it is done by one thread
-/// at a time and in order, and waits in line once at most.
+/// Work that comes again and again, as that of one queue does. Its owner schedules it when there is
+/// something to do and it is not scheduled yet: then it is done by one thread at a time and in
+/// order, and waits in line once at most.
 pub trait Job: Send + Sync {
     /// Does what there is to do, and returns.
     fn run(self: Arc<Self>);
 }
 
-/// Threads for those who must not block, and for work on many queues in parallel. Queues do not need it: all their calls may be made from any thread.
+/// Threads for those who must not block, and for work on many queues in parallel. Queues do not
+/// need it: all their calls may be made from any thread.
 ///
 /// Dropping the pool waits until everything that was submitted is done.
 ///
@@ -98,7 +100,7 @@ struct Appointment {
     job: Arc<dyn Job>,
 }
 
-/// The earliest is the greatest: it stands at the top of the heap.
+/// The earliest is the greatest: it is at the top of the heap.
 impl Ord for Appointment {
     fn cmp(&self, other: &Self) -> Ordering {
         other.at.cmp(&self.at)
@@ -156,7 +158,8 @@ impl IoPool {
     /// A pool of so many threads, one at least.
     ///
     /// # Errors
-    /// The system gives no thread at all; with fewer than were asked for the pool works all the same.
+    /// The system gives no thread at all; with fewer than were asked for the pool works all the
+    /// same.
     pub fn new(threads: usize) -> io::Result<Self> {
         Self::named("replayq-io", threads)
     }
@@ -184,14 +187,15 @@ impl IoPool {
         Ok(pool)
     }
 
-    /// How many threads there are.
+    /// The number of threads.
     #[must_use]
     pub fn threads(&self) -> usize {
         self.threads.len()
     }
 
-    /// Hands a job to the threads; jobs are begun in the order in which they come. A job must not submit another one to the same pool and wait for it. One
-    /// that panics ends, and its thread goes on.
+    /// Submits a job to the threads; jobs are begun in the order in which they come. A job must not
+    /// submit another one to the same pool and wait for it. One that panics ends, and its thread
+    /// goes on.
     pub fn submit(&self, job: impl FnOnce() + Send + 'static) {
         let mut line = self.shared.line.lock();
         self.shared
@@ -208,7 +212,8 @@ impl IoPool {
         self.shared.ready.notify_one();
     }
 
-    /// The same for a job that is the better the more it finds to do: it is run after a while, or when the pool is dropped.
+    /// The same for a job that is the better the more it finds to do: it is run after a while, or
+    /// when the pool is dropped.
     pub fn schedule_after(&self, delay: Duration, job: Arc<dyn Job>) {
         let at = now() + delay.min(LONGEST_DELAY);
         let is_awaited = {
@@ -221,13 +226,14 @@ impl IoPool {
         }
     }
 
-    /// Flushes all of the queues as [`Queue::flush`] does, several at a time, and waits for it; the results are in their order.
+    /// Flushes all of the queues as [`Queue::flush`] does, several at a time, and waits for it; the
+    /// results are in their order.
     pub fn flush_all(&self, queues: &[Arc<Queue>], level: Flush) -> Vec<Result<(), FlushError>> {
         let (sender, receiver) = mpsc::channel();
         for (index, queue) in queues.iter().enumerate() {
             let (sender, queue) = (sender.clone(), Arc::clone(queue));
             self.submit(move || {
-                // Nobody hears it only if the caller is gone.
+                // It is not received only if the caller is gone.
                 let _heard = sender.send((index, queue.flush(level)));
             });
         }
@@ -271,7 +277,7 @@ impl Shared {
             }
         };
         if line.awaited.is_none() && !line.later.is_empty() {
-            // Somebody else has to look at the clock while this thread works.
+            // Another thread must look at the clock while this one works.
             self.ready.notify_one();
         }
         Some(task)

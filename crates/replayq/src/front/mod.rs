@@ -3,7 +3,8 @@
 pub(crate) mod io_pool;
 
 pub(crate) mod close;
-pub(crate) mod lease;
+mod figures;
+pub(crate) mod lease_guard;
 pub(crate) mod wait;
 
 pub(crate) mod queue;

@@ -9,7 +9,7 @@ use crate::error::ReadError;
 use crate::front::queue::Queue;
 use crate::limits::PopLimits;
 use crate::signal::Watch;
-use crate::state::ledger::Lease;
+use crate::state::leases::Lease;
 
 impl Queue {
     /// Pops as [`Self::pop`] does, and waits for items as long as there are none, up to that time;
@@ -55,9 +55,9 @@ impl Queue {
         }
     }
 
-    /// A future that is ready when items are waiting, for any runtime or none: it keeps a waker, no thread and no
-    /// lock. Another consumer may be faster, so pop in a loop; the pop itself reads files, and blocks as
-    /// long as that takes.
+    /// A future that is ready when items are waiting, for any runtime or none: it keeps a waker, no
+    /// thread and no lock. Another consumer may be faster, or what was on disk be lost, so pop in a
+    /// loop; the pop itself reads files, and blocks as long as that takes.
     ///
     /// Dropping it is always fine.
     ///
@@ -111,8 +111,8 @@ impl Future for Ready<'_> {
         let queue = this.queue;
         let watch = this.watch.get_or_insert_with(|| queue.data.watch());
         watch.wake(context.waker());
-        let (is_closed, items) = queue.waiting();
-        if !is_closed && items == 0 {
+        let (is_closed, may_have_items) = queue.may_have_items();
+        if !is_closed && !may_have_items {
             return Poll::Pending;
         }
         watch.is_content();

@@ -52,7 +52,7 @@ impl Acks {
         id <= self.through || self.beyond.contains(id)
     }
 
-    /// Whether all ids from `first` to `last` are done.
+    /// Returns whether all ids from `first` to `last` are done.
     pub(crate) fn covers(&self, first: u64, last: u64) -> bool {
         last <= self.through
             || first > last
@@ -94,7 +94,7 @@ impl Acks {
         ids
     }
 
-    /// Whether any id from `first` to `last` is done.
+    /// Returns whether any id from `first` to `last` is done.
     pub(crate) fn touches(&self, first: u64, last: u64) -> bool {
         first <= self.through || self.beyond.overlaps(first, last)
     }

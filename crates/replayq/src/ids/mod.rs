@@ -6,7 +6,8 @@ pub(crate) mod ranges;
 
 use std::fmt;
 
-/// The name of one item: given at append, increasing, never used twice in the life of a queue directory, not even across crashes that its items survive. The first is 1.
+/// The id of one item: assigned at append, increasing, never used twice in a queue directory, not
+/// even across crashes that its items survive. The first is 1.
 ///
 /// Ids may have holes: a lost item, or a power loss in between, leaves some unused.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug, Default)]
@@ -53,13 +54,13 @@ impl ItemRange {
         }
     }
 
-    /// Whether `id` is one of them.
+    /// Returns whether `id` is one of them.
     #[must_use]
     pub fn contains(&self, id: ItemId) -> bool {
         self.first <= id && id <= self.last
     }
 
-    /// How many ids there are from first to last (saturating).
+    /// The number of ids from first to last (saturating).
     #[must_use]
     pub const fn span(&self) -> u64 {
         self.last.0.saturating_sub(self.first.0).saturating_add(1)
@@ -80,7 +81,7 @@ impl fmt::Display for ItemRange {
     }
 }
 
-/// The name of a lease, in this life of the queue: leases that come back at open get a new one.
+/// The id of a lease, in this run: leases that come back at open get a new one.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
 pub struct LeaseId(pub(crate) u64);
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// Ids as ranges that neither overlap nor touch: each costs little, however many there are and wherever it lies.
+/// Ids as ranges that neither overlap nor touch: each costs little, however many there are and
+/// wherever it lies.
 #[derive(Clone, Default, Eq, PartialEq, Debug)]
 pub(crate) struct RangeSet {
     /// The last id of each range by its first.
@@ -16,6 +17,12 @@ impl RangeSet {
 
     pub(crate) fn len(&self) -> usize {
         self.ranges.len()
+    }
+
+    /// The number of ids.
+    pub(crate) fn count(&self) -> u64 {
+        let spans = self.iter().map(|(first, last)| last.saturating_sub(first));
+        spans.fold(0, |sum, span| sum.saturating_add(span).saturating_add(1))
     }
 
     /// The ranges in order, both ends included.
@@ -86,12 +93,12 @@ impl RangeSet {
         self.around(id).is_some()
     }
 
-    /// Whether all ids from `first` to `last` are in the set.
+    /// Returns whether all ids from `first` to `last` are in the set.
     pub(crate) fn covers(&self, first: u64, last: u64) -> bool {
         self.around(first).is_some_and(|(_, end)| last <= end)
     }
 
-    /// Whether any id from `first` to `last` is in the set.
+    /// Returns whether any id from `first` to `last` is in the set.
     pub(crate) fn overlaps(&self, first: u64, last: u64) -> bool {
         self.last_from(last).is_some_and(|(_, end)| first <= end)
     }

@@ -1,10 +1,11 @@
-//! What the limits count.
+//! Items and bytes, as the limits count them.
 
 use bytes::Bytes;
 
 use crate::field;
 
-/// An item counts with at least so many bytes, so that limits bound what items without payload take, too.
+/// An item counts with at least so many bytes, so that limits bound what items without payload
+/// take, too.
 pub(crate) const LEAST_ITEM_BYTES: u64 = 16;
 
 /// Items, and the bytes of their payloads.
@@ -39,7 +40,8 @@ impl Load {
         }
     }
 
-    /// What limits compare: the payloads' bytes, or [`LEAST_ITEM_BYTES`] for each item where that is more. As entries of a segment they take less than three times that.
+    /// The bytes that limits compare: the payloads' bytes, or [`LEAST_ITEM_BYTES`] for each item
+    /// where that is more. As entries of a segment they take less than three times that.
     pub(crate) fn counted_bytes(self) -> u64 {
         self.bytes.max(self.items.saturating_mul(LEAST_ITEM_BYTES))
     }

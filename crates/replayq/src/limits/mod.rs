@@ -1,4 +1,4 @@
-//! How much a pop takes.
+//! Limits of a pop.
 
 pub(crate) mod load;
 pub(crate) mod shared;
@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::ids::ItemId;
 
-/// How bytes limit a pop.
+/// The limit of a pop in bytes.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum BytesLimit {
     /// No further item is taken that would exceed the sum.
@@ -21,14 +21,14 @@ pub enum BytesLimit {
 pub struct ItemRef<'a> {
     /// Its id.
     pub id: ItemId,
-    /// What was appended.
+    /// The payload as it was appended.
     pub payload: &'a [u8],
 }
 
-/// Says of an item whether a pop must stop before it.
+/// A function that returns whether a pop must stop before the item.
 pub type StopBefore<'a> = dyn FnMut(&ItemRef<'_>) -> bool + 'a;
 
-/// How much a pop takes: at least one item where there is one, whatever the limits say.
+/// Limits of a pop: at least one item where there is one, whatever the limits say.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -53,7 +53,9 @@ pub struct PopLimits<'a> {
     pub bytes: BytesLimit,
     /// Items. Default: 1,000.
     pub max_items: usize,
-    /// Called with each item in turn, the first too, although that one is taken in any case; true stops before the item. Called under the queue's lock: it must not use the queue. If it panics, so does the pop, and nothing was taken.
+    /// Called with each item in turn, the first too, although that one is taken in any case; true
+    /// stops before the item. Called under the queue's lock: it must not use the queue. If it
+    /// panics, so does the pop, and nothing was taken.
     pub stop_before: Option<&'a mut StopBefore<'a>>,
 }
 
@@ -105,7 +107,8 @@ impl<'a> PopLimits<'a> {
         self
     }
 
-    /// Limits the payload bytes too: at most so many, but for the first item, which is taken in any case.
+    /// Limits the payload bytes too: at most so many, but for the first item, which is taken in any
+    /// case.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

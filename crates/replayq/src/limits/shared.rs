@@ -7,8 +7,8 @@ use crate::signal::Signal;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::vfs::Vfs;
 
-/// What several queues may hold together, and how much of their disk they leave free. Given to each of them with
-/// [`crate::Config::shared_limits`].
+/// Limits on what several queues hold together, and on how much of their disk they leave free.
+/// Given to each of them with [`crate::Config::shared_limits`].
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -67,24 +67,27 @@ impl SharedLimits {
         }
     }
 
-    /// What all queues may hold together, counted for each as for [`crate::Config::max_total_bytes`], where it is said how much more their files may take; what happens at the
-    /// limit is each queue's [`crate::Overflow`]. Default: no limit.
+    /// The most that all queues hold together, counted for each as for
+    /// [`crate::Config::max_total_bytes`], where it is said how much more their files may take;
+    /// what happens at the limit is each queue's [`crate::Overflow`]. Default: no limit.
     #[must_use]
     pub fn total_bytes(mut self, bytes: u64) -> Self {
         self.total_bytes = bytes;
         self
     }
 
-    /// Bytes of the disk that appends leave free: one that finds fewer is answered with [`crate::AppendError::DiskReserve`], whatever the queue's
-    /// overflow policy is. Acking and leasing go on. All that appends write counts. The disk is not asked at every one of them: when others fill it, the
-    /// reserve can be used up to half before it is noticed; and each queue may have filled its newest file with zeros up to 256 KiB ahead. Default: 0.
+    /// Bytes of the disk that appends leave free: one that finds fewer is answered with
+    /// [`crate::AppendError::DiskReserve`], whatever the queue's overflow policy is. Acking and
+    /// leasing go on. All that appends write counts. The disk is not asked at every one of them:
+    /// when others fill it, the reserve can be used up to half before it is noticed; and each queue
+    /// may have filled its newest file with zeros up to 256 KiB ahead. Default: 0.
     #[must_use]
     pub fn free_disk_bytes(mut self, bytes: u64) -> Self {
         self.free_disk_bytes = bytes;
         self
     }
 
-    /// What the queues hold together now, so counted.
+    /// The bytes that the queues hold together now, so counted.
     pub fn held_bytes(&self) -> u64 {
         self.held_bytes.load(Ordering::Relaxed)
     }
@@ -98,7 +101,8 @@ impl SharedLimits {
         self.total_bytes
     }
 
-    /// Whether the disk has room for so many bytes beside the reserve; the free bytes where not.
+    /// Checks that the disk has room for so many bytes beside the reserve. Fails with the free
+    /// bytes.
     pub(crate) fn check_disk(
         &self,
         vfs: &dyn Vfs,
@@ -135,7 +139,8 @@ impl SharedLimits {
         &self.room
     }
 
-    /// Whether the disk was short of space when it was looked at last: done segments go at once then.
+    /// Returns whether the disk was short of space when it was looked at last: done segments go at
+    /// once then.
     pub(crate) fn is_disk_short(&self) -> bool {
         self.is_disk_short.load(Ordering::Relaxed)
     }
@@ -144,8 +149,8 @@ impl SharedLimits {
         self.free_disk_bytes
     }
 
-    /// Counts bytes that are about to be appended, if they fit. In one order with the looks of those who wait for
-    /// room, and of those who raise it.
+    /// Counts bytes that are about to be appended, if they fit. In one order with the looks of
+    /// those who wait for room, and of those who raise it.
     fn try_hold(&self, bytes: u64) -> Result<(), u64> {
         self.held_bytes
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |held| {
@@ -169,7 +174,7 @@ impl SharedLimits {
 #[derive(Debug)]
 pub(crate) struct Share {
     limits: Arc<SharedLimits>,
-    /// What of the bytes held together is this queue's.
+    /// This queue's part of the bytes held together.
     counted_bytes: AtomicU64,
 }
 

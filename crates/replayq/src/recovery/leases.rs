@@ -1,4 +1,4 @@
-//! Leases of the queue's previous life.
+//! Leases of the previous run.
 
 use std::path::Path;
 
@@ -10,18 +10,19 @@ use crate::format::control::LeaseSlot;
 use crate::format::control::lease::LeaseRecord;
 use crate::format::segment::key::QueueUuid;
 use crate::format::segment::walk::Payloads;
-use crate::ids::ItemId;
 use crate::ids::ranges::RangeSet;
+use crate::ids::{ItemId, ItemRange};
 use crate::state::leases::{Home, OpenLease};
 use crate::state::ledger::Ledger;
 
-/// What became of the lease records that were found.
+/// The lease records that were found, sorted out.
 #[derive(Default)]
 pub(super) struct Restored {
     /// Slots with leases that are open again, and their records.
     pub(super) kept: Vec<(LeaseSlot, LeaseRecord)>,
-    /// Records that a later one of the same items replaces. They must not come to life when that one is over.
-    pub(super) replaced: Vec<Home>,
+    /// Records that a later one of the same items replaces. They must not count when that one is
+    /// over.
+    pub(super) replaced: Vec<(ItemRange, Home)>,
 }
 
 /// Opens the leases again that still have open items; of two that overlap the later one.
@@ -35,21 +36,17 @@ pub(super) fn restore_leases(
 ) -> Result<Restored, IoFailure> {
     let mut restored = Restored::default();
     found.sort_unstable_by_key(|(record, _)| std::cmp::Reverse(record.sequence));
-    ledger.lease_sequence = found.first().map_or(0, |(record, _)| record.sequence);
+    ledger.set_lease_sequence(found.first().map_or(0, |(record, _)| record.sequence));
     let mut kept: Vec<(LeaseRecord, Home)> = Vec::new();
     let mut taken = RangeSet::default();
     for (record, home) in found {
-        let is_open = record.items.last.0 < ledger.next_id
-            && !ledger
-                .acks
-                .covers(record.items.first.0, record.items.last.0);
-        if !is_open {
+        if !ledger.has_open(record.items) {
             continue;
         }
         let (first, last) = (record.items.first.0, record.items.last.0);
         if taken.overlaps(first, last) {
-            pin(ledger, home);
-            restored.replaced.push(home);
+            ledger.pin(home);
+            restored.replaced.push((record.items, home));
         } else {
             taken.insert(first, last);
             kept.push((record, home));
@@ -69,7 +66,7 @@ pub(super) fn restore_leases(
                 let at = kept.partition_point(|(record, _)| record.items.last.0 < id);
                 if let (Some((record, _)), Some(count)) = (kept.get(at), counts.get_mut(at))
                     && record.items.contains(ItemId(id))
-                    && !ledger.acks.contains(id)
+                    && !ledger.acks().contains(id)
                 {
                     *count = (count.0.saturating_add(1), count.1.saturating_add(bytes));
                 }
@@ -80,14 +77,14 @@ pub(super) fn restore_leases(
         if open_items == 0 {
             continue;
         }
-        ledger.backlog.lose_unread(open_items, open_bytes);
-        pin(ledger, home);
-        let id = ledger.leases.insert(OpenLease {
+        ledger.pin(home);
+        let id = ledger.restore_lease(OpenLease {
             items: record.items,
             held: None,
             open_items,
             open_bytes,
             tag: Some(record.tag.clone()),
+            is_recorded: true,
             homes: vec![home],
         });
         if let Home::Slot(slot) = home {
@@ -101,11 +98,4 @@ pub(super) fn restore_leases(
         });
     }
     Ok(restored)
-}
-
-/// A segment stays as long as there are lease records in it that count, or are not voided yet.
-fn pin(ledger: &mut Ledger, home: Home) {
-    if let Home::Entry { segment, .. } = home {
-        ledger.segments.pin(segment);
-    }
 }

@@ -1,6 +1,6 @@
 //! Opening a directory: what is there, what of it validates, what is not done yet.
 
-mod segments;
+mod builder;
 
 mod leases;
 mod survey;
@@ -11,15 +11,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::sync::{Mutex, RwLock};
-
 use crate::config::{Config, Storage, Unreadable};
 use crate::damage::{Damage, Recovery};
-use crate::disk::directory::{Watch, remove_files};
-use crate::disk::group_commit::Turns;
-use crate::disk::reader::Reader;
+use crate::disk::directory::remove_files;
 use crate::disk::writer::Writer;
-use crate::disk::{ControlState, Disk, Offload, Settings};
+use crate::disk::{Disk, Offload, Parts, Settings};
 use crate::error::{AckError, IoContext, IoFailure, OpenError};
 use crate::format::control::commit::Commit;
 use crate::format::control::header::{ControlHeader, Geometry, HeaderState};
@@ -35,14 +31,15 @@ use crate::vfs::{LockHolder, OpenMode, Salvage, VfsLock};
 
 use leases::{Restored, restore_leases};
 
-use segments::Builder;
+use builder::Builder;
 use sort_out::{Sorted, sort_out};
 
-/// After a restart of the machine, and after damage, numbering goes on this far behind what was found, since items may have been lost whose ids are known elsewhere.
+/// After a restart of the machine, and after damage, numbering goes on this far behind what was
+/// found, since items may have been lost whose ids are known elsewhere.
 const ID_JUMP: u64 = 1 << 32;
 
 /// Opens the directory of a disk queue.
-pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recovery), OpenError> {
+pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Recovery), OpenError> {
     let mut config = config.clone();
     let (directory, lock) = lock_directory(&mut config, path)?;
     let salvage = (config.unreadable == Unreadable::Skip)
@@ -70,7 +67,9 @@ pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recove
     let is_commit_lost = scan.is_commit_lost();
     let mut recovery = Recovery::default();
     report_control(&scan, &mut recovery);
-    report_holes(salvage.as_deref(), &mut recovery);
+    for damage in holes(salvage.as_deref()) {
+        recovery.note(damage);
+    }
     let has_bad_control = recovery
         .damage
         .iter()
@@ -101,18 +100,22 @@ pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recove
             .as_ref()
             .map(|commit| commit.partly_done.clone())
             .unwrap_or_default(),
-        ledger: ledger_of(commit.as_ref()),
+        ledger: commit.as_ref().map_or_else(Ledger::new, Ledger::of_commit),
         recovery,
         writer,
         leases: Vec::new(),
         salvage,
         has_bad_control,
         is_same_boot: is_same_run,
-        next_commit: commit
-            .as_ref()
-            .map_or(1, |commit| commit.sequence.saturating_add(1)),
+        next_commit: next_sequence(commit.as_ref()),
     };
-    builder.recovery.commit_tag = builder.ledger.commit_tag.clone();
+    for damage in &builder.recovery.damage {
+        builder.ledger.report(damage.clone());
+    }
+    builder.recovery.commit_tag = commit
+        .as_ref()
+        .map(|commit| commit.tag.clone())
+        .unwrap_or_default();
     let mut live: Vec<u64> = own
         .iter()
         .map(|candidate| generations::counter(candidate.key.generation))
@@ -124,7 +127,9 @@ pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recove
         vfs.sync_directory(&directory).context("sync", &directory)?;
     }
     let restored = find_leases(&mut builder, found.as_ref(), &directory)?;
-    report_holes(builder.salvage.as_deref(), &mut builder.recovery);
+    for damage in holes(builder.salvage.as_deref()) {
+        builder.report(damage);
+    }
 
     let draw = if is_new {
         // There is no copy of it yet: a copy that is opened draws its own.
@@ -134,13 +139,9 @@ pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recove
         let [a, b, c, ..] = random;
         u64::from_le_bytes([a, b, c, 0, 0, 0, 0, 0])
     };
-    let before = builder.ledger.generations.clone();
-    builder.ledger.generations.begin_run(draw, &live);
+    let before = builder.ledger.begin_run(draw, &live);
     if !(is_new || is_same_run && builder.recovery.damage.is_empty()) {
-        let ledger = &mut builder.ledger;
-        let first = ledger.next_id;
-        ledger.next_id = first.saturating_add(ID_JUMP);
-        ledger.finish(first, ledger.next_id.saturating_sub(1));
+        builder.ledger.skip_ids(ID_JUMP);
     }
     let control = open_control(
         &builder,
@@ -153,12 +154,14 @@ pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Ledger, Recove
     finish(builder, directory, control, lock, &restored, before)
 }
 
-/// Makes the directory where missing, opens and locks it. From here on it is reached by its descriptor.
+/// Makes the directory where missing, opens and locks it. From here on it is reached by its
+/// descriptor.
 fn lock_directory(
     config: &mut Config,
     path: &Path,
 ) -> Result<(PathBuf, Box<dyn VfsLock>), OpenError> {
-    // A queue that is purged takes its directory along: one that was opened just before is another than the one made in its place.
+    // A queue that is purged takes its directory along: one that was opened just before is another
+    // than the one made in its place.
     const TRIES: usize = 100;
     let vfs = Arc::clone(&config.vfs);
     let mut last = None;
@@ -198,21 +201,21 @@ fn lock_directory(
 
 fn report_control(scan: &Scan, recovery: &mut Recovery) {
     if !scan.is_control_sound() && (scan.control.is_some() || !scan.segments.is_empty()) {
-        recovery.damage.push(Damage::Control);
+        recovery.note(Damage::Control);
     }
     let damaged = scan
         .control
         .as_ref()
         .map_or(0, |found| found.damaged_commits);
-    recovery
-        .damage
-        .extend(std::iter::repeat_n(Damage::Commit, damaged));
+    for _ in 0..damaged {
+        recovery.note(Damage::Commit);
+    }
 }
 
-/// Says which places could not be read and were passed over.
-fn report_holes(salvage: Option<&Salvage>, recovery: &mut Recovery) {
+/// The places that could not be read and were passed over.
+fn holes(salvage: Option<&Salvage>) -> impl Iterator<Item = Damage> + use<> {
     let holes = salvage.map(Salvage::take_holes).unwrap_or_default();
-    recovery.damage.extend(holes.into_iter().map(Damage::from));
+    holes.into_iter().map(Damage::from)
 }
 
 impl From<ScanError> for OpenError {
@@ -222,18 +225,6 @@ impl From<ScanError> for OpenError {
             ScanError::Io(failure) => failure.into(),
         }
     }
-}
-
-/// The ledger as the newest commit shows it.
-fn ledger_of(commit: Option<&Commit>) -> Ledger {
-    let mut ledger = Ledger::new();
-    if let Some(commit) = commit {
-        ledger.acks = commit.acks.clone();
-        ledger.next_id = commit.next_id.max(1);
-        ledger.generations = commit.generations.clone();
-        ledger.commit_tag = commit.tag.clone();
-    }
-    ledger
 }
 
 /// Opens the leases again, those in slots and those in segments.
@@ -247,7 +238,7 @@ fn find_leases(
     for (slot, state) in states.unwrap_or_default().into_iter().enumerate() {
         match state {
             SlotState::Live(record) => records.push((record, Home::Slot(LeaseSlot(slot)))),
-            SlotState::Damaged => builder.recovery.damage.push(Damage::Lease),
+            SlotState::Damaged => builder.report(Damage::Lease),
             SlotState::Empty => {}
         }
     }
@@ -261,7 +252,15 @@ fn find_leases(
     )
 }
 
-/// Goes on with the control file that was found if its header is sound, else makes it anew out of what was.
+/// The sequence of the commit after that one. After a forged one that is near the last, numbering
+/// begins anew, in a control file that has no other.
+fn next_sequence(commit: Option<&Commit>) -> u64 {
+    let commit = commit.filter(|commit| !commit.is_near_the_last());
+    commit.map_or(1, |commit| commit.sequence.saturating_add(1))
+}
+
+/// Goes on with the control file that was found if its header is sound, else makes it anew out of
+/// what was.
 fn open_control(
     builder: &Builder<'_>,
     found: Option<Found>,
@@ -282,7 +281,8 @@ fn open_control(
     if let Some(found) = &found {
         let is_own =
             matches!(found.header, HeaderState::Valid(header) if header.uuid == builder.uuid);
-        if !is_own || found.is_cut || commit.is_none() || builder.has_bad_control {
+        let is_forged = commit.is_some_and(Commit::is_near_the_last);
+        if !is_own || found.is_cut || commit.is_none() || builder.has_bad_control || is_forged {
             keep(found);
         }
     }
@@ -290,7 +290,8 @@ fn open_control(
         && let HeaderState::Valid(header) = found.header
         && header.uuid == builder.uuid
     {
-        if found.is_cut || commit.is_none() || builder.has_bad_control {
+        let is_forged = commit.is_some_and(Commit::is_near_the_last);
+        if found.is_cut || commit.is_none() || builder.has_bad_control || is_forged {
             let header = ControlHeader {
                 geometry: geometry(header.geometry, builder.config, restored),
                 ..header
@@ -300,12 +301,14 @@ fn open_control(
         // Where this fails, the next open comes by here again.
         let _ = found.heal(&header);
         let mut control = Control::resume(vfs, directory, found, header, boot_id, &restored.kept);
-        // What was read may not be durable yet, and from here on things are built on it: which slot a power loss spares is known only now.
+        // What was read may not be durable yet, and from here on things are built on it: which slot
+        // a power loss spares is known only now.
         match control.sync() {
             Err(failure) if builder.config.syncs() => return Err(failure),
             _ => {}
         }
-        // A full disk is no reason not to go on with fewer slots, and the next open comes by here again.
+        // A full disk is no reason not to go on with fewer slots, and the next open comes by here
+        // again.
         let _ = control.grow(builder.config.lease_slots);
         return Ok(control);
     }
@@ -340,16 +343,8 @@ fn create_control(
     restored: &Restored,
     header: ControlHeader,
 ) -> Result<Control, IoFailure> {
-    let ledger = &builder.ledger;
-    let first = Commit {
-        sequence: commit.map_or(1, |commit| commit.sequence.saturating_add(1)),
-        acks: ledger.acks.clone(),
-        next_id: ledger.next_id,
-        generations: ledger.generations.clone(),
-        boot_id,
-        tag: ledger.commit_tag.clone(),
-        partly_done: ledger.segments.partly_done(&ledger.acks).collect(),
-    };
+    let sequence = next_sequence(commit);
+    let first = builder.ledger.as_commit(sequence, boot_id);
     Control::create(
         Arc::clone(&builder.config.vfs),
         directory,
@@ -360,7 +355,7 @@ fn create_control(
     )
 }
 
-/// Puts the parts together, and writes the first commit of this life.
+/// Puts the parts together, and writes the first commit of this run.
 fn finish(
     builder: Builder<'_>,
     directory: std::path::PathBuf,
@@ -368,7 +363,7 @@ fn finish(
     lock: Box<dyn VfsLock>,
     restored: &Restored,
     generations: Generations,
-) -> Result<(Disk, Ledger, Recovery), OpenError> {
+) -> Result<(Disk, Recovery), OpenError> {
     let Builder {
         config,
         uuid,
@@ -378,55 +373,40 @@ fn finish(
         salvage,
         ..
     } = builder;
-    ledger.version = 1;
-    ledger.is_spilling = ledger.backlog.is_behind() || writer.segment().is_some();
-    ledger.note_all_segments();
-    for damage in &recovery.damage {
-        ledger.report(damage.clone());
-    }
-    let vfs = Arc::clone(&config.vfs);
-    let reader = Reader::new(Arc::clone(&vfs), directory.clone(), uuid, config.read_bytes);
-    let disk = Disk {
-        vfs,
+    ledger.begin(writer.segment().is_some());
+    let disk = Disk::new(Parts {
+        ledger,
+        vfs: Arc::clone(&config.vfs),
         directory,
         uuid,
         salvage,
         settings: settings(config),
         shared: config.shared_limits.clone(),
-        turns: Turns::new(),
-        writer: Mutex::new(writer),
-        control: Mutex::new(ControlState {
-            file: control,
-            written_version: 0,
-            uncovered: Vec::new(),
-            is_closed: false,
-            is_purged: false,
-        }),
-        departures: Mutex::new(()),
-        reader: Mutex::new(reader),
-        hands: RwLock::new(()),
-        watch: Watch::default(),
-        lock: Mutex::new(Some(lock)),
-    };
-    let ledger = Mutex::new(ledger);
-    for home in &restored.replaced {
-        // Where this fails, the next open comes by here again.
-        let _ = disk.void_lease(&ledger, *home);
+        writer,
+        control,
+        read_bytes: config.read_bytes,
+        lock,
+    });
+    for (items, home) in &restored.replaced {
+        if disk.void_lease(*home, false).is_err() {
+            // It is voided when the lease ends, at the latest.
+            disk.ledger().add_older_home(*items, *home);
+        }
     }
-    match disk.commit(&ledger, 1, &[]) {
-        // What this run makes must be known as its own, whatever a power loss leaves.
-        Ok(()) if config.syncs() => disk.control.lock().file.sync()?,
+    match disk.commit(1, &[]) {
+        // The segments of this run must be known as its own, whatever a power loss leaves.
+        Ok(()) if config.syncs() => disk.sync_control()?,
         Ok(()) => {}
         // No commit says that there is a new run: it goes on as the one before.
-        Err(AckError::TooManyStretches { .. }) => ledger.lock().generations = generations,
+        Err(AckError::TooManyRanges { .. }) => disk.ledger().continue_run(generations),
         Err(AckError::NotDurable(failure)) => return Err(failure.into()),
         Err(_) => {}
     }
-    if ledger.lock().load().items == 0 {
+    if disk.ledger().load().items == 0 {
         // A queue that begins with nothing in it is small.
-        disk.release_spares(&ledger);
+        disk.release_spares();
     }
-    Ok((disk, ledger.into_inner(), recovery))
+    Ok((disk, recovery))
 }
 
 fn settings(config: &Config) -> Settings {

@@ -1,4 +1,5 @@
-//! What does not belong among the segments is sorted out before they are taken over: strangers' files, segments under a wrong name, and files in which nothing is.
+//! Sorting out, before segments are taken over, what is none of them: strangers' files, segments
+//! under a wrong name, and files in which nothing is.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -51,12 +52,12 @@ pub(super) fn sort_out(
             Judgement::Ruined => sorted.empty.push((candidate, true)),
             Judgement::Foreign => {
                 put_aside(vfs, &path, Reason::Foreign)?;
-                recovery.damage.push(Damage::Foreign {
+                recovery.note(Damage::Foreign {
                     file: candidate.key.file_name(),
                 });
             }
             Judgement::Misnamed(_, items) => {
-                recovery.damage.push(Damage::Misnamed {
+                recovery.note(Damage::Misnamed {
                     file: candidate.key.file_name(),
                     items,
                 });
@@ -72,7 +73,7 @@ pub(super) fn sort_out(
     Ok(sorted)
 }
 
-/// Gives segments the names that their headers say, where no other file has these.
+/// Renames segments to the names in their headers, where no other file has these.
 fn name_rightly(
     vfs: &dyn Vfs,
     directory: &Path,

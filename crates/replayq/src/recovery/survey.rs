@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::damage::Damage;
 use crate::error::{IoContext, IoFailure};
 use crate::format::control::lease::LeaseRecord;
-use crate::format::segment::entry::Kind;
+use crate::format::segment::entry::{self, Kind, MAX_LEASE_PAYLOAD_BYTES};
 use crate::format::segment::head::{self, HEAD_BYTES, Seal};
 use crate::format::segment::key::{QueueUuid, SegmentKey};
 use crate::format::segment::walk::{Payloads, Step, Walk};
@@ -14,13 +14,14 @@ use crate::ids::acks::Acks;
 use crate::ids::{ItemId, ItemRange};
 use crate::limits::load::Load;
 use crate::scan::Candidate;
+use crate::state::damage_log::Places;
 use crate::state::leases::Home;
 use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 
 /// A walk that looks at headers only reads so much at once.
 const HEADER_READ_BYTES: usize = 64 << 10;
 
-/// What walking through a segment brought.
+/// The result of walking through a segment.
 #[derive(Default)]
 pub(super) struct Surveyed {
     pub(super) items: u64,
@@ -34,11 +35,11 @@ pub(super) struct Surveyed {
     pub(super) leases: Vec<(LeaseRecord, Home)>,
     /// Ids between items that are in no entry.
     pub(super) absent: Vec<(u64, u64)>,
-    pub(super) damage: Vec<Damage>,
+    pub(super) damage: Places,
     /// Something half-written follows the last entry.
     pub(super) is_torn: bool,
     pub(super) highest_id: u64,
-    /// Items that should be there were not found, although nobody looked closely.
+    /// Items that should be there were not found, without reading them all.
     pub(super) is_suspect: bool,
 }
 
@@ -64,7 +65,8 @@ pub(super) struct Sealed<'a> {
 }
 
 impl Sealed<'_> {
-    /// Where some of it is done, the commit says what is left. Only where it does not, that has to be counted.
+    /// Where some of it is done, the commit says what is left. Only where it does not, that has to
+    /// be counted.
     pub(super) fn survey(&self, acks: &Acks, open: Option<Load>) -> Result<Surveyed, IoFailure> {
         let Self {
             seal,
@@ -91,14 +93,16 @@ impl Sealed<'_> {
                 ..Surveyed::default()
             }
         };
-        // Fewer than were sealed: the reader has to come by, although nothing seems to be open, to say what is lost.
-        surveyed.is_suspect = is_walked && surveyed.items != seal.items;
+        // Fewer than were sealed: the reader has to come by, although nothing seems to be open, to
+        // say what is lost.
+        let is_empty = !is_covered && !is_walked && surveyed.open_items == 0;
+        surveyed.is_suspect = is_empty || is_walked && surveyed.items != seal.items;
         surveyed.items = seal.items;
         surveyed.payload_bytes = seal.payload_bytes;
         surveyed.last_id = seal.last_id;
         surveyed.end = seal.end;
         // The reader comes by these places too, and is the one to judge.
-        surveyed.damage.clear();
+        surveyed.damage = Places::default();
         surveyed.absent.clear();
         surveyed.leases.clear();
         if seal.leases.is_empty() {
@@ -115,10 +119,13 @@ impl Sealed<'_> {
                 seal.end,
                 4096,
             );
+            let most = entry::entry_bytes(MAX_LEASE_PAYLOAD_BYTES);
+            // Where it is not, it is nowhere.
+            walk.end_at(position.saturating_add(most));
             walk.jump(*position, 0);
             let step = walk.step().context("read", &file_name)?;
             let Step::Entry(found) = step else {
-                surveyed.damage.push(Damage::Lease);
+                surveyed.damage.push(Damage::Lease, acks);
                 continue;
             };
             match (found.header.kind, LeaseRecord::decode(&found.payload)) {
@@ -132,7 +139,7 @@ impl Sealed<'_> {
                         id: found.header.id,
                     },
                 )),
-                _ => surveyed.damage.push(Damage::Lease),
+                _ => surveyed.damage.push(Damage::Lease, acks),
             }
         }
         Ok(surveyed)
@@ -170,22 +177,28 @@ pub(super) fn survey(
         read_bytes,
     );
     let mut surveyed = Surveyed::nothing(key);
-    // Damage counts only when something sound follows: at the very end it is a write that was cut short.
-    let mut doubtful: Vec<Damage> = Vec::new();
+    // Damage counts only when something sound follows: at the very end it is a write that was cut
+    // short.
+    let mut doubtful = Places::default();
+    let mut garbage: Option<(u64, u64)> = None;
+    let bytes = |place: Option<(u64, u64)>, ids| {
+        place.map(|(position, bytes)| Damage::Bytes {
+            file: key.file_name(),
+            position,
+            bytes,
+            ids,
+        })
+    };
     loop {
         let previous_id = surveyed.last_id.max(surveyed.highest_id);
         match walk.step()? {
             Step::End => break,
-            Step::Garbage { position, bytes } => doubtful.push(Damage::Bytes {
-                file: key.file_name(),
-                position,
-                bytes,
-                ids: None,
-            }),
+            Step::Garbage { position, bytes } => garbage = Some((position, bytes)),
             Step::Entry(found) if found.is_damaged => {
+                doubtful.extend(bytes(garbage.take(), None), acks);
                 surveyed.highest_id = surveyed.highest_id.max(found.header.id);
                 surveyed.is_torn = true;
-                doubtful.push(if found.header.kind == Kind::Item {
+                let damage = if found.header.kind == Kind::Item {
                     Damage::Item {
                         file: key.file_name(),
                         position: found.position,
@@ -193,7 +206,8 @@ pub(super) fn survey(
                     }
                 } else {
                     Damage::Lease
-                });
+                };
+                doubtful.push(damage, acks);
             }
             Step::Entry(found) => {
                 let is_item = found.header.kind == Kind::Item;
@@ -209,13 +223,12 @@ pub(super) fn survey(
                 if absent.0 <= absent.1 {
                     surveyed.absent.push(absent);
                 }
-                if let Some(Damage::Bytes { ids, .. }) = doubtful.last_mut() {
-                    *ids = ItemRange::new(
-                        ItemId(previous_id.saturating_add(1)),
-                        ItemId(next_id.saturating_sub(1)),
-                    );
-                }
-                surveyed.damage.append(&mut doubtful);
+                let ids = ItemRange::new(
+                    ItemId(previous_id.saturating_add(1)),
+                    ItemId(next_id.saturating_sub(1)),
+                );
+                doubtful.extend(bytes(garbage.take(), ids), acks);
+                surveyed.damage.append(std::mem::take(&mut doubtful), acks);
                 surveyed.is_torn = false;
                 surveyed.end = walk.position();
                 if is_item {
@@ -232,9 +245,12 @@ pub(super) fn survey(
                     }
                 } else {
                     surveyed.last_id = surveyed.last_id.max(found.header.id);
-                    if found.header.kind == Kind::Lease
-                        && let Some(record) = LeaseRecord::decode(&found.payload)
-                    {
+                    let record = (found.header.kind == Kind::Lease)
+                        .then(|| LeaseRecord::decode(&found.payload));
+                    if record == Some(None) {
+                        surveyed.damage.push(Damage::Lease, acks);
+                    }
+                    if let Some(Some(record)) = record {
                         surveyed.leases.push((
                             record,
                             Home::Entry {

@@ -1,14 +1,64 @@
-//! The damage that was found since the queue was opened: the latest places one by one, all of them counted.
+//! The damage that was found since the queue was opened: the latest places one by one, all of them
+//! counted.
 
 use std::collections::VecDeque;
 
 use crate::damage::Damage;
 use crate::field;
+use crate::ids::acks::Acks;
 
 /// Places that are remembered one by one.
 const MOST: usize = 1000;
 
-/// What was found damaged.
+/// Places that were found damaged, before they are in the log: so many one by one, all of them
+/// counted. However much of a directory is forged, memory is bounded.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    first: Vec<Damage>,
+    more: u64,
+    /// Items lost in those that are only counted.
+    more_lost: u64,
+}
+
+impl Places {
+    /// Adds a place.
+    pub(crate) fn push(&mut self, damage: Damage, acks: &Acks) {
+        if self.first.len() < MOST {
+            self.first.push(damage);
+            return;
+        }
+        self.more = self.more.saturating_add(1);
+        let lost = damage
+            .ids()
+            .map_or(0, |ids| acks.open_within(ids.first.0, ids.last.0).count());
+        self.more_lost = self.more_lost.saturating_add(lost);
+    }
+
+    /// Adds some places.
+    pub(crate) fn extend(&mut self, places: impl IntoIterator<Item = Damage>, acks: &Acks) {
+        places
+            .into_iter()
+            .for_each(|damage| self.push(damage, acks));
+    }
+
+    /// Adds those of another list, which were found later.
+    pub(crate) fn append(&mut self, other: Self, acks: &Acks) {
+        self.extend(other.first, acks);
+        self.more = self.more.saturating_add(other.more);
+        self.more_lost = self.more_lost.saturating_add(other.more_lost);
+    }
+
+    /// Those that are known one by one.
+    pub(crate) fn first(&self) -> &[Damage] {
+        &self.first
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+}
+
+/// The damage that was found.
 #[derive(Debug, Default)]
 pub(crate) struct DamageLog {
     latest: VecDeque<Damage>,
@@ -17,7 +67,8 @@ pub(crate) struct DamageLog {
 }
 
 impl DamageLog {
-    /// Adds a place, of which so many items are lost that were not done. The same place counts once, by whomever it is found.
+    /// Adds a place, of which so many items are lost that were not done. The same place counts
+    /// once, by whomever it is found.
     pub(crate) fn add(&mut self, damage: Damage, lost_items: u64) {
         if self.latest.contains(&damage) {
             return;
@@ -30,12 +81,18 @@ impl DamageLog {
         self.latest.push_back(damage);
     }
 
-    /// How many places there are.
+    /// Counts the places of a list of which nothing else is known.
+    pub(crate) fn add_more(&mut self, places: &Places) {
+        self.places = self.places.saturating_add(places.more);
+        self.lost_items = self.lost_items.saturating_add(places.more_lost);
+    }
+
+    /// The number of places.
     pub(crate) fn places(&self) -> u64 {
         self.places
     }
 
-    /// How many items were lost in them.
+    /// The number of items that were lost in them.
     pub(crate) fn lost_items(&self) -> u64 {
         self.lost_items
     }

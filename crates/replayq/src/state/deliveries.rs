@@ -1,4 +1,4 @@
-//! How often items were released in this run: a range costs little, however many items it has.
+//! Release counts of items in this run: a range costs little, however many items it has.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ impl Deliveries {
         }
     }
 
-    /// How often the item was released.
+    /// The number of times the item was released.
     pub(crate) fn released(&self, id: u64) -> u32 {
         let before = self.released.range(..=id).next_back();
         before.map_or(0, |(_, (end, count))| if id <= *end { *count } else { 0 })

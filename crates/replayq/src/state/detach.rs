@@ -1,14 +1,16 @@
-//! Items that were read, in memory of their own.
+//! Items in buffers of their own.
 
 use bytes::Bytes;
 
 use crate::state::waiting::Item;
 
-/// Up to so many bytes are copied: what stays in place keeps a read of [`crate::Config::read_bytes`] in memory that is at most 16 times as large, by default.
+/// Up to so many bytes are copied. More stay in the buffer of their read, of
+/// [`crate::Config::read_bytes`]: at most 16 times as large, by default.
 const COPIED_BYTES: usize = 64 << 10;
 
-/// The items, apart from all else that one read has brought with them: a few of them held for long would hold all of it.
-pub(crate) fn apart(items: Vec<Item>) -> Vec<Item> {
+/// The items in a buffer of their own, not that of the read which they come from: a few of them
+/// that are kept for long would keep all of it.
+pub(crate) fn detached(items: Vec<Item>) -> Vec<Item> {
     let bytes = items.iter().map(|item| item.payload.len());
     let bytes = bytes.fold(0, usize::saturating_add);
     if bytes > COPIED_BYTES {

@@ -5,10 +5,55 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::format::control::LeaseSlot;
+use crate::format::control::lease::LeaseRecord;
 use crate::format::segment::key::SegmentKey;
 use crate::ids::ranges::RangeSet;
 use crate::ids::{ItemId, ItemRange, LeaseId};
 use crate::state::waiting::Item;
+
+/// Items taken out of the queue until they are acked or released.
+///
+/// A lease is in memory: when the process ends, its items wait again. [`crate::Queue::tag`] makes
+/// it durable: the lease comes back at the next open with the same items and the tag. For callers
+/// who must not do a thing twice: what they need to find out whether it was done goes into the tag,
+/// first.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use replayq::{Config, ItemRange, PopLimits, Queue};
+///
+/// let room = tempfile::tempdir()?;
+/// let config = || Config::disk(room.path().join("queue"));
+/// let (queue, _) = Queue::open(config())?;
+/// queue.append(&["one".into(), "two".into(), "three".into()])?;
+/// let lease = queue.pop(PopLimits::items(2))?.ok_or("nothing waits")?;
+/// queue.tag(lease.id, "batch 7".into())?;
+///
+/// // The process is killed in the middle of batch 7.
+/// drop(queue);
+/// let (queue, recovery) = Queue::open(config())?;
+/// let found = &recovery.leases[0];
+/// assert_eq!(&found.tag[..], b"batch 7");
+/// let lease = queue.read_lease(found.id)?;
+/// assert_eq!(&lease.items[1].payload[..], b"two");
+///
+/// // A part of it is done. The rest is released, and waits before all others.
+/// queue.ack_items(lease.id, ItemRange::one(lease.items[0].id))?;
+/// queue.release(lease.id)?;
+/// let again = queue.pop(PopLimits::default())?.ok_or("nothing waits")?;
+/// assert_eq!(&again.items[0].payload[..], b"two");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// The id of the lease, in this run.
+    pub id: LeaseId,
+    /// The items in order; at least one.
+    pub items: Vec<Item>,
+    /// The tag that the caller gave it.
+    pub tag: Option<Bytes>,
+}
 
 /// Where a lease is written down.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -28,12 +73,27 @@ pub(crate) enum Home {
     },
 }
 
-/// What a new record of a lease came to.
+impl Home {
+    /// The place of a record that was written as an entry, with that id in its header.
+    pub(crate) fn entry(segment: SegmentKey, position: u64, record: &LeaseRecord, id: u64) -> Self {
+        let payload_bytes = u32::try_from(record.tag.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(24);
+        Self::Entry {
+            segment,
+            position,
+            payload_bytes,
+            id,
+        }
+    }
+}
+
+/// The effect of a new record of a lease.
 #[derive(Debug)]
 pub(crate) enum Replaced {
     /// The lease has it; those are its older ones.
     Older(Vec<Home>),
-    /// There is no such lease any more: the record is nobody's.
+    /// There is no such lease any more: the record belongs to none.
     NoLease(Home),
 }
 
@@ -41,13 +101,16 @@ pub(crate) enum Replaced {
 #[derive(Clone, Debug)]
 pub(crate) struct OpenLease {
     pub(crate) items: ItemRange,
-    /// The items that are not done, where they are in memory; leases of an earlier life are read when asked for.
+    /// The items that are not done, where they are in memory; those of a lease of a previous run
+    /// are read when needed.
     pub(crate) held: Option<Vec<Item>>,
     /// Of the items that are not done.
     pub(crate) open_items: u64,
     pub(crate) open_bytes: u64,
     pub(crate) tag: Option<Bytes>,
-    /// Where its records lie: the newest, and older ones that could not be voided.
+    /// Its tag is written down.
+    pub(crate) is_recorded: bool,
+    /// Where its records lie: the newest, and others that could not be voided.
     pub(crate) homes: Vec<Home>,
 }
 
@@ -85,6 +148,14 @@ impl Leases {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (LeaseId, &OpenLease)> {
         self.open.iter().map(|(id, lease)| (*id, lease))
+    }
+
+    /// The leased items that are in memory.
+    pub(crate) fn held_items(&self) -> impl Iterator<Item = &Item> {
+        self.open
+            .values()
+            .filter_map(|lease| lease.held.as_ref())
+            .flatten()
     }
 
     pub(crate) fn insert(&mut self, lease: OpenLease) -> LeaseId {
@@ -125,7 +196,8 @@ impl Leases {
         Some(result)
     }
 
-    /// A segment was replaced by a copy, in which the entries lie elsewhere. Returns how many of them there are still in use; those that were lost are none any more.
+    /// A segment was replaced by a copy, in which the entries lie elsewhere. Returns how many of
+    /// them there are still in use; those that were lost are none any more.
     pub(crate) fn move_homes(
         &mut self,
         old: SegmentKey,
@@ -151,12 +223,12 @@ impl Leases {
         moved
     }
 
-    /// Whether the item is in a lease.
+    /// Returns whether the item is in a lease.
     pub(crate) fn contains(&self, id: ItemId) -> bool {
         self.ids.contains(id.0)
     }
 
-    /// Whether any id from `first` to `last` is in a lease.
+    /// Returns whether any id from `first` to `last` is in a lease.
     pub(crate) fn touches(&self, first: u64, last: u64) -> bool {
         first <= last && self.ids.overlaps(first, last)
     }

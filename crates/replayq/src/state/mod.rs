@@ -1,7 +1,5 @@
 //! The state of a queue in memory.
 
-mod in_memory;
-
 pub(crate) mod ledger;
 
 mod deliveries;
@@ -9,6 +7,8 @@ pub(crate) mod detach;
 pub(crate) mod leases;
 pub(crate) mod pop;
 pub(crate) mod segments;
+
+pub(crate) mod segment;
 pub(crate) mod transit;
 
 pub(crate) mod damage_log;

@@ -3,6 +3,7 @@
 use crate::field;
 use crate::ids::ItemId;
 use crate::limits::{BytesLimit, ItemRef, PopLimits};
+use crate::state::transit::{Parked, Transit};
 use crate::state::waiting::Item;
 
 /// Takes items one by one until its limits are met. Every item is looked at once.
@@ -10,6 +11,8 @@ use crate::state::waiting::Item;
 pub(crate) struct Taker<'a> {
     limits: PopLimits<'a>,
     items: Vec<Item>,
+    /// Where the items are while the call goes on without the lock.
+    parked: Option<Parked>,
     bytes: u64,
 }
 
@@ -18,6 +21,7 @@ impl<'a> Taker<'a> {
         Self {
             limits,
             items: Vec::new(),
+            parked: None,
             bytes: 0,
         }
     }
@@ -27,12 +31,19 @@ impl<'a> Taker<'a> {
         self.items.last().map(|item| item.id)
     }
 
-    /// What was taken so far.
-    pub(crate) fn items(&self) -> &[Item] {
-        &self.items
+    /// Leaves the items taken so far in transit, until [`Self::unpark`].
+    pub(crate) fn park(&mut self, transit: &mut Transit) {
+        self.parked = transit.park(std::mem::take(&mut self.items));
     }
 
-    /// Whether the item is to be taken too.
+    /// Takes up the items again that were left in transit.
+    pub(crate) fn unpark(&mut self, transit: &mut Transit) {
+        if let Some(parked) = self.parked.take() {
+            self.items = transit.unpark(parked);
+        }
+    }
+
+    /// Returns whether the item is to be taken too.
     #[inline]
     pub(crate) fn wants(&mut self, item: &Item) -> bool {
         let is_full = self.items.len() >= self.limits.max_items
@@ -52,11 +63,16 @@ impl<'a> Taker<'a> {
         !stops || self.items.is_empty()
     }
 
+    /// So many items wait in memory: makes room for those of them that may be taken, within reason.
+    #[inline]
+    pub(crate) fn expect(&mut self, waiting: usize) {
+        const MOST: usize = 1024;
+        let wanted = self.limits.max_items.saturating_sub(self.items.len());
+        self.items.reserve(wanted.min(waiting).min(MOST));
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, item: Item) {
-        if self.items.is_empty() {
-            self.items.reserve(self.limits.max_items.min(16));
-        }
         self.bytes = self.bytes.saturating_add(field::wide(item.payload.len()));
         self.items.push(item);
     }
@@ -65,7 +81,12 @@ impl<'a> Taker<'a> {
         self.items
     }
 
-    /// All that was taken so far.
+    /// The items taken, and their payloads' bytes.
+    pub(crate) fn into_load(self) -> (Vec<Item>, u64) {
+        (self.items, self.bytes)
+    }
+
+    /// Takes out the items taken so far, which are not in transit.
     pub(crate) fn give_back(&mut self) -> Vec<Item> {
         self.bytes = 0;
         std::mem::take(&mut self.items)

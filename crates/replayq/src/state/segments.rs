@@ -4,92 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::format::control::commit::PartlyDone;
-use crate::format::segment::head::HEAD_BYTES;
 use crate::format::segment::key::SegmentKey;
-use crate::ids::ItemRange;
 use crate::ids::acks::Acks;
 use crate::limits::load::Load;
-use crate::moment::Moment;
-
-/// What is known about one segment file.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Segment {
-    /// The last item's id; below the key's first id while there is none.
-    pub(crate) last_id: u64,
-    /// The id before the first that this segment was made with.
-    pub(crate) previous_id: u64,
-    /// When it was made.
-    pub(crate) made: Moment,
-    /// Items in it, done or not.
-    pub(crate) items: u64,
-    /// Their payloads' bytes.
-    pub(crate) payload_bytes: u64,
-    /// The items that are not done; none: nobody has counted them.
-    pub(crate) open: Option<Load>,
-    /// Where the entries end that readers may see.
-    pub(crate) end: u64,
-    /// The length of the file.
-    pub(crate) file_bytes: u64,
-    /// Nothing will be appended to it any more.
-    pub(crate) is_closed: bool,
-    /// Damage was found in it: it is kept aside in the end, not used again.
-    pub(crate) is_damaged: bool,
-    /// Something in it may not survive a power loss.
-    pub(crate) is_unsynced: bool,
-    /// A sync of it failed, so nobody knows what of it survives one.
-    pub(crate) is_suspect: bool,
-    /// A write to it or a sync of it failed: its file is not used again.
-    pub(crate) is_given_up: bool,
-    /// Leases in it whose items are not done. It stays as long as there are any.
-    pub(crate) lease_pins: u32,
-}
-
-impl Segment {
-    pub(crate) fn new(key: SegmentKey, previous_id: u64, made: Moment, file_bytes: u64) -> Self {
-        Self {
-            last_id: key.first_id.saturating_sub(1),
-            previous_id,
-            made,
-            items: 0,
-            payload_bytes: 0,
-            open: Some(Load::default()),
-            end: HEAD_BYTES,
-            file_bytes,
-            is_closed: false,
-            is_damaged: false,
-            is_unsynced: false,
-            is_suspect: false,
-            is_given_up: false,
-            lease_pins: 0,
-        }
-    }
-
-    /// Items were written to it, up to the id.
-    pub(crate) fn add(&mut self, load: Load, last_id: u64) {
-        self.last_id = last_id;
-        self.items = self.items.saturating_add(load.items);
-        self.payload_bytes = self.payload_bytes.saturating_add(load.bytes);
-        self.open = self.open.map(|open| open.plus(load));
-    }
-
-    /// What is in it is not what was written.
-    pub(crate) fn note_damage(&mut self) {
-        self.is_damaged = true;
-        self.open = None;
-    }
-}
-
-/// A segment whose items are all done, on its way out.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Retired {
-    pub(crate) key: SegmentKey,
-    pub(crate) file_bytes: u64,
-    pub(crate) is_damaged: bool,
-    /// A write to it or a sync of it failed: it is not used again.
-    pub(crate) is_given_up: bool,
-    /// It may be touched when the commit with this sequence is durable.
-    pub(crate) covered_by: u64,
-}
+use crate::state::segment::{Retired, Segment, Written};
 
 /// All segment files of the queue.
 #[derive(Debug, Default)]
@@ -138,10 +56,18 @@ impl Segments {
             .map(|(key, segment)| (*key, segment))
     }
 
-    /// Ids from here on are not the segment's.
-    pub(crate) fn limit_id(&self, key: SegmentKey) -> u64 {
+    /// The first id of the segment behind the key.
+    pub(crate) fn next_first_id(&self, key: SegmentKey) -> u64 {
         self.after(Some(key))
             .map_or(u64::MAX, |(next, _)| next.first_id)
+    }
+
+    /// Ids from here on are not the segment's: they are the next one's, or behind the last that
+    /// this one has where nothing is appended to it any more. A seal may say less than there is.
+    pub(crate) fn limit_id(&self, key: SegmentKey) -> u64 {
+        let own = self.get(key).filter(|segment| segment.is_closed);
+        let own = own.map_or(u64::MAX, |segment| segment.last_id.saturating_add(1));
+        own.min(self.next_first_id(key))
     }
 
     /// Bytes of all segment files, spare ones too.
@@ -160,7 +86,31 @@ impl Segments {
         }
     }
 
-    /// The closed segments of which some items are done and some are not, in order, as far as these are counted.
+    /// Entries were written to a segment.
+    pub(crate) fn note_written(&mut self, written: &Written, is_synced: bool) {
+        if let Some(segment) = self.live.get_mut(&written.segment) {
+            segment.end = written.end;
+            segment.is_unsynced = !is_synced;
+        }
+        self.set_file_bytes(written.segment, written.file_bytes);
+    }
+
+    /// Items were written to a segment, up to the id.
+    pub(crate) fn add_written(
+        &mut self,
+        written: &Written,
+        load: Load,
+        last_id: u64,
+        is_synced: bool,
+    ) {
+        if let Some(segment) = self.live.get_mut(&written.segment) {
+            segment.add(load, last_id);
+        }
+        self.note_written(written, is_synced);
+    }
+
+    /// The closed segments of which some items are done and some are not, in order, as far as these
+    /// are counted.
     pub(crate) fn partly_done(&self, acks: &Acks) -> impl Iterator<Item = PartlyDone> {
         let first_open = acks.through().saturating_add(1);
         let last = last_of(acks.last());
@@ -221,11 +171,11 @@ impl Segments {
             segment.open = segment.open.map(|open| open.less(load));
             return;
         }
-        // Nobody knows which of them was where.
+        // Which of them was in which segment is unknown.
         self.forget_open(first, last);
     }
 
-    /// Nobody knows any more which items with ids from `first` to `last` are done.
+    /// Forgets how many items of the segments with ids from `first` to `last` are open.
     fn forget_open(&mut self, first: u64, last: u64) {
         let before = self.live.range(..=last_of(first)).next_back();
         let from = before.map_or(
@@ -252,7 +202,16 @@ impl Segments {
         (id <= segment.last_id).then_some(*key)
     }
 
-    /// Whether one segment has all these ids.
+    /// The first segment that begins with the id or a later one.
+    pub(crate) fn first_from(&self, id: u64) -> Option<&Segment> {
+        let start = SegmentKey {
+            first_id: id,
+            generation: 0,
+        };
+        self.live.range(start..).next().map(|(_, segment)| segment)
+    }
+
+    /// Returns whether one segment has all these ids.
     pub(crate) fn is_in_one(&self, first: u64, last: u64) -> bool {
         let segment = self.live.range(..=last_of(first)).next_back();
         segment.is_some_and(|(_, segment)| last <= segment.last_id)
@@ -322,7 +281,8 @@ impl Segments {
         self.done.retain(|key| !keys.contains(key));
     }
 
-    /// Takes a segment out that another one replaces: its file is to be removed, but counts until it is.
+    /// Takes a segment out that another one replaces: its file is to be removed, but counts until
+    /// it is.
     pub(crate) fn take_out(&mut self, key: SegmentKey) -> Option<Retired> {
         let segment = self.live.remove(&key)?;
         self.done.retain(|done| *done != key);
@@ -340,12 +300,21 @@ impl Segments {
         self.done.clone()
     }
 
-    /// Whether a commit would let go of some, once it is durable.
+    /// Returns whether there are any that are done in a commit.
     pub(crate) fn has_retired(&self) -> bool {
         !self.retired.is_empty()
     }
 
-    /// Takes the segments out that may be touched, given that commits up to that sequence are durable: up to `most_spares` sound ones of about `spare_bytes` become spares,
+    /// Returns whether a sync of the control file would let go of some: commits up to `durable`
+    /// are, the newest is `newest`. Not of those that are in the way of being removed.
+    pub(crate) fn has_waiting_for_sync(&self, durable: u64, newest: u64) -> bool {
+        self.retired
+            .iter()
+            .any(|segment| durable < segment.covered_by && segment.covered_by <= newest)
+    }
+
+    /// Takes out the segments that may be removed or used again, given that commits up to that
+    /// sequence are durable: up to `most_spares` sound ones of about `spare_bytes` become spares,
     /// the others are to be removed, or kept aside if damaged, by the caller.
     pub(crate) fn settle(
         &mut self,
@@ -403,20 +372,6 @@ impl Segments {
     }
 }
 
-/// A part of the list of segments, to be read without the list.
-#[derive(Copy, Clone, Debug)]
-pub(crate) struct Span {
-    pub(crate) segment: SegmentKey,
-    /// The items of interest.
-    pub(crate) items: ItemRange,
-    /// When the segment was made.
-    pub(crate) made: Moment,
-    /// Where the entries end.
-    pub(crate) end: u64,
-    /// Ids from here on are another segment's.
-    pub(crate) limit_id: u64,
-}
-
 /// The last key that a segment beginning with the id may have.
 fn last_of(first_id: u64) -> SegmentKey {
     SegmentKey {
@@ -427,4 +382,31 @@ fn last_of(first_id: u64) -> SegmentKey {
 
 fn is_done(key: SegmentKey, segment: &Segment, acks: &Acks) -> bool {
     segment.is_closed && segment.lease_pins == 0 && acks.covers(key.first_id, segment.last_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each ack synced the control file as long as one file could not be removed.
+    #[test]
+    fn a_file_that_cannot_be_removed_waits_for_no_sync() {
+        let mut segments = Segments::default();
+        let retired = |covered_by| Retired {
+            key: last_of(1),
+            file_bytes: 1,
+            is_damaged: false,
+            is_given_up: true,
+            covered_by,
+        };
+        segments.insert_retired(retired(3));
+        assert!(segments.has_waiting_for_sync(2, 5) && !segments.has_waiting_for_sync(3, 5));
+        let leaving = segments.settle(3, 0, 1);
+        assert_eq!(leaving, [retired(3)]);
+        segments.keep(retired(3));
+        assert!(segments.has_retired() && !segments.has_waiting_for_sync(3, 5));
+        // One that stays until the next open.
+        segments.keep(retired(u64::MAX));
+        assert!(!segments.has_waiting_for_sync(3, 5));
+    }
 }

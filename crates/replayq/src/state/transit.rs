@@ -10,60 +10,61 @@ use crate::state::waiting::Item;
 /// The items that calls under way have taken and not leased yet: neither waiting nor leased.
 #[derive(Debug, Default)]
 pub(crate) struct Transit {
-    /// By the id of the first item, what one call has taken.
+    /// By the id of the first item, the items that one call has taken.
     runs: BTreeMap<u64, Vec<Item>>,
     /// From the first to the last id of each run; the ids in between that no run has are done.
     ids: RangeSet,
 }
 
+/// The items of one call in transit, by the id of the first. Not to be copied: whoever has it gets
+/// the items back.
+#[derive(Debug)]
+pub(crate) struct Parked(u64);
+
 impl Transit {
-    /// A call goes on without the lock, with these items; those that it had before come first.
-    pub(crate) fn keep(&mut self, items: &[Item]) {
-        let (Some(first), Some(last)) = (items.first(), items.last()) else {
-            return;
-        };
-        let run = self.runs.entry(first.id.0).or_default();
-        let new = items.get(run.len()..).unwrap_or(&[]);
-        if let Some(first_new) = new.first() {
-            let from = run.last().map_or(first_new.id, |item| item.id.next());
-            assert!(
-                !self.ids.overlaps(from.0, last.id.0),
-                "items {from} to {} are on their way into two leases",
-                last.id
-            );
-            run.extend_from_slice(new);
-            self.ids.insert(first.id.0, last.id.0);
-        }
+    /// A call goes on without the lock, and leaves the items that it has taken here. `None` where
+    /// there are none.
+    pub(crate) fn park(&mut self, items: Vec<Item>) -> Option<Parked> {
+        let (first, last) = (items.first()?.id, items.last()?.id);
+        assert!(
+            !self.ids.overlaps(first.0, last.0),
+            "items {first} to {last} are on their way into two leases"
+        );
+        self.ids.insert(first.0, last.0);
+        self.runs.insert(first.0, items);
+        Some(Parked(first.0))
     }
 
-    /// The call has come to its end with these items, which are leased or wait again from here on.
-    #[inline]
-    pub(crate) fn end(&mut self, items: &[Item]) {
-        if !self.runs.is_empty() {
-            self.end_run(items);
+    /// The call has the lock again, and its items back.
+    pub(crate) fn unpark(&mut self, Parked(first): Parked) -> Vec<Item> {
+        let items = self.runs.remove(&first).unwrap_or_default();
+        if let Some(last) = items.last() {
+            self.ids.remove(first, last.id.0);
         }
-    }
-
-    fn end_run(&mut self, items: &[Item]) {
-        if let Some(first) = items.first()
-            && let Some(run) = self.runs.remove(&first.id.0)
-            && let Some(last) = run.last()
-        {
-            self.ids.remove(first.id.0, last.id.0);
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+        items
     }
 
     pub(crate) fn contains(&self, id: ItemId) -> bool {
         self.ids.contains(id.0)
     }
 
-    /// Whether any id from `first` to `last` is in transit.
+    /// Returns whether any id from `first` to `last` is in transit.
     pub(crate) fn touches(&self, first: u64, last: u64) -> bool {
         first <= last && !self.runs.is_empty() && self.ids.overlaps(first, last)
+    }
+
+    /// Returns whether an item with an id from `first` to `last` is in transit.
+    #[inline]
+    pub(crate) fn has_item(&self, first: u64, last: u64) -> bool {
+        self.touches(first, last)
+            && self
+                .items()
+                .any(|item| first <= item.id.0 && item.id.0 <= last)
+    }
+
+    /// The first item of each call.
+    pub(crate) fn firsts(&self) -> impl Iterator<Item = &Item> {
+        self.runs.values().filter_map(|items| items.first())
     }
 
     pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {

@@ -1,7 +1,8 @@
-//! Locks, condition variables, atomics and threads: the only door through which the queue takes them.
+//! Locks, condition variables, atomics and threads: the only door through which the queue takes
+//! them.
 //!
-//! Compiled with `cfg(shuttle)`, as the package `tests/interleavings` does with these very sources, they
-//! belong to a scheduler that decides at each of them which thread goes on.
+//! Compiled with `cfg(shuttle)`, as the package `tests/interleavings` does with these very sources,
+//! they belong to a scheduler that decides at each of them which thread goes on.
 
 #[cfg(not(shuttle))]
 mod real {

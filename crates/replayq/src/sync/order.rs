@@ -1,12 +1,12 @@
-//! The order of locks, learned from all runs of the scheduler: two kinds that are ever taken in both orders
-//! are an error, whether or not the threads met there. (The writer taken under the ledger's lock, put into
-//! `Queue::waiting` to see it, is found in the first run.)
+//! The order of locks, learned from all runs of the scheduler: two kinds that are ever taken in
+//! both orders are an error, whether or not the threads met there. (The writer taken under the
+//! ledger's lock, put into `Queue::waiting` to see it, is found in the first run.)
 
 use std::any::type_name;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-/// What is locked: locks of one kind protect the same type in the same way.
+/// A kind of lock: locks of one kind protect the same type in the same way.
 type Kind = (&'static str, &'static str);
 
 static ORDER: std::sync::Mutex<BTreeSet<(Kind, Kind)>> = std::sync::Mutex::new(BTreeSet::new());
@@ -56,7 +56,7 @@ impl Drop for Held {
     }
 }
 
-/// Whether a lock of the second kind is known to be taken after one of the first.
+/// Returns whether a lock of the second kind is known to be taken after one of the first.
 fn leads_to(order: &BTreeSet<(Kind, Kind)>, from: Kind, to: Kind) -> bool {
     if from == to {
         return true;

@@ -27,10 +27,6 @@ impl<T> Mutex<T> {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         MutexGuard(Some((guard, held)))
     }
-
-    pub(crate) fn into_inner(self) -> T {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl<T> Deref for MutexGuard<'_, T> {

@@ -1,4 +1,5 @@
-//! Making a damaged directory sound again: what is whole is kept, what is damaged is put aside, what is lost is said.
+//! Making a damaged directory sound again: what is whole is kept, what is damaged is put aside,
+//! what is lost is said.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,7 +28,7 @@ pub enum RepairError {
     /// It could not be looked at.
     #[error(transparent)]
     Inspect(#[from] InspectError),
-    /// It could not be opened: somebody has it open, or a file operation failed.
+    /// It could not be opened: it is open elsewhere, or a file operation failed.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// It could not be closed again.
@@ -38,22 +39,25 @@ pub enum RepairError {
     Io(#[from] IoFailure),
 }
 
-/// What was done.
+/// The result of a repair.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Repair {
-    /// How it was. Every [`Damage::Item`], [`Damage::Bytes`] and [`Damage::Missing`] in it names items that are lost.
+    /// The queue before. Every [`Damage::Item`], [`Damage::Bytes`] and [`Damage::Missing`] in it
+    /// names items that are lost.
     pub before: Inspection,
-    /// What opening the queue found after that.
+    /// Found by opening the queue after that.
     pub recovery: Recovery,
-    /// Segment files that were written anew without their damaged places; the old ones are there with the suffix `.damaged`.
+    /// Segment files that were written anew without their damaged places; the old ones are there
+    /// with the suffix `.damaged`.
     pub rewritten: Vec<String>,
-    /// How it is now.
+    /// The queue afterwards.
     pub after: Inspection,
 }
 
-/// Repairs a queue that nobody has open. Items keep their ids, leases their boundaries and tags. What is damaged is kept beside the queue, for
-/// somebody who wants to look at it. A directory that is sound is opened and closed, and stays as it is.
+/// Repairs a queue that is not open. Items keep their ids, leases their boundaries and tags.
+/// Damaged files are kept beside the queue, for an examination. A directory that is sound is opened
+/// and closed, and stays as it is.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -80,7 +84,8 @@ pub struct Repair {
 /// # }
 /// ```
 /// # Errors
-/// Somebody has the queue open, there is none, or a file operation failed; then it can be tried again.
+/// The queue is open elsewhere, there is none, or a file operation failed; then it can be tried
+/// again.
 pub fn repair(directory: &Path) -> Result<Repair, RepairError> {
     repair_in(Arc::new(OsVfs), directory)
 }
@@ -136,7 +141,7 @@ pub fn repair_in(vfs: Arc<dyn Vfs>, directory: &Path) -> Result<Repair, RepairEr
     })
 }
 
-/// Whether there is damage in the file itself, not only before it.
+/// Returns whether there is damage in the file itself, not only before it.
 fn has_damage_inside(inspection: &Inspection, name: &str) -> bool {
     inspection.damage.iter().any(|damage| match damage {
         Damage::Item { file, .. }
@@ -176,7 +181,8 @@ fn rewrite(
     let Some(source) = source(&**vfs, before, old).context("read", &old_path)? else {
         return Ok(());
     };
-    // Where it can have leases only, a later generation would hide the items of the next segment, which begins with the same id.
+    // Where it can have leases only, a later generation would hide the items of the next segment,
+    // which begins with the same id.
     let has_items = source.limit_id > old.first_id;
     let generation = if has_items {
         generation
@@ -195,7 +201,8 @@ fn rewrite(
         keep()?;
     }
     if copy.seal.items > 0 || !copy.leases.is_empty() {
-        // From here on the new one counts: of two with the same first item the later generation does.
+        // From here on the new one counts: of two with the same first item the later generation
+        // does.
         let path = directory.join(key.file_name());
         vfs.rename(&new_path, &path).context("rename", &new_path)?;
     } else {
@@ -207,7 +214,7 @@ fn rewrite(
     vfs.sync_directory(directory).context("sync", directory)
 }
 
-/// The segment as it is found; none if nobody knows whose it is.
+/// The segment as it is found; `None` if it is unknown whose it is.
 fn source(vfs: &dyn Vfs, before: &Inspection, key: SegmentKey) -> std::io::Result<Option<Source>> {
     let Some(uuid) = QueueUuid::parse(&before.uuid) else {
         return Ok(None);

@@ -1,4 +1,5 @@
-//! One directory of the real file system by its descriptor: whatever is moved, removed or put in its place under its path, nothing else is touched.
+//! One directory of the real file system by its descriptor: whatever is moved, removed or put in
+//! its place under its path, nothing else is touched.
 #![expect(clippy::disallowed_methods, reason = "the seam to the disk")]
 
 use std::fs::File;
@@ -156,7 +157,8 @@ impl VfsLock for DirectoryLock {}
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
-        // The descriptor stays open as long as the queue has it; where this fails, the lock ends with that.
+        // The descriptor stays open as long as the queue has it; where this fails, the lock ends
+        // with that.
         let _ = fs::flock(&self.0, FlockOperation::Unlock);
     }
 }

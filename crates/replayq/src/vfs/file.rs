@@ -34,7 +34,8 @@ impl VfsFile for OsFile {
     }
 
     fn read_at(&self, buffer: &mut Vec<u8>, bytes: usize, position: u64) -> io::Result<usize> {
-        // The spare capacity is filled without being zeroed first; an allocator that gave more than asked for does no harm but must not be used.
+        // The spare capacity is filled without being zeroed first; an allocator that gave more than
+        // asked for does no harm but must not be used.
         buffer.reserve_exact(bytes);
         let before = buffer.len();
         let spare = buffer.capacity().saturating_sub(before);
@@ -57,10 +58,10 @@ impl VfsFile for OsFile {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn data_from(&self, position: u64) -> io::Result<u64> {
         use rustix::io::Errno;
-        // Nobody here reads or writes where the descriptor stands.
+        // Nothing here reads or writes at the descriptor's own position.
         match rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Data(position)) {
             Err(Errno::NXIO) => Ok(u64::MAX),
-            // A file system that knows of no holes.
+            // A file system without holes.
             Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(position),
             found => Ok(found?),
         }

@@ -1,4 +1,5 @@
-//! The seam to the file system: everything that the queue does to the world goes through [`Vfs`], so that a test can crash it at any operation.
+//! The seam to the file system: everything that the queue does to the world goes through [`Vfs`],
+//! so that a test can crash it at any operation.
 
 #[cfg(any(test, feature = "simulation"))]
 pub mod sim;
@@ -21,7 +22,7 @@ use std::time::Duration;
 pub use os::OsVfs;
 pub(crate) use salvage::{Hole, Salvage};
 
-/// How to open a file. Symbolic links are never followed.
+/// The mode of opening a file. Symbolic links are never followed.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum OpenMode {
     /// An existing file, for reading.
@@ -43,14 +44,17 @@ pub struct DirectoryEntry {
     pub is_file: bool,
 }
 
-/// What the queue asks of a file system. All calls may block.
+/// The file system as the queue uses it. All calls may block.
 pub trait Vfs: fmt::Debug + Send + Sync {
-    /// Makes the directory (mode 0700) and its parents where missing, and returns its canonical path. The last component must not be a symbolic link.
+    /// Makes the directory (mode 0700) and its parents where missing, and returns its canonical
+    /// path. The last component must not be a symbolic link.
     fn create_directory(&self, path: &Path) -> io::Result<PathBuf>;
-    /// The canonical path of a directory that exists; its last component must not be a symbolic link.
+    /// The canonical path of a directory that exists; its last component must not be a symbolic
+    /// link.
     fn canonical_directory(&self, path: &Path) -> io::Result<PathBuf>;
-    /// The same file system, with this directory opened once: what is in it is reached by the descriptor from then on, wherever the directory goes. `None` where there are no
-    /// descriptors: it is reached by its path.
+    /// The same file system, with this directory opened once: what is in it is reached by the
+    /// descriptor from then on, wherever the directory goes. `None` where there are no descriptors:
+    /// it is reached by its path.
     ///
     /// # Errors
     /// It cannot be opened.
@@ -70,7 +74,7 @@ pub trait Vfs: fmt::Debug + Send + Sync {
     fn list(&self, directory: &Path) -> io::Result<Vec<DirectoryEntry>>;
     /// Opens one file.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>>;
-    /// Gives a file another name in the same directory, replacing what has that name.
+    /// Renames a file in the same directory, replacing what has that name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
@@ -78,9 +82,11 @@ pub trait Vfs: fmt::Debug + Send + Sync {
     fn remove_directory(&self, path: &Path) -> io::Result<()>;
     /// Makes the directory's entries durable: names created, changed and removed.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
-    /// Locks the directory exclusively, without waiting: `None` if it is locked already, by any process or by this one. The lock ends when the returned value is dropped.
+    /// Locks the directory exclusively, without waiting: `None` if it is locked already, by any
+    /// process or by this one. The lock ends when the returned value is dropped.
     fn lock(&self, directory: &Path) -> io::Result<Option<Box<dyn VfsLock>>>;
-    /// The holder of the lock on that directory. Nothing is changed by asking, and nobody who takes the lock meanwhile is disturbed.
+    /// The holder of the lock on that directory. Nothing is changed by this, and a call that takes
+    /// the lock meanwhile is not disturbed.
     fn lock_holder(&self, directory: &Path) -> io::Result<LockHolder> {
         let _ = directory;
         Ok(LockHolder::Unknown)
@@ -89,34 +95,36 @@ pub trait Vfs: fmt::Debug + Send + Sync {
     fn free_bytes(&self, directory: &Path) -> io::Result<u64>;
     /// A value that stays the same until the machine restarts; none where the system has none.
     fn boot_id(&self) -> Option<[u8; 16]>;
-    /// The time since the beginning of 1970, by the system's clock.
+    /// The time since the beginning of 1970, by the system's clock as of its last tick: up to 10 ms
+    /// late. Each append reads it.
     fn unix_time(&self) -> Duration {
-        std::time::SystemTime::UNIX_EPOCH
-            .elapsed()
-            .unwrap_or_default()
+        system::unix_time()
     }
     /// Sixteen random bytes.
     fn random(&self) -> io::Result<[u8; 16]>;
 }
 
-/// Who holds a lock.
+/// The holder of a lock.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum LockHolder {
-    /// Nobody.
+    /// No process.
     Nobody,
     /// A process, with its number where that is known.
     Process(Option<u32>),
-    /// This system does not tell.
+    /// This system does not report it.
     Unknown,
 }
 
 /// An open file. Every call names its position, so that readers and writers need no lock.
 pub trait VfsFile: fmt::Debug + Send + Sync {
-    /// Writes some of the buffers' bytes at the position and returns how many; fewer than asked is no error.
+    /// Writes some of the buffers' bytes at the position and returns how many; fewer than asked is
+    /// no error.
     fn write_at(&self, buffers: &[IoSlice<'_>], position: u64) -> io::Result<usize>;
-    /// Appends up to `bytes` bytes from the position on to the buffer and returns how many; 0 is the end of the file.
+    /// Appends up to `bytes` bytes from the position on to the buffer and returns how many; 0 is
+    /// the end of the file.
     fn read_at(&self, buffer: &mut Vec<u8>, bytes: usize, position: u64) -> io::Result<usize>;
-    /// Where data may be from the position on: in a file with holes, behind the one at the position; `u64::MAX` if nothing follows.
+    /// Where data may be from the position on: in a file with holes, behind the one at the
+    /// position; `u64::MAX` if nothing follows.
     ///
     /// # Errors
     /// The file system says so.
@@ -129,7 +137,8 @@ pub trait VfsFile: fmt::Debug + Send + Sync {
     fn set_length(&self, bytes: u64) -> io::Result<()>;
     /// Makes the content and the length durable. A file without a name never is: that is an error.
     fn sync(&self) -> io::Result<()>;
-    /// Whether the file still has a name. One that was removed can be written as before, and everything in it is gone when it is closed.
+    /// Returns whether the file still has a name. One that was removed can be written as before,
+    /// and everything in it is gone when it is closed.
     fn has_name(&self) -> io::Result<bool> {
         Ok(true)
     }
@@ -138,8 +147,9 @@ pub trait VfsFile: fmt::Debug + Send + Sync {
 /// A lock that is held until dropped.
 pub trait VfsLock: fmt::Debug + Send + Sync {}
 
-/// Signals that one call may meet in a row without getting anywhere. A signal is an accident and not a state: a system that answers so for longer is broken, and a
-/// caller who is told so can do something about it.
+/// Signals that one call may meet in a row without getting anywhere. A signal is an accident and
+/// not a state: a system that answers so for longer is broken, and a caller who is told so can do
+/// something about it.
 const MOST_INTERRUPTIONS: u32 = 1000;
 
 /// The interruptions of one call since it last got somewhere.
@@ -149,7 +159,8 @@ struct Patience {
 }
 
 impl Patience {
-    /// Whether the call is to be made again: an interruption is swallowed while there are few of them, every other error is the caller's.
+    /// Returns whether the call is to be made again: an interruption is swallowed while there are
+    /// few of them, every other error is the caller's.
     fn swallow(&mut self, error: io::Error) -> io::Result<()> {
         self.interruptions = self.interruptions.saturating_add(1);
         if error.kind() == io::ErrorKind::Interrupted && self.interruptions < MOST_INTERRUPTIONS {
@@ -163,7 +174,8 @@ impl Patience {
 /// Writes all of the buffers, however many calls that takes.
 ///
 /// # Errors
-/// The first error other than an interruption, or one interruption too many; some of the bytes may have been written by then.
+/// The first error other than an interruption, or one interruption too many; some of the bytes may
+/// have been written by then.
 pub(crate) fn write_all_at(
     file: &dyn VfsFile,
     mut buffers: &mut [IoSlice<'_>],

@@ -17,7 +17,7 @@ use super::{DirectoryEntry, LockHolder, OpenMode, Vfs, VfsFile, VfsLock, system}
 #[derive(Copy, Clone, Debug, Default)]
 pub struct OsVfs;
 
-/// No link is followed, and nobody waits for the other end of a pipe that stands in the place of a file.
+/// No link is followed, and a pipe in the place of a file is not waited for.
 fn open_flags() -> i32 {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     i32::try_from(flags.bits()).unwrap_or_default()

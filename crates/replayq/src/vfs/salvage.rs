@@ -1,4 +1,5 @@
-//! Reading around places of which a disk has lost the content: what can be read is, and the rest is said.
+//! Reading around places of which a disk has lost the content: what can be read is, and the rest is
+//! said.
 
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
@@ -11,16 +12,17 @@ use crate::field;
 
 use super::{DirectoryEntry, LockHolder, OpenMode, Vfs, VfsFile, VfsLock, read_full_at};
 
-/// What is read at once where larger reads fail: systems read no less.
+/// The size of reads where larger ones fail: systems read no less.
 const BLOCK_BYTES: u64 = 4096;
 /// A block that cannot be read is tried so many times.
 const TRIES: usize = 3;
-/// Stands in the place of what cannot be read. No header, and no record of the control file, begins so.
+/// Stands in the place of what cannot be read. No header, and no record of the control file, begins
+/// so.
 const FILLER: u8 = 0xff;
 /// Holes that are remembered until they are asked for.
 const MOST_HOLES: usize = 1000;
 
-/// A stretch of a file that could not be read.
+/// A range of a file that could not be read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Hole {
     pub(crate) path: PathBuf,
@@ -51,7 +53,8 @@ impl Holes {
     }
 }
 
-/// A file system whose reads of files do not fail. It leaves open what was there, so whoever uses it must check everything that is read, and ask for the holes.
+/// A file system whose reads of files do not fail. It leaves open what was there, so whoever uses
+/// it must check everything that is read, and ask for the holes.
 #[derive(Debug)]
 pub(crate) struct Salvage {
     inner: Arc<dyn Vfs>,
@@ -66,7 +69,7 @@ impl Salvage {
         }
     }
 
-    /// What could not be read since this was asked the last time.
+    /// Takes out the ranges that could not be read since the last call.
     pub(crate) fn take_holes(&self) -> Vec<Hole> {
         std::mem::take(&mut *self.holes.0.lock())
     }

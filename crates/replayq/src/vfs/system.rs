@@ -1,10 +1,11 @@
-//! What the system is asked about directories, locks and itself.
+//! Calls about directories, locks and the system itself.
 #![expect(clippy::disallowed_methods, reason = "the seam to the disk")]
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::LockHolder;
 
@@ -30,7 +31,8 @@ pub(super) fn lock_holder(directory: &Path) -> io::Result<LockHolder> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LockHolder::Nobody),
         Err(error) => return Err(error),
     };
-    // Only Linux has this list; taking the lock would get in the way of a process that is just opening the queue.
+    // Only Linux has this list; taking the lock would get in the way of a process that is just
+    // opening the queue.
     let Ok(locks) = fs::read_to_string("/proc/locks") else {
         return Ok(LockHolder::Unknown);
     };
@@ -61,7 +63,8 @@ fn reject_link(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the directory and those above it where missing. A new one is made durable in the one above: whatever is synced in it later is lost with its name.
+/// Makes the directory and those above it where missing. A new one is made durable in the one
+/// above: whatever is synced in it later is lost with its name.
 fn make_directory(path: &Path) -> io::Result<()> {
     let make = || match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
@@ -85,7 +88,8 @@ fn make_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Syncs a directory that need not be the queue's own: who may not read it, or whose file system cannot do that, must live without.
+/// Syncs a directory that need not be the queue's own: who may not read it, or whose file system
+/// cannot do that, must live without.
 fn sync_above(path: &Path) -> io::Result<()> {
     match File::open(path).and_then(|directory| directory.sync_all()) {
         Err(error)
@@ -102,8 +106,10 @@ fn sync_above(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Who holds a lock of the whole-file kind on that inode, by the kernel's list: `1: FLOCK  ADVISORY  WRITE 4711 fe:00:12345 0 EOF`. The device is left
-/// out of the comparison, since on stacked file systems it is another one than the file's; an inode number that another file has too is rare.
+/// The holder of a lock of the whole-file kind on that inode, by the kernel's list: `1: FLOCK
+/// ADVISORY  WRITE 4711 fe:00:12345 0 EOF`. The device is left out of the comparison, since on
+/// stacked file systems it is another one than the file's; an inode number that another file has
+/// too is rare.
 fn holder_in(locks: &str, inode: u64) -> LockHolder {
     for line in locks.lines() {
         let mut words = line.split_whitespace().skip(1);
@@ -122,6 +128,21 @@ fn holder_in(locks: &str, inode: u64) -> LockHolder {
         }
     }
     LockHolder::Nobody
+}
+
+/// The time as of the clock's last tick, which takes a fifth of the time that the exact one takes.
+#[cfg(target_os = "linux")]
+pub(super) fn unix_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// The time of the clock.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn unix_time() -> Duration {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed();
+    now.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ fn a_closed_queue_answers_so_and_leaves_the_files_to_their_next_owner() {
         assert_eq!(recovery.items, 5, "in mode {mode:?}");
         for _ in ["while the next owner has it", "and later"] {
             let purged = queue.close_and_purge();
-            let is_refused = matches!(purged, Err(FlushError::InOtherHands { .. }));
+            let is_refused = matches!(purged, Err(FlushError::OpenedElsewhere { .. }));
             assert!(is_refused, "{purged:?}");
             next.close().unwrap();
         }
@@ -82,7 +82,8 @@ fn a_closed_queue_answers_so_and_leaves_the_files_to_their_next_owner() {
     }
 }
 
-/// Calls that were under way when another thread closed the queue wrote into files that were somebody else's by then.
+/// Calls that were under way when another thread closed the queue wrote into files that were
+/// somebody else's by then.
 #[test]
 fn calls_that_meet_a_close_write_before_it_or_not_at_all() {
     const THREADS: usize = 4;
@@ -163,7 +164,8 @@ fn a_queue_that_was_closed_can_still_be_purged_while_nobody_else_has_opened_it()
     }
 }
 
-/// It was answered with an error the first time, and the second time with Ok although the acks were in no file.
+/// It was answered with an error the first time, and the second time with Ok although the acks were
+/// in no file.
 #[test]
 fn a_close_that_failed_leaves_the_queue_open_and_can_be_tried_again() {
     for mode in Mode::DURABLE {
@@ -254,7 +256,8 @@ fn a_queue_that_a_full_disk_keeps_from_being_written_down_stays_open_and_closes_
     assert!(items.iter().all(is_sound));
 }
 
-/// A pop had taken items from memory and went on to those on disk; the close in between wrote down all others.
+/// A pop had taken items from memory and went on to those on disk; the close in between wrote down
+/// all others.
 #[test]
 fn a_pop_that_meets_the_close_of_a_queue_that_spills_loses_no_item() {
     for round in 0..200 {
@@ -282,7 +285,8 @@ fn a_pop_that_meets_the_close_of_a_queue_that_spills_loses_no_item() {
     }
 }
 
-/// The items of a pop under way are in no file and no lease: a flush that did not wait for it would miss them.
+/// The items of a pop under way are in no file and no lease: a flush that did not wait for it would
+/// miss them.
 #[test]
 fn flushes_go_along_with_appends_pops_acks_and_releases_of_other_threads() {
     const ITEMS: u64 = 600;
@@ -349,7 +353,8 @@ fn pop_all(queue: &Queue) -> Vec<u64> {
         .collect()
 }
 
-/// The ack of an item that is in memory only needs no commit; its answer said that a tag before it was written, which it was not.
+/// The ack of an item that is in memory only needs no commit; its answer said that a tag before it
+/// was written, which it was not.
 #[test]
 fn an_ack_in_memory_writes_what_a_failed_call_before_it_could_not() {
     let (setup, vfs) = (Setup::small(Mode::Offload), SimVfs::new());

@@ -1,5 +1,5 @@
-//! The crash explorer: programs cut at every change they make to the disk, by a kill or by a power loss that takes unsynced writes away in many combinations, and what is
-//! recovered then.
+//! The crash explorer: programs cut at every change they make to the disk, by a kill or by a power
+//! loss that takes unsynced writes away in many combinations, and what is recovered then.
 
 use proptest::prelude::*;
 use replayq::Flush;
@@ -102,7 +102,8 @@ impl Dice {
     }
 }
 
-/// Runs the program up to the change, which does not happen, or of a write only so many bytes of it.
+/// Runs the program up to the change, which does not happen, or of a write only so many bytes of
+/// it.
 fn run_until(setup: Setup, program: &[Op], change: u64, torn_bytes: usize) -> Option<Driver> {
     let vfs = SimVfs::new();
     let mut driver = Driver::start(setup, vfs.clone()).unwrap();

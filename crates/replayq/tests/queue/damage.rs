@@ -1,4 +1,5 @@
-//! A small directory, damaged at every place: at most the records that the damage is in are lost, and that is reported.
+//! A small directory, damaged at every place: at most the records that the damage is in are lost,
+//! and that is reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
@@ -10,7 +11,8 @@ use replayq::{Damage, ItemId, OpenError, PopLimits};
 
 use crate::setup::{DIRECTORY, Mode, Setup, payload};
 
-/// A closed queue: three segments, two of them full; items acked in the middle; a lease in a slot and one in a segment.
+/// A closed queue: three segments, two of them full; items acked in the middle; a lease in a slot
+/// and one in a segment.
 pub(crate) struct Sample {
     pub(crate) setup: Setup,
     pub(crate) vfs: SimVfs,
@@ -107,7 +109,8 @@ impl Sample {
         }
     }
 
-    /// Opens the directory with another content of one file, of which these bytes are damaged, and looks at all that is there.
+    /// Opens the directory with another content of one file, of which these bytes are damaged, and
+    /// looks at all that is there.
     fn check(&self, file: &Path, content: Vec<u8>, damaged: &Range<usize>) {
         let vfs = self.vfs.copy();
         vfs.write_file(file, content);

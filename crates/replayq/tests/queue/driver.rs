@@ -21,7 +21,8 @@ pub(crate) struct Driver {
     pub(crate) queue: Option<Queue>,
     /// Reads may fail without an error: a pop answers with what was in memory then.
     pub(crate) has_faults: bool,
-    /// After a power loss that the mode does not survive, or damage, the counts are right only when everything was read.
+    /// After a power loss that the mode does not survive, or damage, the counts are right only when
+    /// everything was read.
     pub(crate) is_sure: bool,
     /// Operations that were answered with an I/O error.
     pub(crate) failures: u64,

@@ -1,4 +1,5 @@
-//! Every call to the file system fails, once and for ever: nothing that was answered is lost, nothing comes back, and the queue recovers by itself.
+//! Every call to the file system fails, once and for ever: nothing that was answered is lost,
+//! nothing comes back, and the queue recovers by itself.
 
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ const EINTR: i32 = 4;
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
-/// Appends over several segments, leases, tags, acks in and out of order, reopening: every call that a queue makes.
+/// Appends over several segments, leases, tags, acks in and out of order, reopening: every call
+/// that a queue makes.
 fn program() -> Vec<Op> {
     let append = |count, bytes| Op::Append { count, bytes };
     vec![
@@ -109,7 +111,8 @@ fn survives_all_of(setup: Setup, kind: FaultKind, program: &[Op]) {
     }
 }
 
-/// Random programs, of which a random call fails: once, or so many in a row that a part of the program has no disk.
+/// Random programs, of which a random call fails: once, or so many in a row that a part of the
+/// program has no disk.
 fn survives_at_random(mode: Mode, kind: FaultKind) {
     let strategy = (
         proptest::collection::vec(any_op(), 5..60),
@@ -158,7 +161,8 @@ fn any_call_of_any_program_that_spills_may_find_the_disk_full() {
     survives_at_random(Mode::Offload, FaultKind::Error(ENOSPC));
 }
 
-/// Into the segment that a failed flush had begun for older items went newer ones, where nobody looks for them.
+/// Into the segment that a failed flush had begun for older items went newer ones, where nobody
+/// looks for them.
 #[test]
 fn what_is_appended_behind_a_flush_that_failed_in_the_middle_is_found_again() {
     let append = |count, bytes| Op::Append { count, bytes };
@@ -296,7 +300,8 @@ fn a_failed_sync_is_never_retried_but_its_items_written_to_a_new_file() {
     assert_eq!(lease.items.len(), 2);
 }
 
-/// At level `Os`: eight items of a kilobyte, of which the first three are durable, and the last sync of the segment fails.
+/// At level `Os`: eight items of a kilobyte, of which the first three are durable, and the last
+/// sync of the segment fails.
 fn fail_a_flush(
     resident_bytes: u64,
     kind: FaultKind,

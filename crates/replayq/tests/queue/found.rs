@@ -48,7 +48,8 @@ fn few_items_held_for_long_hold_nothing_else_of_what_was_read_with_them() {
     }
 }
 
-/// What is left among much that is done waits in memory, by thousands of reads where it lies far apart.
+/// What is left among much that is done waits in memory, by thousands of reads where it lies far
+/// apart.
 #[test]
 fn what_waits_in_memory_holds_nothing_of_what_is_done() {
     let (setup, vfs) = (Setup::small(Mode::Os), SimVfs::new());
@@ -194,7 +195,8 @@ fn what_follows_an_item_whose_padding_was_cut_is_not_lost() {
     assert_eq!(pop_ids(&queue, 9), [1, 2, 3]);
 }
 
-/// The reader waited for items of which it knew that they had been written, and which could not be made out any more.
+/// The reader waited for items of which it knew that they had been written, and which could not be
+/// made out any more.
 #[test]
 fn damage_at_the_end_of_the_segment_being_filled_is_passed_and_not_waited_for() {
     const FIRST_ENTRY: usize = 4096;
@@ -242,7 +244,8 @@ fn leases_in_slots_survive_damage_in_the_header_of_the_control_file() {
     }
 }
 
-/// After a failed sync the control file is written anew. Where the sync of its name failed too, what followed went into the file that had lost its name.
+/// After a failed sync the control file is written anew. Where the sync of its name failed too,
+/// what followed went into the file that had lost its name.
 #[test]
 fn acks_after_a_failed_sync_of_the_directory_go_to_the_file_that_has_the_name() {
     let mut failed = 0;
@@ -270,7 +273,8 @@ fn acks_after_a_failed_sync_of_the_directory_go_to_the_file_that_has_the_name() 
     assert!(failed >= 5, "{failed} calls make a new control file");
 }
 
-/// A release that had emptied a slot and failed then believed the slot its own still, when it was another's.
+/// A release that had emptied a slot and failed then believed the slot its own still, when it was
+/// another's.
 #[test]
 fn a_release_that_failed_half_way_and_is_tried_again_leaves_the_slot_to_its_new_lease() {
     let (setup, vfs) = (Setup::small(Mode::Fsync), SimVfs::new());
@@ -295,7 +299,8 @@ fn a_release_that_failed_half_way_and_is_tried_again_leaves_the_slot_to_its_new_
     assert_eq!(pop_ids(&queue, 9), [1, 2]);
 }
 
-/// The slot of a lease whose ack met an error was never free again, and after eight of them a full disk took no more tags.
+/// The slot of a lease whose ack met an error was never free again, and after eight of them a full
+/// disk took no more tags.
 #[test]
 fn slots_of_leases_whose_acks_could_not_be_written_are_free_after_the_next_commit() {
     for mode in [Mode::Os, Mode::Fsync] {
@@ -342,7 +347,8 @@ fn a_lease_outlives_the_earlier_record_of_it_that_could_not_be_voided() {
     for lease in &leases {
         queue.tag(*lease, Bytes::from_static(b"first")).unwrap();
     }
-    // The slots are taken by eight of them: the calls of another tag for the last one are the write of an entry, and the opening of the file to void the one before.
+    // The slots are taken by eight of them: the calls of another tag for the last one are the write
+    // of an entry, and the opening of the file to void the one before.
     fail_from(&vfs, 1);
     queue.tag(leases[8], Bytes::from_static(b"second")).unwrap();
     vfs.heal();

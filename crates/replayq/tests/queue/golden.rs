@@ -1,4 +1,5 @@
-//! Directories as each version of the format was written: the newest is what is written today, and those that were never released are refused untouched.
+//! Directories as each version of the format was written: the newest is what is written today, and
+//! those that were never released are refused untouched.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,8 @@ fn golden(version: u16) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/queue/golden/{version}"))
 }
 
-/// With `REPLAYQ_WRITE_GOLDEN` set, writes them: for a new version of the format, never for an old one.
+/// With `REPLAYQ_WRITE_GOLDEN` set, writes them: for a new version of the format, never for an old
+/// one.
 #[test]
 fn the_golden_directory_of_the_newest_version_is_what_is_written_today() {
     let sample = Sample::new();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use replayq::vfs::sim::SimVfs;
@@ -23,6 +24,7 @@ type Hook = Box<dyn FnOnce() + Send>;
 pub(crate) struct HookVfs {
     pub(crate) sim: SimVfs,
     next: Arc<Mutex<Option<(Act, Hook)>>>,
+    is_away: Arc<AtomicBool>,
 }
 
 impl HookVfs {
@@ -30,6 +32,7 @@ impl HookVfs {
         Self {
             sim: SimVfs::new(),
             next: Arc::default(),
+            is_away: Arc::default(),
         }
     }
 
@@ -38,7 +41,12 @@ impl HookVfs {
         *self.next.lock().unwrap() = Some((act, Box::new(hook)));
     }
 
-    /// Whether it has not happened yet.
+    /// Moves the directory away, or back.
+    pub(crate) fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::SeqCst);
+    }
+
+    /// Returns whether it has not happened yet.
     pub(crate) fn is_waiting(&self) -> bool {
         self.next.lock().unwrap().is_some()
     }
@@ -110,6 +118,13 @@ impl Vfs for HookVfs {
 
     fn boot_id(&self) -> Option<[u8; 16]> {
         self.sim.boot_id()
+    }
+
+    fn check_directory(&self, directory: &Path) -> io::Result<()> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        self.sim.check_directory(directory)
     }
 
     fn random(&self) -> io::Result<[u8; 16]> {

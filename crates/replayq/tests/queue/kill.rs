@@ -1,4 +1,5 @@
-//! A real process, killed at every system call that touches files, and at random under load: whatever it had answered is there.
+//! A real process, killed at every system call that touches files, and at random under load:
+//! whatever it had answered is there.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -8,7 +9,8 @@ use std::process::Command;
 use crate::program::cases;
 use crate::steps::{listen, program, steps};
 
-/// What a queue does to its files, each by one of these system calls. If a program that is killed in all that it does lacks one of them, it does not do enough.
+/// What a queue does to its files, each by one of these system calls. If a program that is killed
+/// in all that it does lacks one of them, it does not do enough.
 const CALLS: [&[&str]; 12] = [
     &["mkdir", "mkdirat"],
     &["openat"],
@@ -24,7 +26,8 @@ const CALLS: [&[&str]; 12] = [
     &["close"],
 ];
 
-/// The example under strace. Without it there is no such test, which must not look like one that went well.
+/// The example under strace. Without it there is no such test, which must not look like one that
+/// went well.
 fn traced(arguments: &[&str], trace: &Path, directory: &Path, words: &[&str]) -> Command {
     let mut command = Command::new("strace");
     command
@@ -57,7 +60,8 @@ fn call_in(line: &str) -> Option<&str> {
     name.bytes().all(is_name).then_some(name)
 }
 
-/// The kinds of system calls that the program makes once it has to do with the directory, and how many of each come before.
+/// The kinds of system calls that the program makes once it has to do with the directory, and how
+/// many of each come before.
 fn calls_of(rounds: &str, is_synced: bool) -> BTreeMap<String, usize> {
     let room = tempfile::tempdir().unwrap();
     let directory = room.path().join("queue");
@@ -88,7 +92,8 @@ fn calls_of(rounds: &str, is_synced: bool) -> BTreeMap<String, usize> {
     calls
 }
 
-/// At every system call from where the directory is first touched, of whatever kind. The kill comes before the call does anything, and so behind the one before.
+/// At every system call from where the directory is first touched, of whatever kind. The kill comes
+/// before the call does anything, and so behind the one before.
 fn is_killed_at_every_call(is_synced: bool) {
     let rounds = if std::env::var_os("REPLAYQ_TEST_CASES").is_some() {
         "12"

@@ -1,4 +1,5 @@
-//! Every loss by damage is reported to the owner of the queue when it is found, and the damaged file is kept, also when the queue goes on and drains.
+//! Every loss by damage is reported to the owner of the queue when it is found, and the damaged
+//! file is kept, also when the queue goes on and drains.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,7 +73,8 @@ fn eight_bytes_overwritten_anywhere_in_an_item_are_reported_with_the_loss_and_th
                     let content = vfs.read_file(path).unwrap();
                     let what = format!("item {id}, byte {offset}, closed: {is_closed}");
                     if is_last && !is_closed {
-                        // A write that a kill has cut short looks the same, and nothing says that there was more.
+                        // A write that a kill has cut short looks the same, and nothing says that
+                        // there was more.
                         continue;
                     }
                     is_reported(&vfs, path, &content, id, &what);

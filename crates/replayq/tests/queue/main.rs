@@ -1,4 +1,5 @@
-//! What the queue promises, checked from outside: against a model, through crashes, faults and damage.
+//! What the queue promises, checked from outside: against a model, through crashes, faults and
+//! damage.
 #![allow(
     clippy::disallowed_methods,
     reason = "these tests run in the real world"
@@ -16,6 +17,7 @@ mod crash;
 mod crowd;
 mod damage;
 mod faults;
+mod forged;
 mod found;
 mod golden;
 mod kill;
@@ -26,10 +28,12 @@ mod model;
 mod opening;
 mod order;
 mod promises;
+mod ranges;
 mod slots;
 mod space;
 mod strangers;
-mod stretches;
+mod taken_back;
+
 mod system;
 mod unreadable;
 mod upstream;

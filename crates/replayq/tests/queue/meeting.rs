@@ -1,6 +1,9 @@
 //! Calls of several threads that meet in the middle of one another.
 
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 
 use bytes::Bytes;
@@ -16,7 +19,8 @@ fn open(setup: Setup, vfs: &HookVfs) -> Arc<Queue> {
     Arc::new(Queue::open(config).unwrap().0)
 }
 
-/// They were in no lease while the pop that had taken them went on to the disk, so that another one's lease could reach over them, and its ack.
+/// They were in no lease while the pop that had taken them went on to the disk, so that another
+/// one's lease could reach over them, and its ack.
 #[test]
 fn a_lease_never_reaches_over_items_that_another_pop_has_taken_and_not_yet_leased() {
     let (setup, vfs) = (Setup::small(Mode::Os), HookVfs::new());
@@ -71,7 +75,8 @@ fn a_flush_that_meets_a_close_replaces_no_segment_any_more() {
     assert!(!vfs.sim.history().iter().any(is_copy));
 }
 
-/// Its record stayed, and came back as a lease of items that had been given up; or it was emptied when it was another's.
+/// Its record stayed, and came back as a lease of items that had been given up; or it was emptied
+/// when it was another's.
 #[test]
 fn a_lease_that_is_tagged_while_it_is_released_leaves_no_record() {
     let setup = Setup {
@@ -143,4 +148,55 @@ fn a_segment_that_is_acked_and_used_again_while_it_is_read_has_no_damage() {
     let is_recycled = |change: &Change| matches!(change, Change::Rename(from, to) if from.extension() == to.extension());
     assert!(vfs.sim.history().iter().any(is_recycled));
     assert_eq!(queue.damage(), []);
+}
+
+/// Wakes by setting a flag.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Whoever looked while an append was about to lease what waited saw nothing, and was not woken when
+/// the append failed.
+#[test]
+fn whoever_waits_is_woken_when_an_append_that_was_to_lease_what_waits_has_failed() {
+    let (setup, vfs) = (Setup::small(Mode::Os), HookVfs::new());
+    let queue: &'static Queue = Box::leak(Box::new(
+        Queue::open(setup.config(&vfs.sim).vfs(Arc::new(vfs.clone())))
+            .unwrap()
+            .0,
+    ));
+    let first = queue.append(&[Bytes::from_static(b"waits")]).unwrap().first;
+    let flag = Arc::new(Flag::default());
+    let ready = Arc::new(Mutex::new(Box::pin(queue.ready())));
+    let (seen, waker, sim) = (
+        Arc::clone(&ready),
+        Waker::from(Arc::clone(&flag)),
+        vfs.sim.clone(),
+    );
+    vfs.before_next(Act::Write, move || {
+        let mut context = Context::from_waker(&waker);
+        assert!(
+            seen.lock()
+                .unwrap()
+                .as_mut()
+                .poll(&mut context)
+                .is_pending()
+        );
+        sim.inject(Fault {
+            call: sim.calls(),
+            for_ever: false,
+            kind: FaultKind::Error(5),
+        });
+    });
+    let late = [Bytes::from_static(b"late")];
+    let appended = queue.append_leased(&late, Some(first), Bytes::from_static(b"tag"));
+    assert!(appended.is_err(), "{appended:?}");
+    assert!(flag.0.load(Ordering::SeqCst), "not woken");
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(ready.lock().unwrap().as_mut().poll(&mut context).is_ready());
 }

@@ -1,5 +1,6 @@
-//! Tests that mount a file system: each runs once more, as a process in a mount namespace of its own. There it may mount without being root, and nobody is disturbed
-//! or finds anything left behind.
+//! Tests that mount a file system: each runs once more, as a process in a mount namespace of its
+//! own. There it may mount without being root, and nobody is disturbed or finds anything left
+//! behind.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +13,8 @@ const INSIDE: &str = "REPLAYQ_TEST_IS_INSIDE";
 /// How a namespace is made: by anybody where that is allowed, else by root.
 const WAYS: [&[&str]; 2] = [&["--user", "--map-root-user", "--mount"], &["--mount"]];
 
-/// Whether the test of that name is in its own namespace and goes on. If not, it has been run there, and went well.
+/// Returns whether the test of that name is in its own namespace and goes on. If not, it has been
+/// run there, and went well.
 pub(crate) fn is_inside(name: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
@@ -55,7 +57,8 @@ pub(crate) fn mount(size: &str, directory: &Path) {
     );
 }
 
-/// Changes the options of one that is mounted. With its source named: else the options that it has are repeated, of which not everybody may set each.
+/// Changes the options of one that is mounted. With its source named: else the options that it has
+/// are repeated, of which not everybody may set each.
 pub(crate) fn remount(options: &str, directory: &Path) {
     run_mount(&["-o", &format!("remount,{options}"), "tmpfs"], directory);
 }

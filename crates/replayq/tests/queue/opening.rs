@@ -1,4 +1,5 @@
-//! What opening reads: of a full segment its head, also where items of it are done; and that what it counts is right all the same.
+//! What opening reads: of a full segment its head, also where items of it are done; and that what
+//! it counts is right all the same.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +36,8 @@ fn ack_every_second(queue: &Queue) {
     }
 }
 
-/// Opens, and compares what opening says with what is there. Returns that, and the bytes that opening read.
+/// Opens, and compares what opening says with what is there. Returns that, and the bytes that
+/// opening read.
 fn open(setup: Setup, vfs: &SimVfs) -> (Queue, Recovery, u64) {
     let (queue, recovery) = setup.open(vfs).unwrap();
     let read_bytes = vfs.read_bytes();

@@ -1,4 +1,5 @@
-//! The model: what the queue was given and what it answered, and so what it must, may and must not hold.
+//! The model: what the queue was given and what it answered, and so what it must, may and must not
+//! hold.
 
 use std::collections::BTreeMap;
 
@@ -100,7 +101,8 @@ pub(crate) struct Oracle {
     /// By serial number, which is the order of appending.
     pub(crate) items: BTreeMap<u64, Known>,
     pub(crate) leases: Vec<KnownLease>,
-    /// Every lease record that was ever written, or may have been, by its tag; none: with boundaries that were never answered.
+    /// Every lease record that was ever written, or may have been, by its tag; none: with
+    /// boundaries that were never answered.
     history: BTreeMap<Bytes, Option<ItemRange>>,
     pub(crate) commit_tag: Bytes,
     commit_tag_is_in_doubt: bool,

@@ -1,4 +1,5 @@
-//! The order of the changes that a synced queue makes to its disk: what is relied on is durable first.
+//! The order of the changes that a synced queue makes to its disk: what is relied on is durable
+//! first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -93,7 +93,8 @@ pub(crate) fn cases(few: u32) -> u32 {
         .unwrap_or(few)
 }
 
-/// Runs the test with random values: the same ones each time, unless REPLAYQ_TEST_SEED gives another start.
+/// Runs the test with random values: the same ones each time, unless REPLAYQ_TEST_SEED gives
+/// another start.
 pub(crate) fn run_cases<S: Strategy>(
     few: u32,
     strategy: &S,

@@ -1,5 +1,6 @@
-//! The seven promises, by their numbers: of each the plainest case that shows it. The other modules ask the same of every operation, crash, fault and damaged bit; which
-//! of them asks what is said at each.
+//! The seven promises, by their numbers: of each the plainest case that shows it. The other modules
+//! ask the same of every operation, crash, fault and damaged bit; which of them asks what is said
+//! at each.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
@@ -16,7 +17,8 @@ use replayq::{
 use crate::setup::{DIRECTORY, End, Mode, Setup, payload};
 use crate::steps::{limited, listen};
 
-/// All that is in a queue: what waits, in order, and before that what the leases of its earlier life hold. Nothing is there twice.
+/// All that is in a queue: what waits, in order, and before that what the leases of its earlier
+/// life hold. Nothing is there twice.
 fn drain(queue: &Queue, recovery: &Recovery) -> BTreeMap<u64, Bytes> {
     let mut found = BTreeMap::new();
     for lease in &recovery.leases {
@@ -48,7 +50,8 @@ fn end(queue: Queue, vfs: &SimVfs, end: End) -> SimVfs {
     vfs.clone()
 }
 
-/// Also by `model` (any sequence of operations against a plain list), `crash` (every prefix of every short program, thousands of long ones) and `upstream`.
+/// Also by `model` (any sequence of operations against a plain list), `crash` (every prefix of
+/// every short program, thousands of long ones) and `upstream`.
 #[test]
 fn promise_1_what_was_appended_and_not_acked_is_recovered_once_in_order_and_unaltered() {
     let ends = [
@@ -146,7 +149,8 @@ fn promise_2_the_commit_point_moves_forward_only_and_never_past_an_open_item() {
     }
 }
 
-/// Also by `system` (a real file system of 1 MiB) and `order` (what is durable before a segment goes).
+/// Also by `system` (a real file system of 1 MiB) and `order` (what is durable before a segment
+/// goes).
 #[test]
 fn promise_3_leasing_acking_and_deleting_work_on_a_full_disk_in_fixed_slots() {
     let setup = Setup {
@@ -280,7 +284,8 @@ fn promise_4_what_is_left_of_earlier_uses_and_lives_never_validates() {
     assert_eq!(found.len(), 2);
     drop(queue);
 
-    // The commits of that life say that forty items and more are done; another queue does not believe them.
+    // The commits of that life say that forty items and more are done; another queue does not
+    // believe them.
     let (queue, _) = setup.open(&vfs).unwrap();
     queue.close_and_purge().unwrap();
     drop(queue);
@@ -298,7 +303,8 @@ fn promise_4_what_is_left_of_earlier_uses_and_lives_never_validates() {
     }
 }
 
-/// Also by `faults` (every call fails, in every way, once and for ever; failed syncs) and `system` (descriptors, file sizes, a disk that cannot be written).
+/// Also by `faults` (every call fails, in every way, once and for ever; failed syncs) and `system`
+/// (descriptors, file sizes, a disk that cannot be written).
 #[test]
 fn promise_5_errors_are_values_and_the_queue_recovers_by_itself_when_space_returns() {
     for mode in Mode::DURABLE {
@@ -348,7 +354,8 @@ fn promise_5_errors_are_values_and_the_queue_recovers_by_itself_when_space_retur
     }
 }
 
-/// Also by `system`: between processes, the modes of directories and files, links inside the directory.
+/// Also by `system`: between processes, the modes of directories and files, links inside the
+/// directory.
 #[test]
 fn promise_6_a_directory_is_open_once_by_whatever_path_it_is_reached() {
     let room = tempfile::tempdir().unwrap();
@@ -434,6 +441,7 @@ fn promise_7_thousands_of_queues_take_no_thread_and_four_descriptors_each_at_mos
     };
     assert_eq!((number("queues"), number("threads")), (QUEUES, 1));
     let descriptors = number("descriptors");
-    // The lock, the control file, the segment being filled, and the one being read, which is one of its own here.
+    // The lock, the control file, the segment being filled, and the one being read, which is one of
+    // its own here.
     assert!(descriptors <= 4 * QUEUES + 10, "{descriptors} descriptors");
 }

@@ -32,7 +32,7 @@ pub(crate) enum End {
 impl Mode {
     /// All that have a life after the first one.
     pub(crate) const DURABLE: [Self; 3] = [Self::Os, Self::Fsync, Self::Offload];
-    /// Whether what was answered is there after such an end.
+    /// Returns whether what was answered is there after such an end.
     pub(crate) fn keeps(self, end: End) -> bool {
         match self {
             Self::Memory | Self::OffloadVolatile => false,
@@ -42,7 +42,7 @@ impl Mode {
         }
     }
 
-    /// Whether items of an earlier life may be there after such an end.
+    /// Returns whether items of an earlier life may be there after such an end.
     pub(crate) fn has_another_life(self) -> bool {
         Self::DURABLE.contains(&self)
     }

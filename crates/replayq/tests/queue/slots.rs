@@ -1,4 +1,5 @@
-//! Lease slots: so many leases can have a tag however full the disk is; a queue gets more of them when it is opened, and never fewer.
+//! Lease slots: so many leases can have a tag however full the disk is; a queue gets more of them
+//! when it is opened, and never fewer.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -271,9 +272,9 @@ fn a_segment_of_leases_only_whose_sync_failed_is_replaced_and_no_item_is_lost() 
     }
 }
 
-/// A segment in which no item was left was not kept, and what it said of others was gone.
-/// A segment that holds leases of items of other segments only, before ids that were never used, was on its way
-/// out before its leases were found: one open returned them, the next did not.
+/// A segment in which no item was left was not kept, and what it said of others was gone. A segment
+/// that holds leases of items of other segments only, before ids that were never used, was on its
+/// way out before its leases were found: one open returned them, the next did not.
 #[test]
 fn tagged_leases_come_back_at_each_open_however_the_one_before_ended() {
     for mode in Mode::DURABLE {

@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 
 use replayq::{Config, PopLimits, Queue};
 
-/// The example's program, of this checkout: Cargo builds it with one test target only if it is asked to, so what lies there may be old.
+/// The example's program, of this checkout: Cargo builds it with one test target only if it is
+/// asked to, so what lies there may be old.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -19,7 +20,8 @@ pub(crate) fn program() -> &'static Path {
             .args(["--example", "steps", "--manifest-path"])
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
             .stderr(Stdio::inherit());
-        // …/target/debug/deps/queue-0123: with the checks of overflow and of assumptions that this test has too.
+        // …/target/debug/deps/queue-0123: with the checks of overflow and of assumptions that this
+        // test has too.
         let own = std::env::current_exe().unwrap();
         if own.ancestors().nth(2).unwrap().ends_with("release") {
             build.arg("--release");
@@ -112,7 +114,8 @@ pub(crate) fn listen(command: &mut Command, kill_after: Option<usize>) -> (Said,
     (said, status)
 }
 
-/// Runs the command up to its end, with each of its lines, and kills it after the first one for which that is asked. What it had said by then counts.
+/// Runs the command up to its end, with each of its lines, and kills it after the first one for
+/// which that is asked. What it had said by then counts.
 pub(crate) fn each_line(command: &mut Command, mut hear: impl FnMut(&str) -> bool) -> ExitStatus {
     let mut child = command
         .stdin(Stdio::null())

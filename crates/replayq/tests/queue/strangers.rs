@@ -1,4 +1,5 @@
-//! A directory that others change: moved, replaced, removed, copied, with files of theirs in it or with files of the queue under wrong names.
+//! A directory that others change: moved, replaced, removed, copied, with files of theirs in it or
+//! with files of the queue under wrong names.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -130,7 +131,7 @@ fn a_queue_that_was_closed_does_not_purge_the_one_in_its_place() {
     let before = contents(&directory);
     let purged = old.close_and_purge();
     assert!(
-        matches!(purged, Err(FlushError::InOtherHands { .. })),
+        matches!(purged, Err(FlushError::OpenedElsewhere { .. })),
         "{purged:?}"
     );
     assert!(contents(&directory) == before);

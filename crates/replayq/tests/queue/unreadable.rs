@@ -1,4 +1,5 @@
-//! A disk that has lost a block: by default its items wait and the caller is told where; who wants to goes on without them, and with all others.
+//! A disk that has lost a block: by default its items wait and the caller is told where; who wants
+//! to goes on without them, and with all others.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

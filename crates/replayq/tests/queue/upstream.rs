@@ -1,4 +1,5 @@
-//! The cases of the suite of Erlang's replayq, each under its name there. The suite runs them with each of its ways to keep items in memory, of which there is one here.
+//! The cases of the suite of Erlang's replayq, each under its name there. The suite runs them with
+//! each of its ways to keep items in memory, of which there is one here.
 //!
 //! | there | why it is not here |
 //! |---|---|
@@ -128,7 +129,8 @@ fn offload_file_spills_and_comes_back_to_memory_when_the_reader_has_caught_up() 
         queue.ack(lease.id).unwrap();
         files.push(segments(&vfs).len());
     }
-    // Of those that are done one is kept to be written again, besides the one that was written last.
+    // Of those that are done one is kept to be written again, besides the one that was written
+    // last.
     assert_eq!(files, [2, 2, 2, 2]);
     assert!(!queue.is_writing_to_disk());
     queue.append_one(Bytes::from(vec![4; 10])).unwrap();

@@ -1,18 +1,17 @@
-//! The queue in all orders in which its threads may go on: exhaustively with few preemptions, and by chance.
+//! The queue in all orders in which its threads may go on: exhaustively with few preemptions, and
+//! by chance.
 //!
 //! `REPLAYQ_SCHEDULES` is how many schedules by chance each scenario gets in each mode, and
 //! `REPLAYQ_PREEMPTIONS` how often a thread may be put off in the exhaustive search, of which
 //! `REPLAYQ_EXHAUSTIVE` schedules are tried at most.
 //!
-//! What these scenarios must find was put back to see that they do, with the numbers that run by default:
-//! - `Ledger::absorb` without the look at what is in transit, or `take_wanted` without `transit.keep`: an item
-//!   is in two leases (`three_threads_pop_release_and_ack`);
-//! - `Ledger::wait_again` that puts all items into memory: an item waits twice (the same, and
-//!   `an_item_is_in_one_lease_only_while_pops_and_releases_meet`);
-//! - `prepare_lease` without `transit.keep`: an item is in two leases
-//!   (`items_that_an_append_takes_into_its_lease_are_in_no_other`);
-//! - `Disk::append_lease` that lets go of the writer before `set_tag`: an answered tag is gone
-//!   (`an_answered_tag_is_there_after_a_kill_whatever_rolls_meanwhile`).
+//! Faults that these scenarios must find are put back by `cargo xtask soak mutations`, with the
+//! numbers that run by default: the patches in `tests/mutations` whose names begin with `queue_`.
+//! - items in transit that are read again: an item is in two leases
+//!   (`three_threads_pop_release_and_ack`);
+//! - a tag that is written before its lease has it: an answered tag is gone
+//!   (`an_answered_tag_is_there_after_a_kill_whatever_rolls_meanwhile`);
+//! - pins of leases that are of no account: the same.
 
 #![expect(
     clippy::unwrap_used,
@@ -46,7 +45,8 @@ fn explore(modes: &[Mode], script: Script) {
     explore_with((1, 4000), modes, script);
 }
 
-/// Tries a script in the modes, with so many preemptions and so many schedules at most unless others are asked for.
+/// Tries a script in the modes, with so many preemptions and so many schedules at most unless
+/// others are asked for.
 fn explore_with((preemptions, most): (usize, usize), modes: &[Mode], script: Script) {
     let preemptions = number("REPLAYQ_PREEMPTIONS", preemptions);
     let most = number("REPLAYQ_EXHAUSTIVE", most) as u64;
@@ -69,10 +69,13 @@ fn explore_with((preemptions, most): (usize, usize), modes: &[Mode], script: Scr
             by_chance.schedules,
             by_chance.steps
         );
+        println!("figure schedules by chance {}", by_chance.schedules);
+        println!("figure steps by chance {}", by_chance.steps);
     }
 }
 
-/// Eight items of 200 bytes fill a segment; more than one is not kept in memory when it is appended.
+/// Eight items of 200 bytes fill a segment; more than one is not kept in memory when it is
+/// appended.
 const SMALL: Script = Script {
     before: &[],
     threads: &[],

@@ -1,4 +1,4 @@
-//! What the threads of a scenario were told, and whether the queue keeps to it.
+//! Results that the threads of a scenario got, compared with the queue afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ struct Tagged {
     tag: Bytes,
 }
 
-/// What was answered so far.
+/// Calls that have returned so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answers {
     /// Serial numbers by ids of the items whose append was answered.
@@ -35,7 +35,7 @@ pub(crate) struct Answers {
     /// Serial numbers of items whose append was refused.
     refused: BTreeSet<u64>,
     is_closing: bool,
-    /// What had been answered when the last answered flush to the disk began.
+    /// Calls that had returned when the last flush to the disk that has returned began.
     synced: Option<Box<Self>>,
 }
 
@@ -50,8 +50,8 @@ pub(crate) struct Oracle {
     losses: Arc<Mutex<Vec<Moment>>>,
 }
 
-/// What the end that a disk image shows leaves of what was answered.
-#[derive(Copy, Clone, Debug)]
+/// Compares the end that a disk image shows with the calls that have returned.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Keeps {
     pub(crate) items: bool,
     /// Nothing that was acked comes back.
@@ -141,7 +141,8 @@ impl Oracle {
         });
     }
 
-    /// The release failed: the lease is as it was, but for its tag, of which nothing is known any more.
+    /// The release failed: the lease is as it was, but for its tag, of which nothing is known any
+    /// more.
     pub(crate) fn not_released(&self, lease: &Lease) {
         self.leased(lease);
     }
@@ -212,7 +213,8 @@ impl Oracle {
         self.answers(|answers| answers.clone())
     }
 
-    /// Empties the queue: each item that was answered is waiting, leased or done, and no other is there.
+    /// Empties the queue: each item that was answered is waiting, leased or done, and no other is
+    /// there.
     pub(crate) fn drain(&self, queue: &Queue) {
         let mut last = 0;
         while let Some(lease) = queue.pop(PopLimits::items(3)).unwrap() {

@@ -10,7 +10,8 @@ use replayq_interleavings::vfs::sim::SimVfs;
 use replayq_interleavings::vfs::{DirectoryEntry, OpenMode, Vfs, VfsFile, VfsLock};
 use shuttle::sync::atomic::{AtomicU64, Ordering};
 
-/// The file system. What it does itself is never interrupted, so that a copy of it shows one moment.
+/// The file system. What it does itself is never interrupted, so that a copy of it shows one
+/// moment.
 #[derive(Clone)]
 pub(crate) struct PointVfs {
     pub(crate) sim: SimVfs,

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId};
 use shuttle::{Config, MaxSteps, Runner};
 
-/// What a search came to.
-#[derive(Copy, Clone, Debug)]
+/// Result of a search.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
     pub(crate) schedules: u64,
     pub(crate) steps: u64,
@@ -15,12 +15,14 @@ pub(crate) struct Figures {
     pub(crate) is_exhausted: bool,
 }
 
-/// How to search.
-#[derive(Copy, Clone, Debug)]
+/// Mode of a search.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Search {
-    /// All schedules in which a thread that could go on is put off so many times at most; the first so many of them.
+    /// All schedules in which a thread that could go on is put off so many times at most; the first
+    /// so many of them.
     Exhaustive { preemptions: usize, most: u64 },
-    /// So many by chance, half of them with a thread chosen anew at each step, half by priorities that change a few times.
+    /// So many by chance, half of them with a thread chosen anew at each step, half by priorities
+    /// that change a few times.
     Random { seed: u64, schedules: usize },
 }
 
@@ -94,7 +96,7 @@ impl<S: Scheduler> Scheduler for Counted<S> {
 }
 
 /// A choice made at one step: which of how many.
-#[derive(Copy, Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Choice {
     taken: usize,
     options: usize,

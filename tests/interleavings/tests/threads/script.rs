@@ -17,7 +17,7 @@ use crate::oracle::{Answers, Keeps, Oracle, power_loss};
 use crate::points::PointVfs;
 
 /// Where items are kept, and what they survive.
-#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Mode {
     Memory,
     Os,
@@ -34,12 +34,13 @@ pub(crate) const MODES: [Mode; 5] = [
     Mode::OffloadVolatile,
 ];
 
-/// What a thread does next. Leases are its own, the oldest first.
-#[derive(Copy, Clone, Debug)]
+/// Next step of a thread. Leases are its own, the oldest first.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     /// Appends so many items of so many bytes.
     Append(u64, usize),
-    /// Appends one item of so many bytes, leased and tagged with all that wait, if these are in memory.
+    /// Appends one item of so many bytes, leased and tagged with all that wait, if these are in
+    /// memory.
     AppendLeased(usize),
     /// Pops up to so many items into a lease.
     Pop(usize),
@@ -62,7 +63,7 @@ pub(crate) enum Step {
 }
 
 /// Steps of a thread, after those that are done for it before any thread begins.
-#[derive(Copy, Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Script {
     pub(crate) before: &'static [(usize, Step)],
     pub(crate) threads: &'static [&'static [Step]],

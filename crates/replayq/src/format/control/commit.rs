@@ -21,7 +21,8 @@ const FIXED_BYTES: usize = 96;
 /// The largest tag that a caller may put into the commit record, in bytes.
 pub const MAX_COMMIT_TAG_BYTES: usize = 1024;
 
-/// What is left of a segment in which some items are done, so that opening the queue need not count them.
+/// The rest of a segment in which some items are done, recorded so that opening the queue need not
+/// count them.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) struct PartlyDone {
     pub(crate) segment: SegmentKey,
@@ -31,7 +32,7 @@ pub(crate) struct PartlyDone {
     pub(crate) open: Load,
 }
 
-/// What is not done of a segment with that seal, if the list has it, which is in order.
+/// The items of a segment with that seal that are not done, if the list, which is in order, has it.
 pub(crate) fn open_of(list: &[PartlyDone], segment: SegmentKey, seal: &Seal) -> Option<Load> {
     let at = list.binary_search_by_key(&segment, |one| one.segment);
     let one = list.get(at.ok()?)?;
@@ -60,6 +61,12 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
+    /// Returns whether no queue can have come to this sequence: it is forged, and soon none would
+    /// be higher.
+    pub(crate) fn is_near_the_last(&self) -> bool {
+        self.sequence >= 1 << 62
+    }
+
     /// Writes the record over `out`, for a control file with that header.
     pub(crate) fn encode(&self, header: &ControlHeader, out: &mut Vec<u8>) {
         encode_parts(
@@ -73,7 +80,8 @@ impl Commit {
         );
     }
 
-    /// The record at the start of a slot, and the queue that it belongs to; none if there is none that validates.
+    /// The record at the start of a slot, and the queue that it belongs to; none if there is none
+    /// that validates.
     pub(crate) fn decode_any(slot: &[u8]) -> Option<(QueueUuid, Self)> {
         let mut rest = slot;
         if take_bytes(&mut rest)? != MAGIC {
@@ -92,6 +100,9 @@ impl Commit {
             return None;
         }
         let tag_bytes = usize::from(take_u16(&mut rest)?);
+        if tag_bytes > MAX_COMMIT_TAG_BYTES {
+            return None;
+        }
         let uuid = QueueUuid(take_bytes(&mut rest)?);
         let sequence = take_u64(&mut rest)?;
         let through = take_u64(&mut rest)?;
@@ -150,8 +161,8 @@ impl Commit {
     }
 }
 
-/// Writes a commit record over `out`, from borrowed parts: the numbers are the sequence and the next id. The segments come in order; those for which a slot
-/// has no room are left out.
+/// Writes a commit record over `out`, from borrowed parts: the numbers are the sequence and the
+/// next id. The segments come in order; those for which a slot has no room are left out.
 pub(crate) fn encode_parts(
     acks: &Acks,
     partly_done: impl Iterator<Item = PartlyDone>,
@@ -235,7 +246,7 @@ fn put_partly_done(
     count
 }
 
-/// Whether the record fits a slot of this many bytes.
+/// Returns whether the record fits a slot of this many bytes.
 fn fits(record: &[u8], slot_bytes: u32) -> bool {
     field::wide(record.len()) <= u64::from(slot_bytes)
 }

@@ -24,6 +24,14 @@ pub(crate) enum CommitWriteError {
     TooLarge,
 }
 
+/// A lease that could not be written.
+#[derive(Clone, Debug)]
+pub(crate) struct LeaseWriteError {
+    pub(crate) cause: IoFailure,
+    /// The slot in which its record may be all the same.
+    pub(crate) left: Option<LeaseSlot>,
+}
+
 /// An open control file.
 #[derive(Debug)]
 pub(crate) struct Control {
@@ -36,12 +44,14 @@ pub(crate) struct Control {
     /// Of the newest record.
     sequence: u64,
     newest_slot: usize,
-    /// This slot is the one that a power loss leaves alone: it is not written until another one is synced.
+    /// This slot is the one that a power loss leaves alone: it is not written until another one is
+    /// synced.
     durable_slot: Option<usize>,
     durable_sequence: u64,
     /// Something was written since the last sync.
     is_dirty: bool,
-    /// A sync failed, so what the file holds after a power loss is anybody's guess, and the next sync must write a new file.
+    /// A sync failed, so what the file holds after a power loss is anybody's guess, and the next
+    /// sync must write a new file.
     is_suspect: bool,
     newest: Vec<u8>,
     scratch: Vec<u8>,
@@ -49,7 +59,8 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Makes the file anew, with one commit and the leases that were found, and puts it in the place of what is there.
+    /// Makes the file anew, with one commit and the leases that were found, and puts it in the
+    /// place of what is there.
     pub(crate) fn create(
         vfs: Arc<dyn Vfs>,
         directory: &Path,
@@ -124,7 +135,7 @@ impl Control {
             })
             .max_by_key(|(_, sequence)| *sequence);
         let (newest_slot, sequence) = newest.unwrap_or((0, 0));
-        // Nobody knows what of it was synced; the newest record is the one to spare.
+        // It is unknown what of it was synced; the newest record is the one to spare.
         Self {
             vfs,
             directory: directory.to_path_buf(),
@@ -148,7 +159,7 @@ impl Control {
         self.header.geometry.file_bytes()
     }
 
-    /// What is written to a file that somebody has removed is written for nobody.
+    /// Makes sure that the file still has its name: what is written to a removed file is lost.
     pub(crate) fn check_name(&self) -> Result<(), IoFailure> {
         if self.file.has_name().context("look at", &self.path)? {
             Ok(())
@@ -167,7 +178,8 @@ impl Control {
         self.durable_sequence
     }
 
-    /// Encodes the next record, for [`Self::write_commit`]; apart from that so that the state it is made from need not be locked during the write.
+    /// Encodes the next record, for [`Self::write_commit`]. Separate, so that the state it is made
+    /// from is not locked during the write.
     pub(crate) fn encode_commit(
         &mut self,
         acks: &Acks,
@@ -207,7 +219,8 @@ impl Control {
         Ok(())
     }
 
-    /// Makes the slots larger where the record that was encoded last does not fit them: in a new file, for which a full disk has no space.
+    /// Makes the slots larger where the record that was encoded last does not fit them: in a new
+    /// file, for which a full disk has no space.
     fn make_room(&mut self) -> Result<(), CommitWriteError> {
         let bytes = self.scratch.len();
         let geometry = self
@@ -223,7 +236,8 @@ impl Control {
         Ok(())
     }
 
-    /// Writes the newest record once more into another slot, so that no single damaged block can take it away.
+    /// Writes the newest record once more into another slot, so that no single damaged block can
+    /// take it away.
     pub(crate) fn repeat_commit(&mut self) -> Result<(), IoFailure> {
         let slot = (0..COMMIT_SLOTS)
             .find(|slot| *slot != self.newest_slot && Some(*slot) != self.durable_slot)
@@ -236,7 +250,8 @@ impl Control {
         .context("write a commit to", &self.path)
     }
 
-    /// Makes everything written durable. After a failure the next try writes a new file: the old one's state is unknown for ever.
+    /// Makes everything written durable. After a failure the next try writes a new file: the old
+    /// one's state is unknown for ever.
     pub(crate) fn sync(&mut self) -> Result<(), IoFailure> {
         if self.is_suspect {
             self.replace(self.header.geometry)?;
@@ -250,7 +265,8 @@ impl Control {
         Ok(())
     }
 
-    /// Makes room for so many leases, where there is less. After a failure, as on a full disk, there is as much room as before.
+    /// Makes room for so many leases, where there is less. After a failure, as on a full disk,
+    /// there is as much room as before.
     pub(crate) fn grow(&mut self, lease_slots: u32) -> Result<(), IoFailure> {
         if lease_slots <= self.header.geometry.lease_slots {
             return Ok(());
@@ -278,7 +294,8 @@ impl Control {
             true,
         )?;
         put_in_place(&*self.vfs, &self.directory)?;
-        // The old file has no name any more: whatever else fails, this one is the queue's now. Until that is durable, syncing it alone would be of no use.
+        // The old file has no name any more: whatever else fails, this one is the queue's now.
+        // Until that is durable, syncing it alone would be of no use.
         self.file = file;
         self.header = header;
         self.newest_slot = 0;
@@ -299,54 +316,72 @@ impl Control {
         self.slots.settle(self.durable_sequence);
     }
 
-    /// Whether a lease can be written without a sync first.
+    /// Returns whether a lease can be written without a sync first.
     pub(crate) fn has_free_slot(&self) -> bool {
         self.slots.free().is_some()
     }
 
-    /// Whether a sync would make room for another lease.
+    /// Returns whether a sync would make room for another lease.
     pub(crate) fn has_covered_slot(&self) -> bool {
         self.slots.has_covered()
     }
 
-    /// Writes a lease into a free slot; none if there is no free one.
+    /// Writes a lease into a free slot, and makes it durable where that is asked for; none if there
+    /// is no free one.
     pub(crate) fn write_lease(
         &mut self,
         record: &LeaseRecord,
-    ) -> Result<Option<LeaseSlot>, IoFailure> {
+        is_synced: bool,
+    ) -> Result<Option<LeaseSlot>, LeaseWriteError> {
         let Some(slot) = self.slots.free() else {
             return Ok(None);
         };
         let content = record.encode_slot(self.header.uuid);
-        write(
-            &*self.file,
-            &content,
-            self.header.geometry.lease_position(slot.0),
-        )
-        .context("write a lease to", &self.path)?;
-        self.is_dirty = true;
+        let written = self
+            .write_slot(slot, &content)
+            .context("write a lease to", &self.path);
         self.slots.hold(slot, content);
-        Ok(Some(slot))
+        let written = match written {
+            Ok(()) if is_synced => self.sync(),
+            other => other,
+        };
+        let Err(cause) = written else {
+            return Ok(Some(slot));
+        };
+        // Taken back. Where that fails too, the record may be there, and the slot stays in use.
+        let left = self.empty_lease(slot, false).err().map(|_| slot);
+        Err(LeaseWriteError { cause, left })
     }
 
-    /// The lease in the slot does not hold any more although its items are not done.
-    pub(crate) fn empty_lease(&mut self, slot: LeaseSlot) -> Result<(), IoFailure> {
-        write(
-            &*self.file,
-            &empty_slot(&self.header),
-            self.header.geometry.lease_position(slot.0),
-        )
-        .context("empty a lease in", &self.path)?;
-        self.is_dirty = true;
-        self.slots.release(slot);
-        Ok(())
-    }
-
-    /// The lease in the slot was never answered, and the slot is free whether or not that can be written there.
-    pub(crate) fn drop_lease(&mut self, slot: LeaseSlot) {
-        if self.empty_lease(slot).is_err() {
-            self.slots.release(slot);
+    /// The lease in the slot does not hold any more although its items are not done, durably where
+    /// that is asked for. After a failure it does, as far as the disk takes it.
+    pub(crate) fn empty_lease(
+        &mut self,
+        slot: LeaseSlot,
+        is_synced: bool,
+    ) -> Result<(), IoFailure> {
+        let empty = empty_slot(&self.header);
+        let content = self.slots.take(slot);
+        let emptied = self
+            .write_slot(slot, &empty)
+            .context("empty a lease in", &self.path);
+        let emptied = match emptied {
+            Ok(()) if is_synced => self.sync(),
+            other => other,
+        };
+        if emptied.is_err()
+            && let Some(content) = content
+        {
+            let _ = self.write_slot(slot, &content);
+            self.slots.hold(slot, content);
         }
+        emptied
+    }
+
+    fn write_slot(&mut self, slot: LeaseSlot, content: &[u8]) -> std::io::Result<()> {
+        self.is_dirty = true;
+        let position = self.header.geometry.lease_position(slot.0);
+        write(&*self.file, content, position)
     }
 
     /// The lease in the slot is done in the newest commit.
@@ -372,7 +407,8 @@ fn slots(header: &ControlHeader, live: &[(LeaseSlot, LeaseRecord)]) -> Slots {
     slots
 }
 
-/// Writes a whole control file beside the old one. Everything in it is really written, so that later changes need no space.
+/// Writes a whole control file beside the old one. Everything in it is really written, so that
+/// later changes need no space.
 fn write_beside(
     vfs: &dyn Vfs,
     directory: &Path,

@@ -14,7 +14,7 @@ use super::commit::Commit;
 use super::header::{BLOCK_BYTES, COMMIT_SLOTS, ControlHeader, FILE_NAME, Geometry, HeaderState};
 use super::lease::{self, LeaseRecord, SlotState};
 
-/// What was in a control file.
+/// The contents of a control file that was found.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) header: HeaderState,
@@ -69,7 +69,7 @@ impl Found {
             .max_by_key(|commit| commit.sequence)
     }
 
-    /// What the lease slots hold.
+    /// The contents of the lease slots.
     pub(crate) fn leases(&self, uuid: QueueUuid) -> Vec<SlotState> {
         let geometry = layout(self.header, &self.content);
         let slots = usize::try_from(geometry.lease_slots).unwrap_or(0);
@@ -86,7 +86,8 @@ impl Found {
             .collect()
     }
 
-    /// Keeps what the file holds under another name, before it is written anew. Where there is no space for that, the queue does without.
+    /// Keeps what the file holds under another name, before it is written anew. Where there is no
+    /// space for that, the queue does without.
     pub(crate) fn keep_copy(&self, vfs: &dyn Vfs, directory: &Path, reason: Reason) {
         let path = directory.join(FILE_NAME);
         let Ok(target) = put_aside::free_name(vfs, &path, reason) else {
@@ -99,7 +100,8 @@ impl Found {
         }
     }
 
-    /// Writes over the slots of which nothing can be made out: what was in them is lost, and was reported.
+    /// Writes over the slots of which nothing can be made out: what was in them is lost, and was
+    /// reported.
     pub(crate) fn heal(&self, header: &ControlHeader) -> std::io::Result<()> {
         let mut newest = Vec::new();
         if let Some(commit) = self.newest(header.uuid) {
@@ -139,7 +141,7 @@ fn layout(header: HeaderState, content: &[u8]) -> Geometry {
     best
 }
 
-/// What each commit slot holds, if it validates.
+/// The contents of each commit slot, if it validates.
 fn commits(content: &[u8], geometry: Geometry) -> Vec<Option<(QueueUuid, Commit)>> {
     let bytes = u64::from(geometry.commit_slot_bytes);
     (0..COMMIT_SLOTS)

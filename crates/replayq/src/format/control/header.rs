@@ -4,7 +4,8 @@ use crate::config::MOST_LEASE_SLOTS;
 use crate::field::{self, take_bytes, take_u16, take_u32};
 use crate::format::segment::key::QueueUuid;
 
-/// The format version of directories that this crate reads and writes. Older ones were never released.
+/// The format version of directories that this crate reads and writes. Older ones were never
+/// released.
 pub(crate) const VERSION: u16 = 4;
 /// The name of the file.
 pub(crate) const FILE_NAME: &str = "control";
@@ -12,7 +13,8 @@ pub(crate) const FILE_NAME: &str = "control";
 pub(crate) const NEW_FILE_NAME: &str = "control.new";
 /// The unit of the file: nothing shares a block of this size with anything else.
 pub(crate) const BLOCK_BYTES: u64 = 4096;
-/// One commit slot holds the newest record that was synced and is left alone, the two others take turns.
+/// One commit slot holds the newest record that was synced and is left alone, the two others take
+/// turns.
 pub(crate) const COMMIT_SLOTS: usize = 3;
 
 const MAGIC: [u8; 8] = *b"REPLAYQC";
@@ -25,7 +27,7 @@ const LARGEST_COMMIT_SLOT: u32 = 1 << 20;
 pub(crate) struct Geometry {
     /// Bytes of one commit slot, a multiple of the block.
     pub(crate) commit_slot_bytes: u32,
-    /// How many lease slots there are, of one block each.
+    /// The number of lease slots, of one block each.
     pub(crate) lease_slots: u32,
 }
 
@@ -92,14 +94,14 @@ impl Geometry {
     }
 }
 
-/// What is said once about a queue.
+/// The fixed facts of a queue.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) struct ControlHeader {
     pub(crate) uuid: QueueUuid,
     pub(crate) geometry: Geometry,
 }
 
-/// What the first block of a control file turned out to be.
+/// The first block of a control file, decoded.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) enum HeaderState {
     Valid(ControlHeader),

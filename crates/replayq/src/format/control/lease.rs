@@ -1,8 +1,10 @@
-//! The lease record: which items a lease covers, and its tag. It lies in a lease slot of the control file, or as an entry in a segment.
+//! The lease record: which items a lease covers, and its tag. It lies in a lease slot of the
+//! control file, or as an entry in a segment.
 
 use bytes::Bytes;
 
 use crate::field::{self, take_bytes, take_slice, take_u16, take_u32, take_u64};
+use crate::format::segment::entry::MAX_LEASE_PAYLOAD_BYTES;
 use crate::format::segment::key::QueueUuid;
 use crate::ids::{ItemId, ItemRange};
 
@@ -10,6 +12,10 @@ use super::header::{BLOCK_BYTES, ControlHeader};
 
 /// The largest tag of a lease, in bytes.
 pub const MAX_LEASE_TAG_BYTES: usize = 2048;
+
+/// Sequences from here on are not those of a queue that tags a lease every nanosecond for a hundred
+/// years: a record that has one is forged.
+const LEAST_FORGED_SEQUENCE: u64 = 1 << 62;
 
 const MAGIC: [u8; 4] = *b"RQLS";
 const VERSION: u16 = 1;
@@ -38,6 +44,9 @@ impl LeaseRecord {
         let mut rest = payload.as_ref();
         let sequence = take_u64(&mut rest)?;
         let items = ItemRange::new(ItemId(take_u64(&mut rest)?), ItemId(take_u64(&mut rest)?))?;
+        if rest.len() > MAX_LEASE_TAG_BYTES || sequence >= LEAST_FORGED_SEQUENCE {
+            return None;
+        }
         Some(Self {
             sequence,
             items,
@@ -81,7 +90,7 @@ impl LeaseRecord {
     }
 }
 
-/// What is written over a slot to empty it, within one sector.
+/// Bytes written over a slot to empty it, within one sector.
 pub(super) fn empty_slot(header: &ControlHeader) -> Vec<u8> {
     encode(header.uuid, EMPTY, &[])
 }
@@ -101,7 +110,7 @@ fn encode(uuid: QueueUuid, state: u16, fields: &[u8]) -> Vec<u8> {
     slot
 }
 
-/// What a lease slot holds.
+/// The contents of a lease slot.
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub(crate) enum SlotState {
     Live(LeaseRecord),
@@ -113,7 +122,10 @@ pub(crate) enum SlotState {
     clippy::cast_possible_truncation,
     reason = "a block has a few thousand bytes"
 )]
-const _: () = assert!(MAX_LEASE_TAG_BYTES + 64 < BLOCK_BYTES as usize);
+const _: () = assert!(
+    MAX_LEASE_TAG_BYTES + 64 < BLOCK_BYTES as usize
+        && 24 + MAX_LEASE_TAG_BYTES == MAX_LEASE_PAYLOAD_BYTES as usize
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,5 @@
-//! The control file: identity, commit slots and lease slots, all at fixed places, so that leasing and acking need no space. See FORMAT.md.
+//! The control file: identity, commit slots and lease slots, all at fixed places, so that leasing
+//! and acking need no space. See FORMAT.md.
 
 mod file;
 
@@ -12,7 +13,7 @@ pub(crate) mod lease;
 
 pub(crate) mod header;
 
-pub(crate) use file::{CommitWriteError, Control};
+pub(crate) use file::{CommitWriteError, Control, LeaseWriteError};
 pub(crate) use found::Found;
 pub(crate) use header::{FILE_NAME, NEW_FILE_NAME};
 pub(crate) use slots::LeaseSlot;

@@ -1,4 +1,5 @@
-//! Which lease slot may be written: a slot is used again only when the commit that covers its lease is durable.
+//! Which lease slot may be written: a slot is used again only when the commit that covers its lease
+//! is durable.
 
 /// The number of a lease slot.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Debug)]
@@ -44,7 +45,7 @@ impl Slots {
             .map(LeaseSlot)
     }
 
-    /// Whether a sync would free one.
+    /// Returns whether a sync would free one.
     pub(crate) fn has_covered(&self) -> bool {
         self.states
             .iter()
@@ -55,9 +56,13 @@ impl Slots {
         self.set(slot, State::Held(content));
     }
 
-    /// Emptied on disk: it may be used at once.
-    pub(crate) fn release(&mut self, slot: LeaseSlot) {
-        self.set(slot, State::Free);
+    /// It is emptied on disk, and may be used at once. Returns what was in it.
+    pub(crate) fn take(&mut self, slot: LeaseSlot) -> Option<Vec<u8>> {
+        let state = self.states.get_mut(slot.0)?;
+        match std::mem::take(state) {
+            State::Held(content) | State::Covered { content, .. } => Some(content),
+            State::Free => None,
+        }
     }
 
     /// The lease is done in the commit with that sequence.
@@ -78,7 +83,7 @@ impl Slots {
         }
     }
 
-    /// What each slot holds that must not be lost; none: it is free.
+    /// The contents of each slot that must not be lost; `None`: it is free.
     pub(crate) fn contents(&self) -> impl Iterator<Item = (usize, Option<&[u8]>)> {
         self.states
             .iter()

@@ -1,4 +1,5 @@
-//! Buffers of reads: used again when no item lies in them any more. A fresh buffer costs as much as reading into it, in page faults.
+//! Buffers of reads: used again when no item lies in them any more. A fresh buffer costs as much as
+//! reading into it, in page faults.
 
 use bytes::Bytes;
 

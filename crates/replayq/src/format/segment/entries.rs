@@ -11,7 +11,8 @@ use super::entry::{self, HEADER_BYTES, Header, Kind};
 use super::payload::PayloadSum;
 use super::sums::HeaderSums;
 
-/// Payloads up to this size are copied together with their headers: cheaper than a buffer of its own in the vectored write.
+/// Payloads up to this size are copied together with their headers: cheaper than a buffer of its
+/// own in the vectored write.
 const COPIED_BYTES: usize = 2048;
 /// So much memory is kept from one write to the next.
 const KEPT_BYTES: usize = 1 << 20;
@@ -28,6 +29,8 @@ pub(crate) struct Entries {
     next_id: u64,
     /// When the segment was made.
     made: Moment,
+    /// The last item's time of acceptance, and how an entry names it: that of a run is one.
+    accepted: (Moment, Elapsed),
 }
 
 impl Entries {
@@ -38,6 +41,7 @@ impl Entries {
         self.bytes = 0;
         self.next_id = first_id;
         self.made = made;
+        self.accepted = (made, Elapsed::ZERO);
         if self.scratch.len() > KEPT_BYTES {
             self.scratch.truncate(KEPT_BYTES);
             self.scratch.shrink_to_fit();
@@ -52,9 +56,12 @@ impl Entries {
     /// Adds an item that was accepted at that time.
     #[inline]
     pub(crate) fn add_item(&mut self, payload: &Bytes, accepted: Moment, sums: &mut HeaderSums) {
+        if self.accepted.0 != accepted {
+            self.accepted = (accepted, accepted.after(self.made));
+        }
         let header = Header {
             kind: Kind::Item,
-            elapsed: accepted.after(self.made),
+            elapsed: self.accepted.1,
             payload_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
             id: self.next_id,
             payload_sum: PayloadSum::of(payload),
@@ -123,7 +130,8 @@ impl Entries {
         self.scratch.resize(bytes.max(4096), 0);
     }
 
-    /// The buffers of the write, given the items' payloads again: stretches of the scratch, with the large payloads between them.
+    /// The buffers of the write, given the items' payloads again: ranges of the scratch, with the
+    /// large payloads between them.
     pub(crate) fn buffers<'run, 'payload: 'run>(
         &'run self,
         payloads: impl Iterator<Item = &'payload Bytes>,
@@ -160,7 +168,7 @@ mod tests {
     const MADE: Moment = Moment::from_bits(1000);
     const ACCEPTED: Moment = Moment::from_bits(1234);
 
-    /// What a run writes, in one piece.
+    /// The bytes of a run, in one piece.
     fn written(run: &mut Entries, payloads: &[Bytes], first_id: u64) -> Vec<u8> {
         let mut sums = HeaderSums::new(Seed(7));
         run.begin(first_id, MADE);

@@ -1,21 +1,26 @@
-//! An entry of a segment: a header of 24 bytes, a payload, and zeros up to the next multiple of eight. See FORMAT.md.
+//! An entry of a segment: a header of 24 bytes, a payload, and zeros up to the next multiple of
+//! eight. See FORMAT.md.
 
 use bytes::Bytes;
 
+use crate::config::MAX_ITEM_BYTES;
 use crate::field::{self, take_u32, take_u64};
 use crate::moment::Elapsed;
 
 use super::payload::PayloadSum;
 use super::sums::HeaderSums;
 
+/// Bytes of the largest record of a lease.
+pub(crate) const MAX_LEASE_PAYLOAD_BYTES: u64 = 24 + 2048;
 /// Bytes of a header.
 pub(crate) const HEADER_BYTES: usize = 24;
-/// Entries start at multiples of this many bytes, so that the search behind a damaged one has few places to look at.
+/// Entries start at multiples of this many bytes, so that the search behind a damaged one has few
+/// places to look at.
 pub(crate) const ALIGNMENT: u64 = 8;
 
 const ZEROS: [u8; 8] = [0; 8];
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) enum Kind {
     /// A payload of the caller.
@@ -36,6 +41,15 @@ impl Kind {
         }
     }
 
+    /// Bytes of the largest payload. A header that names more is none.
+    #[inline]
+    const fn most_payload_bytes(self) -> u64 {
+        match self {
+            Self::Item => MAX_ITEM_BYTES,
+            Self::Lease | Self::Void => MAX_LEASE_PAYLOAD_BYTES,
+        }
+    }
+
     #[inline]
     const fn of(code: u8) -> Option<Self> {
         match code {
@@ -51,7 +65,7 @@ impl Kind {
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) struct Header {
     pub(crate) kind: Kind,
-    /// How long after its segment was made the item was accepted.
+    /// The time from the making of the segment to the acceptance of the item.
     pub(crate) elapsed: Elapsed,
     pub(crate) payload_bytes: u32,
     /// The item's id; of other entries the id of the last item before.
@@ -88,7 +102,8 @@ impl Header {
         let id = take_u64(&mut rest)?;
         let sum = take_u32(&mut rest)?;
         let crc = sums.of(first, payload_bytes, id, sum);
-        (take_u32(&mut rest)? == crc).then_some(Self {
+        let is_possible = u64::from(payload_bytes) <= kind.most_payload_bytes();
+        (take_u32(&mut rest)? == crc && is_possible).then_some(Self {
             kind,
             elapsed: Elapsed::from_bits(first >> 8),
             payload_bytes,

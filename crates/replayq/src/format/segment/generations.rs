@@ -1,5 +1,6 @@
-//! Generations of segments: a counter that grows with every segment, and a number drawn each time that the queue is opened. By the latter, segments that were written to a copy of
-//! the directory are recognised in the original.
+//! Generations of segments: a counter that grows with every segment, and a number drawn each time
+//! that the queue is opened. By the latter, segments that were written to a copy of the directory
+//! are recognised in the original.
 
 /// Bits of the counter, the lower ones; those above are the drawn number.
 const COUNTER_BITS: u32 = 40;
@@ -21,7 +22,8 @@ pub(crate) const fn rank(generation: u64) -> u64 {
     generation.rotate_left(u64::BITS.saturating_sub(COUNTER_BITS))
 }
 
-/// One opening of the queue: all segments with counters from `first` on, up to the next run's, have drawn `draw`.
+/// One opening of the queue: all segments with counters from `first` on, up to the next run's, have
+/// drawn `draw`.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) struct Run {
     pub(crate) first: u64,
@@ -74,7 +76,8 @@ impl Generations {
         self.next = self.next.max(counter(generation).saturating_add(1));
     }
 
-    /// Whether a segment of this generation may be the queue's: not where another run made the one with that counter.
+    /// Returns whether a segment of this generation may be the queue's: not where another run made
+    /// the one with that counter.
     pub(crate) fn admits(&self, generation: u64) -> bool {
         let counter = counter(generation);
         let later = self.runs.partition_point(|run| run.first <= counter);
@@ -82,7 +85,8 @@ impl Generations {
         run.is_none_or(|run| run.draw == draw(generation))
     }
 
-    /// A new run. Earlier ones of which no segment is left, by their counters in order, are forgotten.
+    /// A new run. Earlier ones of which no segment is left, by their counters in order, are
+    /// forgotten.
     pub(crate) fn begin_run(&mut self, draw: u64, live: &[u64]) {
         let limits: Vec<u64> = self.runs.iter().skip(1).map(|run| run.first).collect();
         let mut limits = limits.into_iter();

@@ -1,8 +1,10 @@
-//! The first 4 KiB of a segment: the header, written when the segment is made, and the seal, written when it is full. See FORMAT.md.
+//! The first 4 KiB of a segment: the header, written when the segment is made, and the seal,
+//! written when it is full. See FORMAT.md.
 
 use crate::field::{self, take_bytes, take_u16, take_u32, take_u64};
 use crate::moment::Moment;
 
+use super::entry;
 use super::key::{QueueUuid, SegmentKey};
 
 /// The format version of segments that this crate reads and writes. Older ones were never released.
@@ -20,18 +22,19 @@ const OLD_HEADER_BYTES: usize = 56;
 /// Positions of open leases that one seal can name.
 pub(crate) const MOST_SEALED_LEASES: usize = 400;
 
-/// What is said once about a segment.
+/// The fixed facts of a segment.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) struct SegmentHeader {
     pub(crate) uuid: QueueUuid,
     pub(crate) key: SegmentKey,
-    /// The last item made before this segment: ids between it and the first one were never used, so nothing is missing there.
+    /// The last item made before this segment: ids between it and the first one were never used, so
+    /// nothing is missing there.
     pub(crate) previous_id: u64,
     /// When the segment was made: entries say how long after that they were accepted.
     pub(crate) made: Moment,
 }
 
-/// What the first bytes of a segment file turned out to be.
+/// The first bytes of a segment file, decoded.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) enum HeadState {
     /// A header that validates; whose it is, the caller must see.
@@ -96,7 +99,7 @@ impl SegmentHeader {
     }
 }
 
-/// What a full segment holds, so that opening the queue need not read it.
+/// A summary of a full segment, so that opening the queue need not read it.
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub(crate) struct Seal {
     pub(crate) items: u64,
@@ -104,7 +107,7 @@ pub(crate) struct Seal {
     pub(crate) last_id: u64,
     /// Where the entries end.
     pub(crate) end: u64,
-    /// Where the leases lie that were still open.
+    /// Positions of the leases that were open, or whose acks were not durable.
     pub(crate) leases: Vec<u64>,
 }
 
@@ -150,13 +153,31 @@ impl Seal {
             .map(|_| take_u64(&mut rest))
             .collect::<Option<Vec<u64>>>()?;
         let covered = bytes.get(..bytes.len().checked_sub(rest.len())?)?;
-        (take_u32(&mut rest)? == crc32c::crc32c_append(key.seed(uuid).0, covered)).then_some(Self {
+        if take_u32(&mut rest)? != crc32c::crc32c_append(key.seed(uuid).0, covered) {
+            return None;
+        }
+        let seal = Self {
             items,
             payload_bytes,
             last_id,
             end,
             leases,
-        })
+        };
+        seal.is_possible(key).then_some(seal)
+    }
+
+    /// Returns whether a segment with that key can be like this: so many items have so many ids and
+    /// so many bytes. Of what cannot be, nothing is believed.
+    fn is_possible(&self, key: SegmentKey) -> bool {
+        let behind_last = self.last_id.checked_add(1);
+        let ids = behind_last.and_then(|behind| behind.checked_sub(key.first_id));
+        let headers = self.items.checked_mul(field::wide(entry::HEADER_BYTES));
+        let least = headers.and_then(|headers| headers.checked_add(self.payload_bytes));
+        let bytes = self.end.checked_sub(HEAD_BYTES);
+        ids.is_some_and(|ids| self.items <= ids)
+            && least
+                .zip(bytes)
+                .is_some_and(|(least, bytes)| least <= bytes)
     }
 }
 

@@ -1,4 +1,5 @@
-//! What tells one segment from all others of all times: its key, the file name made from it, and the checksum seed.
+//! The identity of a segment, different from all others of all times: its key, the file name made
+//! from it, and the checksum seed.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -24,12 +25,14 @@ impl fmt::Debug for QueueUuid {
     }
 }
 
-/// Segments are ordered by their first item's id. Where two have the same, the later generation supersedes the earlier one.
+/// Segments are ordered by their first item's id. Where two have the same, the later generation
+/// supersedes the earlier one.
 #[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
 pub(crate) struct SegmentKey {
     /// No item in the segment has a lower id.
     pub(crate) first_id: u64,
-    /// Counts the segments that were ever made in this queue, see [`super::generations`]; never used twice.
+    /// Counts the segments that were ever made in this queue, see [`super::generations`]; never
+    /// used twice.
     pub(crate) generation: u64,
 }
 
@@ -66,7 +69,8 @@ impl SegmentKey {
         })
     }
 
-    /// What every checksum in the segment starts from, so that bytes of another queue, or of an earlier use of the same file, do not validate.
+    /// The start value of every checksum in the segment, so that bytes of another queue, or of an
+    /// earlier use of the same file, do not validate.
     pub(crate) fn seed(self, uuid: QueueUuid) -> Seed {
         let seed = crc32c::crc32c(&uuid.0);
         let seed = crc32c::crc32c_append(seed, &self.first_id.to_le_bytes());

@@ -1,4 +1,5 @@
-//! One segment file: its name, its head (header and seal), its entries, and walking through them. See FORMAT.md.
+//! One segment file: its name, its head (header and seal), its entries, and walking through them.
+//! See FORMAT.md.
 
 pub(crate) mod entries;
 pub(crate) mod walk;

@@ -1,5 +1,7 @@
 //! Checksums of payloads.
 
+use std::hash::Hasher as _;
+
 use twox_hash::XxHash3_64;
 
 /// The checksum of an entry's payload: the lower half of XXH3's 64 bits.
@@ -23,7 +25,7 @@ impl PayloadSum {
         Self(bits)
     }
 
-    /// Whether the payload has this checksum.
+    /// Returns whether the payload has this checksum.
     #[inline]
     pub(crate) fn fits(self, payload: &[u8]) -> bool {
         self == Self::of(payload)
@@ -36,6 +38,21 @@ impl PayloadSum {
     }
 }
 
+/// The checksum of a payload that comes in pieces.
+#[derive(Default)]
+pub(crate) struct PayloadSummer(XxHash3_64);
+
+impl PayloadSummer {
+    pub(crate) fn add(&mut self, piece: &[u8]) {
+        self.0.write(piece);
+    }
+
+    pub(crate) fn end(self) -> PayloadSum {
+        let [a, b, c, d, ..] = self.0.finish().to_le_bytes();
+        PayloadSum(u32::from_le_bytes([a, b, c, d]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +61,16 @@ mod tests {
     fn sums_are_those_of_the_published_algorithm() {
         // XXH3 of no bytes is 2d06800538d394c2.
         assert_eq!(PayloadSum::of(b""), PayloadSum(0x38d3_94c2));
+    }
+
+    #[test]
+    fn pieces_have_the_sum_of_the_whole() {
+        let payload: Vec<u8> = (0..=255).cycle().take(5000).collect();
+        for piece in [1, 7, 240, 1024, 4096, 5000] {
+            let mut sum = PayloadSummer::default();
+            payload.chunks(piece).for_each(|piece| sum.add(piece));
+            assert_eq!(sum.end(), PayloadSum::of(&payload));
+        }
     }
 
     #[test]

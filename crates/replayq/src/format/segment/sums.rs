@@ -1,14 +1,16 @@
 //! Checksums of entry headers, for those who come by one header after the other.
 //!
-//! The library's routine takes about as long for the twenty bytes of a header as for the hundred of a small payload: it is made for long inputs. But CRC-32C is linear: from
-//! one header to the next only the lowest bytes of the id and the length and the payload's checksum change, and what a changed byte does to the result stands in a table.
+//! The library's routine takes about as long for the twenty bytes of a header as for the hundred of
+//! a small payload: it is made for long inputs. But CRC-32C is linear: from one header to the next
+//! only the lowest bytes of the id and the length and the payload's checksum change, and what a
+//! changed byte does to the result stands in a table.
 
 use super::key::Seed;
 
 /// The polynomial of CRC-32C, its lowest bit last.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
-/// What a byte does to the state, by its value.
+/// The change of the state by each byte, by its value.
 type Row = [u32; 256];
 
 /// For bytes that so many more follow.
@@ -43,7 +45,8 @@ fn look(row: &Row, state: u32) -> u32 {
     row.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
-/// The parts of a header that the tables leave alone: its first four bytes, and the length and the id without their lowest bytes.
+/// The parts of a header that the tables leave alone: its first four bytes, and the length and the
+/// id without their lowest bytes.
 type Base = (u32, u32, u64);
 
 /// Checksums of headers in one segment.

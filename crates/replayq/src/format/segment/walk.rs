@@ -13,13 +13,16 @@ use super::buffers::Buffers;
 use super::entry::{ALIGNMENT, HEADER_BYTES, Header, Kind};
 use super::head::HEAD_BYTES;
 use super::key::Seed;
+use super::payload::PayloadSummer;
 use super::sums::HeaderSums;
 
-/// How closely a walk looks at payloads.
+/// The treatment of payloads in a walk.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) enum Payloads {
     /// Read and compared with their checksum.
     Verify,
+    /// The same, but items' payloads are not returned, and read in pieces where they are large.
+    Check,
     /// Items' payloads are stepped over.
     Skip,
 }
@@ -46,7 +49,7 @@ pub(crate) enum Step {
     Garbage {
         /// Where they start.
         position: u64,
-        /// How many they are.
+        /// Their number.
         bytes: u64,
     },
     /// No entry follows up to the end of the data.
@@ -77,12 +80,15 @@ pub(crate) struct Walk {
 
 enum Parsed {
     Entry(Header, bool),
+    /// An item that is too large to be read at once only to be checked.
+    Large(Header),
     Incomplete,
     Nothing,
 }
 
 impl Walk {
-    /// A walk over all entries up to `end` with ids from `first_id` to below `limit_id`, in reads of about `read_bytes`.
+    /// A walk over all entries up to `end` with ids from `first_id` to below `limit_id`, in reads
+    /// of about `read_bytes`.
     pub(crate) fn new(
         file: Arc<dyn VfsFile>,
         seed: Seed,
@@ -115,13 +121,18 @@ impl Walk {
         self
     }
 
+    /// Looks at nothing from there on.
+    pub(crate) fn end_at(&mut self, position: u64) {
+        self.end = self.end.min(position);
+    }
+
     /// Goes on at another entry, which has the id.
     pub(crate) fn jump(&mut self, position: u64, id: u64) {
         self.position = position;
         self.last_id = id.saturating_sub(1);
     }
 
-    /// Goes on behind a stretch in which nothing can be made out, and which had items up to the id.
+    /// Goes on after a range in which nothing can be made out, and which had items up to the id.
     pub(crate) fn skip(&mut self, position: u64, last_id: u64) {
         self.position = position;
         self.last_id = self.last_id.max(last_id);
@@ -163,7 +174,11 @@ impl Walk {
                 Parsed::Entry(header, is_damaged) if self.position == start => {
                     return Ok(Step::Entry(self.accept(header, is_damaged)));
                 }
-                Parsed::Entry(..) => {
+                Parsed::Large(header) if self.position == start => {
+                    let fits = self.check(&header)?;
+                    return Ok(Step::Entry(self.accept(header, !fits)));
+                }
+                Parsed::Entry(..) | Parsed::Large(_) => {
                     return Ok(Step::Garbage {
                         position: start,
                         bytes: self.position.saturating_sub(start),
@@ -185,7 +200,7 @@ impl Walk {
     fn accept(&mut self, header: Header, is_damaged: bool) -> Found {
         let position = self.position;
         let payload = match (header.kind, self.payloads) {
-            (Kind::Item, Payloads::Skip) | (Kind::Void, _) => Bytes::new(),
+            (Kind::Item, Payloads::Skip | Payloads::Check) | (Kind::Void, _) => Bytes::new(),
             _ if is_damaged => Bytes::new(),
             _ => {
                 let from = field::narrow(position.saturating_sub(self.window_position))
@@ -246,10 +261,35 @@ impl Walk {
         {
             return Parsed::Entry(header, false);
         }
+        let is_large = with_payload > field::wide(self.read_bytes);
+        if self.payloads == Payloads::Check && header.kind == Kind::Item && is_large {
+            return Parsed::Large(header);
+        }
         match bytes.get(HEADER_BYTES..field::narrow(with_payload)) {
             Some(payload) => Parsed::Entry(header, !header.payload_sum.fits(payload)),
             None => Parsed::Incomplete,
         }
+    }
+
+    /// Returns whether the payload of the entry at the position has its checksum: read in pieces, so
+    /// that a header that is forged over a hole in the file takes no memory.
+    fn check(&mut self, header: &Header) -> io::Result<bool> {
+        let mut sum = PayloadSummer::default();
+        let mut left = field::narrow(u64::from(header.payload_bytes));
+        let mut position = self.position.saturating_add(field::wide(HEADER_BYTES));
+        let mut piece = self.buffers.take(self.read_bytes);
+        while left > 0 {
+            piece.clear();
+            vfs::read_full_at(&*self.file, &mut piece, left.min(self.read_bytes), position)?;
+            if piece.is_empty() {
+                break;
+            }
+            sum.add(&piece);
+            left = left.saturating_sub(piece.len());
+            position = position.saturating_add(field::wide(piece.len()));
+        }
+        self.buffers.give(Bytes::from(piece));
+        Ok(left == 0 && sum.end() == header.payload_sum)
     }
 
     /// Reads on from the position: a window's worth, or as much as the entry there needs.
@@ -284,7 +324,8 @@ impl Walk {
         Ok(())
     }
 
-    /// Goes on behind the window, in which there is no entry, and behind the hole in the file that may follow: it can be terabytes.
+    /// Goes on behind the window, in which there is no entry, and behind the hole in the file that
+    /// may follow: it can be terabytes.
     fn pass_zeros(&mut self) -> io::Result<()> {
         let behind = self
             .window_position

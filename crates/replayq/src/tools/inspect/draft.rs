@@ -13,12 +13,12 @@ use crate::ids::{ItemId, ItemRange};
 use super::ItemState;
 use super::view::LeaseView;
 
-/// What the control file says.
+/// The contents of the control file.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     pub(super) acks: Acks,
     pub(super) damage: Vec<Damage>,
-    /// What is left of segments.
+    /// The rests of segments.
     pub(super) partly_done: Vec<PartlyDone>,
     leases: Vec<(LeaseRecord, String)>,
     leased: RangeSet,
@@ -68,8 +68,9 @@ impl Draft {
         }
     }
 
-    /// Looks whether ids behind the last item in files are so many that they were not used but reserved: offload mode does so, and has items in memory. Which ids had items
-    /// and have none now is not known then.
+    /// Looks whether ids behind the last item in files are so many that they were not used but
+    /// reserved: offload mode does so, and has items in memory. Which ids had items and have none
+    /// now is not known then.
     pub(super) fn note_reserved(&mut self, last: u64, next_id: u64) {
         const MOST: u64 = RESERVED_IDS / 2;
         let mut open = RangeSet::default();
@@ -85,7 +86,8 @@ impl Draft {
             .any(|(first, last)| last.saturating_sub(first) >= MOST);
     }
 
-    /// Ids from behind `after` to before `first_id` are in no file; those up to `previous_id` once had items.
+    /// Ids from behind `after` to before `first_id` are in no file; those up to `previous_id` once
+    /// had items.
     pub(super) fn note_missing(&mut self, after: u64, previous_id: u64, first_id: u64) {
         let (first, last) = (
             after.saturating_add(1),

@@ -1,4 +1,5 @@
-//! One look: the segments first, then the control file, so that what leaves the queue meanwhile is known to be done.
+//! One look: the segments first, then the control file, so that what leaves the queue meanwhile is
+//! known to be done.
 
 use std::cell::Cell;
 use std::io;
@@ -24,7 +25,8 @@ use super::segment::{Candidate, Reading};
 use super::view::{CommitView, Inspection, OtherFile, Owner, SegmentState, SegmentView};
 use super::{Depth, InspectError, ItemState, StoredItem};
 
-/// Looks at a directory once. One that is held by the caller does not change meanwhile, although somebody has the lock.
+/// Looks at a directory once. One that is held by the caller does not change meanwhile, although
+/// the lock is held.
 pub(super) fn look(
     vfs: &Arc<dyn Vfs>,
     directory: &Path,

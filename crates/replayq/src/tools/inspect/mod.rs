@@ -1,4 +1,5 @@
-//! Looking at a queue's directory without changing anything in it: also while the queue is open elsewhere, and when it is damaged.
+//! Looking at a queue's directory without changing anything in it: also while the queue is open
+//! elsewhere, and when it is damaged.
 
 mod look;
 
@@ -67,17 +68,18 @@ impl InspectError {
     }
 }
 
-/// How closely to look.
+/// The depth of an inspection.
 #[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
 pub enum Depth {
-    /// As opening the queue does: what a full segment says about itself is believed, the others are read.
+    /// As opening the queue does: what a full segment says about itself is believed, the others are
+    /// read.
     #[default]
     Summaries,
     /// Every byte is read and compared with its checksum.
     EveryByte,
 }
 
-/// Whether an item is still in the queue.
+/// The state of an item.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum ItemState {
     /// It waits.
@@ -94,11 +96,11 @@ pub enum ItemState {
 pub struct StoredItem {
     /// Its id.
     pub id: ItemId,
-    /// What was appended.
+    /// The payload as it was appended.
     pub payload: Bytes,
     /// When it was appended, see [`crate::Item::accepted_at`].
     pub accepted_at: Option<SystemTime>,
-    /// Whether it is still in the queue.
+    /// Its state.
     pub state: ItemState,
     /// The segment file that it lies in.
     pub file: Arc<str>,
@@ -134,7 +136,8 @@ impl Default for Inspector {
     }
 }
 
-/// A directory that is in use changes under one's eyes; what looks like damage then is looked at again, so many times.
+/// A directory that is in use changes under one's eyes; what looks like damage then is looked at
+/// again, so many times.
 const LOOKS: usize = 5;
 
 impl Inspector {
@@ -155,7 +158,8 @@ impl Inspector {
     /// Looks at a queue. Nothing is written and no lock is taken.
     ///
     /// # Errors
-    /// There is no queue, a newer program wrote it, or a file operation failed. Damage is no error, see [`Inspection::damage`].
+    /// There is no queue, a newer program wrote it, or a file operation failed. Damage is no error,
+    /// see [`Inspection::damage`].
     pub fn inspect(&self, directory: &Path, depth: Depth) -> Result<Inspection, InspectError> {
         let mut inspection = self.look(directory, depth, false)?;
         for _ in 1..LOOKS {
@@ -208,8 +212,9 @@ impl Inspector {
         Ok(inspection)
     }
 
-    /// Goes through all sound items in order, those done included, and says what was found on the way. Of a queue that is in use, what is
-    /// appended meanwhile may be left out. A break ends the visit; segments behind it are not looked at then.
+    /// Goes through all sound items in order, those done included, and says what was found on the
+    /// way. Of a queue that is in use, what is appended meanwhile may be left out. A break ends the
+    /// visit; segments behind it are not looked at then.
     ///
     /// # Errors
     /// As [`Self::inspect`].
@@ -223,7 +228,8 @@ impl Inspector {
             if inspection.is_clean() || inspection.owner == Owner::Nobody {
                 break;
             }
-            // What changed under the visit looks like damage; what is damaged stays so, until its owner puts the file aside.
+            // What changed under the visit looks like damage; what is damaged stays so, until its
+            // owner puts the file aside.
             let again = self.look(directory, Depth::EveryByte, false)?;
             let is_there = |damage: &Damage| {
                 let is_aside = damage.file().is_some_and(|file| {

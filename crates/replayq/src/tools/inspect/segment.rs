@@ -20,7 +20,8 @@ use crate::vfs::{self, OpenMode, Vfs, VfsFile};
 /// Bytes of one read.
 const READ_BYTES: usize = 1 << 20;
 
-/// A segment file that was found, with what its head says. It is opened while it is read only: there may be more of them than descriptors.
+/// A segment file that was found, with what its head says. It is opened while it is read only:
+/// there may be more of them than descriptors.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) key: SegmentKey,
@@ -34,10 +35,11 @@ pub(super) struct Candidate {
     pub(super) limit_id: u64,
 }
 
-/// An item that was come across, with its payload's bytes and its position. A break ends the reading.
+/// An item that was come across, with its payload's bytes and its position. A break ends the
+/// reading.
 pub(super) type EachItem<'a> = dyn FnMut(Item, u64, u64) -> ControlFlow<()> + 'a;
 
-/// What reading brought.
+/// The result of reading.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     pub(super) items: u64,

@@ -1,4 +1,4 @@
-//! What was seen.
+//! Views of a queue's directory.
 
 use std::path::PathBuf;
 
@@ -7,19 +7,19 @@ use bytes::Bytes;
 use crate::damage::Damage;
 use crate::ids::{ItemId, ItemRange};
 
-/// Who has the queue open.
+/// The process that has the queue open.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Owner {
-    /// Nobody.
+    /// No process.
     Nobody,
     /// The process with this number, as far as that is known.
     Process(Option<u32>),
-    /// The system does not tell.
+    /// The system does not report it.
     Unknown,
 }
 
-/// What a segment file is at the moment.
+/// The state of a segment file.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum SegmentState {
@@ -45,7 +45,7 @@ pub struct SegmentView {
     pub first_id: ItemId,
     /// The id of its last item; none if it holds none.
     pub last_id: Option<ItemId>,
-    /// What it is.
+    /// Its state.
     pub state: SegmentState,
     /// Items in it, done or not.
     pub items: u64,
@@ -79,7 +79,7 @@ pub struct LeaseView {
 #[derive(Clone, Eq, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct CommitView {
-    /// How many were written in the life of the queue.
+    /// The number of commits that were written since the queue was made.
     pub sequence: u64,
     /// Ids from here on were never used when it was written.
     pub next_id: ItemId,
@@ -95,11 +95,11 @@ pub struct OtherFile {
     pub file: String,
     /// Its length in bytes.
     pub file_bytes: u64,
-    /// Whether the queue put it aside: damaged, or another queue's.
+    /// Put aside by the queue: damaged, or another queue's.
     pub is_put_aside: bool,
 }
 
-/// What was seen in a directory.
+/// A view of a queue's directory.
 #[derive(Clone, Eq, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Inspection {
@@ -109,7 +109,7 @@ pub struct Inspection {
     pub uuid: String,
     /// The version of its format; of one whose control file does not say, the newest.
     pub format_version: u16,
-    /// Who has it open.
+    /// The process that has it open.
     pub owner: Owner,
     /// The newest commit record; none if none is left.
     pub commit: Option<CommitView>,
@@ -125,7 +125,8 @@ pub struct Inspection {
     pub segments: Vec<SegmentView>,
     /// Leases with a tag, in order of their items.
     pub leases: Vec<LeaseView>,
-    /// What is damaged. Bytes of a write that a crash has cut short are no damage: they were never answered for.
+    /// Damage. Bytes of a write that a crash has cut short are none: no append was answered for
+    /// them.
     pub damage: Vec<Damage>,
     /// Files that were not looked into.
     pub others: Vec<OtherFile>,
@@ -134,13 +135,13 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Whether nothing is damaged, as far as was looked.
+    /// Returns whether nothing is damaged, as far as was looked.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.damage.is_empty()
     }
 
-    /// Whether the item is done.
+    /// Returns whether the item is done.
     #[must_use]
     pub fn is_done(&self, id: ItemId) -> bool {
         id <= self.done_through || self.done_beyond.iter().any(|range| range.contains(id))

@@ -1,4 +1,4 @@
-//! What lies on the simulated disk: what is seen now, what is durable, and the changes between them.
+//! The simulated disk: what is seen now, what is durable, and the changes between them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,11 +16,11 @@ pub struct PendingWrite {
     pub path: Option<PathBuf>,
     /// Where it was written.
     pub position: u64,
-    /// How much was written; none: the length was set to the position.
+    /// The bytes that were written; `None`: the length was set to the position.
     pub bytes: Option<usize>,
 }
 
-/// What a power loss does to a pending write.
+/// The effect of a power loss on a pending write.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub enum Fate {
     /// It is as if it had not been made.
@@ -48,7 +48,7 @@ enum NameChange {
 struct Content {
     seen: Vec<u8>,
     durable: Vec<u8>,
-    /// Since the last sync, with numbers that tell their order over all files.
+    /// Since the last sync, with numbers in their order over all files.
     pending: Vec<(u64, Edit)>,
 }
 
@@ -175,7 +175,7 @@ impl Disk {
         }
     }
 
-    /// Whether any of those bytes cannot be read.
+    /// Returns whether any of those bytes cannot be read.
     pub(super) fn is_spoiled(&self, inode: Inode, position: u64, bytes: usize) -> bool {
         let end = position.saturating_add(field::wide(bytes));
         self.spoiled
@@ -219,7 +219,8 @@ impl Disk {
         }
     }
 
-    /// A sync that fails: the system forgets that there was something to write, and what it was if it drops it.
+    /// A sync that fails: the system forgets that there was something to write, and what it was if
+    /// it drops it.
     pub(super) fn fail_sync(&mut self, inode: Inode, drops: bool) {
         if let Some(content) = self.files.get_mut(&inode) {
             content.pending.clear();

@@ -1,13 +1,16 @@
 //! Calls that fail on purpose.
 
-/// What a call does instead of its work.
+/// The outcome of a call that fails.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum FaultKind {
-    /// It answers with this system error, having done nothing. A sync that fails so loses what it should have synced: later syncs succeed without it.
+    /// It answers with this system error, having done nothing. A sync that fails so loses what it
+    /// should have synced: later syncs succeed without it.
     Error(i32),
-    /// It answers with EIO, having done nothing. A sync that fails so drops what it should have synced: what is read from then on is what the disk had before.
+    /// It answers with EIO, having done nothing. A sync that fails so drops what it should have
+    /// synced: what is read from then on is what the disk had before.
     Drop,
-    /// The file system is mounted read-only: calls that change something fail with EROFS, others do their work.
+    /// The file system is mounted read-only: calls that change something fail with EROFS, others do
+    /// their work.
     ReadOnly,
     /// A read or write does half of what it was asked to; other calls do their work.
     Short,
@@ -20,7 +23,7 @@ pub struct Fault {
     pub call: u64,
     /// It happens to all later calls too.
     pub for_ever: bool,
-    /// What happens.
+    /// The outcome.
     pub kind: FaultKind,
 }
 

@@ -1,7 +1,9 @@
-//! A file system in memory that can fail, run out of space, and lose power: for tests of crash safety, of this crate and of programs that use it.
+//! A file system in memory that can fail, run out of space, and lose power: for tests of crash
+//! safety, of this crate and of programs that use it.
 //!
-//! It is stricter than most real ones: nothing is durable before it was synced, a file's name only when its directory was, and unsynced writes survive a power loss in
-//! any combination, whole or in part.
+//! It is stricter than most real ones: nothing is durable before it was synced, a file's name only
+//! when its directory was, and unsynced writes survive a power loss in any combination, whole or in
+//! part.
 
 mod handle;
 
@@ -103,12 +105,13 @@ impl SimVfs {
         self.world.lock().changes
     }
 
-    /// Ends the process at the change with that number (the first is 0): the change does not happen, or, of a write, only its first `torn_bytes`. From then on all calls fail.
+    /// Ends the process at the change with that number (the first is 0): the change does not
+    /// happen, or, of a write, only its first `torn_bytes`. From then on all calls fail.
     pub fn crash_at(&self, change: u64, torn_bytes: usize) {
         self.world.lock().crash_at = Some((change, torn_bytes));
     }
 
-    /// Whether that has happened.
+    /// Returns whether that has happened.
     pub fn is_crashed(&self) -> bool {
         self.world.lock().is_crashed
     }
@@ -128,7 +131,7 @@ impl SimVfs {
         self.world.lock().history.clone()
     }
 
-    /// What is there after the process was killed: everything that was written.
+    /// The file system after the process was killed: everything that was written.
     #[must_use]
     pub fn after_kill(&self) -> Self {
         Self::of(self.world.lock().after_kill())
@@ -139,13 +142,14 @@ impl SimVfs {
         self.world.lock().disk.pending_writes()
     }
 
-    /// How many changes of names a power loss may take away.
+    /// The number of changes of names that a power loss may undo.
     pub fn pending_names(&self) -> usize {
         self.world.lock().disk.pending_names()
     }
 
-    /// What is there after a power loss that has left the first `names` of the pending changes of names, and of the pending writes what `fate` says of each. The next run
-    /// is another one of the machine.
+    /// The file system after a power loss that has left the first `names` of the pending changes of
+    /// names, and of the pending writes what `fate` says of each. The next run is another one of
+    /// the machine.
     #[must_use]
     pub fn after_power_loss(
         &self,
@@ -170,7 +174,8 @@ impl SimVfs {
         self.world.lock().disk.put(path, content);
     }
 
-    /// Makes a stretch of a file unreadable, as a disk does that has lost it: reads that touch it fail until all of it is written over.
+    /// Makes a range of a file unreadable, as a disk does that has lost it: reads that touch it
+    /// fail until all of it is written over.
     pub fn spoil(&self, path: &Path, position: u64, bytes: u64) {
         self.world.lock().disk.spoil(path, position, bytes);
     }

@@ -69,7 +69,7 @@ impl Default for World {
     }
 }
 
-/// What a call that reads or writes is to do.
+/// The outcome chosen for a call that reads or writes.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(super) enum Extent {
     Full,
@@ -102,7 +102,7 @@ impl World {
         }
     }
 
-    /// Whether the call that is being made may change something.
+    /// Returns whether the call that is being made may change something.
     pub(super) fn check_writable(&self) -> io::Result<()> {
         let call = self.calls.saturating_sub(1);
         let fault = self.faults.iter().find(|fault| fault.strikes(call));
