@@ -12,6 +12,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.GroupAuthorizationException;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
@@ -25,6 +26,7 @@ public final class RoundTrip {
         produce(bootstrap, topic, count);
         consume(bootstrap, topic, count);
         System.out.println(count + " records there and back");
+        System.out.println("a group: " + joinGroup(bootstrap, topic));
         System.out.flush();
         System.exit(0);
     }
@@ -49,6 +51,22 @@ public final class RoundTrip {
                 future.get(40, TimeUnit.SECONDS);
             }
         }
+    }
+
+    /** Joining a group is refused, which must end the consumer with an error at once. */
+    private static String joinGroup(String bootstrap, String topic) {
+        Properties properties = new Properties();
+        properties.put("bootstrap.servers", bootstrap);
+        properties.put("group.id", "group");
+        properties.put("key.deserializer", StringDeserializer.class.getName());
+        properties.put("value.deserializer", StringDeserializer.class.getName());
+        try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(properties)) {
+            consumer.subscribe(List.of(topic));
+            consumer.poll(Duration.ofSeconds(15));
+        } catch (GroupAuthorizationException refused) {
+            return refused.getMessage();
+        }
+        throw new IllegalStateException("a group is let in, or hangs");
     }
 
     private static void consume(String bootstrap, String topic, int count) {

@@ -3,7 +3,8 @@
     round_trip.py confluent-kafka|kafka-python|aiokafka BOOTSTRAP TOPIC COUNT
     round_trip.py read BOOTSTRAP TOPIC COUNT     prints COUNT values, one a line, read by kafka-python
 
-The topic exists. Consumption is by assignment, without a group.
+The topic exists. Consumption is by assignment, without a group: whoever joins one is refused, which must end the consumer with
+an error at once.
 """
 
 import asyncio
@@ -11,6 +12,9 @@ import sys
 import time
 
 PATIENCE = 40
+
+# A consumer in a group that has no error by then hangs.
+GROUP_PATIENCE = 15
 
 
 def records(count):
@@ -27,6 +31,23 @@ def check(seen, count):
         number = value.removeprefix(b"value-")
         assert [tuple(header) for header in headers] == [("number", number)], (value, headers)
     print(f"{count} records there and back")
+
+
+def raised(kind, action):
+    try:
+        action()
+    except kind as error:
+        return type(error).__name__
+    raise AssertionError("a group is let in")
+
+
+def refused(action):
+    """`action` returns the words of the refusal."""
+    start = time.monotonic()
+    words = action()
+    took = time.monotonic() - start
+    assert took < GROUP_PATIENCE, f"a group hangs for {took:.1f} s"
+    print(f"a group: {words}, {took:.1f} s")
 
 
 def confluent_kafka(bootstrap, topic, count):
@@ -58,6 +79,11 @@ def confluent_kafka(bootstrap, topic, count):
     consumer.close()
     check(seen, count)
 
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "group"})
+    consumer.subscribe([topic])
+    refused(lambda: consumer.poll(GROUP_PATIENCE).error().str())
+    consumer.close()
+
 
 def kafka_python(bootstrap, topic, count):
     from kafka import KafkaProducer
@@ -69,6 +95,12 @@ def kafka_python(bootstrap, topic, count):
     producer.close()
 
     check([(record.value, record.headers) for record in read_by_kafka_python(bootstrap, topic, count)], count)
+
+    from kafka import KafkaConsumer
+    from kafka.errors import GroupAuthorizationFailedError
+
+    consumer = KafkaConsumer(topic, bootstrap_servers=bootstrap, group_id="group")
+    refused(lambda: raised(GroupAuthorizationFailedError, lambda: consumer.poll(timeout_ms=GROUP_PATIENCE * 1000)))
 
 
 def read_by_kafka_python(bootstrap, topic, count):
@@ -114,6 +146,20 @@ def aiokafka(bootstrap, topic, count):
             seen.append((record.value, record.headers))
         await consumer.stop()
         check(seen, count)
+
+        from aiokafka.errors import GroupAuthorizationFailedError
+
+        consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, group_id="group")
+        start = time.monotonic()
+        try:
+            await consumer.start()
+            await asyncio.wait_for(consumer.getone(), GROUP_PATIENCE)
+        except GroupAuthorizationFailedError as error:
+            print(f"a group: {type(error).__name__}, {time.monotonic() - start:.1f} s")
+        else:
+            raise AssertionError("a group is let in")
+        finally:
+            await consumer.stop()
 
     asyncio.run(run())
 

@@ -1,11 +1,12 @@
-//! A SASL mechanism of one's own, for what this crate does not have: GSSAPI, AWS_MSK_IAM and the like.
+//! A SASL mechanism of one's own, for what this crate does not have: GSSAPI, AWS_MSK_IAM and the
+//! like.
 //!
 //! ```sh
 //! cargo run -p wolff-client --example sasl_plugin -- broker.example.com:9098
 //! ```
 //!
-//! This one has the shape of AWS_MSK_IAM: one message that the client signs for the very host it talks
-//! to, and one answer. Where `sign` has its line, a real one would call the vendor's library.
+//! This one has the shape of AWS_MSK_IAM: one message that the client signs for the very host it
+//! talks to, and one answer. Where `sign` has its line, a real one would call the vendor's library.
 
 use std::error::Error;
 
@@ -14,7 +15,7 @@ use wolff_client::{
     SecurityProtocol,
 };
 
-/// What is needed for an exchange with any broker.
+/// Everything needed for an exchange with any broker.
 #[derive(Debug)]
 struct Signed {
     access_key: String,
@@ -26,7 +27,8 @@ impl Mechanism for Signed {
         "EXAMPLE_SIGNED"
     }
 
-    /// A signature is good for one host and a few minutes; still, it is better not seen by everybody.
+    /// A signature is good for one host and a few minutes; still, it is better not seen by
+    /// everybody.
     fn reveals_secret(&self) -> bool {
         true
     }

@@ -1,4 +1,4 @@
-//! What a client can be told, and the validated form of it.
+//! Options of a client, and their validated form.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,8 +20,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// The seconds before a probe are a signed 16-bit number (`MAX_TCP_KEEPIDLE` of Linux).
 const LONGEST_KEEPALIVE: Duration = Duration::from_secs(9 * 60 * 60);
 
-/// How connections are shared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Sharing of connections among partitions.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectionStrategy {
     /// A connection for each partition of each topic: no partition waits behind another one.
@@ -32,40 +32,43 @@ pub enum ConnectionStrategy {
 }
 
 /// The options of a client.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ClientConfig {
     /// The name that brokers see in their logs, quotas and metrics. Default: `"wolff"`.
     pub client_id: String,
-    /// How connections are shared. Default: [`ConnectionStrategy::PerPartition`].
+    /// Sharing of connections among partitions. Default: [`ConnectionStrategy::PerPartition`].
     pub connection_strategy: ConnectionStrategy,
     /// One deadline for resolving, connecting and shaking hands; credentials are fetched outside of
     /// it. Default: 5 s.
     pub connect_timeout: Duration,
-    /// How long it may take to get credentials or a token for a new connection, which stays open
+    /// Limit of the time to get credentials or a token for a new connection, which stays open
     /// meanwhile. Default: 30 s.
     pub credentials_timeout: Duration,
-    /// How long the oldest request of a connection may be without progress: no byte of it taken by the
-    /// network, no byte of its response received; then the connection is given up. While bytes move,
-    /// it has up to twenty times as long. Default: 30 s.
+    /// Limit of the time that the oldest request of a connection may be without progress: no byte
+    /// of it taken by the network, no byte of its response received; then the connection is given
+    /// up. While bytes move, it has up to twenty times as long, and one of more than 64 KiB has in
+    /// addition the time that a link of 8 KiB/s needs for it, unless the connection has proved to
+    /// be faster. Default: 30 s.
     pub request_timeout: Duration,
-    /// After so long without a request, the next one on a connection is preceded by a probe, so that
-    /// a connection that was silently dropped on the way is noticed within two seconds; `None` for
-    /// never. Default: 20 s.
+    /// After so long without a byte sent or received, the next request on a connection is preceded
+    /// by a probe, so that a connection that was silently dropped on the way is noticed within two
+    /// seconds, and not after `request_timeout`. The price is one round trip before that request;
+    /// requests that follow within this time go without one. `None` for never. Default: 2 s.
     pub idle_probe: Option<Duration>,
-    /// After so long without a request, a connection is closed, before a load balancer or the broker
-    /// drops it; `None` for never. Default: 3 min.
+    /// After so long without a request, a connection is closed, before a load balancer or the
+    /// broker drops it; `None` for never. Default: 3 min.
     pub idle_limit: Option<Duration>,
-    /// How long a question about metadata may take, including the search for a broker that
-    /// answers. Default: 10 s.
+    /// Limit of the time for a metadata request, including the search for a broker that answers.
+    /// Default: 10 s.
     pub metadata_timeout: Duration,
     /// The shortest pause between two questions about the same topic. Default: 1 s.
     pub min_metadata_refresh_interval: Duration,
-    /// Whether asking about an unknown topic may create it, where brokers allow that. Then a lookup
+    /// True if asking about an unknown topic may create it, where brokers allow that. Then a lookup
     /// goes on until the topic is there or `metadata_timeout` is over. Default: false.
     pub allow_auto_topic_creation: bool,
-    /// Whether brokers are asked which versions they speak. Without, Produce 3, Metadata 4 and their
-    /// contemporaries of Kafka 0.11 are used. Default: true.
+    /// True if brokers are asked which versions they speak. Without, Produce 3, Metadata 4 and
+    /// their contemporaries of Kafka 0.11 are used. Default: true.
     pub query_api_versions: bool,
     /// The newest version of an API that is used, for brokers that announce more than they can do;
     /// of several entries for an API the lowest counts. Default: none, what both sides speak.
@@ -100,7 +103,7 @@ impl Default for ClientConfig {
             connect_timeout: Duration::from_secs(5),
             credentials_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
-            idle_probe: Some(Duration::from_secs(20)),
+            idle_probe: Some(Duration::from_secs(2)),
             idle_limit: Some(Duration::from_secs(3 * 60)),
             metadata_timeout: Duration::from_secs(10),
             min_metadata_refresh_interval: Duration::from_secs(1),
@@ -201,7 +204,7 @@ fn out_of_range(
 }
 
 /// The addresses of a name that are dialled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AddressFamily {
     /// All, as the resolver orders them.
@@ -214,7 +217,7 @@ pub enum AddressFamily {
 }
 
 /// Options of a TCP socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct SocketOptions {
     /// Sends small segments without waiting for more (`TCP_NODELAY`). Default: true, since batching
@@ -223,8 +226,11 @@ pub struct SocketOptions {
     /// Idle time after which the kernel probes whether the peer is still there; `None` switches
     /// probing off. Default: 30 s.
     pub keepalive: Option<Duration>,
-    /// How long written bytes may stay unacknowledged before the kernel gives the connection up
-    /// (`TCP_USER_TIMEOUT`, Linux and Android; elsewhere without effect). Default: 30 s.
+    /// Limit of the time that written bytes may stay unacknowledged before the kernel gives the
+    /// connection up (`TCP_USER_TIMEOUT`, Linux and Android; elsewhere without effect). It also
+    /// ends a connection whose peer reads slowly for so long that its window stays nearly closed,
+    /// however many bytes move; [`ClientConfig::request_timeout`] counts those. Default: `None`,
+    /// off.
     pub user_timeout: Option<Duration>,
     /// Size of the kernel's send buffer in bytes (`SO_SNDBUF`). Default: `None`, the system's.
     pub send_buffer_bytes: Option<u32>,
@@ -241,7 +247,7 @@ impl Default for SocketOptions {
         Self {
             nodelay: true,
             keepalive: Some(Duration::from_secs(30)),
-            user_timeout: Some(Duration::from_secs(30)),
+            user_timeout: None,
             send_buffer_bytes: None,
             receive_buffer_bytes: None,
             bind_address: None,

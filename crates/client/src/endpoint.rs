@@ -14,8 +14,11 @@ pub const DEFAULT_PORT: u16 = 9092;
 /// No name is longer, nor is an IPv6 literal with its zone.
 const LONGEST_HOST_BYTES: usize = 255;
 
+/// No interface has a longer name; Linux has 15 bytes for it.
+const LONGEST_ZONE_BYTES: usize = 64;
+
 /// A host (name, IPv4 or IPv6 literal without brackets) and a TCP port.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Address {
     host: Arc<str>,
     port: u16,
@@ -68,8 +71,8 @@ impl fmt::Debug for Address {
     }
 }
 
-/// How a listener is secured, by Kafka's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Security of a listener, by Kafka's names.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SecurityProtocol {
     /// Nothing is encrypted, nobody authenticates.
@@ -100,12 +103,12 @@ impl SecurityProtocol {
         }
     }
 
-    /// Whether the connection is encrypted.
+    /// True if the connection is encrypted.
     pub fn is_encrypted(self) -> bool {
         matches!(self, Self::Ssl | Self::SaslSsl)
     }
 
-    /// Whether this side authenticates with SASL.
+    /// True if this side authenticates with SASL.
     pub fn is_authenticated(self) -> bool {
         matches!(self, Self::SaslPlaintext | Self::SaslSsl)
     }
@@ -130,12 +133,12 @@ impl FromStr for SecurityProtocol {
 }
 
 /// A security protocol's name that Kafka does not know.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error(
     "unknown security protocol {name:?}; known are PLAINTEXT, SSL, SASL_PLAINTEXT and SASL_SSL"
 )]
 pub struct UnknownProtocol {
-    /// What was given.
+    /// The name that was given.
     pub name: String,
 }
 
@@ -149,7 +152,7 @@ pub struct UnknownProtocol {
 /// assert_eq!(endpoint.address.to_string(), "[::1]:9093");
 /// # Ok::<(), wolff_client::EndpointError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Endpoint {
     /// The protocol in front of `://`, if there is one.
     pub protocol: Option<SecurityProtocol>,
@@ -208,18 +211,18 @@ impl FromStr for Endpoint {
 }
 
 /// An endpoint string that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("endpoint {endpoint:?}: {reason}")]
 pub struct EndpointError {
     /// The string as it was given.
     pub endpoint: String,
-    /// What is wrong with it.
+    /// The defect of it.
     #[source]
     pub reason: EndpointReason,
 }
 
-/// What is wrong with an endpoint string.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+/// The defect of an endpoint string.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum EndpointReason {
     /// The part in front of `://` is no protocol of Kafka's.
@@ -228,7 +231,7 @@ pub enum EndpointReason {
     /// There is nothing where the host should be.
     #[error("the host is missing; write host:port")]
     NoHost,
-    /// What follows the colon is no port.
+    /// No port follows the colon.
     #[error("{0:?} is not a port; ports are 1 to 65535")]
     Port(String),
     /// An opening bracket without its closing one, or a bracket around something else than IPv6.
@@ -275,12 +278,23 @@ fn parse_port(digits: Option<&str>, shown: &str) -> Result<u16, EndpointReason> 
 }
 
 fn check_ipv6(host: &str) -> Result<(), EndpointReason> {
-    // A zone (fe80::1%eth0) is resolved by the system, so only the part before it is checked.
-    let literal = host.split_once('%').map_or(host, |(literal, _)| literal);
+    // A zone (fe80::1%eth0) is resolved by the system; it is the name of an interface.
+    let (literal, zone) = match host.split_once('%') {
+        Some((literal, zone)) => (literal, Some(zone)),
+        None => (host, None),
+    };
+    if zone.is_some_and(|zone| !is_zone(zone)) {
+        return Err(EndpointReason::Brackets);
+    }
     literal
         .parse::<std::net::Ipv6Addr>()
         .map(drop)
         .map_err(|_| EndpointReason::Brackets)
+}
+
+fn is_zone(zone: &str) -> bool {
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
+    (1..=LONGEST_ZONE_BYTES).contains(&zone.len()) && zone.bytes().all(is_fit)
 }
 
 fn check_name(host: &str) -> Result<&str, EndpointReason> {
@@ -354,6 +368,10 @@ mod tests {
             ("[::1]9092", Port("9092".into())),
             ("[::1", Brackets),
             ("[host]:1", Brackets),
+            ("[fe80::1%]", Brackets),
+            ("[fe80::1%a]b]:1", Port("b]:1".into())),
+            ("fe80::1%e\u{1b}", Brackets),
+            ("fe80::1%eth 0", Brackets),
             ("a:b:c", Brackets),
             ("host/path", Character('/')),
             ("ho st", Character(' ')),

@@ -11,11 +11,11 @@ use wolff_backoff::Random;
 use crate::config::SocketOptions;
 use crate::transport::{Dial, Resolve, SystemResolver, TcpDialer};
 
-/// What a client uses of the world around it. The default is the real one: TCP, the system's name
-/// resolution, and a seed that differs in every process.
+/// Everything that a client uses of the world around it. The default is the real one: TCP, the
+/// system's name resolution, and a seed that differs in every process.
 ///
-/// With a dialer of streams in memory, a seed, and tokio's clock paused on a current-thread runtime,
-/// a client does the same in every run:
+/// With a dialer of streams in memory, a seed, and tokio's clock paused on a current-thread
+/// runtime, a client does the same in every run:
 ///
 /// ```
 /// use std::io;
@@ -40,7 +40,7 @@ use crate::transport::{Dial, Resolve, SystemResolver, TcpDialer};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Environment {
     dialer: Option<Arc<dyn Dial>>,
     resolver: Arc<dyn Resolve>,

@@ -37,6 +37,8 @@ mod manager;
 mod connection;
 mod topology;
 
+mod leaders_response;
+
 mod proxy;
 mod security;
 

@@ -20,7 +20,7 @@ use crate::transport::{BoxStream, Dial, DialFuture};
 const LONGEST_HEAD_BYTES: usize = 16 * 1024;
 
 /// The protocol that a proxy speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ProxyProtocol {
     /// SOCKS version 5.

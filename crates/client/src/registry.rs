@@ -84,8 +84,8 @@ impl Registry {
         self.clients.lock().keys().cloned().collect()
     }
 
-    /// Closes the client of that name, for everybody who holds it, and forgets it. Gives whether there
-    /// was one; if not, nothing is done.
+    /// Closes the client of that name, for everybody who holds it, and forgets it. Gives whether
+    /// there was one; if not, nothing is done.
     pub async fn stop_and_delete(&self, name: &str) -> bool {
         let client = self.clients.lock().remove(name);
         match client {
@@ -105,7 +105,7 @@ impl fmt::Debug for Registry {
 }
 
 /// Why a client was not started under a name.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum StartError {
     /// The name is taken.

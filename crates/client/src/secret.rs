@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
+use bytes::Bytes;
+use wolff_codec::wire::Chunks;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// A password, a token, or a message made of one.
 ///
-/// It never shows what it holds, and wipes its memory when it goes. What a password was read from, and
-/// what is sent to a broker, passes through buffers that are not wiped.
+/// It never shows what it holds, and wipes its memory when it goes, as do the messages of the
+/// built-in mechanisms that are made of it. Buffers of TLS are not wiped.
 ///
 /// ```
 /// use wolff_client::Secret;
@@ -16,14 +18,32 @@ use zeroize::Zeroizing;
 /// assert_eq!(format!("{secret:?}"), "[redacted]");
 /// assert_eq!(secret.expose(), b"tr0ub4dor");
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// What it holds. The name is to be noticed where it is used.
+    /// Returns the bytes. The name is to be noticed where it is used.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
+}
+
+impl AsRef<[u8]> for Secret {
+    fn as_ref(&self) -> &[u8] {
+        self.expose()
+    }
+}
+
+/// Moves a frame into memory that is wiped when it goes, and wipes where it was.
+pub(crate) fn wiped(frame: Chunks) -> Chunks {
+    let mut whole = Vec::with_capacity(frame.len());
+    for piece in frame {
+        whole.extend_from_slice(&piece);
+        if let Ok(mut piece) = piece.try_into_mut() {
+            piece.zeroize();
+        }
+    }
+    Bytes::from_owner(Secret::from(whole)).into()
 }
 
 impl From<Vec<u8>> for Secret {

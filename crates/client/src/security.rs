@@ -1,12 +1,12 @@
-//! How connections of a client are secured: the protocol, and what it takes.
+//! Security of a client's connections: the protocol, and what it takes.
 
 use crate::endpoint::SecurityProtocol;
 use crate::error::ConfigError;
 use crate::sasl::Sasl;
 use crate::tls::{Tls, TlsOptions};
 
-/// What was said about security, part by part.
-#[derive(Debug, Clone, Default)]
+/// Security options as they were given, part by part.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SecurityOptions {
     pub(crate) protocol: Option<SecurityProtocol>,
     pub(crate) tls: Option<TlsOptions>,
@@ -25,8 +25,8 @@ pub(crate) struct Security {
 impl SecurityOptions {
     /// Checks that the parts go together.
     ///
-    /// Without a protocol, TLS is used where it was given options. SASL alone does not tell whether it
-    /// should be encrypted, and has to be named.
+    /// Without a protocol, TLS is used where it was given options. SASL alone does not tell whether
+    /// it should be encrypted, and has to be named.
     pub(crate) fn finish(self) -> Result<Security, ConfigError> {
         let protocol = self.protocol.unwrap_or(match (&self.tls, &self.sasl) {
             (Some(_), Some(_)) => SecurityProtocol::SaslSsl,

@@ -1,7 +1,12 @@
-//! What bytes from a broker make the decoder allocate, whatever their lengths say: at most 64 times their own size for
-//! messages, and no more than the caller allows for what is compressed.
+//! Memory that bytes from a broker make the decoder allocate, whatever their lengths say: at most
+//! 64 times their own size for messages, and no more than the caller allows for what is compressed.
 //!
 //! A target by itself, because it counts what the whole process allocates: its tests take turns.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "these tests run in the real world"
+)]
 
 #[path = "hostile/lengths.rs"]
 mod lengths;
@@ -16,10 +21,15 @@ mod lengths;
 )]
 mod grown;
 
+#[path = "peer/mod.rs"]
+mod peer;
+#[path = "trace/mod.rs"]
+mod trace;
+
 use bytes::Bytes;
 use parking_lot::Mutex;
 use peak_alloc::PeakAlloc;
-use wolff_client::codec::messages::AnyResponse;
+use wolff_client::codec::messages::{AnyResponse, MetadataRequest};
 use wolff_client::codec::records::{
     Compression, CompressionLevel, DecompressError, compress, decompress,
 };
@@ -30,6 +40,13 @@ static ALLOCATED: PeakAlloc = PeakAlloc;
 
 /// RELIABILITY's ceiling for messages.
 const TIMES_INPUT: usize = 64;
+
+/// The most that a client may hold of one response at a time, in sizes of the response: its frame,
+/// the decoded message, and what is kept of it.
+const TIMES_RESPONSE: usize = 4;
+
+/// The most that a client may hold beside, in bytes.
+const BESIDE_RESPONSE: usize = 1 << 20;
 
 /// Errors and their paths, which do not grow with the input.
 const BASE_BYTES: usize = 4096;
@@ -86,10 +103,10 @@ fn no_length_of_any_response_buys_more_memory_than_its_bytes_are_worth() {
     assert!(tried > 2_000, "{tried} spoiled responses");
 }
 
-/// What a bomb claims to be, in bytes.
+/// Claimed size of a bomb, in bytes.
 const BOMB_BYTES: usize = 64 * 1024 * 1024;
 
-/// What the caller allows, in bytes.
+/// Limit of the caller, in bytes.
 const ALLOWED_BYTES: usize = 1024 * 1024;
 
 /// Buffers that grow by doubling, and a decompressor's own window (zstd's is the largest).
@@ -116,4 +133,39 @@ fn a_decompression_bomb_gets_no_more_memory_than_the_caller_allows() {
             "{compression}: {peak} bytes"
         );
     }
+}
+
+#[test]
+fn a_huge_metadata_response_costs_the_client_a_few_times_its_bytes() {
+    let _turn = TURN.lock();
+    const PARTITIONS: i32 = 200_000;
+    let leaders: Vec<(i32, i32)> = (0..PARTITIONS).map(|_| (1, 1)).collect();
+    let response = peer::metadata(&[(1, "kafka")], [peer::topic("t", &leaders)]);
+    let network = peer::Network::default();
+    let mut listener = network.listen("kafka");
+    let client = network.client("kafka").build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (mut peer, id, bytes, lookup) = runtime.block_on(async {
+        let lookup = tokio::spawn(async move { client.topic("t").await });
+        let mut peer = listener.accept_ready().await;
+        let asked = peer.expect::<MetadataRequest>().await;
+        let bytes = peer::frame(asked.id, asked.version, &response);
+        drop(response);
+        (peer, asked.id, bytes, lookup)
+    });
+    let peak = peak_bytes(|| {
+        runtime.block_on(async {
+            peer.send(&bytes).await;
+            let topic = lookup.await.unwrap().unwrap();
+            assert_eq!(topic.partitions.len(), 200_000, "request {id}");
+        });
+    });
+    assert!(
+        peak <= TIMES_RESPONSE * bytes.len() + BESIDE_RESPONSE,
+        "{peak} bytes for {}",
+        bytes.len()
+    );
 }

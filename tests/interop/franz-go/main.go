@@ -1,11 +1,12 @@
 // franz-go as a client, and its fake broker (kfake) as a broker.
 //
-//	round-trip BOOTSTRAP TOPIC COUNT   produces records and consumes them back, in a group where the broker has groups
+//	round-trip BOOTSTRAP TOPIC COUNT   produces records and consumes them back; then joins a group, which is refused
 //	kfake TOPIC PARTITIONS             serves a cluster with one topic, prints its address, ends with its standard input
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -92,6 +94,23 @@ func roundTrip(bootstrap, topic string, count int) {
 		log.Fatalf("%d different records of %d", len(seen), count)
 	}
 	fmt.Printf("%d records there and back\n", count)
+	joinGroup(bootstrap, topic)
+}
+
+// Joining a group is refused, which must be an error of the consumer at once.
+func joinGroup(bootstrap, topic string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	consumer, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ConsumeTopics(topic), kgo.ConsumerGroup("group"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer consumer.Close()
+	err = consumer.PollFetches(ctx).Err()
+	if !errors.Is(err, kerr.GroupAuthorizationFailed) {
+		log.Fatalf("a group is let in, or hangs: %v", err)
+	}
+	fmt.Printf("a group: %v\n", err)
 }
 
 func serve(topic string, partitions int) {

@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… AWS_REGION=eu-west-1
-//! cargo run -p wolff-client --example sasl_msk_iam -- b-1.example.kafka.eu-west-1.amazonaws.com:9098
+//! cargo run -p wolff-client --example sasl_msk_iam -- b-1.x.kafka.eu-west-1.amazonaws.com:9098
 //! ```
 //!
 //! The keys are read from the environment; a program that runs in AWS gets temporary ones from the

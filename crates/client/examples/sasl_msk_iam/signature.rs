@@ -9,11 +9,11 @@ use wolff_client::Secret;
 /// The service's name in signatures.
 const SERVICE: &str = "kafka-cluster";
 
-/// How long a signature is good for, in seconds.
+/// Validity of a signature, in seconds.
 const LIFETIME_SECONDS: &str = "900";
 
 /// The keys of an AWS identity.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Keys {
     pub(crate) access_key_id: String,
     pub(crate) secret_access_key: Secret,

@@ -11,17 +11,17 @@ use wolff_codec::{ErrorCode, Request, Str};
 use super::handle::Client;
 use crate::error::AdminError;
 
-/// How often the controller is looked up anew when it has moved.
+/// Most lookups of the controller when it has moved.
 const ATTEMPTS: u32 = 3;
 
 /// A topic to be created.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewTopic {
     /// The topic's name.
     pub name: String,
-    /// How many partitions; `None` for the broker's default (brokers since 2.4).
+    /// The number of partitions; `None` for the broker's default (brokers since 2.4).
     pub partitions: Option<i32>,
-    /// How many replicas of each; `None` for the broker's default (brokers since 2.4).
+    /// The number of replicas of each; `None` for the broker's default (brokers since 2.4).
     pub replication_factor: Option<i16>,
     /// Settings that differ from the broker's, such as `("max.message.bytes", "1048588")`.
     pub configs: Vec<(String, String)>,
@@ -79,11 +79,12 @@ impl Client {
         .await
     }
 
-    /// Adds partitions to a topic, up to `count` in all; the brokers choose where they are. The controller waits up to
-    /// `timeout` for the brokers to have heard of it. Records with a key may go to other partitions from then on.
+    /// Adds partitions to a topic, up to `count` in all; the brokers choose where they are. The
+    /// controller waits up to `timeout` for the brokers to have heard of it. Records with a key may
+    /// go to other partitions from then on.
     ///
-    /// # Errors
-    /// [`AdminError::Refused`] with the broker's reason: `INVALID_PARTITIONS` if the topic has as many already.
+    /// # Errors [`AdminError::Refused`] with the broker's reason: `INVALID_PARTITIONS` if the topic
+    /// has as many already.
     pub async fn create_partitions(
         &self,
         topic: &str,
@@ -161,7 +162,8 @@ impl Client {
         }
     }
 
-    /// Sends a request to the controller, again to the next one while the response says that it has moved.
+    /// Sends a request to the controller, again to the next one while the response says that it has
+    /// moved.
     pub(super) async fn ask_controller<R>(
         &self,
         request: &R,

@@ -1,4 +1,4 @@
-//! How a client is configured.
+//! Configuration of a client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::tls::TlsOptions;
 use crate::transport::Dial;
 
 /// A client that is being configured. See [`ClientConfig`] for what each option does.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 #[must_use = "nothing happens before build"]
 pub struct ClientBuilder {
     endpoints: Vec<String>,
@@ -137,34 +137,34 @@ impl ClientBuilder {
         self
     }
 
-    /// How the brokers' listeners are secured. Default: what the endpoints say (`SSL://…`), else what
-    /// [`ClientBuilder::tls`] lets expect, else [`SecurityProtocol::Plaintext`].
+    /// Sets the security of the brokers' listeners. Default: what the endpoints say (`SSL://…`),
+    /// else what [`ClientBuilder::tls`] lets expect, else [`SecurityProtocol::Plaintext`].
     pub fn security_protocol(mut self, protocol: SecurityProtocol) -> Self {
         self.security.protocol = Some(protocol);
         self
     }
 
-    /// How TLS is done. Default: [`TlsOptions::default`] where the protocol asks for TLS.
+    /// Sets the options of TLS. Default: [`TlsOptions::default`] where the protocol asks for TLS.
     pub fn tls(mut self, options: TlsOptions) -> Self {
         self.security.tls = Some(options);
         self
     }
 
-    /// How this side authenticates, for `SASL_SSL` and `SASL_PLAINTEXT`.
+    /// Sets the way this side authenticates, for `SASL_SSL` and `SASL_PLAINTEXT`.
     pub fn sasl(mut self, sasl: Sasl) -> Self {
         self.security.sasl = Some(sasl);
         self
     }
 
-    /// Dials in another way than by TCP. Then [`ClientConfig::socket`] has no effect; what is secured
-    /// is the stream that the dialer gives.
+    /// Dials in another way than by TCP. Then [`ClientConfig::socket`] has no effect; what is
+    /// secured is the stream that the dialer gives.
     pub fn dialer(mut self, dialer: impl Dial) -> Self {
         self.environment = self.environment.dialer(dialer);
         self
     }
 
-    /// Replaces what the client uses of the world around it, as tests and simulations do. It replaces
-    /// an earlier [`ClientBuilder::dialer`], too. Default: [`Environment::default`].
+    /// Replaces what the client uses of the world around it, as tests and simulations do. It
+    /// replaces an earlier [`ClientBuilder::dialer`], too. Default: [`Environment::default`].
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self

@@ -17,7 +17,7 @@ const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
 /// A thing with settings.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum ConfigResource {
     /// A topic, by name.
@@ -42,7 +42,7 @@ impl ConfigResource {
 }
 
 /// A setting.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ConfigEntry {
     /// The name, such as `max.message.bytes`.
@@ -51,14 +51,14 @@ pub struct ConfigEntry {
     pub value: Option<Str>,
     /// Where the value comes from.
     pub source: ConfigSource,
-    /// Whether it can be changed by requests.
+    /// True if it can be changed by requests.
     pub is_read_only: bool,
-    /// Whether it is a secret, such as a password.
+    /// True if it is a secret, such as a password.
     pub is_sensitive: bool,
 }
 
 /// Where the value of a setting comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigSource {
     /// It was set for this very topic.
@@ -89,8 +89,9 @@ impl From<i8> for ConfigSource {
 }
 
 impl Client {
-    /// The settings of topics and brokers: all of them, or those of these names. The results are in the order of `resources`.
-    /// A broker is asked for its own settings, any broker for those of topics.
+    /// The settings of topics and brokers: all of them, or those of these names. The results are in
+    /// the order of `resources`. A broker is asked for its own settings, any broker for those of
+    /// topics.
     ///
     /// ```no_run
     /// use wolff_client::{Client, ConfigResource};
@@ -106,9 +107,8 @@ impl Client {
     /// # }
     /// ```
     ///
-    /// # Errors
-    /// For each resource: [`AdminError::Refused`] with the broker's reason, [`AdminError::Connect`] if no broker, or not this
-    /// one, can be reached.
+    /// # Errors For each resource: [`AdminError::Refused`] with the broker's reason,
+    /// [`AdminError::Connect`] if no broker, or not this one, can be reached.
     pub async fn describe_configs(
         &self,
         resources: &[ConfigResource],

@@ -14,12 +14,12 @@ use super::routing::{Answered, PartitionRequest};
 use crate::error::AdminError;
 
 impl Client {
-    /// Deletes topics and everything in them. The results are in the order of `names`; one that is refused keeps no other.
-    /// The controller waits up to `timeout` for the brokers to have heard of it.
+    /// Deletes topics and everything in them. The results are in the order of `names`; one that is
+    /// refused keeps no other. The controller waits up to `timeout` for the brokers to have heard
+    /// of it.
     ///
-    /// # Errors
-    /// For all topics if no controller answers. For each topic: [`AdminError::Refused`] with the broker's reason,
-    /// `UNKNOWN_TOPIC_OR_PARTITION` among them.
+    /// # Errors For all topics if no controller answers. For each topic: [`AdminError::Refused`]
+    /// with the broker's reason, `UNKNOWN_TOPIC_OR_PARTITION` among them.
     pub async fn delete_topics(
         &self,
         names: &[&str],
@@ -61,15 +61,15 @@ impl Client {
         Ok(names.into_iter().map(outcome).collect())
     }
 
-    /// Deletes the records before an offset of each of these partitions; [`Offset::UNKNOWN`] (-1) deletes all that consumers
-    /// see. The results are in the order of `before`: the offset where the log starts from now on. A leader waits up to
-    /// `timeout` for the other replicas.
+    /// Deletes the records before an offset of each of these partitions; [`Offset::UNKNOWN`] (-1)
+    /// deletes all that consumers see. The results are in the order of `before`: the offset where
+    /// the log starts from now on. A leader waits up to `timeout` for the other replicas.
     ///
     /// A leader that has moved or cannot be reached is tried again a few times, after new metadata.
     ///
-    /// # Errors
-    /// For each partition: [`AdminError::Refused`] with the broker's reason, `OFFSET_OUT_OF_RANGE` and `POLICY_VIOLATION` (a
-    /// compacted topic) among them; [`AdminError::Connect`] if the leader is not known or cannot be reached.
+    /// # Errors For each partition: [`AdminError::Refused`] with the broker's reason,
+    /// `OFFSET_OUT_OF_RANGE` and `POLICY_VIOLATION` (a compacted topic) among them;
+    /// [`AdminError::Connect`] if the leader is not known or cannot be reached.
     pub async fn delete_records(
         &self,
         topic: &str,

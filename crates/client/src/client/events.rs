@@ -5,7 +5,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::topology::TopicEvent;
 
-/// The changes of all topics that a client asks about. Dropping it, or not listening, costs nothing.
+/// The changes of all topics that a client asks about. Dropping it, or not listening, costs
+/// nothing.
 #[derive(Debug)]
 pub struct TopicEvents {
     receiver: Receiver<TopicEvent>,
@@ -16,7 +17,8 @@ impl TopicEvents {
         Self { receiver }
     }
 
-    /// The next change, some time; `None` when the client is gone. Dropping the future loses nothing.
+    /// The next change, some time; `None` when the client is gone. Dropping the future loses
+    /// nothing.
     pub async fn next(&mut self) -> Option<TopicEvent> {
         match self.receiver.recv().await {
             Ok(event) => Some(event),

@@ -1,4 +1,5 @@
-//! Records of partitions, from an offset on: for tools and probes. There are neither groups nor fetch sessions here.
+//! Records of partitions, from an offset on: for tools and probes. There are neither groups nor
+//! fetch sessions here.
 
 use std::time::Duration;
 
@@ -14,22 +15,24 @@ use super::handle::Client;
 use super::routing::{Answered, PartitionRequest};
 use crate::error::AdminError;
 
-/// How much a fetch returns, and how long it waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Limits of a fetch in bytes and time.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct FetchOptions {
-    /// How long a broker waits for `min_bytes`. Must stay below [`ClientConfig::request_timeout`]. Default: 500 ms.
+    /// Longest time a broker waits for `min_bytes`. Must stay below
+    /// [`ClientConfig::request_timeout`]. Default: 500 ms.
     ///
     /// [`ClientConfig::request_timeout`]: crate::ClientConfig::request_timeout
     pub max_wait: Duration,
-    /// How many bytes of records a broker waits for. Default: 1.
+    /// The number of bytes of records a broker waits for. Default: 1.
     pub min_bytes: i32,
-    /// How many bytes of records a broker returns at most, except that it returns one batch whatever its size. Default:
-    /// 50 MiB.
+    /// Most bytes of records that a broker returns, except that it returns one batch whatever its
+    /// size. Default: 50 MiB.
     pub max_bytes: i32,
-    /// How many bytes of records of one partition a broker returns at most, with the same exception. Default: 1 MiB.
+    /// Most bytes of records of one partition that a broker returns, with the same exception.
+    /// Default: 1 MiB.
     pub partition_max_bytes: i32,
-    /// Whether records of open transactions are held back; those of aborted ones come all the same, listed in
-    /// [`FetchedPartition::aborted_transactions`]. Default: false.
+    /// True if records of open transactions are held back; those of aborted ones come all the same,
+    /// listed in [`FetchedPartition::aborted_transactions`]. Default: false.
     pub read_committed: bool,
 }
 
@@ -46,7 +49,7 @@ impl Default for FetchOptions {
 }
 
 /// Records of a partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct FetchedPartition {
     /// The offset behind the last record that all in-sync replicas have.
@@ -57,8 +60,8 @@ pub struct FetchedPartition {
     pub log_start_offset: Offset,
     /// The aborted transactions among the records, if `read_committed` was asked for.
     pub aborted_transactions: Vec<AbortedTransaction>,
-    /// Record batches, the last of which may be cut short. The first may begin before the offset that was asked for. Shares
-    /// the memory of the response.
+    /// Record batches, the last of which may be cut short. The first may begin before the offset
+    /// that was asked for. Shares the memory of the response.
     pub records: Bytes,
 }
 
@@ -86,8 +89,8 @@ impl From<PartitionData> for FetchedPartition {
 }
 
 impl Client {
-    /// Fetches records of a topic's partitions from their leaders, each from an offset on. The results are in the order of
-    /// `from`.
+    /// Fetches records of a topic's partitions from their leaders, each from an offset on. The
+    /// results are in the order of `from`.
     ///
     /// ```no_run
     /// use wolff_client::codec::{Offset, PartitionId};
@@ -108,9 +111,9 @@ impl Client {
     ///
     /// A leader that has moved or cannot be reached is tried again a few times, after new metadata.
     ///
-    /// # Errors
-    /// For each partition: [`AdminError::Refused`] with the broker's reason, `OFFSET_OUT_OF_RANGE` among them;
-    /// [`AdminError::Connect`] if the leader is not known or cannot be reached.
+    /// # Errors For each partition: [`AdminError::Refused`] with the broker's reason,
+    /// `OFFSET_OUT_OF_RANGE` among them; [`AdminError::Connect`] if the leader is not known or
+    /// cannot be reached.
     pub async fn fetch(
         &self,
         topic: &str,

@@ -26,22 +26,23 @@ pub struct Client {
 
 impl Client {
     /// A client of the cluster that these hosts belong to: `host:port`, `[::1]:port`, also with
-    /// `PLAINTEXT://`, `SSL://`, `SASL_PLAINTEXT://` or `SASL_SSL://` in front, one by one or as lists
-    /// with commas.
+    /// `PLAINTEXT://`, `SSL://`, `SASL_PLAINTEXT://` or `SASL_SSL://` in front, one by one or as
+    /// lists with commas.
     pub fn builder(endpoints: impl IntoIterator<Item: Into<String>>) -> ClientBuilder {
         ClientBuilder::new(endpoints)
     }
 
     /// The topic and its partitions, from memory unless that is stale or nothing is known.
     ///
-    /// All who wait for the cluster's answer share one question, and the same topic is not asked for
-    /// more often than [`ClientConfig::min_metadata_refresh_interval`] allows.
+    /// All who wait for the cluster's answer share one question, and the same topic is not asked
+    /// for more often than [`ClientConfig::min_metadata_refresh_interval`] allows.
     ///
     /// # Errors
     /// [`MetadataError`]; after an error of the topic itself, such as `UNKNOWN_TOPIC_OR_PARTITION`,
     /// [`Client::known_topic`] still gives what was known before.
     ///
-    /// [`ClientConfig::min_metadata_refresh_interval`]: crate::ClientConfig::min_metadata_refresh_interval
+    /// [`ClientConfig::min_metadata_refresh_interval`]:
+    /// crate::ClientConfig::min_metadata_refresh_interval
     pub async fn topic(&self, name: &str) -> Result<Arc<TopicMetadata>, MetadataError> {
         self.manager.topic(name).await
     }
@@ -53,7 +54,7 @@ impl Client {
         &self.client_id
     }
 
-    /// What is known about a topic, without asking or waiting.
+    /// Returns the known metadata of a topic, without a request or a wait.
     pub fn known_topic(&self, name: &str) -> Option<Arc<TopicMetadata>> {
         self.manager.known_topic(name)
     }
@@ -63,13 +64,14 @@ impl Client {
         TopicEvents::new(self.manager.events())
     }
 
-    /// Whether the cluster has a topic of that name: asked now, unless it was asked within
+    /// True if the cluster has a topic of that name: requested now, unless it was within
     /// [`ClientConfig::min_metadata_refresh_interval`]. With auto topic creation, it then has.
     ///
     /// # Errors
     /// [`MetadataError`] when that cannot be found out.
     ///
-    /// [`ClientConfig::min_metadata_refresh_interval`]: crate::ClientConfig::min_metadata_refresh_interval
+    /// [`ClientConfig::min_metadata_refresh_interval`]:
+    /// crate::ClientConfig::min_metadata_refresh_interval
     #[doc(alias = "check_topic_exists")]
     pub async fn topic_exists(&self, name: &str) -> Result<bool, MetadataError> {
         use wolff_codec::ErrorCode;
@@ -95,7 +97,8 @@ impl Client {
             .topics
             .iter()
             .filter(|topic| topic.error_code.is_ok())
-            .filter_map(|topic| Some(view(topic.name.as_ref()?, topic)))
+            // A name that shared the bytes of the response would keep all of them.
+            .filter_map(|topic| Some(view(&topic.name.as_ref()?.detached(), topic)))
             .collect();
         topics.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(topics)
@@ -109,12 +112,12 @@ impl Client {
         self.manager.cluster().await
     }
 
-    /// What is known about the brokers, without asking or waiting; empty before the first answer.
+    /// Returns the known brokers, without a request or a wait; empty before the first answer.
     pub fn known_cluster(&self) -> Arc<ClusterMetadata> {
         self.manager.known_cluster()
     }
 
-    /// What is known about a topic has proved wrong: the next lookup asks the cluster.
+    /// Marks the known metadata of a topic as wrong: the next lookup sends a request.
     pub fn mark_stale(&self, topic: &str) {
         self.manager.mark_stale(topic);
     }
@@ -126,8 +129,8 @@ impl Client {
 
     /// Takes a hint at a new leader, as answers to Produce 10 and newer carry it (KIP-951).
     ///
-    /// Gives whether it was news: if so, [`Client::leader_connection`] goes there without asking for
-    /// metadata. `address` is needed where the broker is not among the known ones.
+    /// Gives whether it was news: if so, [`Client::leader_connection`] goes there without asking
+    /// for metadata. `address` is needed where the broker is not among the known ones.
     pub fn update_leader(
         &self,
         topic: &str,
@@ -143,8 +146,8 @@ impl Client {
     /// A connection to the leader of a partition: the open one, or a new one.
     ///
     /// One attempt is made; whoever calls again after an error brings the pause between
-    /// ([`Backoff`](crate::Backoff)). After a lost connection or [`Client::mark_stale`], metadata is
-    /// refreshed first.
+    /// ([`Backoff`](crate::Backoff)). After a lost connection or [`Client::mark_stale`], metadata
+    /// is refreshed first.
     ///
     /// # Errors
     /// [`ConnectError`] says who cannot be reached or what is not known.
@@ -156,8 +159,8 @@ impl Client {
         self.manager.leader_connection(topic, partition).await
     }
 
-    /// Why the last attempt to connect to the partition's leader failed; `None` when it succeeded, or
-    /// there was none. For statistics, progress and summaries.
+    /// Why the last attempt to connect to the partition's leader failed; `None` when it succeeded,
+    /// or there was none. For statistics, progress and summaries.
     pub fn last_failure(&self, topic: &str, partition: PartitionId) -> Option<ConnectError> {
         self.manager.last_failure(topic, partition)
     }
@@ -205,7 +208,7 @@ impl Client {
         self.manager.controller_connection().await
     }
 
-    /// Whether some broker can be reached and answers; connects if no connection is open.
+    /// Checks that some broker can be reached and responds; connects if no connection is open.
     ///
     /// # Errors
     /// Every host that was tried, with the reason why it cannot be used.

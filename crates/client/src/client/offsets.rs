@@ -10,7 +10,7 @@ use super::routing::{Answered, PartitionRequest};
 use crate::error::AdminError;
 
 /// Which offset of a partition to find.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum OffsetSpec {
     /// The offset of the oldest record that is still there.
@@ -19,7 +19,8 @@ pub enum OffsetSpec {
     Latest,
     /// The offset of the record with the largest timestamp. Brokers since 3.0.
     MaxTimestamp,
-    /// The offset of the first record with this timestamp or a later one, in milliseconds since 1970.
+    /// The offset of the first record with this timestamp or a later one, in milliseconds since
+    /// 1970.
     Timestamp(i64),
 }
 
@@ -36,20 +37,21 @@ impl OffsetSpec {
 }
 
 /// An offset that was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct ListedOffset {
     /// The offset; unknown (-1) if no record is that young.
     pub offset: Offset,
-    /// The timestamp of the record at the offset, in milliseconds since 1970; `None` for the ends of a log.
+    /// The timestamp of the record at the offset, in milliseconds since 1970; `None` for the ends
+    /// of a log.
     pub timestamp_ms: Option<i64>,
     /// The epoch of the leader that appended the record; unknown where the broker does not say it.
     pub leader_epoch: LeaderEpoch,
 }
 
 impl Client {
-    /// Finds an offset in each of these partitions of a topic, from their leaders. The results are in the order of `wanted`;
-    /// a partition may be in it more than once.
+    /// Finds an offset in each of these partitions of a topic, from their leaders. The results are
+    /// in the order of `wanted`; a partition may be in it more than once.
     ///
     /// ```no_run
     /// use wolff_client::codec::PartitionId;
@@ -68,9 +70,8 @@ impl Client {
     ///
     /// A leader that has moved or cannot be reached is tried again a few times, after new metadata.
     ///
-    /// # Errors
-    /// For each partition: [`AdminError::Refused`] with the broker's reason, [`AdminError::Connect`] if the leader is not
-    /// known or cannot be reached.
+    /// # Errors For each partition: [`AdminError::Refused`] with the broker's reason,
+    /// [`AdminError::Connect`] if the leader is not known or cannot be reached.
     pub async fn list_offsets(
         &self,
         topic: &str,

@@ -1,4 +1,5 @@
-//! Requests about partitions: grouped by leader, sent to all leaders at once, repeated where the leader has moved.
+//! Requests about partitions: grouped by leader, sent to all leaders at once, repeated where the
+//! leader has moved.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,13 +11,13 @@ use super::handle::Client;
 use crate::connection::{Connection, Pending};
 use crate::error::{AdminError, ConnectError, RequestCause, RequestError};
 
-/// How often a partition is tried: once, and again after new metadata.
+/// Attempts for a partition: once, and again after new metadata.
 const ATTEMPTS: u32 = 4;
 
 /// The pause before another attempt, growing with each.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What was asked about a partition, and the outcome.
+/// Partitions, each with the outcome of its request.
 pub(super) type Outcomes<T> = Vec<(PartitionId, Result<T, AdminError>)>;
 
 /// The outcomes by partition, or the error of the whole response.
@@ -24,7 +25,7 @@ pub(super) type Answered<T> = Result<Vec<(PartitionId, Result<T, ErrorCode>)>, E
 
 /// A request about some partitions of a topic, and how its response is read.
 pub(super) trait PartitionRequest: Sync {
-    /// What to do with one partition.
+    /// Work for one partition.
     type Item: Clone + Sync;
 
     /// The request for the partitions of one leader, each at most once.
@@ -46,8 +47,8 @@ pub(super) trait PartitionRequest: Sync {
     fn outcomes(&self, response: Self::Response) -> Answered<Self::Outcome>;
 }
 
-/// Positions in the list of the caller, by leader. A partition that is listed twice is in two groups: brokers refuse it twice
-/// in one request.
+/// Positions in the list of the caller, by leader. A partition that is listed twice is in two
+/// groups: brokers refuse it twice in one request.
 type Groups = BTreeMap<(BrokerId, usize), (TopicId, Vec<usize>)>;
 
 impl Client {
@@ -212,7 +213,8 @@ fn for_all<T>(
     indexes.iter().map(|&index| (index, Err(error.clone())))
 }
 
-/// Whether another attempt may succeed. The requests here can be repeated: they change nothing, or the same a second time.
+/// True if another attempt may succeed. The requests here can be repeated: they change nothing, or
+/// the same a second time.
 fn may_pass(error: &AdminError) -> bool {
     match error {
         AdminError::Refused { code, .. } => code.is_retriable(),

@@ -38,7 +38,7 @@ impl<T> Future for Pending<T> {
     }
 }
 
-/// What an answer's frame says, and what it means for the connection.
+/// Decodes the frame of a response. Returns also what it means for the connection.
 pub(super) fn answered<R: Request>(
     frame: &bytes::Bytes,
     version: i16,

@@ -1,7 +1,7 @@
 //! Authentication over a connection, the first time and again: what is said, not how it is carried.
 //!
-//! SaslHandshake names the mechanism; then its messages go back and forth in SaslAuthenticate, or bare
-//! after the version 0 of the handshake, which is all that brokers before 1.0 have.
+//! SaslHandshake names the mechanism; then its messages go back and forth in SaslAuthenticate, or
+//! bare after the version 0 of the handshake, which is all that brokers before 1.0 have.
 
 use std::time::Duration;
 
@@ -31,12 +31,13 @@ pub(super) trait Line {
     async fn ask_bare(&mut self, message: &[u8]) -> Result<Bytes, HostReason>;
 }
 
-/// What an exchange has come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Outcome of a successful exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Session {
-    /// When the last message went out. The broker's clock for the session starts later, when it has read it.
+    /// When the last message went out. The broker's clock for the session starts later, when it has
+    /// read it.
     pub(super) since: Instant,
-    /// How long the broker lets it be without another exchange; `None` for always.
+    /// Time until the broker expects another exchange; `None` for never.
     pub(super) lifetime: Option<Duration>,
 }
 
@@ -60,8 +61,8 @@ pub(super) async fn authenticate(
     })
 }
 
-/// How an exchange's messages are carried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Form in which the messages of an exchange are sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Carrier {
     /// In this version of SaslAuthenticate.
     Authenticate(i16),
@@ -125,7 +126,7 @@ pub(super) async fn talk(
             Carrier::Bare => line.ask_bare(message.expose()).await?,
             Carrier::Authenticate(version) => {
                 let request = SaslAuthenticateRequest {
-                    auth_bytes: Bytes::copy_from_slice(message.expose()),
+                    auth_bytes: Bytes::from_owner(message),
                     ..SaslAuthenticateRequest::default()
                 };
                 let answer = line.ask(&request, version).await?;

@@ -1,7 +1,9 @@
 //! The deadlines of a connection: what decides when it has been silent for too long, without I/O.
 //!
 //! A deadline counts only time without progress of bytes: a link of 10 kB/s may need a minute for a
-//! request, and a broker that is swallowed by the network needs none to be given up.
+//! request, and a broker that is swallowed by the network needs none to be given up. Where the last
+//! byte of a large request has left this machine, it may still wait in a buffer on the way, which
+//! is not seen: such a request has the time that a slow link needs for it.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +30,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(1_500);
 const PROBE_ROUND_TRIPS: u32 = 4;
 
 /// The durations that a connection is configured with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     /// The time without progress that the oldest request has, and the stream to take a byte.
     pub(super) request_timeout: Duration,
@@ -42,11 +44,13 @@ pub(super) struct Patience {
 #[derive(Debug)]
 pub(super) struct Deadlines {
     patience: Patience,
-    /// When the oldest request in flight last made progress; the broker reads one request at a time,
-    /// so a request's clock cannot start before the one ahead of it has its response.
+    /// When the oldest request in flight last made progress; the broker reads one request at a
+    /// time, so a request's clock cannot start before the one ahead of it has its response.
     oldest_since: Option<Instant>,
     /// When the oldest request became the oldest.
     oldest_from: Option<Instant>,
+    /// The time that the oldest request may need on its way, beyond the deadline of any request.
+    allowance: Duration,
     /// When the stream last took a byte, while there are bytes that it should take.
     progress_since: Option<Instant>,
     muted_until: Option<Instant>,
@@ -58,7 +62,7 @@ pub(super) struct Deadlines {
     is_suspected: bool,
     /// The probe's own deadline, while the oldest request is one.
     probe_timeout: Option<Duration>,
-    /// How long the connection had been idle before the probe.
+    /// Idle time of the connection before the probe.
     probed_after: Duration,
 }
 
@@ -68,6 +72,7 @@ impl Deadlines {
             patience,
             oldest_since: None,
             oldest_from: None,
+            allowance: Duration::ZERO,
             progress_since: None,
             muted_until: None,
             active_at: now,
@@ -78,7 +83,7 @@ impl Deadlines {
         }
     }
 
-    /// Whether the broker reads nothing at the moment.
+    /// True if the broker reads nothing at the moment.
     pub(super) fn is_muted(&mut self, now: Instant) -> bool {
         let is_muted = self.muted_until.is_some_and(|until| now < until);
         if !is_muted {
@@ -87,7 +92,7 @@ impl Deadlines {
         is_muted
     }
 
-    /// Whether the connection has been idle for so long that it has to prove itself.
+    /// True if the connection has been idle for so long that it has to prove itself.
     pub(super) fn is_probe_due(&self, now: Instant) -> bool {
         let idle = now.saturating_duration_since(self.active_at);
         self.oldest_since.is_none() && (self.patience.idle_probe).is_some_and(|limit| idle >= limit)
@@ -101,13 +106,13 @@ impl Deadlines {
         self.probe_timeout = Some(timeout);
     }
 
-    /// Bytes were offered to the stream; `is_oldest` says that they are a request without another
-    /// one in flight before it.
-    pub(super) fn handle_offered(&mut self, now: Instant, is_oldest: bool) {
+    /// Bytes were offered to the stream. With `oldest` they are a request without another one in
+    /// flight before it, which may need so long on its way.
+    pub(super) fn handle_offered(&mut self, now: Instant, oldest: Option<Duration>) {
         self.active_at = now;
         self.progress_since.get_or_insert(now);
-        if is_oldest {
-            self.restart(Some(now));
+        if let Some(allowance) = oldest {
+            self.restart(Some(now), allowance);
         }
     }
 
@@ -134,15 +139,17 @@ impl Deadlines {
         }
     }
 
-    /// The oldest request has its response; `is_more` says that others wait for theirs.
-    pub(super) fn handle_response(&mut self, now: Instant, is_more: bool) {
+    /// The oldest request has its response. `next` is the time that the one behind it may need on
+    /// its way, if there is one.
+    pub(super) fn handle_response(&mut self, now: Instant, next: Option<Duration>) {
         self.active_at = now;
         self.probe_timeout = None;
-        self.restart(is_more.then_some(now));
+        self.restart(next.map(|_| now), next.unwrap_or_default());
     }
 
-    fn restart(&mut self, oldest_since: Option<Instant>) {
+    fn restart(&mut self, oldest_since: Option<Instant>, allowance: Duration) {
         self.oldest_since = oldest_since;
+        self.allowance = allowance;
         self.oldest_from = oldest_since;
         self.silence_at = None;
         self.is_suspected = false;
@@ -171,7 +178,7 @@ impl Deadlines {
 
     /// Everything on the connection has ended.
     pub(super) fn handle_failure(&mut self) {
-        self.restart(None);
+        self.restart(None, Duration::ZERO);
         self.progress_since = None;
     }
 
@@ -180,12 +187,12 @@ impl Deadlines {
         self.oldest_since
     }
 
-    /// How long nothing was sent or received.
+    /// Time since something was last sent or received.
     pub(super) fn idle(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.active_at)
     }
 
-    /// Whether the oldest request has been silent for as long as is worth a look at the metadata;
+    /// True if the oldest request has been silent for as long as is worth a look at the metadata;
     /// once per silence of a second.
     pub(super) fn poll_silence(&mut self, now: Instant) -> bool {
         let is_silent = self.silence_due().is_some_and(|due| now >= due);
@@ -225,7 +232,7 @@ impl Deadlines {
         match self.probe_timeout {
             Some(timeout) => timeout,
             None if self.is_suspected => SILENCE.min(timeout),
-            None => timeout,
+            None => timeout + self.allowance,
         }
     }
 
@@ -260,7 +267,10 @@ impl Deadlines {
                     after,
                 },
                 None if self.is_suspected => ConnectionFailure::LeaderMoved { api },
-                None => ConnectionFailure::TimedOut { api, after },
+                None => ConnectionFailure::TimedOut {
+                    api,
+                    after: self.oldest_timeout(),
+                },
             });
         }
         let limit = self.patience.idle_limit.filter(|_| is_idle)?;

@@ -31,7 +31,7 @@ use crate::transport::Dial;
 /// Brokers that are remembered to take only the oldest version of ApiVersions.
 const MOST_OLD_BROKERS: usize = 1_000;
 
-/// What all connections of a client have in common.
+/// Settings that all connections of a client have in common.
 #[derive(Debug)]
 pub(crate) struct Settings {
     dialer: Arc<dyn Dial>,

@@ -1,8 +1,9 @@
-//! Batches of several partitions on their way into one Produce request: what decides, without any I/O.
+//! Batches of several partitions on their way into one Produce request: what decides, without any
+//! I/O.
 //!
-//! A batch waits only while the stream is busy with what came before; what has come together by then
-//! goes out together. Two batches of one partition never share a request, and never overtake each
-//! other.
+//! A batch waits only while the stream is busy with what came before; what has come together by
+//! then goes out together. Two batches of one partition never share a request, and never overtake
+//! each other.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -10,15 +11,15 @@ use wolff_codec::messages::{PartitionProduceData, ProduceRequest, TopicProduceDa
 use wolff_codec::wire::Chunks;
 use wolff_codec::{PartitionId, Str, TopicId};
 
-/// Bytes of records that share a request. Kafka takes 100 MiB (`socket.request.max.bytes`), clusters
-/// that are hosted often less; beyond a megabyte or so, nothing is gained any more.
+/// Bytes of records that share a request. Kafka takes 100 MiB (`socket.request.max.bytes`),
+/// clusters that are hosted often less; beyond a megabyte or so, nothing is gained any more.
 const SHARED_BYTES: usize = 4 * 1024 * 1024;
 
 /// Partitions that share a request.
 const SHARED_PARTITIONS: usize = 1_000;
 
 /// One record batch for one partition.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct ProduceBatch {
     /// The topic's name.
     pub topic: Str,
@@ -28,9 +29,9 @@ pub struct ProduceBatch {
     pub partition: PartitionId,
     /// The record batch: exactly one.
     pub records: Chunks,
-    /// Whose acknowledgement is waited for: -1 for all replicas in sync, 1 for the leader.
+    /// The acknowledgements waited for: -1 for all replicas in sync, 1 for the leader.
     pub acks: i16,
-    /// How long the broker may wait for its replicas, in milliseconds.
+    /// Limit of the time the broker may wait for its replicas, in milliseconds.
     pub timeout_ms: i32,
 }
 
@@ -42,7 +43,7 @@ pub(super) struct Gathering<W> {
 }
 
 /// Which partition of a request somebody waits for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Eq, PartialEq)]
 pub(super) struct Asked<W> {
     pub(super) topic: Str,
     pub(super) topic_id: TopicId,
@@ -67,7 +68,7 @@ impl<W> Gathering<W> {
         self.bytes
     }
 
-    /// How many batches wait.
+    /// Number of batches that wait.
     pub(super) fn len(&self) -> usize {
         self.batches.len()
     }

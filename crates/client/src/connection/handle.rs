@@ -1,4 +1,4 @@
-//! What users hold of a connection: requests go in, answers come back in the same order.
+//! Handle of a connection: requests go in, responses come back in the same order.
 //!
 //! A request costs one encoding, one short lock, one vectored write (shared with its neighbours)
 //! and one wake of whoever waits. Record data is never copied here.
@@ -19,8 +19,8 @@ use crate::error::{ConnectionFailure, RequestCause, RequestError};
 
 /// A connection to a broker, ready for requests. Clones are the same connection.
 ///
-/// It ends when the broker closes it, when it fails, or when the last clone has gone and all answers
-/// are there. After that nothing can be sent; [`Connection::closed`] tells why.
+/// It ends when the broker closes it, when it fails, or when the last clone has gone and all
+/// answers are there. After that nothing can be sent; [`Connection::closed`] tells why.
 #[derive(Clone)]
 pub struct Connection {
     handle: Arc<Handle>,
@@ -71,11 +71,11 @@ impl Connection {
 
     /// Encodes a request and queues it for writing behind all that were started before.
     ///
-    /// The answer's future can be dropped at any time: the answer is then thrown away when it comes.
+    /// The answer's future can be dropped at any time: the answer is then thrown away when it
+    /// comes.
     ///
-    /// # Errors
-    /// Always [`RequestError::NotSent`]: no common version, not encodable, queue full, or connection
-    /// lost.
+    /// # Errors Always [`RequestError::NotSent`]: no common version, not encodable, queue full, or
+    /// connection lost.
     pub fn start<R>(&self, request: &R) -> Result<Pending<R::Response>, RequestError>
     where
         R: Request,
@@ -125,8 +125,8 @@ impl Connection {
 
     /// As [`Connection::start`], for a request that no broker answers: Produce with acks=0.
     ///
-    /// The future resolves when all bytes are with the kernel. Waiting for it before sending more is
-    /// what keeps a sender from running ahead of the network.
+    /// The future resolves when all bytes are with the kernel. Waiting for it before sending more
+    /// is what keeps a sender from running ahead of the network.
     ///
     /// # Errors
     /// As [`Connection::start`].
@@ -138,14 +138,15 @@ impl Connection {
         self.shared().tell(request, version)
     }
 
-    /// Queues a batch of one partition. It shares a Produce request with batches of other partitions
-    /// that wait on this connection at the same time; batches of one partition keep their order.
+    /// Queues a batch of one partition. It shares a Produce request with batches of other
+    /// partitions that wait on this connection at the same time; batches of one partition keep
+    /// their order.
     ///
-    /// An answer that does not speak of exactly the partitions that were asked for ends the connection.
+    /// An answer that does not speak of exactly the partitions that were asked for ends the
+    /// connection.
     ///
-    /// # Errors
-    /// [`RequestError::NotSent`]: queue full, connection lost, or acks=0, which no broker answers. What
-    /// else can go wrong is told by the answer's future, to each batch for itself.
+    /// # Errors [`RequestError::NotSent`]: queue full, connection lost, or acks=0, which no broker
+    /// answers. What else can go wrong is told by the answer's future, to each batch for itself.
     pub fn start_produce(
         &self,
         batch: ProduceBatch,
@@ -158,12 +159,13 @@ impl Connection {
         Ok(pending)
     }
 
-    /// Resolves when there is room in the queue for what was refused last, or the connection has ended.
+    /// Resolves when there is room in the queue for what was refused last, or the connection has
+    /// ended.
     pub async fn ready(&self) {
         self.shared().wait_for_room().await;
     }
 
-    /// Whether the connection has ended.
+    /// True if the connection has ended.
     pub fn is_closed(&self) -> bool {
         self.shared().failure().is_some()
     }
@@ -183,17 +185,17 @@ impl Connection {
         self.shared().link()
     }
 
-    /// Whether both are the same connection.
+    /// True if both are the same connection.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.handle, &other.handle)
     }
 
-    /// Whether the broker owes a response.
+    /// True if the broker owes a response.
     pub(crate) fn is_silent(&self) -> bool {
         !self.link().silent_for.is_zero()
     }
 
-    /// How long nothing has been sent or received.
+    /// Time since something was last sent or received.
     pub(crate) fn idle(&self) -> Duration {
         self.shared().idle()
     }

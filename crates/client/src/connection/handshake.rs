@@ -1,9 +1,9 @@
 //! The first request on a connection, as a type per step; no I/O.
 //!
 //! A broker that does not know the newest version of ApiVersions responds in version 0 with
-//! UNSUPPORTED_VERSION, from 2.4 on with the range that it does know (KIP-511). Brokers that are not
-//! Apache's respond with that code in other shapes, or close the connection: all of them are asked
-//! in version 0, which everybody speaks.
+//! UNSUPPORTED_VERSION, from 2.4 on with the range that it does know (KIP-511). Brokers that are
+//! not Apache's respond with that code in other shapes, or close the connection: all of them are
+//! asked in version 0, which everybody speaks.
 
 use super::answer::decode_front;
 use bytes::Bytes;
@@ -29,7 +29,7 @@ pub(super) struct AskVersions {
     client_id: Option<Str>,
 }
 
-/// What follows from an answer.
+/// Next step after a response.
 #[derive(Debug)]
 pub(super) enum Step {
     /// Ask again: send this, and wait for the answer with that.
@@ -152,8 +152,8 @@ pub(super) fn assumed_versions() -> Vec<ApiVersion> {
     api_keys.into()
 }
 
-/// The newest version of ApiVersions that a refusal offers. Only one that is exactly of version 0 is
-/// believed to offer anything.
+/// The newest version of ApiVersions that a refusal offers. Only one that is exactly of version 0
+/// is believed to offer anything.
 fn offered(frame: &Bytes) -> i16 {
     let refusal = decode_response::<ApiVersionsResponse>(frame, 0);
     let api_keys = refusal.map_or(Vec::new(), |(_, refusal)| refusal.api_keys);
@@ -169,7 +169,7 @@ fn error_code(frame: &Bytes) -> Option<ErrorCode> {
     Some(ErrorCode(i16::from_be_bytes(*code)))
 }
 
-/// Who is there, when it is not Kafka: `received` is what came where a frame should be.
+/// Names the peer that is not Kafka by `received`, the bytes where a frame should be.
 pub(super) fn not_a_frame(received: &[u8], error: FrameError) -> HostReason {
     HostReason::NotKafka(match received {
         [b'H', b'T', b'T', b'P', ..] => NotKafka::Http,

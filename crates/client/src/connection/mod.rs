@@ -1,7 +1,7 @@
 //! Connections to single brokers: from the first byte dialled to the last request answered.
 //!
 //! ```text
-//! establish: dial -> TLS -> handshake -> authenticate -> Connection (for users) + Task (the driver)
+//! establish: dial -> TLS -> handshake -> authenticate -> Connection (for users) + Task (driver)
 //! Connection --submit--> Shared { Pipeline } <--turn, frames-- Task <--> stream
 //! ```
 //! [`Pipeline`](pipeline::Pipeline) decides, without I/O; everything around it moves bytes.

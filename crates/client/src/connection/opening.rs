@@ -12,6 +12,7 @@ use super::answer::decode_front;
 use super::authenticate::Line;
 use super::handshake::{MAX_FRAME_BYTES, not_a_frame};
 use crate::error::{HostReason, NotKafka};
+use crate::secret::wiped;
 use crate::tls::stream_failure;
 use crate::transport::BoxStream;
 
@@ -71,7 +72,7 @@ impl Line for Opening {
         self.next_correlation_id = CorrelationId(id.0.wrapping_add(1));
         let request = encode_request(request, version, id, self.client_id.as_deref())
             .map_err(|error| nonsense(error.to_string()))?;
-        let frame = self.exchange(&request).await?;
+        let frame = self.exchange(&wiped(request)).await?;
         let got = response_correlation_id(&frame).map_err(|error| nonsense(error.to_string()))?;
         if got != id {
             return Err(nonsense(format!("answer {got} to request {id}")));

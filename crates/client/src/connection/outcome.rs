@@ -1,4 +1,4 @@
-//! How requests end, and who is told.
+//! Ends of requests, and who is notified.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use wolff_codec::ApiKey;
 
 use crate::error::{ProtocolViolation, RequestError};
 
-/// How a request ends.
+/// End of a request.
 pub(super) enum Outcome {
     /// The frame of the answer, without its length prefix.
     Answered(Bytes),
@@ -17,9 +17,9 @@ pub(super) enum Outcome {
     Failed(RequestError),
 }
 
-/// What an answer means for the connection.
+/// Consequences of a response for the connection.
 pub(super) struct Effect {
-    /// How long the broker will not read (KIP-219).
+    /// Time for which the broker will not read (KIP-219).
     pub(super) throttle: Duration,
     /// Bytes after the response, and of which API.
     pub(super) extra: Option<(ApiKey, usize)>,

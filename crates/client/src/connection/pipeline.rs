@@ -5,8 +5,8 @@
 //!              ^ muted                  |  acks=0: done when sent ^
 //!              `------------- handle_failure: NotSent ------------|---------- InDoubt
 //! ```
-//! While a session is renewed, `waiting` is held and only what is urgent goes out, behind all that was
-//! offered before.
+//! While a session is renewed, `waiting` is held and only what is urgent goes out, behind all that
+//! was offered before.
 //!
 //! A request is *sent* when its last byte was taken by the stream. Before that the broker cannot
 //! have acted on it, since it acts on whole frames only.
@@ -23,15 +23,15 @@ use super::deadlines::{Deadlines, Patience};
 use super::window::{Departure, LinkStats, Window};
 use crate::error::{ConnectionFailure, ProtocolViolation};
 
-/// How many bytes are offered to the stream at a time: enough to keep a socket busy, little enough
-/// to leave what is queued after it *not sent* when the connection breaks.
+/// Bytes offered to the stream at a time: enough to keep a socket busy, little enough to leave what
+/// is queued after it *not sent* when the connection breaks.
 const OFFER_BYTES: u64 = 256 * 1024;
 
 /// Produce requests with acks=0 whose unwanted responses are recognised.
 const UNWANTED: usize = 1_024;
 
-/// What bounds a pipeline.
-#[derive(Debug, Clone, Copy)]
+/// Bounds of a pipeline.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// Requests that may be waiting or in flight.
     pub(super) requests: usize,
@@ -66,8 +66,8 @@ struct InFlight<W> {
     waiter: W,
 }
 
-/// What became of the requests when the connection failed.
-#[derive(Debug, PartialEq, Eq)]
+/// Requests of a failed connection, by what became of them.
+#[derive(Debug, Eq, PartialEq)]
 pub(super) struct Abandoned<W> {
     /// The broker may have acted on these.
     pub(super) in_doubt: Vec<W>,
@@ -83,10 +83,10 @@ pub(super) struct Pipeline<W> {
     waiting_bytes: usize,
     /// Goes out before `waiting`: the messages that renew the session.
     urgent: VecDeque<Outgoing<W>>,
-    /// Whether `waiting` must wait, since the broker takes nothing but what renews the session.
+    /// True if `waiting` must wait, since the broker takes nothing but what renews the session.
     is_held: bool,
-    /// The request that proves after idleness that the connection is still there: nothing follows it
-    /// before its response.
+    /// The request that proves after idleness that the connection is still there: nothing follows
+    /// it before its response.
     probe: Option<CorrelationId>,
     /// Offered or sent and without a response, oldest first.
     in_flight: VecDeque<InFlight<W>>,
@@ -101,8 +101,8 @@ pub(super) struct Pipeline<W> {
     written: u64,
     deadlines: Deadlines,
     window: Window,
-    /// How long requests take of late from being offered to having a response, with those that are ahead of them: the
-    /// longest, forgotten little by little.
+    /// Recent time of requests from being offered to having a response, with those that are ahead
+    /// of them: the longest, forgotten little by little.
     latency: Duration,
 }
 
@@ -127,7 +127,7 @@ impl<W> Pipeline<W> {
         }
     }
 
-    /// Whether a request of that many bytes can be submitted.
+    /// True if a request of that many bytes can be submitted.
     pub(super) fn has_room_for(&self, frame_bytes: usize) -> bool {
         self.has_room_beside(0, frame_bytes)
     }
@@ -141,12 +141,12 @@ impl<W> Pipeline<W> {
             && (is_alone || total <= self.limits.waiting_bytes)
     }
 
-    /// Whether every ordinary request was offered to the stream.
+    /// True if every ordinary request was offered to the stream.
     pub(super) fn is_nothing_waiting(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Whether nothing is left to do.
+    /// True if nothing is left to do.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
             && self.urgent.is_empty()
@@ -173,7 +173,7 @@ impl<W> Pipeline<W> {
         self.urgent.push_back(request);
     }
 
-    /// Whether what waits must be preceded by a probe, since the connection was idle for so long.
+    /// True if what waits must be preceded by a probe, since the connection was idle for so long.
     pub(super) fn is_probe_due(&self, now: Instant) -> bool {
         let is_quiet = !self.is_held && self.urgent.is_empty() && self.in_flight.is_empty();
         is_quiet && self.probe.is_none() && self.deadlines.is_probe_due(now)
@@ -209,7 +209,8 @@ impl<W> Pipeline<W> {
             let bytes = request.frame.len() as u64;
             self.offered += bytes;
             let is_oldest = request.is_answered && self.in_flight.is_empty();
-            self.deadlines.handle_offered(now, is_oldest);
+            let oldest = is_oldest.then(|| self.window.allowance(bytes));
+            self.deadlines.handle_offered(now, oldest);
             out.extend(request.frame);
             if request.is_answered {
                 self.in_flight_bytes = self.in_flight_bytes.saturating_add(bytes);
@@ -323,8 +324,6 @@ impl<W> Pipeline<W> {
             }
         };
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(oldest.bytes);
-        self.deadlines
-            .handle_response(now, !self.in_flight.is_empty());
         if self.probe == Some(got) {
             self.probe = None;
         } else {
@@ -332,6 +331,9 @@ impl<W> Pipeline<W> {
             self.window
                 .handle_response(now, departure, sent_at, oldest.bytes);
         }
+        let next = self.in_flight.front();
+        let next = next.map(|next| self.window.allowance(next.bytes));
+        self.deadlines.handle_response(now, next);
         let latency = now.saturating_duration_since(oldest.offered_at);
         self.latency = latency.max(self.latency / 8 * 7);
         Ok(Some(oldest.waiter))
@@ -344,8 +346,8 @@ impl<W> Pipeline<W> {
         self.deadlines.oldest_since().filter(|_| is_renewal)
     }
 
-    /// How long it may take until the broker has read all that is in flight, as far as can be told from its responses,
-    /// and from how long it has been silent by now.
+    /// Time that the broker may need until it has read all that is in flight, as far as can be told
+    /// from its responses, and from how long it has been silent by now.
     pub(super) fn latency(&self, now: Instant) -> Duration {
         let oldest = self.in_flight.front();
         let silence = oldest.map(|oldest| now.saturating_duration_since(oldest.offered_at));
@@ -360,7 +362,7 @@ impl<W> Pipeline<W> {
             .stats(self.in_flight_bytes, silent_for.unwrap_or_default())
     }
 
-    /// How long nothing has been sent or received.
+    /// Time since something was last sent or received.
     pub(super) fn idle(&self, now: Instant) -> Duration {
         self.deadlines.idle(now)
     }
@@ -375,7 +377,7 @@ impl<W> Pipeline<W> {
         self.deadlines.handle_suspicion();
     }
 
-    /// Whether the broker has been silent for so long that metadata may know more; once a second.
+    /// True if the broker has been silent for so long that metadata may know more; once a second.
     pub(super) fn poll_silence(&mut self, now: Instant) -> bool {
         !self.in_flight.is_empty() && self.deadlines.poll_silence(now)
     }

@@ -16,8 +16,8 @@ use super::gather::Asked;
 use super::outcome::{Effect, Outcome, Waiter};
 use crate::error::{ConnectionFailure, ProtocolViolation, RequestCause, RequestError};
 
-/// What the broker says about one batch.
-#[derive(Debug, Clone, PartialEq)]
+/// Response of the broker for one batch.
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ProduceAnswer {
     /// The outcome for the partition.
@@ -43,7 +43,7 @@ pub(super) fn encode(
     Ok((version, frame.map_err(RequestCause::Encode)?))
 }
 
-/// Whether a frame is a Produce request with acks=0, to which no broker responds.
+/// True if a frame is a Produce request with acks=0, to which no broker responds.
 pub(super) fn is_unacknowledged(frame: &Chunks) -> bool {
     // What comes before the records is in one piece.
     let first = frame.iter().next().filter(|first| first.len() > 4);
@@ -53,7 +53,8 @@ pub(super) fn is_unacknowledged(frame: &Chunks) -> bool {
     };
     // A transactional id, which may be null, precedes acks.
     let id_bytes = match header.api_version {
-        // Its length plus one is a varint: with a transaction acks are all, so a long id needs no look.
+        // Its length plus one is a varint: with a transaction acks are all, so a long id needs no
+        // look.
         9.. => body
             .first()
             .filter(|length| **length < 0x80)
@@ -110,8 +111,8 @@ pub(super) fn tell_all(asked: Vec<Asked<BatchTeller>>, error: &RequestError) {
     }
 }
 
-/// How an answer names a topic: by its id since version 13, by its name before.
-#[derive(PartialEq, Eq, Hash)]
+/// Key of a topic in a response: by its id since version 13, by its name before.
+#[derive(Eq, Hash, PartialEq)]
 enum TopicKey {
     Name(Str),
     Id(TopicId),

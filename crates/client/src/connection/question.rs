@@ -7,6 +7,7 @@ use super::outcome::{Effect, Outcome, Waiter};
 use super::produce::is_unacknowledged;
 use super::shared::{Lane, Shared};
 use crate::error::{RequestCause, RequestError};
+use crate::secret::wiped;
 
 impl Shared {
     /// Queues a request that is answered; `check` says whether the answer belongs to it.
@@ -69,6 +70,10 @@ impl Shared {
         if is_answered && R::API_KEY == ApiKey::PRODUCE && is_unacknowledged(&frame) {
             return Err(RequestError::NotSent(RequestCause::Unacknowledged));
         }
+        let frame = match R::API_KEY {
+            ApiKey::SASL_AUTHENTICATE => wiped(frame),
+            _ => frame,
+        };
         self.submit(lane, correlation_id, R::API_KEY, frame, is_answered, waiter)
     }
 }

@@ -1,8 +1,8 @@
 //! Authenticating again on a connection that is in use, before the session ends (KIP-368).
 //!
-//! From the handshake on, the broker takes nothing but the exchange's messages. So the handshake goes
-//! out behind everything that was sent before, whose answers still come in their order; what is
-//! started meanwhile is held, and goes out afterwards in the order it was started.
+//! From the handshake on, the broker takes nothing but the exchange's messages. So the handshake
+//! goes out behind everything that was sent before, whose answers still come in their order; what
+//! is started meanwhile is held, and goes out afterwards in the order it was started.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,26 +21,28 @@ use crate::error::{
 use crate::sasl::{Exchange, Sasl};
 
 /// The part of a session after which it is renewed, in per cent, and how much later it may be at
-/// random: connections that were opened together should not be renewed together. The rest is for what
-/// the broker has to read first.
+/// random: connections that were opened together should not be renewed together. The rest is for
+/// what the broker has to read first.
 const RENEWED_AFTER_PERCENT: u32 = 70;
 const SPREAD_PERCENT: u32 = 15;
 
-/// A broker disconnects whoever it reads an ordinary request from after the session's end, however long ago that was
-/// written. So this many times the time that requests take is kept free before the end, …
+/// A broker disconnects whoever it reads an ordinary request from after the session's end, however
+/// long ago that was written. So this many times the time that requests take is kept free before
+/// the end, …
 const LATENCIES: u32 = 2;
 
 /// … but no more than the rest of the session after this part of it, in per cent.
 const EARLIEST_PERCENT: u32 = 30;
 
-/// Kafka refuses to renew what is younger than a second (`KafkaChannel.MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS`). Whoever lets
-/// sessions end sooner than that cannot be Kafka.
+/// Kafka refuses to renew what is younger than a second
+/// (`KafkaChannel.MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS`). Whoever lets sessions end sooner than
+/// that cannot be Kafka.
 const YOUNGEST: Duration = Duration::from_millis(1_050);
 
 /// No broker keeps this side busy with nothing but renewals, whatever it says about its sessions.
 const SHORTEST: Duration = Duration::from_millis(10);
 
-/// How often in a session the time that requests take is looked at.
+/// Number of times in a session that the latency of requests is looked at.
 const LOOKS: u32 = 20;
 
 /// The pause before credentials are asked for again.
@@ -160,8 +162,8 @@ impl Renewal {
                     carrier = &mut agree => break carrier?,
                     () = sleep_until(deadline) => {}
                 }
-                // The broker answers first what was there first, for which the deadline of requests counts, and reads
-                // nothing while it mutes the connection.
+                // The broker answers first what was there first, for which the deadline of requests
+                // counts, and reads nothing while it mutes the connection.
                 let since = self.shared.renewing_since().unwrap_or_else(Instant::now);
                 deadline = since + after;
                 if deadline <= Instant::now() {

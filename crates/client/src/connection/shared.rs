@@ -1,4 +1,4 @@
-//! What the users of a connection and the task that drives it share.
+//! State shared by the users of a connection and the task that drives it.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -33,9 +33,9 @@ pub(super) struct Shared {
     failed: Notify,
     /// Rung when there is room again.
     room: Notify,
-    /// Whether the broker has responded to a request with acks=0.
+    /// True if the broker has responded to a request with acks=0.
     has_unwanted: AtomicBool,
-    /// Whether bytes have followed a response.
+    /// True if bytes have followed a response.
     has_extra: AtomicBool,
     on_silence: OnceLock<SilenceReport>,
 }
@@ -55,13 +55,13 @@ struct State {
     /// Nobody can submit any more: the connection ends when all answers are there.
     is_released: bool,
     is_room_wanted: bool,
-    /// The most that was refused for want of room, since somebody last found some. Less room than that is
-    /// none: who is told otherwise would try again at once, and for ever.
+    /// The most that was refused for want of room, since somebody last found some. Less room than
+    /// that is none: who is told otherwise would try again at once, and for ever.
     refused_bytes: usize,
 }
 
 /// Which way a request goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Lane {
     /// With all others.
     Ordinary,
@@ -69,7 +69,7 @@ pub(super) enum Lane {
     Renewal,
 }
 
-/// What the task should do next.
+/// Next step of the task.
 pub(super) enum Turn {
     /// Write what there is, and look again at the given time.
     Go { wake_at: Option<Instant> },
@@ -174,12 +174,13 @@ impl Shared {
         Ok(())
     }
 
-    /// How long it may take until the broker has read all that is in flight.
+    /// Time that the broker may need until it has read all that is in flight.
     pub(super) fn latency(&self) -> Duration {
         self.state.lock().pipeline.latency(now())
     }
 
-    /// Since when nothing stands before the renewal of the session, while the broker owes an answer to that.
+    /// Since when nothing stands before the renewal of the session, while the broker owes an answer
+    /// to that.
     pub(super) fn renewing_since(&self) -> Option<tokio::time::Instant> {
         let since = self.state.lock().pipeline.renewing_since();
         since.map(Into::into)
@@ -324,7 +325,8 @@ impl Shared {
         }
     }
 
-    /// After a long idleness, what waits is preceded by a request that shows whether the broker is still there.
+    /// After a long idleness, what waits is preceded by a request that shows whether the broker is
+    /// still there.
     fn submit_probe_if_due(&self, now: Instant, state: &mut State) {
         let is_wanted = !state.gathering.is_empty() || !state.pipeline.is_nothing_waiting();
         if !is_wanted || !state.pipeline.is_probe_due(now) {
@@ -459,7 +461,8 @@ impl Shared {
         failure
     }
 
-    /// Has `report` run once a second while the broker owes a response and sends nothing. Only the first one counts.
+    /// Has `report` run once a second while the broker owes a response and sends nothing. Only the
+    /// first one counts.
     pub(super) fn watch_silence(&self, report: SilenceReport) {
         let _is_watched_already = self.on_silence.set(report);
     }
@@ -481,7 +484,7 @@ impl Shared {
         self.state.lock().pipeline.link(now())
     }
 
-    /// How long nothing has been sent or received.
+    /// Time since something was last sent or received.
     pub(super) fn idle(&self) -> Duration {
         self.state.lock().pipeline.idle(now())
     }
@@ -494,7 +497,7 @@ impl State {
             .has_room_beside(self.gathering.len(), gathered)
     }
 
-    /// Whether there is room; if not, what it was wanted for is kept in mind.
+    /// Checks that there is room; if not, remembers how much was wanted.
     fn take_room_for(&mut self, bytes: usize) -> Result<(), RequestError> {
         if self.has_room_for(bytes) {
             return Ok(());

@@ -24,6 +24,9 @@ const SLICES: usize = 64;
 /// Room made for one read.
 const READ_BYTES: usize = 16 * 1024;
 
+/// A frame of which so much has come is long.
+const LONG_FRAME_BYTES: usize = 256 * 1024;
+
 /// Reads in a row before writing gets its turn, on streams that are always ready.
 const READS_IN_A_ROW: usize = 16;
 
@@ -112,12 +115,13 @@ impl Task {
             return Poll::Ready(ConnectionFailure::Protocol(violation));
         }
         for _ in 0..READS_IN_A_ROW {
-            self.received.reserve(READ_BYTES);
+            self.make_room();
             let read = pin!(self.stream.read_buf(&mut self.received));
             match std::task::ready!(read.poll(context)) {
                 Ok(0) => return Poll::Ready(ConnectionFailure::ClosedByPeer),
                 Ok(_) => {}
-                // TLS without a goodbye. A frame that was cut off is no frame, so nothing is believed.
+                // TLS without a goodbye. A frame that was cut off is no frame, so nothing is
+                // believed.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     return Poll::Ready(ConnectionFailure::ClosedByPeer);
                 }
@@ -129,6 +133,23 @@ impl Task {
         }
         context.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Makes room for one read. A frame that is long already gets as much room again as it has by
+    /// now, and no more than it claims: doubling would give a frame of 65 MiB 128.
+    fn make_room(&mut self) {
+        let (there, free) = (
+            self.received.len(),
+            self.received.capacity() - self.received.len(),
+        );
+        let missing = self.splitter.missing_bytes(&self.received);
+        if there < LONG_FRAME_BYTES || missing == 0 {
+            self.received.reserve(READ_BYTES);
+        } else if free < missing.min(READ_BYTES) {
+            let mut room = BytesMut::with_capacity(there + missing.min(there));
+            room.extend_from_slice(&self.received);
+            self.received = room;
+        }
     }
 
     fn handle_received(&mut self) -> Result<(), ProtocolViolation> {

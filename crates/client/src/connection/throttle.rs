@@ -1,4 +1,4 @@
-//! How long a broker will not read after an answer (KIP-219).
+//! Time for which a broker will not read after a response (KIP-219).
 //!
 //! Before the versions named here a broker held the answer back instead: then the wait is over when
 //! the answer comes, and waiting again would punish twice.
@@ -7,10 +7,18 @@ use std::any::Any;
 use std::time::Duration;
 
 use wolff_codec::messages::{
-    CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse, DescribeConfigsResponse,
-    FetchResponse, FindCoordinatorResponse, IncrementalAlterConfigsResponse,
-    InitProducerIdResponse, ListOffsetsResponse, MetadataResponse, ProduceResponse,
+    AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, CreatePartitionsResponse,
+    CreateTopicsResponse, DeleteGroupsResponse, DeleteRecordsResponse, DeleteTopicsResponse,
+    DescribeClusterResponse, DescribeConfigsResponse, DescribeGroupsResponse,
+    DescribeProducersResponse, DescribeTopicPartitionsResponse, DescribeTransactionsResponse,
+    EndTxnResponse, FetchResponse, FindCoordinatorResponse, GetTelemetrySubscriptionsResponse,
+    HeartbeatResponse, IncrementalAlterConfigsResponse, InitProducerIdResponse, JoinGroupResponse,
+    LeaveGroupResponse, ListGroupsResponse, ListOffsetsResponse, ListTransactionsResponse,
+    MetadataResponse, OffsetCommitResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse,
+    ProduceResponse, PushTelemetryResponse, SyncGroupResponse, TxnOffsetCommitResponse,
 };
+
+use crate::leaders_response::LeadersResponse;
 
 /// The throttle time in `response`, zero when it has none.
 pub(super) fn throttle_time(response: &dyn Any, version: i16) -> Duration {
@@ -24,6 +32,7 @@ pub(super) fn throttle_time(response: &dyn Any, version: i16) -> Duration {
     // What a producer sends all day comes first.
     first_of! {
         ProduceResponse => 6,
+        LeadersResponse => 6,
         MetadataResponse => 6,
         InitProducerIdResponse => 1,
         FetchResponse => 8,
@@ -34,6 +43,28 @@ pub(super) fn throttle_time(response: &dyn Any, version: i16) -> Duration {
         CreatePartitionsResponse => 1,
         DescribeConfigsResponse => 2,
         IncrementalAlterConfigsResponse => 0,
+        DeleteRecordsResponse => 1,
+        DescribeClusterResponse => 0,
+        DescribeProducersResponse => 0,
+        DescribeTopicPartitionsResponse => 0,
+        OffsetForLeaderEpochResponse => 2,
+        JoinGroupResponse => 3,
+        SyncGroupResponse => 2,
+        HeartbeatResponse => 2,
+        LeaveGroupResponse => 2,
+        OffsetCommitResponse => 4,
+        OffsetFetchResponse => 4,
+        ListGroupsResponse => 2,
+        DescribeGroupsResponse => 2,
+        DeleteGroupsResponse => 1,
+        AddPartitionsToTxnResponse => 1,
+        AddOffsetsToTxnResponse => 1,
+        EndTxnResponse => 1,
+        TxnOffsetCommitResponse => 1,
+        DescribeTransactionsResponse => 0,
+        ListTransactionsResponse => 0,
+        GetTelemetrySubscriptionsResponse => 0,
+        PushTelemetryResponse => 0,
     }
     Duration::ZERO
 }
@@ -54,6 +85,13 @@ mod tests {
         };
         assert_eq!(throttle_time(&response, 5), Duration::ZERO);
         assert_eq!(throttle_time(&response, 6), Duration::from_millis(70));
+        // The calls of an administrator and of a group have quotas as well.
+        let response = DeleteRecordsResponse {
+            throttle_time_ms: 70,
+            ..Default::default()
+        };
+        assert_eq!(throttle_time(&response, 0), Duration::ZERO);
+        assert_eq!(throttle_time(&response, 1), Duration::from_millis(70));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! How many bytes may be in flight on a connection, and how fast they move: no I/O.
+//! Window of bytes in flight on a connection, and their rate: no I/O.
 //!
-//! What is swallowed by a buffer on the way is not seen to move. A window that starts small and grows
-//! with the responses keeps the bytes behind such a buffer to what the link carries in time.
+//! What is swallowed by a buffer on the way is not seen to move. A window that starts small and
+//! grows with the responses keeps the bytes behind such a buffer to what the link carries in time.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +11,18 @@ const SMALLEST_BYTES: u64 = 64 * 1024;
 /// Beyond that nothing is gained on any link.
 const LARGEST_BYTES: u64 = 256 * 1024 * 1024;
 
+/// No link is taken for slower, in bytes per second: what a request needs on such a one is not held
+/// against its broker.
+const SLOWEST: u64 = 8 * 1024;
+
+/// A link may be so many times slower than it has proved to be.
+const RATE_MARGIN: u64 = 4;
+
 /// A response that takes longer than this part of the request timeout makes the window smaller.
 const SLOW_PART: u32 = 4;
 
 /// The state of a connection's link, for whoever sizes batches and windows above it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LinkStats {
     /// Bytes of requests that were given to the stream and have no response yet.
@@ -30,12 +37,12 @@ pub struct LinkStats {
     pub round_trip: Option<Duration>,
     /// The shortest such time.
     pub shortest_round_trip: Option<Duration>,
-    /// How long the oldest request in flight has been without progress of bytes.
+    /// Time that the oldest request in flight has been without progress of bytes.
     pub silent_for: Duration,
 }
 
 /// The moment of a request's departure, by which its response is measured.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Departure {
     at: Instant,
     /// Bytes that had responses by then.
@@ -49,7 +56,7 @@ pub(super) struct Window {
     bytes: u64,
     /// Bytes of requests that have their responses.
     delivered: u64,
-    /// Whether something had to wait for the window since the last response.
+    /// True if something had to wait for the window since the last response.
     is_full: bool,
     rate: Option<u64>,
     round_trip: Option<Duration>,
@@ -69,7 +76,7 @@ impl Window {
         }
     }
 
-    /// Whether a request of `bytes` may go out beside `in_flight` others.
+    /// True if a request of `bytes` may go out beside `in_flight` others.
     pub(super) fn has_room(&mut self, in_flight: u64, bytes: u64) -> bool {
         let has_room = in_flight == 0 || in_flight.saturating_add(bytes) <= self.bytes;
         self.is_full |= !has_room;
@@ -115,12 +122,21 @@ impl Window {
         self.is_full = false;
     }
 
+    /// The time that a request of `bytes` may need on its way beyond what any request may: a buffer
+    /// on the way can take all of it at once, and is then not seen to pass it on.
+    pub(super) fn allowance(&self, bytes: u64) -> Duration {
+        let excess = bytes.saturating_sub(SMALLEST_BYTES);
+        let proved = self.rate.unwrap_or_default() / RATE_MARGIN;
+        let millis = excess.saturating_mul(1_000) / proved.max(SLOWEST);
+        Duration::from_millis(millis)
+    }
+
     /// The shortest round trip so far.
     pub(super) fn shortest_round_trip(&self) -> Option<Duration> {
         self.shortest
     }
 
-    /// What is known of the link.
+    /// Returns the measurements of the link.
     pub(super) fn stats(&self, bytes_in_flight: u64, silent_for: Duration) -> LinkStats {
         LinkStats {
             bytes_in_flight,
@@ -189,6 +205,18 @@ mod tests {
         assert_eq!(stats.bytes_per_second, Some(10_000));
         assert_eq!(stats.round_trip, Some(Duration::from_millis(400)));
         assert_eq!(stats.shortest_round_trip, stats.round_trip);
+    }
+
+    #[test]
+    fn a_large_request_has_the_time_that_a_slow_link_needs_until_the_link_proves_fast() {
+        let mut window = Window::new(TIMEOUT);
+        assert_eq!(window.allowance(SMALLEST_BYTES), Duration::ZERO);
+        assert_eq!(window.allowance(500_000), Duration::from_millis(53_035));
+        let now = Instant::now();
+        let departure = window.depart(now);
+        let answered_at = now + Duration::from_millis(10);
+        window.handle_response(answered_at, departure, now, 1_000_000);
+        assert_eq!(window.allowance(500_000), Duration::from_millis(17));
     }
 
     #[test]

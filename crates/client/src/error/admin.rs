@@ -8,7 +8,7 @@ use super::request::RequestError;
 use super::words::shown;
 
 /// Why an administrative request, such as creating a topic, was not carried out.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum AdminError {
     /// There is no connection to the broker that decides.

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration.
+//! Errors of a configuration.
 
 use thiserror::Error;
 
@@ -6,7 +6,7 @@ use super::tls::TlsFileError;
 use crate::endpoint::{EndpointError, SecurityProtocol};
 
 /// A configuration that cannot work; nothing has been started.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// Nobody to ask where the cluster is.
@@ -23,7 +23,7 @@ pub enum ConfigError {
     Contradiction {
         /// The protocol that was asked for.
         protocol: SecurityProtocol,
-        /// What does not go with it.
+        /// The option that does not go with it.
         what: &'static str,
     },
     /// A mechanism would show a secret to everybody on the way.
@@ -53,9 +53,9 @@ pub enum ConfigError {
     OutOfRange {
         /// The option's name.
         field: &'static str,
-        /// What was given.
+        /// The value that was given.
         value: String,
-        /// What would be right.
+        /// The values that would be right.
         expected: &'static str,
     },
 }

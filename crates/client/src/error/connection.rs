@@ -1,4 +1,4 @@
-//! What ends a connection.
+//! Reasons for the end of a connection.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use super::host::HostReason;
 use super::io::IoFailure;
 use super::protocol::ProtocolViolation;
 
-/// What ended a connection. It reaches everybody who waits on that connection, and stays.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+/// Reason for the end of a connection. Everybody who waits on the connection gets it, and it stays.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectionFailure {
     /// The broker closed it.
@@ -36,7 +36,7 @@ pub enum ConnectionFailure {
         "the connection was lost while it was idle for {idle:?}: no response to a probe within {after:?}"
     )]
     LostWhileIdle {
-        /// How long nothing was sent.
+        /// The time since something was last sent.
         idle: Duration,
         /// The time that the probe had.
         after: Duration,
@@ -71,7 +71,7 @@ pub enum ConnectionFailure {
 }
 
 impl ConnectionFailure {
-    /// Whether this side ended a connection that was in order.
+    /// True if this side ended a connection that was in order.
     pub fn is_intended(&self) -> bool {
         matches!(self, Self::ClosedHere | Self::Idle { .. })
     }

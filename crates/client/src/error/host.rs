@@ -12,8 +12,8 @@ use super::sasl::SaslFailure;
 use super::tls::TlsFailure;
 use crate::endpoint::Address;
 
-/// What a connection attempt was about when its time was over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Stage of a connection attempt that timed out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectStage {
     /// Resolving the name and connecting the socket.
@@ -31,7 +31,7 @@ pub enum ConnectStage {
 }
 
 /// Why a host cannot be used as a broker, for a person to read.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum HostReason {
     /// The name stands for nothing, or the resolver does not answer.
@@ -43,16 +43,16 @@ pub enum HostReason {
     /// Nothing came back in time.
     #[error("{}", timed_out(*stage, *after))]
     TimedOut {
-        /// What was waited for.
+        /// The stage that was waited for.
         stage: ConnectStage,
-        /// How long.
+        /// The time it had.
         after: Duration,
     },
     /// Somebody is there and answers, but not in Kafka's protocol.
     #[error("not a Kafka port: {0}")]
     NotKafka(NotKafka),
-    /// The peer closed the connection instead of a response to ApiVersions, in its newest and in its
-    /// oldest version.
+    /// The peer closed the connection instead of a response to ApiVersions, in its newest and in
+    /// its oldest version.
     #[error(
         "closed the connection without a response to the first request (ApiVersions): a listener for TLS, a broker that is shutting down, or not a Kafka port"
     )]
@@ -88,13 +88,13 @@ pub enum HostReason {
     Proxy {
         /// Where the proxy is.
         proxy: Address,
-        /// What it did or said.
+        /// The proxy's response or behaviour.
         what: String,
     },
     /// The attempt is still running after this time.
     #[error("no response after {after:?}, still trying")]
     StillTrying {
-        /// How long it has been running.
+        /// The time it has been running.
         after: Duration,
     },
     /// No attempt was made, since the client has been closed.
@@ -106,7 +106,7 @@ pub enum HostReason {
 }
 
 impl HostReason {
-    /// Whether what this client is configured with contradicts what the broker is: waiting changes
+    /// True if what this client is configured with contradicts what the broker is: waiting changes
     /// nothing about that. Everything else can change by itself, or by somebody who looks after the
     /// broker, the network or the credentials.
     pub fn is_final(&self) -> bool {
@@ -118,7 +118,7 @@ impl HostReason {
         )
     }
 
-    /// Whether that is how an attempt ends that is one too many, for this process or for the broker.
+    /// True if an attempt ends like this that is one too many, for this process or for the broker.
     pub(crate) fn is_crowding(&self) -> bool {
         match self {
             Self::NoDescriptors(_) | Self::ClosedAtFirstQuestion => true,
@@ -128,7 +128,7 @@ impl HostReason {
         }
     }
 
-    /// Whether the peer closed the connection at the first request.
+    /// True if the peer closed the connection at the first request.
     pub(crate) fn is_close(&self) -> bool {
         matches!(
             self,
@@ -175,8 +175,8 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
     cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
-/// How a peer shows that it does not speak Kafka's protocol.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+/// Sign by which a peer shows that it does not speak Kafka's protocol.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum NotKafka {
     /// It answers like a web server.
@@ -196,7 +196,7 @@ pub enum NotKafka {
 }
 
 /// A host, and why it cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{host}: {reason}")]
 pub struct HostError {
     /// Where a connection was attempted.

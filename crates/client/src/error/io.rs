@@ -5,7 +5,7 @@ use std::io;
 use thiserror::Error;
 
 /// An error of the operating system, in a form that can be cloned.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{message}")]
 pub struct IoFailure {
     /// The kind by which a program tells errors apart.

@@ -10,7 +10,7 @@ use super::request::RequestError;
 use super::words::shown;
 
 /// Why nothing is known about a topic or the cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum MetadataError {
     /// No host can be reached.
@@ -62,9 +62,9 @@ pub enum MetadataError {
 }
 
 impl MetadataError {
-    /// Whether the cluster has said something about the topic that waiting does not change. A topic
-    /// that is not there may be created at any time, a permission be given: only a name that no topic
-    /// can have stays wrong.
+    /// True if the cluster has said something about the topic that waiting does not change. A topic
+    /// that is not there may be created at any time, a permission be given: only a name that no
+    /// topic can have stays wrong.
     pub fn is_final(&self) -> bool {
         match self {
             Self::Topic { code, .. } => *code == ErrorCode::INVALID_TOPIC_EXCEPTION,
@@ -89,7 +89,7 @@ fn list(errors: &[HostError]) -> String {
 }
 
 /// Why there is no connection to be had.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The broker cannot be reached.

@@ -1,5 +1,4 @@
-//! What can go wrong, by who has to act: the configuration, a host, a connection, a request,
-//! metadata.
+//! Errors, by who has to act: the configuration, a host, a connection, a request, metadata.
 //!
 //! All of them can be cloned, since one failure is told to everybody who waits for the same thing.
 

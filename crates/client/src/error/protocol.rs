@@ -1,13 +1,13 @@
-//! How a broker breaks the protocol.
+//! Violations of the protocol by a broker.
 
 use thiserror::Error;
 use wolff_codec::{ApiKey, CorrelationId, DecodeError, FrameError};
 
-/// How a broker broke the protocol.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+/// Violation of the protocol by a broker.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ProtocolViolation {
-    /// What it sent is no frame, or one above the limit.
+    /// It sent no frame, or one above the limit.
     #[error(transparent)]
     Frame(FrameError),
     /// A frame too short to say to which request it belongs.
@@ -40,7 +40,7 @@ pub enum ProtocolViolation {
     Mismatch {
         /// The API of the request.
         api: ApiKey,
-        /// What does not fit.
+        /// The part that does not fit.
         what: String,
     },
 }

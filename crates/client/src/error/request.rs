@@ -6,7 +6,7 @@ use wolff_codec::{EncodeError, UnsupportedApi};
 use super::connection::ConnectionFailure;
 
 /// Why a request has no answer, and whether the broker may have acted on it.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum RequestError {
     /// The broker cannot have acted on it: the kernel never got all of its bytes.
     #[error("request not sent: {0}")]
@@ -17,26 +17,26 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// What happened.
+    /// Returns the cause.
     pub fn cause(&self) -> &RequestCause {
         match self {
             Self::NotSent(cause) | Self::InDoubt(cause) => cause,
         }
     }
 
-    /// Whether the broker may have acted on the request.
+    /// True if the broker may have acted on the request.
     pub fn is_in_doubt(&self) -> bool {
         matches!(self, Self::InDoubt(_))
     }
 
-    /// Whether the connection is of no use any more.
+    /// True if the connection is of no use any more.
     pub fn is_connection_lost(&self) -> bool {
         matches!(self.cause(), RequestCause::Connection(_))
     }
 }
 
-/// What stood between a request and its answer.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+/// Reason why a request has no response.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum RequestCause {
     /// The broker has no version of the API that this client speaks.

@@ -1,4 +1,4 @@
-//! What is wrong with authentication.
+//! Errors of authentication.
 
 use thiserror::Error;
 use wolff_codec::{ErrorCode, Str};
@@ -6,7 +6,7 @@ use wolff_codec::{ErrorCode, Str};
 use super::words::shown;
 
 /// Why a broker does not let this side in, or is not believed itself.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum SaslFailure {
     /// The broker does not offer the mechanism.
@@ -30,7 +30,8 @@ pub enum SaslFailure {
         /// The broker's words, if it has any.
         message: Option<Str>,
     },
-    /// The broker closed the connection in the middle of the exchange, as brokers before 1.0 refuse.
+    /// The broker closed the connection in the middle of the exchange, as brokers before 1.0
+    /// refuse.
     #[error(
         "closed the connection during {mechanism} authentication without a reason, as some brokers refuse credentials"
     )]
@@ -41,7 +42,7 @@ pub enum SaslFailure {
     /// There are no credentials to be had, or none that could be used.
     #[error("no credentials: {0}")]
     Credentials(String),
-    /// What the broker says is not what the mechanism prescribes, or does not prove that the broker
+    /// The broker's message is not what the mechanism prescribes, or does not prove that the broker
     /// knows the user's secret: it may be somebody else.
     #[error("the broker fails its part of the authentication: {}", shown(_0))]
     Broker(String),

@@ -1,4 +1,4 @@
-//! What is wrong with TLS.
+//! Errors of TLS.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::words::shown;
 
 /// Why a broker and this side do not come to an encrypted connection.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum TlsFailure {
     /// The broker's certificate is not accepted.
@@ -18,7 +18,7 @@ pub enum TlsFailure {
     Alert {
         /// The alert's name in the standard (RFC 8446, section 6).
         alert: String,
-        /// What that usually means.
+        /// The usual cause.
         advice: &'static str,
     },
     /// Somebody answers, but not in TLS.
@@ -47,11 +47,11 @@ pub enum TlsFailure {
 }
 
 /// A file with certificates or a key that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{} {what}", path.display())]
 pub struct TlsFileError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it. Never what is in it.
+    /// The defect of it. Never what is in it.
     pub what: String,
 }

@@ -1,4 +1,4 @@
-//! What somebody else says, as far as it is fit to be shown.
+//! Text of others, as far as it is fit to be shown.
 
 /// Nobody reads more.
 const LONGEST_CHARACTERS: usize = 300;

@@ -49,7 +49,7 @@ impl<T: Clone, E: Clone> Attempt<T, E> {
         Some(outcome)
     }
 
-    /// Whether both are the same attempt.
+    /// True if both are the same attempt.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.waiting, &other.waiting)
     }

@@ -4,7 +4,7 @@
 //! nobody but those who want that very broker. Connections to leaders live as long as somebody uses
 //! them; the one for metadata lives as long as the client.
 
-mod metadata;
+mod for_metadata;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,8 +24,8 @@ use crate::connection::{Connection, Settings, WeakConnection, establish};
 use crate::endpoint::Address;
 use crate::error::{ConnectionFailure, HostError, HostReason};
 
-/// What a connection to a leader is for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// Purpose of a connection to a leader.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Purpose {
     /// One partition alone, unless connections have to be shared.
     Partition(Str, PartitionId),
@@ -222,7 +222,8 @@ impl Connections {
         outcome.or_else(|error| self.or_shared(error))
     }
 
-    /// An open connection to the broker that others use as well, where no further one may be opened.
+    /// An open connection to the broker that others use as well, where no further one may be
+    /// opened.
     fn shared_if_full(&self, address: &Address) -> Option<Connection> {
         let mut state = self.state.lock();
         let is_crowded = state.crowd.is_crowded(now(), address);
@@ -263,7 +264,7 @@ impl Connections {
         Arc::clone(passage)
     }
 
-    /// Whether the connection for `purpose` to `address` was lost since the last time this was asked.
+    /// True if the connection for `purpose` to `address` was lost since the last call.
     pub(super) fn take_lost(&self, purpose: &Purpose, address: &Address) -> bool {
         let (life, passage) = {
             let mut state = self.state.lock();
@@ -302,8 +303,8 @@ impl Connections {
         true
     }
 
-    /// Waits no more for silent brokers that lead no longer what their connections are for: `is_led` says whether the
-    /// broker at an address still does.
+    /// Waits no more for silent brokers that lead no longer what their connections are for:
+    /// `is_led` says whether the broker at an address still does.
     pub(super) fn suspect_unless(&self, is_led: impl Fn(&Purpose, &Address) -> bool) {
         let open: Vec<_> = {
             let state = self.state.lock();
@@ -321,7 +322,7 @@ impl Connections {
         }
     }
 
-    /// What comes of an attempt; nothing when the client is closed meanwhile.
+    /// Outcome of an attempt; `None` when the client is closed meanwhile.
     async fn unless_closed<F: Future>(&self, attempt: F) -> Option<F::Output> {
         let closed = self.closed.notified();
         tokio::pin!(closed);

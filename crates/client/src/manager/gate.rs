@@ -21,8 +21,8 @@ const SHORT_LIVED: Duration = Duration::from_secs(5);
 /// After so long without trouble the next trouble is the first again.
 const FORGIVEN: Duration = Duration::from_secs(30);
 
-/// What [`Gate::poll`] says.
-#[derive(Debug, PartialEq, Eq)]
+/// Outcome of [`Gate::poll`].
+#[derive(Debug, Eq, PartialEq)]
 pub(super) enum Admission {
     /// Go ahead, and report the outcome.
     Go(Ticket),
@@ -32,8 +32,8 @@ pub(super) enum Admission {
     Failed(HostReason),
 }
 
-/// How many failures there had been: what tells a new failure from one that is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Number of failures so far, which tells a new failure from one that is known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Ticket(u64);
 
 /// The attempts to reach one broker.
@@ -60,12 +60,12 @@ impl Gate {
         }
     }
 
-    /// What whoever begins to wait now must show later.
+    /// Returns the ticket of an attempt that begins to wait now.
     pub(super) fn ticket(&self) -> Ticket {
         Ticket(self.failures)
     }
 
-    /// Whether somebody who began to wait with that ticket can go ahead.
+    /// Decides if the attempt with that ticket can go ahead.
     pub(super) fn poll(&mut self, now: Instant, ticket: Ticket) -> Admission {
         if self.failures > ticket.0
             && let Some(reason) = &self.failure
@@ -126,7 +126,7 @@ impl Gate {
         }
     }
 
-    /// Whether the gate is as good as a new one.
+    /// True if the gate is as good as a new one.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
         self.running == 0 && self.is_forgiven(now)
     }

@@ -16,7 +16,7 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 const MOST_HOSTS: usize = 10_000;
 
 /// The state of a host that this client has tried to reach, for statistics and reports.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HostState {
     /// Where it was dialled.
@@ -25,11 +25,11 @@ pub struct HostState {
     pub failures: u32,
     /// Why the last attempt failed; `None` when it succeeded, or while the first one is running.
     pub last_failure: Option<HostReason>,
-    /// How long ago that was.
+    /// The time since then.
     pub failed_ago: Option<Duration>,
-    /// How long the last attempt took that failed.
+    /// The duration of the last attempt that failed.
     pub took: Option<Duration>,
-    /// How long the attempt that is running has been, if one is.
+    /// The time that the running attempt has taken so far, if there is one.
     pub trying_for: Option<Duration>,
 }
 
@@ -40,7 +40,7 @@ struct Record {
     trying_since: Option<Instant>,
 }
 
-/// What is remembered of hosts.
+/// History of hosts.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
     records: BTreeMap<Address, Record>,

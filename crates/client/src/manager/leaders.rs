@@ -6,7 +6,6 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use wolff_backoff::Random;
-use wolff_codec::messages::MetadataResponse;
 use wolff_codec::{BrokerId, LeaderEpoch, PartitionId, Str, TopicId};
 
 use super::connections::{Connections, Purpose};
@@ -17,10 +16,11 @@ use crate::config::{ClientConfig, ConnectionStrategy};
 use crate::connection::{Connection, Settings};
 use crate::endpoint::Address;
 use crate::error::{ConnectError, HostError, HostReason, MetadataError};
+use crate::leaders_response::LeadersResponse;
 use crate::topology::{ClusterMetadata, Leader, NoLeader, TopicEvent, TopicMetadata, Topology};
 
 /// A connection to the leader of a partition.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LeaderConnection {
     /// The connection; with [`ConnectionStrategy::PerBroker`] others use it as well.
@@ -33,7 +33,7 @@ pub struct LeaderConnection {
     pub topic_id: TopicId,
 }
 
-/// What all clones of a client share.
+/// State shared by all clones of a client.
 pub(crate) struct Manager {
     strategy: ConnectionStrategy,
     connections: Arc<Connections>,
@@ -82,7 +82,7 @@ impl Manager {
     }
 
     /// All topics, as the cluster tells them now; the answer is not kept.
-    pub(crate) async fn all_topics(&self) -> Result<MetadataResponse, MetadataError> {
+    pub(crate) async fn all_topics(&self) -> Result<LeadersResponse, MetadataError> {
         self.questions.fetch(None).await
     }
 
@@ -96,7 +96,7 @@ impl Manager {
         self.questions.read(Topology::cluster)
     }
 
-    /// Whether some broker answers.
+    /// Checks that some broker responds.
     pub(crate) async fn check(&self) -> Result<(), Vec<HostError>> {
         let known = self.questions.read(Topology::addresses);
         self.connections.check(known).await
@@ -157,7 +157,7 @@ impl Manager {
         outcome
     }
 
-    /// What has proved wrong is asked for again first.
+    /// Requests first what has proved wrong.
     async fn connect_to_leader(
         &self,
         topic: &str,

@@ -69,7 +69,7 @@ impl Passage {
         gate.handle_lost(since, until, random.next_u64());
     }
 
-    /// Whether nothing would be lost with it.
+    /// True if nothing would be lost with it.
     pub(super) fn is_idle(&self) -> bool {
         self.state.lock().0.is_idle(now())
     }

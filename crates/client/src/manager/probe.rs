@@ -1,39 +1,40 @@
-//! Whether a broker does not only shake hands, but answers.
+//! Check that a broker does not only shake hands, but responds.
 //!
-//! A listener for SASL lets everybody ask for its versions, and closes at the first other question of
-//! who has not authenticated. Only that question shows it.
+//! A listener for SASL lets everybody ask for its versions, and closes at the first other question
+//! of who has not authenticated. Only that question shows it.
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 use wolff_codec::BrokerId;
-use wolff_codec::messages::{MetadataRequest, MetadataResponse, ProduceRequest};
+use wolff_codec::messages::{MetadataRequest, ProduceRequest};
 
 use crate::connection::Connection;
 use crate::endpoint::Address;
 use crate::error::{ConnectStage, ConnectionFailure, HostReason, RequestError};
+use crate::leaders_response::{LeadersRequest, LeadersResponse};
 
 /// A bootstrap host as [`Client::examine_hosts`](crate::Client::examine_hosts) found it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HostReport {
     /// The host.
     pub host: Address,
-    /// Whether it can be used, or why not.
+    /// The reason why it cannot be used, if it cannot.
     pub outcome: Result<(), HostReason>,
     /// The brokers that it names, with what came of connecting to the addresses they advertise.
     pub brokers: Vec<AdvertisedBroker>,
 }
 
 /// A broker as a bootstrap host names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct AdvertisedBroker {
     /// The broker's id.
     pub id: BrokerId,
     /// Its advertised address; `None` when it cannot be connected to (no host, or no port).
     pub address: Option<Address>,
-    /// Whether the address leads to a broker, or why not; `Ok` where there is no address.
+    /// The reason why the address leads to no broker; `Ok` where there is no address.
     pub outcome: Result<(), HostReason>,
 }
 
@@ -71,7 +72,7 @@ pub(super) async fn examine(
     }
 }
 
-/// Whether the broker responds to a request.
+/// Checks that the broker responds to a request.
 pub(super) async fn ask_something(
     connection: &Connection,
     after: Duration,
@@ -80,15 +81,16 @@ pub(super) async fn ask_something(
     ask(connection, after).await.map(drop)
 }
 
-/// Asks for the brokers, and for no topic. Returns the response, or why there is none on a connection that is in order.
+/// Asks for the brokers, and for no topic. Returns the response, or why there is none on a
+/// connection that is in order.
 async fn ask(
     connection: &Connection,
     after: Duration,
-) -> Result<Result<MetadataResponse, RequestError>, HostReason> {
-    let request = MetadataRequest {
+) -> Result<Result<LeadersResponse, RequestError>, HostReason> {
+    let request = LeadersRequest(MetadataRequest {
         topics: Some(Vec::new()),
         ..MetadataRequest::default()
-    };
+    });
     match timeout(after, connection.request(&request)).await {
         Ok(Err(error)) if error.is_connection_lost() => Err(match connection.closed().await {
             ConnectionFailure::ClosedHere => HostReason::ClientClosed,

@@ -1,6 +1,6 @@
 //! Asking the cluster: a task that runs while somebody waits for an answer, and not otherwise.
 
-mod fetch;
+mod metadata;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::{sleep, sleep_until, timeout};
 use wolff_backoff::Random;
-use wolff_codec::messages::{MetadataResponse, MetadataResponseTopic};
 use wolff_codec::{ErrorCode, Str};
 
 use super::connections::{Connections, Purpose};
@@ -18,6 +17,7 @@ use crate::config::ClientConfig;
 use crate::connection::Connection;
 use crate::endpoint::Address;
 use crate::error::MetadataError;
+use crate::leaders_response::{LeadersResponse, TopicLeaders};
 use crate::topology::{Lookup, Refresh, TopicEvent, TopicMetadata, Topology};
 
 type Answer = Result<Arc<TopicMetadata>, MetadataError>;
@@ -34,12 +34,12 @@ struct State {
     random: Random,
     /// A broker that had nothing new to say about what has proved wrong, again and again.
     doubted: Option<Address>,
-    /// Whether the asking task runs.
+    /// True if the asking task runs.
     is_asking: bool,
     is_closed: bool,
 }
 
-/// What is known about the cluster, and the way to learn more.
+/// Known state of the cluster, and the way to learn more.
 pub(super) struct Questions {
     connections: Arc<Connections>,
     timeout: Duration,
@@ -83,7 +83,7 @@ impl Questions {
         }
     }
 
-    /// What is known about a topic; asks, or waits for the answer to a question, if it has to.
+    /// Returns the metadata of a topic; sends a request or waits for a response if it has to.
     pub(super) async fn topic(self: &Arc<Self>, name: &str) -> Answer {
         let answer = {
             let mut state = self.state.lock();
@@ -112,7 +112,8 @@ impl Questions {
         answer.await.unwrap_or(Err(MetadataError::Abandoned))
     }
 
-    /// As [`Questions::topic`], but where lookups create topics it waits until the new one is there.
+    /// As [`Questions::topic`], but where lookups create topics it waits until the new one is
+    /// there.
     pub(super) async fn topic_or_create(self: &Arc<Self>, name: &str) -> Answer {
         if !self.allow_auto_topic_creation {
             return self.topic(name).await;
@@ -143,7 +144,7 @@ impl Questions {
         change(&mut self.state.lock().topology)
     }
 
-    /// What changes from now on.
+    /// Subscribes to changes from now on.
     pub(super) fn events(&self) -> broadcast::Receiver<TopicEvent> {
         self.events.subscribe()
     }
@@ -163,7 +164,8 @@ impl Questions {
         self.state.lock().refresh.handle_disconnect(topic);
     }
 
-    /// A broker owes a response and is silent: whether it still leads is asked elsewhere, if need be.
+    /// A broker owes a response and is silent: whether it still leads is asked elsewhere, if need
+    /// be.
     pub(super) fn handle_silence(self: &Arc<Self>, purpose: &Purpose) {
         let topics = match purpose {
             Purpose::Partition(topic, _) => vec![topic.clone()],
@@ -254,7 +256,7 @@ impl Questions {
         Next::Wait(state.refresh.poll_timeout())
     }
 
-    fn handle_outcome(&self, topics: &[Str], outcome: Result<MetadataResponse, MetadataError>) {
+    fn handle_outcome(&self, topics: &[Str], outcome: Result<LeadersResponse, MetadataError>) {
         let mut told: Vec<(oneshot::Sender<Answer>, Answer)> = Vec::new();
         let is_answered = outcome.is_ok();
         let events = {
@@ -354,7 +356,7 @@ impl Drop for Asking {
     }
 }
 
-/// Whether the broker at `address` leads what a connection is for, as far as is known.
+/// True if the broker at `address` leads what a connection is for, as far as is known.
 fn leads(topology: &Topology, purpose: &Purpose, address: &Address) -> bool {
     match purpose {
         Purpose::Partition(topic, partition) => topology
@@ -368,11 +370,7 @@ fn leads(topology: &Topology, purpose: &Purpose, address: &Address) -> bool {
     }
 }
 
-fn handle_topic(
-    topology: &mut Topology,
-    name: &Str,
-    answer: Option<&MetadataResponseTopic>,
-) -> Answer {
+fn handle_topic(topology: &mut Topology, name: &Str, answer: Option<&TopicLeaders>) -> Answer {
     let answer = answer.ok_or_else(|| MetadataError::LeftOut(name.clone()))?;
     topology
         .handle_topic(name, answer)
@@ -382,7 +380,7 @@ fn handle_topic(
         })
 }
 
-/// What brokers say while a topic comes into being.
+/// True for the codes that brokers respond with while a topic is being created.
 fn is_being_created(code: ErrorCode) -> bool {
     [
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,

@@ -1,8 +1,8 @@
 //! Which connection a partition shares where no further one can be opened: no I/O.
 //!
 //! Descriptors of this process run out, brokers limit connections per address
-//! (`max.connections.per.ip`), and a user may set a limit. A partition that shares is slower than one
-//! with a connection of its own, and better off than one with none.
+//! (`max.connections.per.ip`), and a user may set a limit. A partition that shares is slower than
+//! one with a connection of its own, and better off than one with none.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    /// Whether connections to the broker are shared without an attempt to open another one.
+    /// True if connections to the broker are shared without an attempt to open another one.
     pub(super) fn is_crowded(&self, now: Instant, address: &Address) -> bool {
         self.until.get(address).is_some_and(|until| now < *until)
     }

@@ -52,9 +52,9 @@ impl Sasl {
         }
     }
 
-    /// Lets passwords and tokens go over unencrypted connections, where everybody on the way can read
-    /// them. Without this, [`ClientBuilder::build`](crate::ClientBuilder::build) refuses PLAIN and
-    /// OAUTHBEARER with `SASL_PLAINTEXT`.
+    /// Lets passwords and tokens go over unencrypted connections, where everybody on the way can
+    /// read them. Without this, [`ClientBuilder::build`](crate::ClientBuilder::build) refuses PLAIN
+    /// and OAUTHBEARER with `SASL_PLAINTEXT`.
     pub fn allow_unencrypted_secrets(mut self) -> Self {
         self.is_unencrypted_allowed = true;
         self
@@ -65,11 +65,12 @@ impl Sasl {
         self.mechanism.name()
     }
 
-    pub(crate) fn as_mechanism(&self) -> &dyn Mechanism {
+    /// The mechanism itself, for one of one's own that wraps it.
+    pub fn as_mechanism(&self) -> &dyn Mechanism {
         &*self.mechanism
     }
 
-    /// Whether it may go over an unencrypted connection.
+    /// True if it may go over an unencrypted connection.
     pub(crate) fn may_go_unencrypted(&self) -> bool {
         self.is_unencrypted_allowed || !self.mechanism.reveals_secret()
     }

@@ -12,7 +12,7 @@ use crate::secret::Secret;
 const LARGEST_FILE_BYTES: usize = 64 * 1024;
 
 /// A user and the password.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Credentials {
     /// The user's name.
     pub username: String,
@@ -58,7 +58,7 @@ where
 }
 
 /// A file with the user's name in the first line and the password in the second.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CredentialsFile {
     path: PathBuf,
 }
@@ -90,7 +90,7 @@ impl CredentialsProvider for CredentialsFile {
 }
 
 /// A user whose password is the content of a file, without the line break at its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PasswordFile {
     username: String,
     path: PathBuf,

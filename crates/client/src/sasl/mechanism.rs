@@ -1,4 +1,4 @@
-//! What a mechanism is: the seam for those that this crate does not have.
+//! Mechanisms: the seam for those that this crate does not have.
 
 use std::fmt;
 use std::future::Future;
@@ -19,7 +19,7 @@ pub trait Mechanism: fmt::Debug + Send + Sync + 'static {
     /// The name by which brokers know it, for example `AWS_MSK_IAM`.
     fn name(&self) -> &str;
 
-    /// Whether somebody who reads along learns enough to pass himself off as the user. Then an
+    /// True if somebody who reads along learns enough to pass himself off as the user. Then an
     /// unencrypted connection is refused, unless that was allowed by name. True unless overridden.
     fn reveals_secret(&self) -> bool {
         true
@@ -45,8 +45,8 @@ pub trait Exchange: Send {
     fn step<'a>(&'a mut self, challenge: Option<&'a [u8]>) -> SaslFuture<'a, Reply>;
 }
 
-/// What follows from what a broker has said.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Response to a message of a broker.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reply {
     /// This message; the broker will answer it.
     Send(Secret),

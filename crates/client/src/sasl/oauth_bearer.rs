@@ -10,11 +10,11 @@ use crate::endpoint::Address;
 use crate::error::SaslFailure;
 use crate::secret::Secret;
 
-/// What separates the parts of a message.
+/// Separator of the parts of a message.
 const SEPARATOR: u8 = 1;
 
 /// A bearer token, and what goes with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct OAuthToken {
     /// The token as the authorization server gave it.
@@ -39,8 +39,8 @@ impl OAuthToken {
 /// Gives a token whenever somebody has to authenticate. A closure that returns a future is one as
 /// well.
 ///
-/// It is asked for each connection and each renewal of a session; where getting a token is costly, it
-/// should keep one until shortly before that ends.
+/// It is asked for each connection and each renewal of a session; where getting a token is costly,
+/// it should keep one until shortly before that ends.
 pub trait TokenProvider: Send + Sync + 'static {
     /// A token that is valid now.
     ///

@@ -1,4 +1,4 @@
-//! What stands in for TLS where the feature `tls` is off: nothing that could be used.
+//! Stand-ins for TLS where the feature `tls` is off: nothing that could be used.
 
 use std::convert::Infallible;
 use std::io;

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use super::encrypted_key::EncryptedKey;
 use super::material::Material;
 use super::options::{TlsOptions, TlsServerName, TlsVerification};
 use super::verify::{Lenient, Pinned};
 use crate::error::{ConfigError, TlsFileError};
 
-/// What stands for the name of a file in errors about PEM that was given in memory.
+/// Stand-in for the name of a file in errors about PEM that was given in memory.
 const IN_MEMORY: &str = "the PEM in memory";
 
 /// The authorities that the system trusts. Waits for the disk, and takes its time.
@@ -74,7 +75,8 @@ pub(super) fn assemble(
     let mut config = match &material.identity {
         Some((chain, key)) => {
             let chain = certificates(chain, cert_file)?;
-            let key = private_key(key, key_file)?;
+            let password = material.key_password.as_ref();
+            let key = private_key(key, password.map(|password| password.as_slice()), key_file)?;
             builder.with_client_auth_cert(chain, key).map_err(|error| {
                 unusable(
                     key_file,
@@ -88,16 +90,29 @@ pub(super) fn assemble(
     Ok(config)
 }
 
-fn private_key(pem: &[u8], path: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
-    PrivateKeyDer::from_pem_slice(without_mark(pem)).map_err(|error| {
-        let has = |words: &str| pem.windows(words.len()).any(|part| part == words.as_bytes());
-        let is_encrypted = has("BEGIN ENCRYPTED PRIVATE KEY") || has("Proc-Type: 4,ENCRYPTED");
-        let what = match is_encrypted {
-            true => "holds a key that is encrypted with a password, which is not supported; decrypt it: openssl pkey -in FILE -out FILE".to_owned(),
-            false => format!("holds no key: {error}"),
-        };
-        unusable(path, what)
-    })
+fn private_key(
+    pem: &[u8],
+    password: Option<&[u8]>,
+    path: &Path,
+) -> Result<PrivateKeyDer<'static>, ConfigError> {
+    let pem = without_mark(pem);
+    if let Some(key) = EncryptedKey::find(pem) {
+        return key.decrypt(password).map_err(|what| unusable(path, what));
+    }
+    PrivateKeyDer::from_pem_slice(pem)
+        .map_err(|error| unusable(path, format!("holds no key: {}", in_words(&error))))
+}
+
+/// The error without the line that it is about, which may be of a private key.
+fn in_words(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a BEGIN line has no END line that goes with it",
+        pem::Error::IllegalSectionStart { .. } => "a BEGIN line is malformed",
+        pem::Error::Base64Decode(_) => "what is between BEGIN and END is no base64",
+        pem::Error::SectionTooLarge => "it is too large",
+        pem::Error::NoItemsFound => "no BEGIN line of the kind that is needed",
+        _ => "it cannot be read",
+    }
 }
 
 /// PEM as some editors on Windows write it begins with a byte order mark.
@@ -150,7 +165,7 @@ fn roots(
 fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(without_mark(pem))
         .collect::<Result<_, _>>()
-        .map_err(|error| unusable(path, format!("is no PEM: {error}")))?;
+        .map_err(|error| unusable(path, format!("is no PEM: {}", in_words(&error))))?;
     if certificates.is_empty() {
         return Err(unusable(path, "holds no certificate in PEM".into()));
     }

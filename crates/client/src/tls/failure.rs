@@ -1,4 +1,4 @@
-//! What rustls says, for a person who has to do something about it.
+//! Errors of rustls, for a person who has to do something about them.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use rustls::{AlertDescription, CertificateError, Error};
 
 use crate::error::TlsFailure;
 
-/// What TLS has against a stream, if that is what the error is about.
+/// The failure of TLS that an error of a stream stands for, if it does.
 pub(crate) fn stream_failure(error: &io::Error) -> Option<TlsFailure> {
     let inner = error.get_ref()?.downcast_ref::<Error>()?;
     Some(failure(inner))

@@ -1,4 +1,5 @@
-//! The files that TLS is made of, as bytes: read together, compared to see whether they have changed.
+//! The files that TLS is made of, as bytes: read together, compared to see whether they have
+//! changed.
 
 use std::fs;
 use std::io::Read as _;
@@ -12,11 +13,13 @@ use crate::error::TlsFileError;
 /// No certificate or key comes near this; what does is another file by mistake.
 const LARGEST_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// What was in the files.
-#[derive(PartialEq, Eq)]
+/// Content of the files.
+#[derive(Eq, PartialEq)]
 pub(super) struct Material {
     pub(super) authorities: Option<Vec<u8>>,
     pub(super) identity: Option<(Vec<u8>, Zeroizing<Vec<u8>>)>,
+    /// The password that the key of the identity is encrypted with.
+    pub(super) key_password: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Material {
@@ -34,11 +37,27 @@ impl Material {
             )),
             (None, None) => None,
         };
+        let key_password = match (&options.key_password, &options.key_password_file) {
+            (Some(password), _) => Some(Zeroizing::new(password.expose().to_vec())),
+            (None, Some(file)) => Some(without_line_break(read(file)?)),
+            (None, None) => None,
+        };
         Ok(Self {
+            key_password,
             authorities: authorities.map(|content| content.to_vec()),
             identity,
         })
     }
+}
+
+/// The content of a file with a password: a line break at its end does not belong to it.
+fn without_line_break(mut content: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    for end in [b'\n', b'\r'] {
+        if content.last() == Some(&end) {
+            content.pop();
+        }
+    }
+    content
 }
 
 /// Reads a file in one piece, since growing would leave copies of a key behind.

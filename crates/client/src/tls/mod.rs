@@ -9,6 +9,8 @@ mod connector;
 mod assemble;
 
 #[cfg(feature = "tls")]
+mod encrypted_key;
+#[cfg(feature = "tls")]
 mod failure;
 #[cfg(feature = "tls")]
 mod material;

@@ -9,12 +9,12 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-/// Takes the certificate of any trusted authority, or any certificate at all. In both cases the peer
-/// must hold the key that belongs to the certificate.
+/// Takes the certificate of any trusted authority, or any certificate at all. In both cases the
+/// peer must hold the key that belongs to the certificate.
 #[derive(Debug)]
 pub(super) struct Lenient {
     provider: Arc<CryptoProvider>,
-    /// Who checks the authority, if anybody does.
+    /// Verifier of the authority, if that is checked.
     authorities: Option<Arc<WebPkiServerVerifier>>,
     /// Trusted as they are.
     pins: Vec<CertificateDer<'static>>,

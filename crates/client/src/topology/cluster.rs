@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use wolff_codec::messages::{MetadataResponse, MetadataResponseTopic};
 use wolff_codec::{BrokerId, LeaderEpoch, PartitionId};
 use wolff_codec::{ErrorCode, Str};
 
@@ -11,14 +10,15 @@ use super::event::TopicEvent;
 use super::merge::merge;
 use super::metadata::{BrokerMetadata, ClusterMetadata, TopicMetadata};
 use crate::endpoint::Address;
+use crate::leaders_response::{LeadersResponse, TopicLeaders};
 
 /// So many answers in a row must say the same against what is known before they are believed,
 /// where no topic id decides. One broker that is behind does not say it three times, a second
 /// apart; a topic that was recreated on old brokers does for ever.
 const CONTRADICTIONS_TO_BELIEVE: u32 = 3;
 
-/// Who leads a partition, and where to find that broker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Leader of a partition, and its address.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Leader {
     pub(crate) broker: BrokerId,
     pub(crate) epoch: LeaderEpoch,
@@ -26,7 +26,7 @@ pub(crate) struct Leader {
 }
 
 /// Why there is no leader to be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NoLeader {
     /// Nothing is known about the topic.
     UnknownTopic,
@@ -48,14 +48,14 @@ struct Known {
     hinted: BTreeSet<PartitionId>,
 }
 
-/// What is known about the cluster.
+/// Known state of the cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Topology {
     cluster: Arc<ClusterMetadata>,
     /// The last id that a broker gave, which outlives what is known of the brokers.
     cluster_id: Option<Str>,
     topics: HashMap<Str, Known>,
-    /// What [`Topology::take_events`] has not given out yet.
+    /// Events that [`Topology::take_events`] has not returned yet.
     events: Vec<TopicEvent>,
 }
 
@@ -73,12 +73,12 @@ impl Topology {
             .collect()
     }
 
-    /// What is known about a topic.
+    /// Returns the known metadata of a topic.
     pub(crate) fn topic(&self, name: &str) -> Option<Arc<TopicMetadata>> {
         self.topics.get(name).map(|known| known.metadata.clone())
     }
 
-    /// Who leads the partition.
+    /// Returns the leader of the partition.
     pub(crate) fn leader(&self, topic: &str, partition: PartitionId) -> Result<Leader, NoLeader> {
         let known = self.topics.get(topic).ok_or(NoLeader::UnknownTopic)?;
         let partition = known
@@ -100,7 +100,7 @@ impl Topology {
         })
     }
 
-    /// Who leads the partition by a hint that is newer than the last metadata.
+    /// Returns the leader of the partition by a hint that is newer than the last metadata.
     pub(crate) fn hinted_leader(&self, topic: &str, partition: PartitionId) -> Option<Leader> {
         let is_hinted = self.topics.get(topic)?.hinted.contains(&partition);
         is_hinted.then(|| self.leader(topic, partition).ok())?
@@ -132,7 +132,7 @@ impl Topology {
         names
     }
 
-    /// What has changed since this was last asked, in the order in which it was learnt.
+    /// Returns the changes since the last call, in the order in which they were learnt.
     pub(crate) fn take_events(&mut self) -> Vec<TopicEvent> {
         std::mem::take(&mut self.events)
     }
@@ -147,9 +147,9 @@ impl Topology {
         self.topics.remove(name);
     }
 
-    /// Takes the brokers from an answer. An empty list, as brokers give it while they start, changes
-    /// nothing.
-    pub(crate) fn handle_brokers(&mut self, answer: &MetadataResponse) {
+    /// Takes the brokers from an answer. An empty list, as brokers give it while they start,
+    /// changes nothing.
+    pub(crate) fn handle_brokers(&mut self, answer: &LeadersResponse) {
         if answer.brokers.is_empty() {
             return;
         }
@@ -189,7 +189,7 @@ impl Topology {
     pub(crate) fn handle_topic(
         &mut self,
         name: &Str,
-        answer: &MetadataResponseTopic,
+        answer: &TopicLeaders,
     ) -> Result<Arc<TopicMetadata>, ErrorCode> {
         if !answer.error_code.is_ok() {
             if answer.error_code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION

@@ -1,13 +1,13 @@
-//! What has changed about a topic, so much that somebody may have to act.
+//! Changes of a topic after which somebody may have to act.
 
 use wolff_codec::{Str, TopicId};
 
 /// A change of a topic, as metadata has shown it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum TopicEvent {
-    /// The topic was deleted, and another one created under its name (KIP-516): offsets begin again,
-    /// and what was known about its partitions is of no use.
+    /// The topic was deleted, and another one created under its name (KIP-516): offsets begin
+    /// again, and what was known about its partitions is of no use.
     Recreated {
         /// The topic's name.
         topic: Str,
@@ -20,14 +20,15 @@ pub enum TopicEvent {
     PartitionCount {
         /// The topic's name.
         topic: Str,
-        /// How many it had.
+        /// The number before.
         before: usize,
-        /// How many it has now.
+        /// The number now.
         now: usize,
     },
-    /// The brokers belong to another cluster than before: by their cluster id, another one has taken
-    /// the place of the one that was known. [`ClientConfig::cluster_id`](crate::ClientConfig::cluster_id)
-    /// has its answers refused instead.
+    /// The brokers belong to another cluster than before: by their cluster id, another one has
+    /// taken the place of the one that was known.
+    /// [`ClientConfig::cluster_id`](crate::ClientConfig::cluster_id) has its answers refused
+    /// instead.
     OtherCluster {
         /// The id that was known.
         before: Str,

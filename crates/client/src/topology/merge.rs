@@ -1,14 +1,14 @@
-//! What an answer about a topic changes in what is known of it.
+//! Merge of a response about a topic into what is known of it.
 //!
 //! One broker's metadata can be behind, ahead, or full of holes. The rules: an error or a hole
 //! never takes a partition away, an older leader epoch never replaces a newer one, and only another
 //! topic id proves that the topic is another one.
 
-use wolff_codec::messages::{MetadataResponsePartition, MetadataResponseTopic};
 use wolff_codec::{BrokerId, LeaderEpoch, PartitionId, TopicId};
 use wolff_codec::{ErrorCode, Str};
 
 use super::metadata::{PartitionMetadata, TopicMetadata};
+use crate::leaders_response::{PartitionLeader, TopicLeaders};
 
 /// The outcome of a merge.
 #[derive(Debug)]
@@ -22,16 +22,12 @@ pub(super) struct Merged {
 }
 
 /// The answer alone, without anything that was known before.
-pub(crate) fn view(name: &Str, answer: &MetadataResponseTopic) -> TopicMetadata {
+pub(crate) fn view(name: &Str, answer: &TopicLeaders) -> TopicMetadata {
     merge(name, None, answer).metadata
 }
 
 /// Merges `answer` into `known`. The answer carries no error for the topic as a whole.
-pub(super) fn merge(
-    name: &Str,
-    known: Option<&TopicMetadata>,
-    answer: &MetadataResponseTopic,
-) -> Merged {
+pub(super) fn merge(name: &Str, known: Option<&TopicMetadata>, answer: &TopicLeaders) -> Merged {
     let is_recreated = known.is_some_and(|known| differ(known.topic_id, answer.topic_id));
     let is_same = known.is_some_and(|known| same(known.topic_id, answer.topic_id));
     let base = known.filter(|_| !is_recreated);
@@ -76,12 +72,9 @@ pub(super) fn merge(
 ///
 /// A hostile answer can name partition 2^31-1 in forty bytes, so that the table has to stay in
 /// proportion to what was received or known.
-fn by_index(
-    answers: &[MetadataResponsePartition],
-    known_count: usize,
-) -> Vec<Option<&MetadataResponsePartition>> {
+fn by_index(answers: &[PartitionLeader], known_count: usize) -> Vec<Option<&PartitionLeader>> {
     let limit = answers.len().saturating_mul(16).max(known_count);
-    let mut table = Vec::new();
+    let mut table = Vec::with_capacity(answers.len());
     for answer in answers {
         let Ok(index) = usize::try_from(answer.partition_index.0) else {
             continue;
@@ -108,7 +101,7 @@ fn by_index(
 fn merge_partition(
     partition: PartitionId,
     before: Option<&PartitionMetadata>,
-    answer: &MetadataResponsePartition,
+    answer: &PartitionLeader,
 ) -> (PartitionMetadata, bool) {
     let known_epoch = before.map_or(LeaderEpoch::UNKNOWN, |before| before.leader_epoch);
     let is_older = answer.leader_epoch != LeaderEpoch::UNKNOWN && answer.leader_epoch < known_epoch;

@@ -1,4 +1,4 @@
-//! What callers see of the cluster: plain values, shared without copying.
+//! Metadata for callers: plain values, shared without copying.
 
 use wolff_codec::{BrokerId, LeaderEpoch, PartitionId, TopicId};
 use wolff_codec::{ErrorCode, Str};
@@ -6,14 +6,15 @@ use wolff_codec::{ErrorCode, Str};
 use crate::endpoint::Address;
 
 /// A topic and its partitions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct TopicMetadata {
     /// The topic's name.
     pub name: Str,
-    /// What tells the topic from an earlier one of the same name; zero from brokers before 2.8.
+    /// The id that tells the topic from an earlier one of the same name; zero from brokers before
+    /// 2.8.
     pub topic_id: TopicId,
-    /// Whether the cluster keeps its own state in it.
+    /// True if the cluster keeps its own state in it.
     pub is_internal: bool,
     /// All partitions, each at the index that is its id. There are no holes: a partition that the
     /// broker left out keeps what was known of it, or has an error.
@@ -28,21 +29,21 @@ impl TopicMetadata {
 }
 
 /// A partition and its leader.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct PartitionMetadata {
     /// The partition's id.
     pub partition: PartitionId,
     /// The broker that takes its records, the last one known when there is an error.
     pub leader: Option<BrokerId>,
-    /// How often the leader has changed; unknown from brokers before 2.1.
+    /// The number of times that the leader has changed; unknown from brokers before 2.1.
     pub leader_epoch: LeaderEpoch,
     /// Why the leader cannot be told at the moment, or none.
     pub error: ErrorCode,
 }
 
 /// A broker as the cluster advertises it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct BrokerMetadata {
     /// The broker's id.
@@ -54,7 +55,7 @@ pub struct BrokerMetadata {
 }
 
 /// The brokers of the cluster.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ClusterMetadata {
     /// The cluster's own name for itself.

@@ -1,4 +1,4 @@
-//! What is known about the cluster: brokers, topics, leaders, and when to ask again.
+//! Known state of the cluster: brokers, topics, leaders, and when to ask again.
 //!
 //! Everything here is pure: time is an argument, and whoever has bytes to move is above.
 

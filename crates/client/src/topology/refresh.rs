@@ -22,17 +22,17 @@ const PAUSE_AFTER_DISCONNECT: Duration = Duration::from_millis(100);
 /// As many topics are asked for in one request.
 const TOPICS_PER_FETCH: usize = 1_000;
 
-/// So many answers in a row may bring nothing new about what has proved wrong; then another broker is asked, since this one
-/// may have lost its controller and not know better.
+/// So many answers in a row may bring nothing new about what has proved wrong; then another broker
+/// is asked, since this one may have lost its controller and not know better.
 const ANSWERS_WITHOUT_NEWS: u32 = 3;
 
 /// Questions that are further apart than this are not in a row, unless the interval is longer.
 const IN_A_ROW: Duration = Duration::from_secs(10);
 
-/// What [`Refresh::lookup`] says.
-#[derive(Debug, PartialEq, Eq)]
+/// Outcome of [`Refresh::lookup`].
+#[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Lookup {
-    /// What is known can be used.
+    /// The known metadata can be used.
     Known,
     /// The cluster has just refused, and would refuse again.
     Refused(MetadataError),
@@ -49,7 +49,8 @@ struct Record<W> {
     is_disconnected: bool,
     last_asked: Option<Instant>,
     refused: Option<MetadataError>,
-    /// The last question was asked because an answer shortly before it had proved wrong, or had been a refusal.
+    /// The last question was asked because an answer shortly before it had proved wrong, or had
+    /// been a refusal.
     is_asked_again: bool,
     /// Answers in a row, to questions that were asked again, that brought no news.
     without_news: u32,
@@ -113,7 +114,7 @@ impl<W> Refresh<W> {
         }
     }
 
-    /// Whether what is known about `topic` can be used.
+    /// Decides if the known metadata of `topic` can be used.
     pub(crate) fn lookup(&self, now: Instant, topic: &str) -> Lookup {
         let Some(record) = self.topics.get(topic) else {
             return Lookup::Ask;
@@ -147,14 +148,15 @@ impl<W> Refresh<W> {
         }
     }
 
-    /// What is known about `topic` has proved wrong.
+    /// Marks the known metadata of `topic` as wrong.
     pub(crate) fn mark_stale(&mut self, topic: &str) {
         if let Some(record) = self.topics.get_mut(topic) {
             record.is_stale = true;
         }
     }
 
-    /// What is known about `topic` counts as long as nobody could ask again anyhow, and not for longer.
+    /// Marks the known metadata of `topic` as wrong once another request is allowed, and not
+    /// before.
     pub(crate) fn mark_stale_if_old(&mut self, now: Instant, topic: &str) {
         if let Some(record) = self.topics.get_mut(topic)
             && !record.is_asked
@@ -183,7 +185,7 @@ impl<W> Refresh<W> {
         }
     }
 
-    /// Whether somebody waits for an answer or for a question.
+    /// True if somebody waits for an answer or for a question.
     pub(crate) fn is_busy(&self) -> bool {
         self.is_asking || !self.wanted.is_empty()
     }
@@ -259,7 +261,8 @@ impl<W> Refresh<W> {
         told
     }
 
-    /// The answer about `topic` brought something new, or nothing. Gives whether that is a reason to ask another broker.
+    /// The answer about `topic` brought something new, or nothing. Gives whether that is a reason
+    /// to ask another broker.
     pub(crate) fn handle_news(&mut self, topic: &str, is_news: bool) -> bool {
         let Some(record) = self.topics.get_mut(topic) else {
             return false;

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many attempts start each time that those before them have been without success for so long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Number of attempts that start each time when those before have had no success for so long.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Growth {
     /// One.
     Steady,
-    /// One, then twice as many each time: the only healthy host among a hundred is found in seconds.
+    /// One, then twice as many each time: the only healthy host among a hundred is found in
+    /// seconds.
     Doubling,
 }
 

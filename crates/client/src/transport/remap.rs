@@ -22,7 +22,7 @@ use crate::endpoint::Address;
 /// let client = Client::builder(["kafka-1.internal:9092"]).dialer(dialer).build()?;
 /// # Ok::<(), wolff_client::ConfigError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct RemapDialer {
     inner: Arc<dyn Dial>,
     map: BTreeMap<Address, Address>,

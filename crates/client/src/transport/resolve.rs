@@ -11,8 +11,8 @@ pub type ResolveFuture<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAd
 
 /// Resolves host names to network addresses.
 pub trait Resolve: fmt::Debug + Send + Sync + 'static {
-    /// Resolves `host` (a name or an IP literal without brackets), in the order in which the addresses
-    /// are to be tried, each with `port`. It is called for every attempt to dial.
+    /// Resolves `host` (a name or an IP literal without brackets), in the order in which the
+    /// addresses are to be tried, each with `port`. It is called for every attempt to dial.
     ///
     /// The caller sets the deadline and drops the future when it has passed.
     ///
@@ -22,7 +22,7 @@ pub trait Resolve: fmt::Debug + Send + Sync + 'static {
 }
 
 /// The operating system's name resolution (`getaddrinfo`), on tokio's blocking threads.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct SystemResolver;
 
 impl Resolve for SystemResolver {

@@ -45,7 +45,8 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// A server that shows the authority's own certificate, as `openssl req -x509` makes it by default.
+    /// A server that shows the authority's own certificate, as `openssl req -x509` makes it by
+    /// default.
     pub fn server(&self) -> ServerConfig {
         let key = self.issuer.key().serialize_pem();
         ServerConfig::builder_with_provider(ring::default_provider().into())

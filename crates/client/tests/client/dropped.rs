@@ -1,5 +1,5 @@
-//! Every public future, dropped at each of its await points: nothing leaks, and what comes afterwards
-//! gets its own answer.
+//! Every public future, dropped at each of its await points: nothing leaks, and what comes
+//! afterwards gets its own answer.
 
 #![expect(
     clippy::unwrap_used,

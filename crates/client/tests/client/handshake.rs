@@ -12,7 +12,7 @@ use wolff_client::{Client, HostError, HostReason};
 
 use crate::peer::{Network, all_versions, frame};
 
-/// What the client says when the peer does that.
+/// Reason that the client gives when the peer does that.
 async fn reason(peer: impl AsyncFnOnce(crate::peer::Peer)) -> HostReason {
     let network = Network::default();
     let mut listener = network.listen("kafka");

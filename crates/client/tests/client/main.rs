@@ -1,5 +1,5 @@
-//! The client against scripted peers in virtual time and against the embedded broker: connections, metadata, security, and what
-//! the Erlang original tests.
+//! The client against scripted peers in virtual time and against the embedded broker: connections,
+//! metadata, security, and what the Erlang original tests.
 #![allow(
     clippy::disallowed_methods,
     reason = "these tests run in the real world"
@@ -10,6 +10,7 @@ mod cluster;
 mod connection;
 mod dialers;
 mod dropped;
+mod encrypted_keys;
 mod handshake;
 mod memory;
 mod metadata;
@@ -18,6 +19,8 @@ mod sasl;
 mod secured;
 mod seed;
 mod shared_produce;
+mod silent_drop;
+mod slow_links;
 mod tls;
 mod upstream;
 mod upstream_fixes;

@@ -13,8 +13,8 @@ use wolff_client::codec::{ApiKey, PartitionId};
 use wolff_client::{Address, BoxStream, Client, Dial, DialFuture, Environment, HostReason};
 use wolff_testbroker::{Cluster, Fault, MemoryNetwork};
 
-/// What happened, with its virtual time.
-#[derive(Debug, Clone)]
+/// Events with their virtual time.
+#[derive(Clone, Debug)]
 struct Trace {
     start: Instant,
     events: Arc<Mutex<Vec<(Duration, String)>>>,

@@ -1,4 +1,4 @@
-//! What a client knows about the cluster, and how it learns it, in virtual time.
+//! Metadata of a client, and how it is learnt, in virtual time.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 

@@ -1,4 +1,5 @@
-//! The client on a bad network: what a line can do to it, between a client and a cluster that know nothing of it.
+//! The client on a bad network: what a line can do to it, between a client and a cluster that know
+//! nothing of it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 

@@ -102,7 +102,7 @@ async fn header(peer: &mut Peer) -> RequestHeader {
     decode_request_header(&frame).unwrap().0
 }
 
-/// What the client says when the peer does that.
+/// Reason that the client gives when the peer does that.
 async fn refusal(sasl: Sasl, peer: impl AsyncFnOnce(Peer)) -> HostReason {
     let (builder, mut listener) = scene(sasl);
     let client = builder.build().unwrap();
@@ -114,7 +114,7 @@ async fn refusal(sasl: Sasl, peer: impl AsyncFnOnce(Peer)) -> HostReason {
 /// A connection with PLAIN, whose session lasts that long.
 async fn connected(sasl: Sasl, session_lifetime_ms: i64) -> (Client, Connection, Peer) {
     let (builder, mut listener) = scene(sasl);
-    let client = builder.build().unwrap();
+    let client = builder.idle_probe(None).build().unwrap();
     let broker = async {
         let mut peer = listener.accept_ready().await;
         peer.let_in(session_lifetime_ms).await;
@@ -198,6 +198,53 @@ async fn an_old_broker_refuses_by_going_away() {
         said.contains("as some brokers refuse credentials"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn a_close_at_any_step_of_the_authentication_is_a_refusal_and_still_a_kafka_port() {
+    let expected = "SASL: closed the connection during PLAIN authentication without a reason, as some brokers refuse \
+                    credentials";
+    let at_the_choice = refusal(plain(), async |mut peer| {
+        peer.expect::<SaslHandshakeRequest>().await;
+    });
+    assert_eq!(at_the_choice.await.to_string(), expected);
+    let at_the_message = refusal(plain(), async |mut peer| {
+        peer.choose("PLAIN").await;
+        peer.message().await;
+    });
+    assert_eq!(at_the_message.await.to_string(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_have_a_time_of_their_own_beside_the_time_to_connect() {
+    let after = |seconds| {
+        move || async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Ok(alice())
+        }
+    };
+    // The time to connect is 5 s by default.
+    let slow = Sasl::plain(after(25)).allow_unencrypted_secrets();
+    let (builder, mut listener) = scene(slow);
+    let client = builder.build().unwrap();
+    let broker = async {
+        let mut peer = listener.accept_ready().await;
+        peer.let_in(0).await;
+        peer
+    };
+    let (connection, _peer) = tokio::join!(client.any_connection(), broker);
+    connection.unwrap();
+
+    let start = Instant::now();
+    let slower = Sasl::plain(after(31)).allow_unencrypted_secrets();
+    let outcome = refusal(slower, async |mut peer| {
+        assert_eq!(peer.frame().await, None)
+    });
+    assert_eq!(
+        outcome.await.to_string(),
+        "timed out after 30s: connected, but no credentials to authenticate with"
+    );
+    assert_eq!(start.elapsed().as_secs(), 30);
 }
 
 #[tokio::test]
@@ -596,7 +643,8 @@ async fn what_the_broker_has_to_do_first_is_not_taken_from_the_time_for_a_renewa
     }
     let handshake = peer.expect::<SaslHandshakeRequest>().await;
     let after = connection.start(&question()).unwrap();
-    // Its replicas are slow: each request takes longer than a whole renewal may, and one is throttled on top.
+    // Its replicas are slow: each request takes longer than a whole renewal may, and one is
+    // throttled on top.
     for (asked, throttle_time_ms) in asked.into_iter().zip([0, 0, 30_000]) {
         tokio::time::sleep(Duration::from_secs(12)).await;
         let answer = crate::peer::produced(throttle_time_ms);

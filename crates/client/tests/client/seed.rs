@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use wolff_client::{Address, Client, Dial, DialFuture, Environment, HostReason};
 
 /// A network without brokers, which records when it was dialled.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 struct Nobody {
     start: Instant,
     dialled: Arc<Mutex<Vec<Duration>>>,

@@ -26,8 +26,8 @@ struct Scene {
     listener: Listener,
 }
 
-/// What a broker saw of a connection.
-#[derive(Debug, PartialEq, Eq)]
+/// Connection as a broker saw it.
+#[derive(Debug, Eq, PartialEq)]
 struct Seen {
     server_name: Option<String>,
     has_certificate: bool,

@@ -1,8 +1,9 @@
-//! The test cases of the Erlang original that concern its client, each under its name there; what only Erlang has (hot
-//! upgrades, supervisors) is not here.
+//! The test cases of the Erlang original that concern its client, each under its name there; what
+//! only Erlang has (hot upgrades, supervisors) is not here.
 //!
-//! From `wolff_tests`, `wolff_supervised_tests`, `wolff_client_SUITE`, `wolff_dynamic_topics_SUITE` and kafka_protocol's
-//! `kpro_connection_tests` and `kpro_lib_tests`. Its `ssl` and `ssl_test` with each kind of SNI are among the tests of TLS.
+//! From `wolff_tests`, `wolff_supervised_tests`, `wolff_client_SUITE`, `wolff_dynamic_topics_SUITE`
+//! and kafka_protocol's `kpro_connection_tests` and `kpro_lib_tests`. Its `ssl` and `ssl_test` with
+//! each kind of SNI are among the tests of TLS.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 

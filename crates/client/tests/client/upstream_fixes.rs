@@ -1,5 +1,5 @@
-//! Bugs that the Erlang original once had in connections and metadata: each is a test here, with the version that fixed it
-//! there (wolff, or kpro for kafka_protocol).
+//! Bugs that the Erlang original once had in connections and metadata: each is a test here, with
+//! the version that fixed it there (wolff, or kpro for kafka_protocol).
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::impatience::{client_of, cluster, in_time, leader};
 
 const P0: PartitionId = PartitionId(0);
 
-/// 1.5.1: the reason of a lost connection could be taken for a connection. 4.0.7: it was forgotten if nobody had asked yet.
+/// 1.5.1: the reason of a lost connection could be taken for a connection. 4.0.7: it was forgotten
+/// if nobody had asked yet.
 #[tokio::test]
 async fn the_reason_of_a_lost_connection_is_kept_for_who_asks_late_and_is_no_connection() {
     let cluster = cluster(1, 1).await;
@@ -240,7 +241,8 @@ async fn fresh_metadata_does_not_bring_back_a_dead_connection() {
     }
 }
 
-/// 4.1.9, of one broker that has not heard the news: its stale answer does not replace what is newer.
+/// 4.1.9, of one broker that has not heard the news: its stale answer does not replace what is
+/// newer.
 #[tokio::test]
 async fn a_broker_with_old_news_does_not_turn_back_the_leader_epoch() {
     let cluster = cluster(2, 1).await;
@@ -259,7 +261,8 @@ async fn a_broker_with_old_news_does_not_turn_back_the_leader_epoch() {
     assert_eq!((leader.broker, leader.leader_epoch), (broker, epoch));
 }
 
-/// A broker that has lost its controller knows no better, however often it is asked: another one is asked.
+/// A broker that has lost its controller knows no better, however often it is asked: another one is
+/// asked.
 #[tokio::test]
 async fn a_broker_that_tells_nothing_but_old_news_is_left_for_another_one() {
     for is_old_leader_dead in [true, false] {
@@ -322,7 +325,8 @@ fn a_time_that_is_longer_than_any_is_refused_with_the_options_name() {
     assert!(builder.metadata_timeout(day).build().is_ok());
 }
 
-/// 4.0.4, kpro 4.1.10: the time for discovering a leader was taken off the time for connecting to it.
+/// 4.0.4, kpro 4.1.10: the time for discovering a leader was taken off the time for connecting to
+/// it.
 #[tokio::test]
 async fn slow_discovery_does_not_take_time_from_connecting() {
     let cluster = cluster(2, 1).await;

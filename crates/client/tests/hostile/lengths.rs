@@ -1,6 +1,8 @@
-//! Every length in a response, found by asking the decoder: cut the response before a byte, and it says what it misses there.
+//! Every length in a response, found by asking the decoder: cut the response before a byte, and it
+//! says what it misses there.
 //!
-//! So the list is made of our own message definitions, and a field that is added to one of them is on it.
+//! So the list is made of our own message definitions, and a field that is added to one of them is
+//! on it.
 #![allow(
     unreachable_pub,
     clippy::unwrap_used,
@@ -22,7 +24,7 @@ pub struct Length {
     pub width: Width,
 }
 
-/// How it is written.
+/// Encoding of a length.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Width {
     /// 16 bits, signed.
@@ -33,8 +35,8 @@ pub enum Width {
     Compact,
 }
 
-/// All lengths in whole bytes that `decode` takes. Inside tagged fields, which the decoder wants whole, every byte counts as
-/// one.
+/// All lengths in whole bytes that `decode` takes. Inside tagged fields, which the decoder wants
+/// whole, every byte counts as one.
 pub fn lengths_of<T>(
     whole: &Bytes,
     decode: impl Fn(&Bytes) -> Result<T, DecodeError>,
@@ -51,7 +53,8 @@ pub fn lengths_of<T>(
             remaining,
         } = malformed.defect
         else {
-            // An array counts its elements against the bytes that are left: what follows it is not there yet.
+            // An array counts its elements against the bytes that are left: what follows it is not
+            // there yet.
             continue;
         };
         let is_length = matches!(

@@ -1,4 +1,5 @@
-//! TCP that counts how often its streams are polled: a busy loop shows, however fast the machine is.
+//! TCP that counts how often its streams are polled: a busy loop shows, however fast the machine
+//! is.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

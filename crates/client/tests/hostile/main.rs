@@ -1,4 +1,5 @@
-//! Brokers that lie in any byte: the client refuses what is wrong in bounded time, and goes on when the truth is back.
+//! Brokers that lie in any byte: the client refuses what is wrong in bounded time, and goes on when
+//! the truth is back.
 #![allow(
     clippy::disallowed_methods,
     reason = "these tests run in the real world"

@@ -1,4 +1,5 @@
-//! Every length of every response that the client reads, with every hostile value in its place, over TCP.
+//! Every length of every response that the client reads, with every hostile value in its place,
+//! over TCP.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,11 +20,11 @@ use wolff_testbroker::{Cluster, Fault, Sasl as Users, SaslMechanism};
 use crate::lengths::lengths_of;
 use crate::line::{PATIENCE, client_of};
 
-/// How often streams may be polled for one lie and the truth after it. A broker that does not lie takes about 15, the worst lie
-/// about 30; a busy loop takes as many as there is time for.
+/// Most polls of streams for one lie and the truth after it. A broker that does not lie takes about
+/// 15, the worst lie about 30; a busy loop takes as many as there is time for.
 const MAX_POLLS: usize = 150;
 
-/// How often the client may dial for one lie and the truth after it.
+/// Most dials by the client for one lie and the truth after it.
 const MAX_DIALS: usize = 6;
 
 async fn cluster() -> Cluster {
@@ -38,7 +39,7 @@ async fn cluster() -> Cluster {
 /// The variants of a response, one of which is sent.
 struct Spoiler {
     variant: AtomicUsize,
-    /// How many there are, when one has been sent.
+    /// The number that there are, when one has been sent.
     variants: AtomicUsize,
     sent: Mutex<Bytes>,
 }
@@ -79,8 +80,8 @@ fn framed(frame: &[u8]) -> Bytes {
     whole.freeze()
 }
 
-/// Sends every variant of the answer that `ask` makes the client read: it must come to an end, and the client must work
-/// afterwards.
+/// Sends every variant of the answer that `ask` makes the client read: it must come to an end, and
+/// the client must work afterwards.
 async fn survives_all<M: Message + 'static>(
     cluster: &Cluster,
     fill: impl Fn(&mut M) + Copy + Send + Sync + 'static,

@@ -27,7 +27,7 @@ pub fn client_of(bootstrap: String) -> ClientBuilder {
     Client::builder([bootstrap]).min_metadata_refresh_interval(Duration::from_millis(10))
 }
 
-/// What comes of it, within what a test may take.
+/// Output of the future, within the time that a test may take.
 pub async fn in_time<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.unwrap()
 }

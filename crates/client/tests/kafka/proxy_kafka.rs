@@ -1,6 +1,8 @@
-//! A real Kafka behind the proxy: `cargo xtask kafka start` starts one, `WOLFF_KAFKA` says where it is.
+//! A real Kafka behind the proxy: `cargo xtask kafka start` starts one, `WOLFF_KAFKA` says where it
+//! is.
 //!
-//! Without one the test says that it is skipped, on standard error and in the file that `WOLFF_SKIPS` names.
+//! Without one the test says that it is skipped, on standard error and in the file that
+//! `WOLFF_SKIPS` names.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 

@@ -34,7 +34,7 @@ use wolff_client::{
 const PIPE_BYTES: usize = 64 * 1024;
 
 /// Where dialled streams come out.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Network {
     hosts: Arc<Mutex<HashMap<Address, Host>>>,
 }
@@ -126,7 +126,7 @@ impl Listener {
         peer
     }
 
-    /// Whether nobody has dialled since the last accept.
+    /// True if nobody has dialled since the last accept.
     pub fn is_quiet(&mut self) -> bool {
         self.incoming.try_recv().is_err()
     }

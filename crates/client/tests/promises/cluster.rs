@@ -184,7 +184,8 @@ async fn a8_connectivity_existence_automatic_creation_and_a_readable_reason_for_
 #[tokio::test]
 async fn a9_bootstrap_again_leader_hints_and_topics_that_were_made_anew() {
     let cluster = cluster(3, 1).await;
-    // The bootstrap host is a proxy, which stays, whatever the brokers do; it does not rewrite what brokers say.
+    // The bootstrap host is a proxy, which stays, whatever the brokers do; it does not rewrite what
+    // brokers say.
     let first = cluster.addresses()[&BrokerId(1)].to_string();
     let relay = crate::relay::Relay::to(first).await;
     let client = client_of(relay.address.to_string()).build().unwrap();

@@ -1,5 +1,5 @@
-//! What the client promises, one test for each row, against brokers that are really there. The other tests go into the corners
-//! of each.
+//! Promises of the client, one test for each row, against brokers that are really there. The other
+//! tests go into the corners of each.
 //!
 //! | row | promise |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! Everything that the libraries tell, down to TRACE, written to the file that `WOLFF_TRACE` names: `cargo xtask test` looks
-//! for secrets in it.
+//! Everything that the libraries tell, down to TRACE, written to the file that `WOLFF_TRACE` names:
+//! `cargo xtask test` looks for secrets in it.
 //!
 //! Each secret of these tests has `s3ntinel` in it, by which it is found, plain or in base64.
 #![allow(

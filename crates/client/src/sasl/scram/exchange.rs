@@ -1,7 +1,7 @@
 //! The mechanism: credentials, randomness, and the long computation off the async threads.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
@@ -52,7 +52,7 @@ impl Mechanism for Scram {
         }
     }
 
-    /// Who reads along can only try passwords one by one.
+    /// False: an eavesdropper can only try passwords one by one.
     fn reveals_secret(&self) -> bool {
         false
     }
@@ -131,19 +131,17 @@ impl ScramExchange {
     /// The keys, computed where waiting is allowed.
     async fn keys(&self, challenged: &Challenged) -> Result<Arc<Keys>, SaslFailure> {
         let wanted = Derivation {
-            password: self.password.clone(),
+            password: self.cache.fingerprint(&self.password)?,
             salt: challenged.salt.clone(),
             iterations: challenged.iterations,
         };
         if let Some(keys) = self.cache.look_up(&wanted) {
             return Ok(keys);
         }
-        let (hash, cache) = (self.hash, Arc::clone(&self.cache));
+        let (hash, cache, password) = (self.hash, Arc::clone(&self.cache), self.password.clone());
         let derive = move || {
             let Derivation {
-                password,
-                salt,
-                iterations,
+                salt, iterations, ..
             } = &wanted;
             let keys = Arc::new(Keys::derive(hash, password.expose(), salt, *iterations));
             *cache.last.lock() = Some((wanted, Arc::clone(&keys)));
@@ -155,10 +153,11 @@ impl ScramExchange {
     }
 }
 
-/// What keys were derived from.
-#[derive(PartialEq, Eq)]
+/// Input that keys were derived from.
+#[derive(Eq, PartialEq)]
 struct Derivation {
-    password: Secret,
+    /// Not the password, which need not stay in memory as long as the keys.
+    password: Vec<u8>,
     salt: Vec<u8>,
     iterations: u32,
 }
@@ -167,9 +166,23 @@ struct Derivation {
 #[derive(Default)]
 struct Cache {
     last: Mutex<Option<(Derivation, Arc<Keys>)>>,
+    /// The key of the fingerprints, drawn at the first one.
+    fingerprint_key: OnceLock<[u8; NONCE_BYTES]>,
 }
 
 impl Cache {
+    /// Bytes that are the same for the same password, and tell nothing else about it.
+    fn fingerprint(&self, password: &Secret) -> Result<Vec<u8>, SaslFailure> {
+        let key = match self.fingerprint_key.get() {
+            Some(key) => key,
+            None => {
+                let drawn = random_bytes()?;
+                self.fingerprint_key.get_or_init(|| drawn)
+            }
+        };
+        Ok(Hash::Sha256.fingerprint(key, password.expose()))
+    }
+
     fn look_up(&self, wanted: &Derivation) -> Option<Arc<Keys>> {
         let last = self.last.lock();
         let (derivation, keys) = last.as_ref()?;
@@ -179,14 +192,18 @@ impl Cache {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "nonces must be unpredictable, so they never come from a seed"
+    reason = "nonces and keys must be unpredictable, so they never come from a seed"
 )]
-fn nonce() -> Result<String, SaslFailure> {
+fn random_bytes() -> Result<[u8; NONCE_BYTES], SaslFailure> {
     let mut bytes = [0; NONCE_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| {
         SaslFailure::Credentials(format!("the system gives no random numbers: {error}"))
     })?;
-    Ok(BASE64.encode(bytes))
+    Ok(bytes)
+}
+
+fn nonce() -> Result<String, SaslFailure> {
+    Ok(BASE64.encode(random_bytes()?))
 }
 
 fn fault(what: Fault) -> SaslFailure {

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256, Sha512};
 use zeroize::Zeroizing;
 
 /// The hash function of a SCRAM mechanism.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Hash {
     /// SCRAM-SHA-256 (RFC 7677).
     Sha256,
@@ -13,7 +13,7 @@ pub(super) enum Hash {
     Sha512,
 }
 
-/// What follows from a password, a salt and a number of iterations.
+/// Keys derived from a password, a salt and a number of iterations.
 pub(super) struct Keys {
     hash: Hash,
     client_key: Zeroizing<Vec<u8>>,
@@ -31,7 +31,7 @@ impl Keys {
         }
     }
 
-    /// What proves to the server that the password is known.
+    /// Proof for the server that the password is known.
     pub(super) fn client_proof(&self, auth_message: &[u8]) -> Vec<u8> {
         let stored_key = self.hash.digest(&self.client_key);
         let signature = self.hash.hmac(&stored_key, auth_message);
@@ -39,7 +39,7 @@ impl Keys {
         pairs.map(|(key, signature)| key ^ signature).collect()
     }
 
-    /// Whether this proves that the server knows the password, or what was derived from it. Takes
+    /// True if this proves that the server knows the password, or what was derived from it. Takes
     /// the same time wherever the first difference is.
     pub(super) fn is_server_signature(&self, auth_message: &[u8], signature: &[u8]) -> bool {
         self.hash.is_hmac(&self.server_key, auth_message, signature)
@@ -77,6 +77,11 @@ impl Hash {
             Self::Sha256 => Sha256::digest(data).to_vec(),
             Self::Sha512 => Sha512::digest(data).to_vec(),
         })
+    }
+
+    /// An HMAC of `data` under a key that nobody else has.
+    pub(super) fn fingerprint(self, key: &[u8], data: &[u8]) -> Vec<u8> {
+        self.hmac(key, data).to_vec()
     }
 
     fn hmac(self, key: &[u8], data: &[u8]) -> Zeroizing<Vec<u8>> {

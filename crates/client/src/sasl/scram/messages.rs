@@ -17,7 +17,7 @@ pub(super) const MOST_ITERATIONS: u32 = 1_000_000;
 pub(super) type Fault = String;
 
 /// `r=nonce,s=salt,i=iterations`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct ServerFirst {
     /// The client's nonce with the server's behind it.
     pub(super) nonce: String,

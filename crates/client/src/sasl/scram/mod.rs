@@ -1,4 +1,5 @@
-//! SCRAM-SHA-256 and SCRAM-SHA-512: both sides prove that they know the password, without showing it.
+//! SCRAM-SHA-256 and SCRAM-SHA-512: both sides prove that they know the password, without showing
+//! it.
 
 mod exchange;
 

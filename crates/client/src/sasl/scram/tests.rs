@@ -14,8 +14,8 @@ const CLIENT_NONCE: &str = "rOprNGfwEbeRWgbNEkqO";
 const SERVER_FIRST: &str =
     "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
 
-/// Proof and signature for the user `user` with the password `pencil`: from RFC 7677, section 3, and
-/// for SHA-512 the same exchange computed with Python's hashlib.
+/// Proof and signature for the user `user` with the password `pencil`: from RFC 7677, section 3,
+/// and for SHA-512 the same exchange computed with Python's hashlib.
 const VECTORS: [(Hash, &str, &str); 2] = [
     (
         Hash::Sha256,

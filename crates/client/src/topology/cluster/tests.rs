@@ -1,23 +1,22 @@
-//! What answers do to what is known, one after the other.
+//! Effects of responses on what is known, one after the other.
 
 use wolff_codec::TopicId;
-use wolff_codec::messages::{MetadataResponseBroker, MetadataResponsePartition};
+use wolff_codec::messages::MetadataResponseBroker;
 
 use super::*;
+use crate::leaders_response::PartitionLeader;
 
 const P0: PartitionId = PartitionId(0);
 
 /// An answer about topic `t`: its id, and for each partition its index, leader, epoch and error.
-fn answer(id: u8, partitions: &[(i32, i32, i32, i16)]) -> MetadataResponseTopic {
-    let partition =
-        |&(index, leader, epoch, error): &(i32, i32, i32, i16)| MetadataResponsePartition {
-            partition_index: PartitionId(index),
-            leader_id: BrokerId(leader),
-            leader_epoch: LeaderEpoch(epoch),
-            error_code: ErrorCode(error),
-            ..Default::default()
-        };
-    MetadataResponseTopic {
+fn answer(id: u8, partitions: &[(i32, i32, i32, i16)]) -> TopicLeaders {
+    let partition = |&(index, leader, epoch, error): &(i32, i32, i32, i16)| PartitionLeader {
+        partition_index: PartitionId(index),
+        leader_id: BrokerId(leader),
+        leader_epoch: LeaderEpoch(epoch),
+        error_code: ErrorCode(error),
+    };
+    TopicLeaders {
         name: Some("t".into()),
         topic_id: TopicId([id; 16]),
         partitions: partitions.iter().map(partition).collect(),
@@ -25,14 +24,14 @@ fn answer(id: u8, partitions: &[(i32, i32, i32, i16)]) -> MetadataResponseTopic 
     }
 }
 
-fn brokers(brokers: &[(i32, &str, i32)]) -> MetadataResponse {
+fn brokers(brokers: &[(i32, &str, i32)]) -> LeadersResponse {
     let broker = |(id, host, port): &(i32, &str, i32)| MetadataResponseBroker {
         node_id: BrokerId(*id),
         host: (*host).into(),
         port: *port,
         ..Default::default()
     };
-    MetadataResponse {
+    LeadersResponse {
         brokers: brokers.iter().map(broker).collect(),
         ..Default::default()
     }
@@ -40,7 +39,7 @@ fn brokers(brokers: &[(i32, &str, i32)]) -> MetadataResponse {
 
 /// Takes the answers one after the other, and shows what is known after the last one: leader,
 /// epoch and error of each partition.
-fn after(answers: &[MetadataResponseTopic]) -> Vec<(i32, i32, i16)> {
+fn after(answers: &[TopicLeaders]) -> Vec<(i32, i32, i16)> {
     let mut topology = Topology::default();
     for answer in answers {
         let _ = topology.handle_topic(&"t".into(), answer);
@@ -128,7 +127,7 @@ fn without_topic_ids_a_contradiction_is_believed_the_third_time() {
         new.clone(),
     ];
     assert_eq!(after(&interrupted), [(1, 9, 0), (1, 9, 0)]);
-    let gone = MetadataResponseTopic {
+    let gone = TopicLeaders {
         error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         ..answer(0, &[])
     };
@@ -247,8 +246,8 @@ fn a_hint_counts_when_it_is_news() {
     assert_eq!(topology.leader("t", P0).unwrap().broker, BrokerId(2));
 }
 
-/// What the answers say about changes, shortly.
-fn events_after(answers: &[MetadataResponseTopic]) -> Vec<String> {
+/// Changes by the responses, in short.
+fn events_after(answers: &[TopicLeaders]) -> Vec<String> {
     let mut topology = Topology::default();
     for answer in answers {
         let _ = topology.handle_topic(&"t".into(), answer);
@@ -295,7 +294,7 @@ fn growth_and_another_id_are_events_and_nothing_else_is() {
 #[test]
 fn another_cluster_at_the_old_address_is_an_event() {
     let mut topology = Topology::default();
-    let of_cluster = |id: Option<&'static str>| MetadataResponse {
+    let of_cluster = |id: Option<&'static str>| LeadersResponse {
         cluster_id: id.map(Str::from_static),
         ..brokers(&[(1, "a", 1)])
     };
