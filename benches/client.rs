@@ -1,8 +1,8 @@
-//! One connection: what a request costs this side, alone, pipelined, and when partitions share it; and 1,000 partitions
-//! on three brokers in both strategies.
+//! One connection: what a request costs this side, alone, pipelined, and when partitions share it;
+//! and 1,000 partitions on three brokers in both strategies.
 //!
-//! The null broker answers at once and keeps nothing, on threads of its own, so that what is measured is the client's
-//! thread.
+//! The null broker answers at once and keeps nothing, on threads of its own, so that what is
+//! measured is the client's thread.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run must end")]
 
@@ -97,7 +97,7 @@ async fn shared(connection: &Connection, batches: &[ProduceBatch]) {
     }
 }
 
-/// What a request costs, in processor time of the client's thread.
+/// Cost of a request, in processor time of the client's thread.
 fn one_connection() {
     let broker = NullBroker::bind("127.0.0.1:0", "events", 64).expect("a port");
     let broker = broker.start();
@@ -149,11 +149,12 @@ fn rate(runtime: &Runtime, connection: &Connection, batches: &[ProduceBatch]) ->
     f64::from(UNITS) * f64::from(PARTITIONS) / begin.elapsed().as_secs_f64()
 }
 
-/// By which this program knows that it is to be a client in a process of its own: the strategy and where the brokers are.
+/// By which this program knows that it is to be a client in a process of its own: the strategy and
+/// where the brokers are.
 const BE_CLIENT: &str = "WOLFF_BENCH_CLIENT";
 
-/// Connections, memory, and the time until every partition has its leader. Each client is a process of its own, so that the
-/// brokers' memory is not taken for its.
+/// Connections, memory, and the time until every partition has its leader. Each client is a process
+/// of its own, so that the brokers' memory is not taken for its.
 fn many_partitions() {
     let runtime = Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
@@ -195,7 +196,8 @@ fn spread(mut figures: Vec<f64>) -> String {
     format!("{median:.0} ({min:.0} … {:.0})", at(figures.len() - 1))
 }
 
-/// The client's side of [`many_partitions`]: prints how long it took, in milliseconds, and how much memory, in KiB.
+/// The client's side of [`many_partitions`]: prints how long it took, in milliseconds, and how much
+/// memory, in KiB.
 fn be_client(told: &str) {
     let (strategy, bootstrap) = told.split_once(' ').expect("a strategy and brokers");
     let strategy = match strategy {
@@ -222,7 +224,7 @@ fn be_client(told: &str) {
     drop(leaders);
 }
 
-/// What of this process is in memory (`VmRSS`, proc(5)), in KiB.
+/// Resident memory of this process (`VmRSS`, proc(5)), in KiB.
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

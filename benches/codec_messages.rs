@@ -1,4 +1,5 @@
-//! Messages: decoding the responses a producer gets and encoding the request it sends, against the `kafka-protocol` crate.
+//! Messages: decoding the responses a producer gets and encoding the request it sends, against the
+//! `kafka-protocol` crate.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot run must end")]
 
@@ -136,7 +137,7 @@ fn peer_encode(request: &peer::ProduceRequest) -> Bytes {
     buffer.freeze()
 }
 
-/// What is decoded, by name: with its size in topics and partitions.
+/// Messages that are decoded, by name: with its size in topics and partitions.
 fn produce_responses() -> [(&'static str, Bytes); 2] {
     [
         (

@@ -1,5 +1,5 @@
-//! Record batches: encoding against the floor (one memcpy and one CRC32C of the same bytes) and against the `kafka-protocol`
-//! crate; decoding against that crate.
+//! Record batches: encoding against the floor (one memcpy and one CRC32C of the same bytes) and
+//! against the `kafka-protocol` crate; decoding against that crate.
 
 #![expect(
     clippy::expect_used,
@@ -18,7 +18,8 @@ const RECORDS: u32 = 10_000;
 /// The timestamp of the first record; each has a millisecond more after every tenth.
 const START_MS: i64 = 1_700_000_000_000;
 
-/// The values of one batch, one behind the other in memory as in an application that has just made them.
+/// The values of one batch, one behind the other in memory as in an application that has just made
+/// them.
 struct Sample {
     bytes: Bytes,
     value_bytes: usize,
@@ -114,7 +115,8 @@ fn peer_encode_values(buffer: &mut BytesMut, sample: &Sample) -> usize {
     peer_encode(buffer, &sample.peer_records())
 }
 
-/// Every record is read and dropped, the checksum verified: what the peer does too, before it returns anything.
+/// Every record is read and dropped, the checksum verified: what the peer does too, before it
+/// returns anything.
 fn decode(batch: &Bytes) -> usize {
     let batch = Batches::new(batch.clone())
         .next()
@@ -221,8 +223,9 @@ fn compare_all() {
             &format!("codec_encode_{size}_vs_kafka_protocol"),
             ours.speed_relative_to(&peer),
         );
-        // From what an application has to the bytes of the batch. The list of records that the first comparison starts from has
-        // to be made for the peer, and must be read by us, though the builder needs none.
+        // From what an application has to the bytes of the batch. The list of records that the
+        // first comparison starts from has to be made for the peer, and must be read by us, though
+        // the builder needs none.
         print_ratio(
             &format!("codec_encode_{size}_from_values_vs_floor"),
             ours_from_values.speed_relative_to(&floor),

@@ -84,13 +84,28 @@ impl Bench {
     fn store(&mut self) {
         self.machine.request_commit();
         while let Some(operation) = self.machine.poll_append(self.now) {
-            let AppendOperation::Append(payloads) = operation else {
-                continue;
-            };
             let first_item = u64::try_from(self.items.len()).expect("few");
-            self.items.extend((first_item..).zip(payloads));
-            self.machine
-                .handle(Event::Appended { first_item }, self.now);
+            let event = match operation {
+                AppendOperation::Append(payloads) => {
+                    self.items.extend((first_item..).zip(payloads));
+                    Event::Appended { first_item }
+                }
+                AppendOperation::AppendLeased { payloads, .. } => {
+                    self.items.extend((first_item..).zip(payloads));
+                    let batch = self.items.get(self.leased..).expect("stored");
+                    let batches = LeasedBatches::read(batch);
+                    let lease = LeaseNo(self.next_lease);
+                    self.leased = self.items.len();
+                    self.next_lease += 1;
+                    Event::AppendedLeased {
+                        first_item,
+                        lease,
+                        batches,
+                    }
+                }
+                AppendOperation::Ack { .. } => continue,
+            };
+            self.machine.handle(event, self.now);
         }
     }
 
@@ -124,6 +139,8 @@ impl Bench {
                         broker: BrokerId(1),
                         epoch: LeaderEpoch(0),
                         topic_id: TopicId::default(),
+                        cluster: 0,
+                        now_ms: START_MS,
                     };
                     self.machine.handle(Event::Connected(leader), self.now);
                 }

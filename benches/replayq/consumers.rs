@@ -56,7 +56,7 @@ fn open(directory: &Path) -> Queue {
         .0
 }
 
-/// What a number of consumers needs to empty the queue.
+/// Time that a number of consumers needs to empty the queue.
 fn drain(queue: &Queue, consumers: usize, items: usize) -> Lap {
     let batch = vec![Bytes::from(vec![7_u8; ITEM_BYTES]); 100];
     for _ in 0..items / batch.len() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// What is said when it does not take part.
+/// Message for when it does not take part.
 pub(crate) const ABSENT: &str = "Erlang's replayq is left out: set ERLANG_REPLAYQ to a checkout of its source, and have `escript` installed";
 
 const DRIVER: &str = include_str!("driver.escript");

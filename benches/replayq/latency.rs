@@ -1,4 +1,4 @@
-//! How long one append of one item takes, and one ack.
+//! Latency of one append of one item, and of one ack.
 
 use std::time::{Duration, Instant};
 

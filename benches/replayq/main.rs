@@ -1,6 +1,8 @@
-//! The queue beside the raw limit of the file system and beside other queues: goals P3, P4 and P5 of the project, and what it costs to have a thousand queues.
+//! The queue beside the raw limit of the file system and beside other queues: goals P3, P4 and P5
+//! of the project, and what it costs to have a thousand queues.
 //!
-//! `--dir DIR` chooses the file system, `--quick` smaller amounts, and the names of sections run these alone: append, latency, synced, drain, consumers, reopen, many.
+//! `--dir DIR` chooses the file system, `--quick` smaller amounts, and the names of sections run
+//! these alone: append, latency, synced, drain, consumers, reopen, many.
 
 #![expect(
     clippy::expect_used,
@@ -29,7 +31,7 @@ mod race;
 
 use std::path::PathBuf;
 
-/// How much of everything, and where.
+/// Sizes and places of the benchmarks.
 #[derive(Clone, Debug)]
 struct Settings {
     directory: PathBuf,

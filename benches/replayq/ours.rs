@@ -7,7 +7,8 @@ use replayq::{Config, PopLimits, Queue};
 use crate::payloads::Payloads;
 use crate::race::{Lap, Stopwatch};
 
-/// A queue that keeps as many spare segments as a round fills, so that from the second round on segments are recycled; or none.
+/// A queue that keeps as many spare segments as a round fills, so that from the second round on
+/// segments are recycled; or none.
 pub(crate) fn open(directory: &Path, spares: usize) -> Queue {
     Queue::open(Config::disk(directory).spare_segments(spares))
         .expect("a new queue")

@@ -1,4 +1,4 @@
-//! What is appended: slices of random bytes, more of them than the caches near a core hold.
+//! Payloads: slices of random bytes, more of them than the caches near a core hold.
 
 use bytes::Bytes;
 

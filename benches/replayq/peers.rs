@@ -7,8 +7,9 @@ use futures_util::FutureExt as _;
 use crate::payloads::Payloads;
 use crate::race::{Lap, Stopwatch};
 
-/// yaque: a sender and a receiver on a directory. It gives the same level: a batch is with the kernel when it returns, in two writes of a buffer's size here. It writes four
-/// bytes before each item, and neither an id nor a checksum.
+/// yaque: a sender and a receiver on a directory. It gives the same level: a batch is with the
+/// kernel when it returns, in two writes of a buffer's size here. It writes four bytes before each
+/// item, and neither an id nor a checksum.
 pub(crate) struct Yaque {
     sender: yaque::Sender,
     receiver: yaque::Receiver,

@@ -17,7 +17,8 @@ pub(crate) struct Helper {
 }
 
 impl Helper {
-    /// Lets a child do its task; returns the number that it prints when it is done. It then waits to be ended.
+    /// Lets a child do its task; returns the number that it prints when it is done. It then waits
+    /// to be ended.
     pub(crate) fn run(task: &str, directory: &Path, bytes: u64) -> (Self, u64) {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
             .args([CHILD, task])
@@ -99,7 +100,7 @@ fn thin(queue: &Queue) {
     }
 }
 
-/// What of this process is in memory now.
+/// Resident memory of this process.
 pub(crate) fn resident_bytes() -> u64 {
     status_kib("VmRSS:") << 10
 }

@@ -1,14 +1,16 @@
-//! Contenders that time themselves, taking turns: what a round has to prepare and to clear away does not count.
+//! Contenders that time themselves, taking turns: what a round has to prepare and to clear away
+//! does not count.
 
 use std::time::{Duration, Instant};
 
 use wolff_benches::Outcome;
 
-/// What one round took.
+/// Cost of one round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lap {
     wall: Duration,
-    /// Of the processor, in this thread: what others do on the machine hardly shows in it. None where other threads did the work.
+    /// Of the processor, in this thread: what others do on the machine hardly shows in it. None
+    /// where other threads did the work.
     cpu: Option<Duration>,
 }
 
@@ -60,7 +62,7 @@ fn thread_cpu() -> Duration {
 /// One of those that do the same work: its name, and one round of the work.
 pub(crate) type Runner<'a> = (&'static str, Box<dyn FnMut() -> Lap + 'a>);
 
-/// How somebody did in all rounds.
+/// Results of one contender in all rounds.
 #[derive(Debug)]
 pub(crate) struct Result {
     pub(crate) wall: Outcome,
@@ -140,7 +142,8 @@ pub(crate) fn print(title: &str, items: usize, bytes: usize, results: &[Result])
     }
 }
 
-/// Prints the ratio of the medians: of the time on the wall, and of the processor's where both have it.
+/// Prints the ratio of the medians: of the time on the wall, and of the processor's where both have
+/// it.
 pub(crate) fn print_ratio(name: &str, ours: &Result, other: &Result) {
     let of = |left: Duration, right: Duration| right.as_secs_f64() / left.as_secs_f64();
     let line = |name: &str, ours: &Outcome, other: &Outcome| {

@@ -1,4 +1,5 @@
-//! The limit: the same bytes written to plain files, without headers, checksums, or a way to find them again.
+//! The limit: the same bytes written to plain files, without headers, checksums, or a way to find
+//! them again.
 
 use std::fs::{File, OpenOptions};
 use std::io::IoSlice;
@@ -19,7 +20,8 @@ pub(crate) struct RawSegments {
 }
 
 impl RawSegments {
-    /// As many files as the bytes need, written once already: overwriting them is what writing into recycled segments is.
+    /// As many files as the bytes need, written once already: overwriting them is what writing into
+    /// recycled segments is.
     pub(crate) fn recycled(directory: &Path, bytes: usize) -> Self {
         let zeros = vec![0_u8; 1 << 20];
         let files = (0..bytes.div_ceil(SEGMENT_BYTES) + 1)

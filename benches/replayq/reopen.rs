@@ -1,4 +1,6 @@
-//! Opening a queue with a backlog of 2 GiB beside the time to read it: P5, second half. After a close, after a kill, and with items acked in every segment and left in every segment. And the memory that such a queue takes.
+//! Opening a queue with a backlog of 2 GiB beside the time to read it: P5, second half. After a
+//! close, after a kill, and with items acked in every segment and left in every segment. And the
+//! memory that such a queue takes.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -27,7 +29,8 @@ pub(crate) fn run(settings: &Settings) {
         helper.kill();
         println!("a backlog of {} MiB, after {name}", bytes >> 20);
         println!("  memory while it was filled: {:.1} MiB", mib(peak));
-        // The first open after a kill finds a segment without a seal: this one counts, and there is only one of it.
+        // The first open after a kill finds a segment without a seal: this one counts, and there is
+        // only one of it.
         let first = open(&directory);
         println!("  the first open: {:.2} ms", first.as_secs_f64() * 1e3);
         let runners: Vec<Runner<'_>> = vec![

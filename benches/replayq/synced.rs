@@ -1,4 +1,5 @@
-//! Appending at level `Fsync`: P4. Sixty-four threads append one item a call, to one queue and spread over sixty-four.
+//! Appending at level `Fsync`: P4. Sixty-four threads append one item a call, to one queue and
+//! spread over sixty-four.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -132,7 +133,7 @@ fn append_from_threads(queues: &[Queue], each: usize) -> Duration {
     start.elapsed()
 }
 
-/// How many bytes went to segments between their syncs.
+/// Bytes that went to segments between their syncs.
 #[derive(Debug, Default)]
 struct Syncs {
     groups: Mutex<Vec<usize>>,

@@ -1,14 +1,15 @@
-//! What the benchmarks share: timing contenders in turns, and saying what came of it.
+//! Tools that the benchmarks share: timing contenders in turns, and saying what came of it.
 //!
-//! On a shared machine only ratios within one run mean something. Hence contenders take turns (A B A B …), in rounds that are
-//! short against the machine's moods, and a ratio is taken of the medians. What is measured is the time that the processor
-//! spent on this thread: others that want the processor too do not count.
+//! On a shared machine only ratios within one run mean something. Hence contenders take turns (A B
+//! A B …), in rounds that are short against the machine's moods, and a ratio is taken of the
+//! medians. What is measured is the time that the processor spent on this thread: others that want
+//! the processor too do not count.
 
 use std::{hint::black_box, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How long one turn of a contender lasts, about.
+/// Approximate duration of one turn of a contender.
 const TURN: Duration = Duration::from_millis(4);
 
 /// One of those that do the same work.
@@ -44,7 +45,7 @@ impl<'a> Contender<'a> {
         processor_time().saturating_sub(start)
     }
 
-    /// How many units fill a turn; warms up at the same time.
+    /// Returns how many units fill a turn; warms up at the same time.
     fn units_per_turn(&mut self) -> u32 {
         let mut units = 1;
         loop {
@@ -56,7 +57,7 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// How long this thread has been running.
+/// Processor time of this thread.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     // Neither part of such a time is negative.
@@ -80,14 +81,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// How many times as fast as the other: above 1 when this one took less time.
+    /// Returns how many times as fast as the other: above 1 when this one took less time.
     #[must_use]
     pub fn speed_relative_to(&self, other: &Self) -> f64 {
         other.median.as_secs_f64() / self.median.as_secs_f64()
     }
 }
 
-/// Lets the contenders take turns for some rounds; the outcomes are in their order. `rounds` is at least 3.
+/// Lets the contenders take turns for some rounds; the outcomes are in their order. `rounds` is at
+/// least 3.
 ///
 /// For work that this thread does alone: what it waits for, or leaves to others, is not measured.
 #[must_use]
@@ -113,7 +115,8 @@ pub fn compare<const N: usize>(mut contenders: [Contender<'_>; N], rounds: usize
     })
 }
 
-/// Prints the outcomes of a comparison as rows of a table; `units` says how many records (or so) one unit of work has.
+/// Prints the outcomes of a comparison as rows of a table; `units` says how many records (or so)
+/// one unit of work has.
 pub fn print_table(title: &str, units: u32, outcomes: &[Outcome]) {
     println!("{title}: ns per item, median (min … max)");
     for outcome in outcomes {

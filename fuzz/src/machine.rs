@@ -9,8 +9,9 @@ use wolff_codec::records::RecordRef;
 use wolff_codec::{BrokerId, ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicId};
 use wolff_core::{
     Action, Answer, AppendOperation, BatchNo, ClusterRequest, Completion, Config, DoubtReason,
-    EndedLease, Event, FailReason, Idempotence, Leader, LeaseNo, LeaseOperation, LeasedBatches,
-    OnRefused, Opening, Origin, Partition, Recovered, Storage, StorageError, batch_start, split,
+    EndedLease, Event, FailReason, Idempotence, Leader, LeaseNo, LeaseOperation, LeaseTag,
+    LeasedBatches, OnRefused, Opening, Origin, Partition, Recovered, Storage, StorageError,
+    batch_start, split,
 };
 
 /// Codes that brokers answer with; the last is unknown.
@@ -30,6 +31,13 @@ impl Input<'_> {
     }
 }
 
+/// An append that is under way.
+struct Append {
+    payloads: Vec<Bytes>,
+    /// It leases what it completes, with what waits from this item on.
+    leases_from: Option<Option<u64>>,
+}
+
 /// A machine, and its surroundings with operations that are under way.
 struct World {
     machine: Partition<u32>,
@@ -39,7 +47,7 @@ struct World {
     waiting: VecDeque<u64>,
     leases: BTreeMap<LeaseNo, Vec<u64>>,
     next_lease: u64,
-    append: Option<Vec<Bytes>>,
+    append: Option<Append>,
     lease: Option<LeaseOperation>,
     sent: Vec<BatchNo>,
     unreported: Vec<EndedLease>,
@@ -105,7 +113,7 @@ impl World {
         match input.next() % 22 {
             0 | 1 => self.accept(input),
             2 => self.poll_append(),
-            3 => self.finish_append(!input.next().is_multiple_of(8)),
+            3 => self.finish_append(input.next()),
             4 => self.poll_lease(),
             5 => self.finish_lease(input.next()),
             6 | 7 => self.poll_action(),
@@ -115,6 +123,8 @@ impl World {
                 broker: BrokerId(1),
                 epoch: LeaderEpoch(0),
                 topic_id: TopicId::default(),
+                cluster: u64::from(input.next() % 3),
+                now_ms: 1_700_000_000_000,
             })),
             12 => self.handle(Event::ConnectFailed),
             13 => self.handle(Event::Disconnected),
@@ -184,9 +194,14 @@ impl World {
         let operation = self.machine.poll_append(self.now);
         assert!(wants || operation.is_none(), "{operation:?}");
         match operation {
-            Some(AppendOperation::Append(payloads)) => {
-                assert!(self.append.is_none(), "one append at a time");
-                self.append = Some(payloads);
+            Some(AppendOperation::Append(payloads)) => self.start_append(payloads, None),
+            Some(AppendOperation::AppendLeased {
+                payloads,
+                from,
+                tag,
+            }) => {
+                LeaseTag::decode(&tag).expect("a tag");
+                self.start_append(payloads, Some(from));
             }
             Some(AppendOperation::Ack { leases, .. }) => {
                 for ended in leases {
@@ -198,11 +213,23 @@ impl World {
         }
     }
 
-    fn finish_append(&mut self, succeeds: bool) {
-        let Some(payloads) = self.append.take() else {
+    fn start_append(&mut self, payloads: Vec<Bytes>, leases_from: Option<Option<u64>>) {
+        assert!(self.append.is_none(), "one append at a time");
+        self.append = Some(Append {
+            payloads,
+            leases_from,
+        });
+    }
+
+    fn finish_append(&mut self, how: u8) {
+        let Some(Append {
+            payloads,
+            leases_from,
+        }) = self.append.take()
+        else {
             return;
         };
-        if !succeeds {
+        if how.is_multiple_of(8) {
             let error = StorageError::new(std::io::Error::other("injected"));
             return self.handle(Event::AppendFailed(error));
         }
@@ -211,7 +238,29 @@ impl World {
             self.waiting.push_back(self.items.len() as u64);
             self.items.push(payload);
         }
-        self.handle(Event::Appended { first_item });
+        // A queue leases at the front only; now and then it cannot.
+        let oldest = self.waiting.front().copied();
+        let is_at_front = leases_from.is_some_and(|from| {
+            from.is_none_or(|from| from < first_item) && {
+                oldest == Some(from.unwrap_or(first_item))
+            }
+        });
+        if !is_at_front || how % 16 == 1 {
+            return self.handle(Event::Appended { first_item });
+        }
+        let items: Vec<u64> = self.waiting.drain(..).collect();
+        let read: Vec<(u64, Bytes)> = items
+            .iter()
+            .map(|item| (*item, self.item(*item).clone()))
+            .collect();
+        let lease = LeaseNo(self.next_lease);
+        self.next_lease += 1;
+        self.leases.insert(lease, items);
+        self.handle(Event::AppendedLeased {
+            first_item,
+            lease,
+            batches: LeasedBatches::read(&read),
+        });
     }
 
     fn poll_lease(&mut self) {
@@ -356,7 +405,7 @@ impl World {
     fn finish(mut self) {
         self.machine
             .abandon(&FailReason::Stopped, DoubtReason::Stopped);
-        self.finish_append(true);
+        self.finish_append(7);
         self.finish_lease(1);
         for _ in 0..1_000 {
             self.poll_ends();

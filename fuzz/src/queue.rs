@@ -147,7 +147,7 @@ fn uuid(vfs: &SimVfs) -> Vec<u8> {
     control.expect("there is one")[12..28].to_vec()
 }
 
-/// What the checksums of a segment start from.
+/// Value that the checksums of a segment start from.
 fn seed(uuid: &[u8], path: &Path) -> u32 {
     let name = path
         .file_stem()
@@ -176,21 +176,17 @@ pub fn segment(data: &[u8]) {
             1 => content.truncate(position),
             2 => {
                 let payload = input.bytes();
-                let kinds = [0xb1, 0xb2, 0xb3, 0xb4, 0xc1, 0xc2, 0xc3];
+                let kinds = [0xd0, 0xd1, 0xd1, 0xd2, 0xd3, 0xd4];
                 let kind = kinds[usize::from(input.byte()) % kinds.len()];
-                let mut entry = vec![kind, 0, 0, 0];
+                let mut entry = vec![kind, input.byte(), 0, 0];
                 let length = match input.byte() {
                     0..200 => u32::try_from(payload.len()).expect("it is short"),
                     byte => u32::MAX >> (byte - 200).min(31),
                 };
                 entry.extend(length.to_le_bytes());
                 entry.extend(input.number().to_le_bytes());
-                entry.extend(if kind < 0xc0 {
-                    crc32c::crc32c(&payload).to_le_bytes()
-                } else {
-                    let [a, b, c, d, ..] = XxHash3_64::oneshot(&payload).to_le_bytes();
-                    [a, b, c, d]
-                });
+                let [a, b, c, d, ..] = XxHash3_64::oneshot(&payload).to_le_bytes();
+                entry.extend([a, b, c, d]);
                 entry.extend(crc32c::crc32c_append(seed(&uuid, path), &entry).to_le_bytes());
                 entry.extend(payload);
                 let place = SEGMENT_HEAD_BYTES.max(position).next_multiple_of(8);
@@ -230,14 +226,17 @@ pub fn slots(data: &[u8]) {
             }
             1 => {
                 let tag = input.bytes();
-                let mut body = 1_u16.to_le_bytes().to_vec();
+                let mut body = 3_u16.to_le_bytes().to_vec();
                 body.extend(u16::try_from(tag.len()).expect("it is short").to_le_bytes());
                 body.extend(&uuid);
                 for _ in 0..4 {
                     body.extend(input.number().to_le_bytes());
                 }
                 body.extend([0; 16]);
-                body.extend(u32::from(input.byte()).to_le_bytes());
+                // Ranges, segments, runs.
+                for _ in 0..3 {
+                    body.extend(u32::from(input.byte()).to_le_bytes());
+                }
                 body.extend([0; 4]);
                 body.extend(tag);
                 body.extend(input.bytes());

@@ -10,7 +10,7 @@ use wolff_codec::{
     wire::varint::{self, VarintError},
 };
 
-/// What a body decompresses to, at most.
+/// Most bytes that a body decompresses to.
 const MAX_OUTPUT_BYTES: usize = 1 << 20;
 
 /// Any bytes as record batches: read without a panic, nothing is made up, and a header that was
@@ -195,14 +195,14 @@ fn assert_read_back(frames: &[Frame], records: &[Record]) {
     assert_eq!(from_frames.collect::<Vec<_>>(), expected);
 }
 
-/// How many long runs of one byte an input may ask for: enough to pass every buffer's end, and soon
-/// done.
+/// Most long runs of one byte that an input may ask for: enough to pass every buffer's end, and
+/// soon done.
 const MAX_LONG_RUNS: u32 = 4;
 
 /// Structure out of bytes; zeros when they are used up.
 struct Input<'a> {
     unread: &'a [u8],
-    /// How many more there may be.
+    /// Number that may still follow.
     long_runs: u32,
 }
 

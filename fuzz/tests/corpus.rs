@@ -57,6 +57,11 @@ fn builder_reader() {
 }
 
 #[test]
+fn choice() {
+    run_over_corpus("choice", wolff_fuzz::partitions::choice);
+}
+
+#[test]
 fn machine() {
     run_over_corpus("machine", wolff_fuzz::machine::machine);
 }
@@ -79,4 +84,29 @@ fn queue_directory() {
 #[test]
 fn queue_operations() {
     run_over_corpus("queue_operations", wolff_fuzz::queue::operations);
+}
+
+#[test]
+fn endpoints() {
+    run_over_corpus("endpoints", wolff_fuzz::client::endpoints);
+}
+
+#[test]
+fn pem() {
+    run_over_corpus("pem", wolff_fuzz::client::pem);
+}
+
+#[test]
+fn credential_files() {
+    run_over_corpus("credential_files", wolff_fuzz::client::credential_files);
+}
+
+#[test]
+fn scram() {
+    run_over_corpus("scram", wolff_fuzz::client::scram);
+}
+
+#[test]
+fn first_answers() {
+    run_over_corpus("first_answers", wolff_fuzz::client::first_answers);
 }

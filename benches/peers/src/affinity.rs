@@ -73,7 +73,8 @@ pub(crate) fn cpu_time_of(pid: u32) -> Result<Duration, Failure> {
     Ok(cpu_time_in(&stat).ok_or("cannot read the CPU time of a process")?)
 }
 
-/// Fields 14 and 15 of `/proc/<pid>/stat` (proc(5)); the second field, the name, may contain anything up to the last `)`.
+/// Fields 14 and 15 of `/proc/<pid>/stat` (proc(5)); the second field, the name, may contain
+/// anything up to the last `)`.
 fn cpu_time_in(stat: &str) -> Option<Duration> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_whitespace().skip(11);

@@ -20,8 +20,8 @@ impl Drop for KilledOnDrop {
     }
 }
 
-/// How a program went that was run to its end.
-#[derive(Debug, Clone, Copy)]
+/// Result of a program that was run to its end.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
     pub(crate) wall: Duration,
     /// User and system, in steps of 10 ms.

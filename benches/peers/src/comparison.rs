@@ -64,7 +64,8 @@ impl NullBroker {
     }
 }
 
-/// Lets each do its job once per round, in turns. The first round is a rehearsal and does not count.
+/// Lets each do its job once per round, in turns. The first round is a rehearsal and does not
+/// count.
 ///
 /// # Errors
 /// A contender fails.

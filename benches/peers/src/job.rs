@@ -1,4 +1,4 @@
-//! What a contender has to do, and what came of it.
+//! Job of a contender, and its result.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,8 +12,8 @@ pub const TOPIC: &str = "bench";
 /// Bytes of a key.
 pub const KEY_BYTES: usize = 16;
 
-/// Who does it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+/// The contender.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize, ValueEnum)]
 pub enum Contender {
     /// This workspace's producer.
     Wolff,
@@ -29,8 +29,8 @@ pub enum Contender {
     RawFile,
 }
 
-/// How batches are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+/// Compression of batches.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
 pub enum Compression {
     /// Not at all.
     None,
@@ -59,9 +59,9 @@ impl Compression {
 }
 
 /// One turn of a contender.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Job {
-    /// Who.
+    /// The contender.
     pub contender: Contender,
     /// Where the broker listens.
     pub broker: String,
@@ -79,9 +79,9 @@ pub struct Job {
     pub records_per_call: usize,
     /// Records that may be handed over and not acknowledged.
     pub outstanding: usize,
-    /// How batches are compressed.
+    /// Compression of batches.
     pub compression: Compression,
-    /// How long an undersized batch waits.
+    /// Time that an undersized batch waits.
     pub linger: Duration,
     /// Bytes of a batch.
     pub batch_bytes: usize,
@@ -97,8 +97,8 @@ pub struct Job {
     pub worker_threads: usize,
 }
 
-/// What a turn took.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// Cost of a turn.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Measurement {
     /// Records of the measured part, each of them acknowledged.
     pub records: usize,
@@ -125,7 +125,8 @@ impl Measurement {
         self.cpu.as_secs_f64() * 1e9 / count(self.records)
     }
 
-    /// How much of the time the broker's process was busy: near 1 it is the broker that is measured.
+    /// Share of the time in which the broker's process was busy: near 1 it is the broker that is
+    /// measured.
     #[must_use]
     pub fn broker_share(&self) -> Option<f64> {
         Some(self.broker_cpu?.as_secs_f64() / self.wall.as_secs_f64())

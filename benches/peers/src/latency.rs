@@ -1,4 +1,4 @@
-//! How long single records take, from the call that hands one over to the look at its acknowledgement.
+//! Latency of single records, from the call that hands one over to the look at its acknowledgement.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::Failure;
 use crate::job::Job;
 
-/// What a turn at a steady rate showed.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// Result of a turn at a steady rate.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Latencies {
     /// Half of the records took no longer.
     pub p50: Duration,
@@ -35,8 +35,8 @@ impl Latencies {
 
 /// Hands over one record per `pace`, each when the one before has been acknowledged.
 ///
-/// The thread sleeps in between, as one does that waits for its next event: no contender finds warm what the one before it
-/// has just used.
+/// The thread sleeps in between, as one does that waits for its next event: no contender finds warm
+/// what the one before it has just used.
 #[derive(Debug)]
 pub(crate) struct Pacer {
     pace: Duration,

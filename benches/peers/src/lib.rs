@@ -1,7 +1,8 @@
 //! wolff beside other Kafka clients: the same job, like settings, one run.
 //!
-//! Each turn of a contender is a process of its own, pinned to one core, so that its CPU time is its own and nothing of an
-//! earlier turn is warm. The broker has the other core. Contenders take turns (A B A B …).
+//! Each turn of a contender is a process of its own, pinned to one core, so that its CPU time is
+//! its own and nothing of an earlier turn is warm. The broker has the other core. Contenders take
+//! turns (A B A B …).
 
 pub mod comparison;
 pub mod drive;

@@ -24,7 +24,7 @@ use crate::affinity;
 /// The longest request that is taken.
 const MAX_REQUEST_BYTES: usize = 128 << 20;
 
-/// What is served, in versions that every contender speaks.
+/// Requests that are served, in versions that every contender supports.
 const SERVED: [(ApiKey, i16, i16); 4] = [
     (ApiKey::PRODUCE, 3, 9),
     (ApiKey::METADATA, 0, 12),
@@ -32,7 +32,7 @@ const SERVED: [(ApiKey, i16, i16); 4] = [
     (ApiKey::INIT_PRODUCER_ID, 0, 4),
 ];
 
-/// What all connections share.
+/// State that all connections share.
 struct Broker {
     port: u16,
     partitions: i32,
@@ -40,7 +40,8 @@ struct Broker {
     next_offset: AtomicI64,
 }
 
-/// Serves any number of connections for as long as the process lives, on one core; prints its address first.
+/// Serves any number of connections for as long as the process lives, on one core; prints its
+/// address first.
 ///
 /// # Errors
 /// There is no such core, or no port is free.
@@ -70,7 +71,8 @@ impl Broker {
         stream.set_nodelay(true)?;
         let mut output = stream.try_clone()?;
         let mut input = BufReader::with_capacity(64 << 10, stream);
-        // One piece of memory for all requests: fresh pages for each would make the broker dearer than some clients.
+        // One piece of memory for all requests: fresh pages for each would make the broker dearer
+        // than some clients.
         let mut frame = Vec::new();
         loop {
             let mut prefix = [0; 4];

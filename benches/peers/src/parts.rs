@@ -1,4 +1,5 @@
-//! The parts that a comparison plays in processes of their own: its program starts itself again, as a broker or as a client.
+//! The parts that a comparison plays in processes of their own: its program starts itself again, as
+//! a broker or as a client.
 
 use std::process::ExitCode;
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 use crate::job::Job;
 use crate::{Failure, null_broker};
 
-/// What a process of its own is.
+/// Part that runs as a process of its own.
 #[derive(Debug, Subcommand)]
 pub enum Part {
     /// The broker.
@@ -24,12 +25,13 @@ pub enum Part {
     /// A client.
     #[command(hide = true)]
     BeContender {
-        /// What it does: a [`Job`] as JSON.
+        /// Its task: a [`Job`] as JSON.
         job: String,
     },
 }
 
-/// Plays the part, or without one directs the comparison. `contend` does a client's job; what it returns is printed as JSON.
+/// Plays the part, or without one directs the comparison. `contend` does a client's job; what it
+/// returns is printed as JSON.
 pub fn play<M: Serialize>(
     part: Option<&Part>,
     direct: impl FnOnce() -> Result<(), Failure>,

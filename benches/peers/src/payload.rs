@@ -6,17 +6,18 @@ use bytes::Bytes;
 
 use crate::job::KEY_BYTES;
 
-/// How many different records there are.
+/// Number of different records.
 const VARIETY: usize = 4096;
 
 /// A key and a value.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Payload {
     pub(crate) key: Bytes,
     pub(crate) value: Bytes,
 }
 
-/// Records with keys of 16 bytes and values that look like what devices report, cut to `value_bytes`.
+/// Records with keys of 16 bytes and values that look like what devices report, cut to
+/// `value_bytes`.
 pub(crate) fn payloads(value_bytes: usize) -> Vec<Payload> {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     (0..VARIETY)

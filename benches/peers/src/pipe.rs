@@ -15,12 +15,12 @@ use crate::topic::Topics;
 /// Partitions of the topic.
 pub const PARTITIONS: i32 = 6;
 
-/// How the programs are set.
-#[derive(Debug, Clone)]
+/// Settings of the programs.
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Addresses of the cluster.
     pub brokers: String,
-    /// How long an undersized batch waits, in milliseconds.
+    /// Time that an undersized batch waits, in milliseconds.
     pub linger_ms: u64,
     /// Bytes of a batch.
     pub batch_bytes: usize,
@@ -29,7 +29,7 @@ pub struct Settings {
 }
 
 /// A program that does the job.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub enum Program {
     /// `wolff produce`, with a queue on disk below a directory or without one.
     Wolff {
@@ -65,8 +65,8 @@ pub fn write_lines(path: &Path, lines: usize) -> Result<(), Failure> {
     Ok(file.flush()?)
 }
 
-/// Lets each program do the job once per round, in turns, each time into a fresh topic, whose records are counted. The first
-/// round is a rehearsal and does not count.
+/// Lets each program do the job once per round, in turns, each time into a fresh topic, whose
+/// records are counted. The first round is a rehearsal and does not count.
 ///
 /// # Errors
 /// A program fails, or the topic has another number of records than the file has lines.

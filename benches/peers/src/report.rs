@@ -6,16 +6,16 @@ use crate::job::Measurement;
 use crate::latency::Latencies;
 
 /// The measurements of one contender.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Series<M = Measurement> {
-    /// What the table calls it.
+    /// Its name in the table.
     pub name: String,
     /// One per round.
     pub measurements: Vec<M>,
 }
 
 /// Lowest, middle and highest of some figures.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     /// Lowest.
     pub min: f64,
@@ -149,7 +149,7 @@ impl Series<Latencies> {
         self.spread(|turn| turn.p50)
     }
 
-    /// What one record in a hundred exceeded, microseconds.
+    /// Latency that one record in a hundred exceeded, microseconds.
     #[must_use]
     pub fn p99(&self) -> Option<Spread> {
         self.spread(|turn| turn.p99)
@@ -160,8 +160,8 @@ impl Series<Latencies> {
     }
 }
 
-/// Prints `ratio <prefix>_msgs_vs_<peer>` and `ratio <prefix>_cpu_vs_<peer>`: our median beside the peer's best round, since
-/// peers can be bimodal and their fast mode is the bar.
+/// Prints `ratio <prefix>_msgs_vs_<peer>` and `ratio <prefix>_cpu_vs_<peer>`: our median beside the
+/// peer's best round, since peers can be bimodal and their fast mode is the bar.
 pub fn print_ratios(prefix: &str, ours: &Series, peer: &Series, peer_name: &str) {
     if let (Some(ours), Some(theirs)) = (ours.rates(), peer.rates()) {
         println!(

@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use crate::Failure;
 
-/// How long the cluster may take for an answer.
+/// Longest time that the cluster may take for a response.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Time between two looks at whether a topic is there.

@@ -8,18 +8,18 @@ use wolff::client::{HostError, HostReason, HostState, NotKafka, SaslFailure, Tls
 
 use crate::exit::Failure;
 
-/// How long the first look may take.
+/// Time that the first look may take.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 
-/// How long the first look may take while credentials are fetched.
+/// Time that the first look may take while credentials are fetched.
 const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
-/// A broker that is going down closes connections at the first request, as one that wants to be authenticated to does: it is
-/// asked again for as long as a first look may take.
+/// A broker that is going down closes connections at the first request, as one that wants to be
+/// authenticated to does: it is asked again for as long as a first look may take.
 const LOOKS: u32 = 4;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(600);
 
-/// What the first look has shown.
+/// Outcome of the first look.
 pub(crate) enum Reached {
     /// Some broker answers.
     Yes,
@@ -27,18 +27,18 @@ pub(crate) enum Reached {
     NotYet(String),
 }
 
-/// What becomes of the records of a command that nobody lets in.
+/// Choice for the records of a command that no broker lets in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Patience {
-    /// They wait on disk: what can change by itself or by an operator (a password, a certificate, a proxy in between) is
-    /// waited for. Only what contradicts this side's own settings is an error.
+    /// They wait on disk: what can change by itself or by an operator (a password, a certificate, a
+    /// proxy in between) is waited for. Only what contradicts this side's own settings is an error.
     Queues,
-    /// There is nothing to wait for: a host that answers, but is certainly no Kafka broker or does not let this side in, is
-    /// an error.
+    /// There is nothing to wait for: a host that answers, but is certainly no Kafka broker or does
+    /// not let this side in, is an error.
     Asks,
 }
 
-/// Whether some broker answers.
+/// Checks that some broker responds.
 pub(crate) async fn look(client: &Client, patience: Patience) -> Result<Reached, Failure> {
     let is_hopeless = |hosts: &[HostError]| {
         !hosts.is_empty() && hosts.iter().all(|host| is_final(&host.reason, patience))
@@ -56,7 +56,8 @@ pub(crate) async fn look(client: &Client, patience: Patience) -> Result<Reached,
     }
 }
 
-/// The first look, which takes its time where credentials are fetched meanwhile: the cluster is not to blame for those.
+/// The first look, which takes its time where credentials are fetched meanwhile: the cluster is not
+/// to blame for those.
 async fn first_look(client: &Client) -> Result<Result<(), Vec<HostError>>, Duration> {
     let mut check = pin!(check(client));
     let mut waited = Duration::ZERO;
@@ -74,8 +75,12 @@ fn tried(client: &Client) -> String {
     let state = |state: &HostState| {
         let host = &state.address;
         match (&state.last_failure, state.trying_for) {
+            (_, Some(after)) => {
+                let after = Duration::from_secs(after.as_secs());
+                format!("{host}: {}", HostReason::StillTrying { after })
+            }
             (Some(reason), None) => format!("{host}: {reason}"),
-            _ => host.to_string(),
+            (None, None) => format!("{host}: connected, and no response to a request yet"),
         }
     };
     let states: Vec<_> = client.host_states().iter().map(state).collect();
@@ -107,14 +112,15 @@ pub(crate) async fn require(client: &Client) -> Result<(), Failure> {
     }
 }
 
-/// What to look at, by what the hosts that were tried have in common.
+/// Advice, by what the hosts that were tried have in common.
 fn advice(client: &Client) -> &'static str {
     let states = client.host_states();
+    let reasons: Vec<_> = states
+        .iter()
+        .filter_map(|state| state.last_failure.as_ref())
+        .collect();
     let all = |is: fn(&HostReason) -> bool| {
-        let mut reasons = states
-            .iter()
-            .filter_map(|state| state.last_failure.as_ref());
-        !states.is_empty() && reasons.all(is)
+        !reasons.is_empty() && reasons.iter().all(|reason| is(reason))
     };
     if all(|reason| matches!(reason, HostReason::NoDescriptors(_))) {
         "raise the limit of open files (ulimit -n)"

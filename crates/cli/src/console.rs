@@ -1,5 +1,5 @@
-//! The only place that writes to stdout and stderr. A reader that has gone away has enough; that stdout cannot be written to is a failure, since a script
-//! takes silence for good news.
+//! The only place that writes to stdout and stderr. A reader that has gone away has enough; that
+//! stdout cannot be written to is a failure, since a script takes silence for good news.
 
 use std::error::Error;
 use std::fmt::{self, Display, Write as _};
@@ -11,6 +11,7 @@ use indicatif::MultiProgress;
 use serde::Serialize;
 
 use crate::exit::Failure;
+use crate::visible::write_visible;
 
 /// The bars of this process: lines of text must go above them.
 fn bars() -> &'static MultiProgress {
@@ -23,7 +24,7 @@ pub(crate) fn show_bar(bar: indicatif::ProgressBar) -> indicatif::ProgressBar {
     bars().add(bar)
 }
 
-/// Whether a person sees stderr as it is written.
+/// True if a person sees stderr as it is written.
 pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
@@ -31,20 +32,31 @@ pub(crate) fn is_watched() -> bool {
 /// A line of output, or several, for whatever reads stdout.
 pub(crate) fn print(text: impl Display) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    // Flushed line by line: who reads a pipe wants to see it, and at exit it would be too late to notice an error.
+    // Flushed line by line: who reads a pipe wants to see it, and at exit it would be too late to
+    // notice an error.
     judge(writeln!(stdout, "{}", Shown(text)).and_then(|()| stdout.flush()))
 }
 
-/// Text without what a terminal would obey: in names of files there may be anything.
+/// Lines of output in which nobody else's words are, or only in the cells of a table.
+pub(crate) fn print_lines(lines: &impl Display) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    judge(writeln!(stdout, "{lines}").and_then(|()| stdout.flush()))
+}
+
+/// Text without what a terminal would obey: in names of files, and in the words of brokers, there
+/// may be anything. A line of ours that goes on in another one is indented there, so that nothing
+/// else can begin a line: it would pass for one of ours.
 struct Shown<T>(T);
 
 impl<T: Display> Display for Shown<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for letter in self.0.to_string().chars() {
+        let text = self.0.to_string();
+        for (at, letter) in text.char_indices() {
+            let rest = text.get(at..).unwrap_or_default();
+            let is_indented = rest.trim_start_matches('\n').starts_with("  ");
             match letter {
-                '\n' | '\t' => f.write_char(letter)?,
-                letter if letter.is_control() => write!(f, "{}", letter.escape_default())?,
-                letter => f.write_char(letter)?,
+                '\n' if is_indented => f.write_char(letter)?,
+                letter => write_visible(f, letter)?,
             }
         }
         Ok(())
@@ -92,8 +104,8 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     }
 }
 
-/// The report of a run as JSON on a line of its own. A reader that has gone away did not get it, which is an error here:
-/// whoever started the command must not take silence for good news.
+/// The report of a run as JSON on a line of its own. A reader that has gone away did not get it,
+/// which is an error here: whoever started the command must not take silence for good news.
 pub(crate) fn report_json(report: &impl Serialize) -> Result<(), Failure> {
     let json = serde_json::to_string(report).map_err(io::Error::from);
     let mut stdout = io::stdout().lock();
@@ -104,7 +116,7 @@ pub(crate) fn report_json(report: &impl Serialize) -> Result<(), Failure> {
     })
 }
 
-/// What became of something that was written to stdout.
+/// Outcome of a write to stdout.
 pub(crate) fn judge(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::failed(format!(
@@ -133,4 +145,18 @@ pub(crate) fn warn(what: impl Display) {
 /// Something went wrong.
 pub(crate) fn error(what: impl Display) {
     say(format_args!("error: {what}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_others_begin_no_line_and_turn_nothing() {
+        let shown = Shown("broken\nerror: forged\r\n  advice\u{1b}[31m\u{202e}");
+        assert_eq!(
+            shown.to_string(),
+            "broken\\nerror: forged\\r\n  advice\\u{1b}[31m\\u{202e}"
+        );
+    }
 }

@@ -2,8 +2,8 @@
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Raises the soft limit to the hard one, which any process may do. Where it cannot be raised, what needs
-/// more descriptors than there are fails with an error that names the limit.
+/// Raises the soft limit to the hard one, which any process may do. Where it cannot be raised, what
+/// needs more descriptors than there are fails with an error that names the limit.
 pub(crate) fn raise_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {

@@ -1,4 +1,4 @@
-//! How a command ends: the exit code, and what a person is told when something is wrong.
+//! End of a command: the exit code, and what a person is told when something is wrong.
 
 use std::fmt;
 use std::process::ExitCode;

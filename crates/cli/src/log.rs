@@ -1,4 +1,4 @@
-//! What the libraries report by `tracing`, as lines on stderr.
+//! Reports of the libraries by `tracing`, as lines on stderr.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -24,7 +24,8 @@ const VARIABLE: &str = "WOLFF_LOG";
 const LINES_OF_A_KIND: u32 = 2;
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Has reports shown from now on: warnings and errors, and more with each `-v`. The environment comes first.
+/// Has reports shown from now on: warnings and errors, and more with each `-v`. The environment
+/// comes first.
 pub(crate) fn start(verbosity: u8) -> Result<(), Failure> {
     let targets = match std::env::var(VARIABLE) {
         Ok(text) => text.parse::<Targets>().map_err(|error| {
@@ -77,7 +78,8 @@ struct Window {
 }
 
 impl<K: Eq + Hash> Repeats<K> {
-    /// Whether a line of this kind is shown: with the number of those that were held back before it.
+    /// Returns `Some` if a line of this kind is shown: the number of those that were held back
+    /// before it.
     fn admit(&mut self, kind: K, now: Instant) -> Option<u32> {
         let window = self.0.entry(kind).or_insert(Window {
             since: now,

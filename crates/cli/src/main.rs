@@ -1,7 +1,8 @@
-//! The wolff command line: produce lines to Kafka, see the demo, run a broker, look at a cluster, look into queues.
+//! The wolff command line: produce lines to Kafka, see the demo, run a broker, look at a cluster,
+//! look into queues.
 //!
-//! What a command needs to know of Kafka and of queues is in the layers below; here is only how a person calls it, and what
-//! a person is told.
+//! What a command needs to know of Kafka and of queues is in the layers below; here is only how a
+//! person calls it, and what a person is told.
 #![expect(
     clippy::disallowed_methods,
     reason = "the command line is the edge: files, clock and terminal are its own"
@@ -33,6 +34,7 @@ mod stop;
 mod table;
 
 mod exit;
+mod visible;
 
 use std::process::ExitCode;
 
@@ -99,7 +101,8 @@ fn run(command: &Command) -> Result<Exit, Failure> {
             Command::Queue(command) => queue::run(command, &stop).await,
         }
     });
-    // Whatever still runs has nothing to say any more; a file system that hangs must not hold the process.
+    // Whatever still runs has nothing to say any more; a file system that hangs must not hold the
+    // process.
     runtime.shutdown_background();
     exit
 }

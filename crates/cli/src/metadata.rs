@@ -126,7 +126,8 @@ fn advertised(broker: &AdvertisedBroker) -> Advertised {
     }
 }
 
-/// Names the host that was given, the address that was advertised, and the setting of the broker that decides it.
+/// Names the host that was given, the address that was advertised, and the setting of the broker
+/// that decides it.
 fn tell_unreachable(host: &str, broker: &Advertised) -> Result<(), Failure> {
     let id = broker.broker;
     let reason = broker.reason.as_deref().unwrap_or("unknown");
@@ -163,5 +164,5 @@ fn show(described: Described) -> Result<(), Failure> {
             },
         ]);
     }
-    console::print(table)
+    console::print_lines(&table)
 }

@@ -7,7 +7,8 @@ use tokio::sync::watch;
 pub(crate) struct Stop(watch::Receiver<u32>);
 
 impl Stop {
-    /// Listens from now on; without this a signal would end the process at once. Must be called within the runtime.
+    /// Listens from now on; without this a signal would end the process at once. Must be called
+    /// within the runtime.
     pub(crate) fn listen() -> std::io::Result<Self> {
         let (requests, receiver) = watch::channel(0);
         let mut signals = Signals::listen()?;
@@ -20,7 +21,7 @@ impl Stop {
         Ok(Self(receiver))
     }
 
-    /// Whether it has been asked for.
+    /// True if it has been asked for.
     pub(crate) fn is_asked(&self) -> bool {
         *self.0.borrow() > 0
     }
@@ -61,8 +62,9 @@ struct Signals {
 impl Signals {
     fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        // SIGXFSZ (the same number wherever Rust runs on Unix, but for MIPS) would end the process when a file reaches
-        // `ulimit -f`. With a handler the write fails instead, and is handled like a full disk.
+        // SIGXFSZ (the same number wherever Rust runs on Unix, but for MIPS) would end the process
+        // when a file reaches `ulimit -f`. With a handler the write fails instead, and is handled
+        // like a full disk.
         const FILE_SIZE_LIMIT: i32 = 25;
         let _handled_for_good = signal(SignalKind::from_raw(FILE_SIZE_LIMIT));
         Ok(Self {

@@ -92,7 +92,7 @@ fn state(state: ItemState) -> &'static str {
     }
 }
 
-/// What is written of a queue.
+/// Part of a queue that is written.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Selection {
     /// An object per item rather than one per record.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::visible::write_visible;
+
 /// A table; numbers stand right, everything else left.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -15,8 +17,17 @@ impl Table {
         }
     }
 
+    /// Adds a row. Nothing in a cell ends its line.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.to_vec());
+        let visible = |cell: String| {
+            let mut shown = String::with_capacity(cell.len());
+            for letter in cell.chars() {
+                // A string takes whatever is written to it.
+                let _ = write_visible(&mut shown, letter);
+            }
+            shown
+        };
+        self.rows.push(cells.map(visible).to_vec());
     }
 
     fn columns(&self) -> Vec<Column> {

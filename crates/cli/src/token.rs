@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wolff::client::{OAuthToken, SaslFailure, SaslFuture, Secret, TokenProvider};
 
-/// How long a token is used again: connections are often opened by the hundred.
+/// Time that a token is used again: connections are often opened by the hundred.
 const FRESH: Duration = Duration::from_secs(10);
 
 /// No token is longer.

@@ -11,7 +11,7 @@ use crate::exit::{Exit, Failure};
 use crate::table::Table;
 use crate::{connect, console};
 
-/// How long the controller may wait for the brokers to have heard of a new topic.
+/// Time that the controller may wait for the brokers to have heard of a new topic.
 const CREATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs one of the commands.
@@ -78,7 +78,7 @@ async fn list(args: &ListTopicsArgs) -> Result<Exit, Failure> {
     for topic in &listed {
         table.row([topic.topic.to_owned(), topic.partitions.to_string()]);
     }
-    console::print(table)?;
+    console::print_lines(&table)?;
     Ok(Exit::Done)
 }
 
@@ -148,7 +148,7 @@ async fn describe(args: &DescribeTopicArgs) -> Result<Exit, Failure> {
             partition.error.unwrap_or_else(|| "ok".to_owned()),
         ]);
     }
-    console::print(table)?;
+    console::print_lines(&table)?;
     Ok(Exit::Done)
 }
 

@@ -8,7 +8,7 @@ use crate::batch::{BatchBody, BatchNo, Stamp};
 use crate::identity::IdentityRequest;
 use crate::outcome::Outcome;
 use crate::queue_item::QueueItemError;
-use crate::split::SplitRule;
+use crate::split::{SplitRule, StoredBatch};
 
 /// A lease of the local queue, by the number that the driver gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +55,13 @@ pub enum Refused {
     /// The disk is behind: there is room as soon as it has stored what was accepted before.
     #[error("the local queue has not stored what was accepted before")]
     Behind,
+    /// The memory that the owner of the machine has granted is used up:
+    /// [`Partition::set_memory_room`](crate::Partition::set_memory_room).
+    #[error("the memory for {bytes} more bytes is not granted")]
+    NoMemory {
+        /// What the call takes, at most.
+        bytes: usize,
+    },
     /// It can never be accepted.
     #[error("a call of {bytes} bytes is larger than the {limit} bytes that one call may have")]
     TooLarge {
@@ -88,6 +95,17 @@ pub struct EndedLease {
 pub enum AppendOperation {
     /// Append these items in order, all or none: `Event::Appended` or `Event::AppendFailed`.
     Append(Vec<Bytes>),
+    /// The same for the last fragments of a batch, which is leased in the same write:
+    /// `Event::AppendedLeased`, or `Event::Appended` where the queue cannot do both at once and has
+    /// appended only, or `Event::AppendFailed`.
+    AppendLeased {
+        /// The last items of the batch.
+        payloads: Vec<Bytes>,
+        /// Id of the batch's first item where that is in the queue, as the oldest that is not leased.
+        from: Option<u64>,
+        /// The tag of the lease.
+        tag: Bytes,
+    },
     /// Acknowledge these leases, oldest first, with a tag for the commit record where there is one.
     /// Nothing to report.
     Ack {
@@ -99,7 +117,7 @@ pub enum AppendOperation {
 }
 
 /// Reading from the local queue and preparing batches.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum LeaseOperation {
     /// Lease the items of one batch (those with the same [`batch_start`](crate::batch_start)), and
     /// compress them: `Event::Leased` or `Event::LeaseFailed`.
@@ -108,7 +126,12 @@ pub enum LeaseOperation {
         items: Option<usize>,
     },
     /// Read the items of a lease that a previous run left open: the same events.
-    Reload(LeaseNo),
+    Reload {
+        /// The lease.
+        lease: LeaseNo,
+        /// The batches that it was sent as: each is made and compressed as it was.
+        stored: Vec<StoredBatch>,
+    },
     /// Give a lease back untouched: its items stay in the queue. Nothing to report.
     Release(LeaseNo),
     /// Write a tag to a lease, durable at the queue's level: `Event::Stamped` or `Event::StampFailed`.

@@ -1,18 +1,21 @@
 //! Making batches out of leased queue items, and finding out what was lost between them.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use wolff_codec::records::{Frame, FrameTotals};
 
 use crate::batch::{BatchBody, Calls};
 use crate::queue_item::{ItemContext, QueueItem, QueueItemError, RunPosition};
 use crate::reencode::{BatchEncoder, CallReader, Piece, join};
+use crate::split::{StoredBatch, cut};
 
 /// Fragments smaller than this on average are joined, so that a batch does not go to the socket in
 /// thousands of pieces.
 const JOIN_BELOW_BYTES: usize = 4 * 1024;
 
 /// Where a lease begins and ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct LeasedRange {
     first_item: u64,
     last_item: u64,
@@ -96,9 +99,22 @@ impl LeasedBatches {
         }
     }
 
-    /// The batches, to be compressed before they are handed over.
-    pub fn bodies(&self) -> impl Iterator<Item = &BatchBody> {
-        self.pieces.iter().map(Piece::body)
+    /// Gives them the boundaries that they were stored with.
+    #[must_use]
+    pub fn cut(mut self, stored: &[StoredBatch]) -> Self {
+        let before: BTreeSet<u32> = stored
+            .iter()
+            .flat_map(|batch| [batch.first_record, batch.end()])
+            .collect();
+        let pieces = self.pieces.into_iter();
+        self.pieces = pieces.flat_map(|piece| cut(piece, &before)).collect();
+        self
+    }
+
+    /// The batches with their first records, to be compressed before they are handed over.
+    pub fn bodies(&self) -> impl Iterator<Item = (u32, &BatchBody)> {
+        let pieces = self.pieces.iter();
+        pieces.map(|piece| (piece.first_record(), piece.body()))
     }
 
     /// The first item that is no fragment of this version, and how many there are.
@@ -125,8 +141,8 @@ impl LeasedBatches {
         self.payload_bytes
     }
 
-    /// Records of the same run that are missing between `end`, the position behind the last lease, and
-    /// each piece in turn; and the position behind this lease.
+    /// Records of the same run that are missing between `end`, the position behind the last lease,
+    /// and each piece in turn; and the position behind this lease.
     pub(crate) fn missing_since(&self, end: Option<RunPosition>) -> (u64, Option<RunPosition>) {
         let mut missing = 0u64;
         let mut expected = end;

@@ -10,6 +10,7 @@ use crate::batch::BatchBody;
 use crate::ends::EndedRun;
 use crate::queue_item::RunPosition;
 use crate::reencode::Piece;
+use crate::resume::{LeasePlan, ResumePlan};
 
 /// A batch of this run whose fragments are, at least in part, in the local queue.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Entry<T> {
     pub(crate) records: u32,
     pub(crate) calls: u64,
     pub(crate) bytes: u64,
+    /// The newest timestamp among the records.
+    pub(crate) max_timestamp_ms: i64,
     /// No fragment will follow.
     pub(crate) is_closed: bool,
     /// Number of its first call.
@@ -81,11 +84,30 @@ impl<T: Clone> Entry<T> {
     }
 }
 
+/// A batch of another queue's records.
+#[derive(Debug)]
+pub(crate) struct Foreign {
+    pub(crate) ticket: Ticket,
+    pub(crate) body: Arc<BatchBody>,
+    /// Perhaps a previous run sent them.
+    pub(crate) was_sent: bool,
+}
+
+/// Batches of other queues that wait, and the bytes of their records.
+#[derive(Debug, Default)]
+struct ForeignBatches {
+    waiting: VecDeque<Foreign>,
+    bytes: u64,
+}
+
 /// The owner of the items of a lease.
 #[derive(Debug)]
 pub(crate) enum Held<T> {
-    /// Previous runs. `was_tagged`: they were perhaps sent.
-    Previous { was_tagged: bool },
+    /// Previous runs. Those of a lease with a tag were perhaps sent. `plan`: what that tag says.
+    Previous {
+        tag: Option<bytes::Bytes>,
+        plan: Option<LeasePlan>,
+    },
     /// A batch of this run.
     Own(Entry<T>),
     /// Nobody who still waits: the lease is done.
@@ -111,6 +133,8 @@ pub struct RecoveredLease {
     pub lease: LeaseNo,
     /// Id of its last item.
     pub last_item: u64,
+    /// Its tag.
+    pub tag: bytes::Bytes,
 }
 
 /// Items that previous runs left in the local queue.
@@ -122,7 +146,8 @@ pub struct Recovered {
     pub through: Option<u64>,
     /// How many items there are.
     pub items: u64,
-    /// Items that are known to be lost to damage and that no position counts: a record each, at least.
+    /// Items that are known to be lost to damage and that no position counts: a record each, at
+    /// least.
     pub lost_items: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -134,12 +159,15 @@ pub struct Recovered {
 #[derive(Debug)]
 pub(crate) struct Backlog<T> {
     recovered_leases: VecDeque<RecoveredLease>,
+    plan: ResumePlan,
     recovered_through: Option<u64>,
     recovered_items: u64,
     recovered_bytes: u64,
     /// Position behind the last records of a previous run that were leased.
     position: Option<RunPosition>,
-    foreign: VecDeque<(Ticket, Arc<BatchBody>)>,
+    foreign: ForeignBatches,
+    /// More batches of other queues will come, and go before this run's.
+    awaits_foreign: bool,
     entries: VecDeque<Entry<T>>,
     /// The next item is of another version: nothing behind it is leased.
     is_blocked: bool,
@@ -147,13 +175,16 @@ pub(crate) struct Backlog<T> {
 
 impl<T> Backlog<T> {
     pub(crate) fn new(recovered: Recovered) -> Self {
+        let tags = recovered.leases.iter().map(|lease| &lease.tag);
         Self {
+            plan: ResumePlan::new(tags),
             recovered_leases: recovered.leases.into(),
             recovered_through: recovered.through,
             recovered_items: recovered.items,
             recovered_bytes: recovered.bytes,
             position: None,
-            foreign: VecDeque::new(),
+            foreign: ForeignBatches::default(),
+            awaits_foreign: false,
             entries: VecDeque::new(),
             is_blocked: false,
         }
@@ -173,13 +204,29 @@ impl<T> Backlog<T> {
         self.recovered_items > 0 || !self.recovered_leases.is_empty()
     }
 
+    /// Whether leases are left that a previous run had open.
+    pub(crate) fn has_recovered_leases(&self) -> bool {
+        !self.recovered_leases.is_empty()
+    }
+
+    /// Whether a previous run had this lease open, and it was not read yet.
+    pub(crate) fn is_recovered_lease(&self, lease: LeaseNo) -> bool {
+        self.recovered_leases.iter().any(|open| open.lease == lease)
+    }
+
+    /// What previous runs' open leases say together.
+    pub(crate) fn plan(&self) -> &ResumePlan {
+        &self.plan
+    }
+
     /// Whether the item is of a previous run.
     fn is_recovered(&self, item: u64) -> bool {
         self.recovered_through
             .is_some_and(|through| item <= through)
     }
 
-    /// The lease that was requested, with what it holds. Everything older that was expected is lost.
+    /// The lease that was requested, with what it holds. Everything older that was expected is
+    /// lost.
     pub(crate) fn leased(&mut self, lease: LeaseNo, batches: &LeasedBatches) -> Found<T> {
         let mut found = Found {
             held: Held::Nobody,
@@ -187,9 +234,11 @@ impl<T> Backlog<T> {
             lost_items: 0,
         };
         let reloaded = pop_if(&mut self.recovered_leases, |front| front.lease == lease);
+        let plan = reloaded.is_some().then(|| self.plan.next());
         let Some(range) = batches.range() else {
             match reloaded {
-                Some(reloaded) => found.lost_items = self.pass(reloaded.last_item),
+                // Older items than the lease's may wait: the next lease tells.
+                Some(_) => {}
                 None if self.has_recovered() => found.lost_items = self.lose_recovered(),
                 None => found
                     .lost
@@ -200,13 +249,14 @@ impl<T> Backlog<T> {
         if reloaded.is_some() || self.is_recovered(range.first_item()) {
             self.recovered_items = self.recovered_items.saturating_sub(batches.item_count());
             self.recovered_bytes = self.recovered_bytes.saturating_sub(batches.payload_bytes());
-            // What is missing before the last item that was read shows in the positions.
-            self.pass(range.last_item());
-            if let Some(reloaded) = &reloaded {
-                found.lost_items = self.pass(reloaded.last_item);
+            // What is missing before the last item that was read shows in the positions. Older
+            // items than those of a lease with a tag may wait, where another one's tag was lost.
+            if reloaded.is_none() {
+                self.pass(range.last_item());
             }
             found.held = Held::Previous {
-                was_tagged: reloaded.is_some(),
+                tag: reloaded.map(|reloaded| reloaded.tag),
+                plan,
             };
             return found;
         }
@@ -239,8 +289,8 @@ impl<T> Backlog<T> {
         };
     }
 
-    /// Items of previous runs up to this one are leased or lost. Returns how many are missing at the
-    /// end of them.
+    /// Items of previous runs up to this one are leased or lost. Returns how many are missing at
+    /// the end of them.
     fn pass(&mut self, item: u64) -> u64 {
         let is_last = self.recovered_through.is_none_or(|through| item >= through);
         if is_last { self.lose_recovered() } else { 0 }
@@ -261,8 +311,22 @@ impl<T> Backlog<T> {
     }
 
     /// Adds a batch of another queue's records.
-    pub(crate) fn push_foreign(&mut self, ticket: Ticket, body: BatchBody) {
-        self.foreign.push_back((ticket, Arc::new(body)));
+    pub(crate) fn push_foreign(&mut self, foreign: Foreign) {
+        self.foreign.bytes = self
+            .foreign
+            .bytes
+            .saturating_add(size_of_body(&foreign.body));
+        self.foreign.waiting.push_back(foreign);
+    }
+
+    /// Returns whether a batch of another queue waits.
+    pub(crate) fn has_foreign(&self) -> bool {
+        !self.foreign.waiting.is_empty()
+    }
+
+    /// More batches of another queue will come, or no more.
+    pub(crate) fn await_foreign(&mut self, awaits: bool) {
+        self.awaits_foreign = awaits;
     }
 
     /// The next item cannot be read by this version and has to stay: nothing is leased any more.
@@ -275,33 +339,56 @@ impl<T> Backlog<T> {
     }
 
     /// The next batch of another queue, once previous runs' items are leased.
-    pub(crate) fn pop_foreign(&mut self) -> Option<(Ticket, Arc<BatchBody>)> {
-        self.can_send_foreign()
-            .then(|| self.foreign.pop_front())
-            .flatten()
+    pub(crate) fn pop_foreign(&mut self) -> Option<Foreign> {
+        if !self.can_send_foreign() {
+            return None;
+        }
+        let foreign = self.foreign.waiting.pop_front()?;
+        self.foreign.bytes = self
+            .foreign
+            .bytes
+            .saturating_sub(size_of_body(&foreign.body));
+        Some(foreign)
     }
 
-    pub(crate) fn drain_foreign(&mut self) -> impl Iterator<Item = (Ticket, Arc<BatchBody>)> + '_ {
-        self.foreign.drain(..)
+    pub(crate) fn drain_foreign(&mut self) -> impl Iterator<Item = Foreign> + '_ {
+        self.foreign.bytes = 0;
+        self.foreign.waiting.drain(..)
+    }
+
+    /// Bytes of the records of other queues.
+    pub(crate) fn foreign_bytes(&self) -> u64 {
+        self.foreign.bytes
     }
 
     /// Whether it is the turn of a batch of another queue.
     pub(crate) fn can_send_foreign(&self) -> bool {
-        !self.foreign.is_empty() && !self.has_recovered() && !self.is_blocked
+        !self.foreign.waiting.is_empty() && !self.has_recovered() && !self.is_blocked
+    }
+
+    /// The lease of a previous run to read next.
+    pub(crate) fn next_reload(&self) -> Option<LeaseOperation> {
+        let lease = self.recovered_leases.front().filter(|_| !self.is_blocked)?;
+        Some(LeaseOperation::Reload {
+            lease: lease.lease,
+            stored: self.plan.next_stored(),
+        })
+    }
+
+    /// The lease to read or to request next, those of previous runs first.
+    pub(crate) fn next(&self) -> Option<LeaseOperation> {
+        self.next_reload().or_else(|| self.next_lease())
     }
 
     /// The lease to request next, if a whole batch is there.
     pub(crate) fn next_lease(&self) -> Option<LeaseOperation> {
-        if self.is_blocked {
+        if self.is_blocked || self.has_recovered_leases() {
             return None;
-        }
-        if let Some(lease) = self.recovered_leases.front() {
-            return Some(LeaseOperation::Reload(lease.lease));
         }
         if self.has_recovered() {
             return Some(LeaseOperation::Lease { items: None });
         }
-        if !self.foreign.is_empty() {
+        if !self.foreign.waiting.is_empty() || self.awaits_foreign {
             return None;
         }
         let front = self.entries.front().filter(|entry| entry.is_closed)?;
@@ -311,14 +398,18 @@ impl<T> Backlog<T> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        !self.has_recovered() && self.foreign.is_empty() && self.entries.is_empty()
+        !self.has_recovered()
+            && self.foreign.waiting.is_empty()
+            && !self.awaits_foreign
+            && self.entries.is_empty()
     }
 
     /// Whether the batch that still grows is all there is.
     pub(crate) fn holds_only_the_open_batch(&self) -> bool {
         !self.has_recovered()
             && !self.is_blocked
-            && self.foreign.is_empty()
+            && self.foreign.waiting.is_empty()
+            && !self.awaits_foreign
             && self.entries.front().is_none_or(|entry| !entry.is_closed)
     }
 
@@ -331,6 +422,11 @@ impl<T> Backlog<T> {
     }
 
     /// The batch that still grows, if it has an item here.
+    pub(crate) fn growing(&self) -> Option<&Entry<T>> {
+        self.entries.back().filter(|entry| !entry.is_closed)
+    }
+
+    /// The same, to be changed.
     pub(crate) fn open_entry(&mut self) -> Option<&mut Entry<T>> {
         self.entries.back_mut().filter(|entry| !entry.is_closed)
     }
@@ -338,6 +434,10 @@ impl<T> Backlog<T> {
     pub(crate) fn pop(&mut self) -> Option<Entry<T>> {
         self.entries.pop_front()
     }
+}
+
+fn size_of_body(body: &BatchBody) -> u64 {
+    u64::try_from(body.records_bytes()).unwrap_or(u64::MAX)
 }
 
 /// Takes the front out if the condition holds for it.

@@ -11,11 +11,11 @@ use wolff_codec::wire::Chunks;
 use wolff_codec::{ProducerEpoch, ProducerId};
 
 /// Number of a batch within one run of a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct BatchNo(pub u64);
 
 /// The part of a batch header by which a broker recognises a resend: never given to other content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Stamp {
     /// Id that the cluster gave to this partition queue.
     pub producer_id: ProducerId,
@@ -26,7 +26,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Whether both belong to the same identity: producer id and epoch.
+    /// Returns whether both belong to the same identity: producer id and epoch.
     #[must_use]
     pub fn is_same_identity(&self, other: &Self) -> bool {
         (self.producer_id, self.epoch) == (other.producer_id, other.epoch)
@@ -34,7 +34,7 @@ impl Stamp {
 }
 
 /// Calls of equal size that follow one another: `calls` calls of `records` records each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct CallRun {
     records: u32,
     calls: u32,
@@ -55,7 +55,7 @@ impl CallRun {
 }
 
 /// The boundaries of the calls in a run of records.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Calls {
     runs: Vec<CallRun>,
 }
@@ -93,7 +93,7 @@ impl Calls {
         &self.runs
     }
 
-    /// How many calls there are.
+    /// Number of calls.
     pub(crate) fn count(&self) -> u32 {
         self.runs
             .iter()
@@ -109,7 +109,7 @@ impl Calls {
 }
 
 /// The records of a batch, uncompressed, with all that its header needs except the stamp.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct BatchBody {
     /// The encoded records in order.
     fragments: Vec<Bytes>,
@@ -169,12 +169,17 @@ impl BatchBody {
         self.totals.records_len
     }
 
-    /// How the records are sent.
+    /// Encoding in which the records are sent.
     #[must_use]
     pub fn compression(&self) -> Compression {
         self.compressed
             .get()
             .map_or(Compression::None, |(compression, _)| *compression)
+    }
+
+    /// Bytes of the compressed copy, where there is one.
+    pub(crate) fn compressed_bytes(&self) -> usize {
+        self.compressed.get().map_or(0, |(_, copy)| copy.len())
     }
 
     /// Bytes of the batch as it is sent, header included.
@@ -187,8 +192,8 @@ impl BatchBody {
         BATCH_HEADER_BYTES.saturating_add(records)
     }
 
-    /// Compresses the records ahead of their sending. Where that makes them no smaller, they are sent
-    /// as they are. A second call changes nothing.
+    /// Compresses the records ahead of their sending. Where that makes them no smaller, they are
+    /// sent as they are. A second call changes nothing.
     ///
     /// # Errors
     /// The compression is not available; the records are sent as they are.

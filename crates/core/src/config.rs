@@ -1,23 +1,24 @@
-//! Configuration of a partition queue: sizes, times and guarantees. Nothing here is read from outside.
+//! Configuration of a partition queue: sizes, times and guarantees. Nothing here is read from
+//! outside.
 
 use std::time::Duration;
 
 use wolff_codec::records::{Compression, CompressionLevel};
 
 /// Where the local queue keeps its items.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Storage {
-    /// In memory: a call is queued as soon as its records are in the open batch, and nothing survives
-    /// the process.
+    /// In memory: a call is queued as soon as its records are in the open batch, and nothing
+    /// survives the process.
     Memory,
     /// On disk: a call is queued when the fragment that holds it was appended to the local queue.
     Disk,
 }
 
-/// Whether batches carry a producer id and sequence numbers (KIP-98), by which the broker recognises
-/// what it already has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Choice of whether batches carry a producer id and sequence numbers (KIP-98), by which the broker
+/// recognises what it already has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Idempotence {
     /// Batches carry neither; a lost answer can lead to a duplicate.
@@ -29,8 +30,8 @@ pub enum Idempotence {
     Required,
 }
 
-/// Whose acknowledgement ends a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Acknowledgement that ends a batch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Acks {
     /// All in-sync replicas.
@@ -41,9 +42,9 @@ pub enum Acks {
     None,
 }
 
-/// How a refusal is handled that an operator can lift: missing permission, a policy, a setting of the
-/// topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Handling of a refusal that an operator can lift: missing permission, a policy, a setting of
+/// the topic.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum OnRefused {
     /// The batch is kept and sent again with back-off; the refusal is reported.
@@ -54,7 +55,7 @@ pub enum OnRefused {
 }
 
 /// Exponential delay between attempts, with jitter of up to half of the delay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RetryDelay {
     /// Delay after the first failure. At least 1 ms.
     pub base: Duration,
@@ -72,17 +73,18 @@ impl Default for RetryDelay {
 }
 
 /// Configuration of one partition queue.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Config {
-    /// Size of a closed batch in bytes, batch header included, before compression. A single larger call
-    /// still makes a batch of its own. Default: 1,000,000.
+    /// Size of a closed batch in bytes, batch header included, before compression. A single larger
+    /// call still makes a batch of its own. Default: 1,000,000.
     pub max_batch_bytes: usize,
-    /// Size in bytes at which records on their way to disk become a queue item of their own: the most
-    /// that one damaged item loses. A larger call is one item. Default: 64 KiB.
+    /// Size in bytes at which records on their way to disk become a queue item of their own: the
+    /// most that one damaged item loses. A larger call is one item. Default: 64 KiB.
     pub fragment_bytes: usize,
     /// Largest call that is accepted at all, in encoded bytes. Default: 64 MiB.
     pub max_call_bytes: usize,
-    /// How long an undersized batch waits for more records while it could be sent. Default: 0.
+    /// Longest time for which an undersized batch waits for more records while it could be sent.
+    /// Default: 0.
     pub linger: Duration,
     /// Produce requests in flight at once, 1 to 5 with idempotence. Default: 5.
     pub max_in_flight: usize,
@@ -99,6 +101,8 @@ pub struct Config {
     pub max_queue_bytes: u64,
     /// Bytes that may wait in memory for a local queue on disk to take them. Default: 4 MiB.
     pub max_unqueued_bytes: usize,
+    /// Bytes of stored records that a local queue on disk keeps in memory as well. Default: 4 MiB.
+    pub resident_bytes: u64,
     /// Compression of batches when they are leased. Default: none.
     pub compression: Compression,
     /// Its level. Default: the codec's own.
@@ -125,6 +129,7 @@ impl Default for Config {
             storage: Storage::Memory,
             max_queue_bytes: 2_000_000_000,
             max_unqueued_bytes: 4 * 1024 * 1024,
+            resident_bytes: 4 * 1024 * 1024,
             compression: Compression::None,
             compression_level: CompressionLevel::default(),
             retry_delay: RetryDelay::default(),
@@ -135,7 +140,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Idempotence as it takes effect: sequence numbers are worthless without the acks of all replicas.
+    /// Idempotence as it takes effect: sequence numbers are worthless without the acks of all
+    /// replicas.
     #[must_use]
     pub fn effective_idempotence(&self) -> Idempotence {
         if self.acks == Acks::All {

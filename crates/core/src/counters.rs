@@ -92,10 +92,20 @@ pub(crate) struct Counters {
     replay: Replay,
     finished: FinishedCalls,
     held_bytes: u64,
+    /// Held beside the records: for those who observe their ends.
+    beside_bytes: u64,
     stored_calls: u64,
     retried_batches: u64,
-    possibly_duplicated_records: u64,
     damaged_records: u64,
+    doubts: Doubts,
+}
+
+/// What became of what was in doubt, and of what the cluster had acknowledged.
+#[derive(Debug, Default)]
+struct Doubts {
+    possibly_duplicated_records: u64,
+    resumed_records: u64,
+    broker_data_loss: u64,
 }
 
 impl Counters {
@@ -109,6 +119,23 @@ impl Counters {
     /// Bytes of a previous run's records that are in memory now.
     pub(crate) fn hold(&mut self, bytes: u64) {
         self.held_bytes = self.held_bytes.saturating_add(bytes);
+    }
+
+    /// So many bytes are held beside the records.
+    #[inline]
+    pub(crate) fn hold_beside(&mut self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.beside_bytes = self.beside_bytes.saturating_add(bytes);
+    }
+
+    /// So many of them are not held any more.
+    pub(crate) fn let_go_beside(&mut self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.beside_bytes = self.beside_bytes.saturating_sub(bytes);
+    }
+
+    pub(crate) fn beside_bytes(&self) -> u64 {
+        self.beside_bytes
     }
 
     pub(crate) fn let_go(&mut self, bytes: u64) {
@@ -155,12 +182,25 @@ impl Counters {
             ..
         } = outcome
         {
-            self.possibly_duplicated_records += count;
+            self.doubts.possibly_duplicated_records += count;
         }
     }
 
     pub(crate) fn retry(&mut self) {
         self.retried_batches += 1;
+    }
+
+    /// Records that a previous run had left in doubt are to be sent under their old numbers.
+    pub(crate) fn resume(&mut self, records: u32) {
+        self.doubts.resumed_records = self
+            .doubts
+            .resumed_records
+            .saturating_add(u64::from(records));
+    }
+
+    /// The cluster turned out to have lost what it had acknowledged.
+    pub(crate) fn lose_in_cluster(&mut self) {
+        self.doubts.broker_data_loss = self.doubts.broker_data_loss.saturating_add(1);
     }
 
     /// The local queue lost records to damage.
@@ -177,6 +217,11 @@ impl Counters {
         self.stored_calls
     }
 
+    /// Returns true if any call failed, or is in doubt for good.
+    pub(crate) fn has_failed_calls(&self) -> bool {
+        self.calls.failed > 0 || self.calls.in_doubt > 0
+    }
+
     #[inline]
     pub(crate) fn held_bytes(&self) -> u64 {
         self.held_bytes
@@ -189,8 +234,10 @@ impl Counters {
         snapshot.replay = self.replay;
         snapshot.held_bytes = self.held_bytes;
         snapshot.retried_batches = self.retried_batches;
-        snapshot.possibly_duplicated_records = self.possibly_duplicated_records;
+        snapshot.possibly_duplicated_records = self.doubts.possibly_duplicated_records;
         snapshot.damaged_records = self.damaged_records;
+        snapshot.broker_data_loss = self.doubts.broker_data_loss;
+        snapshot.resumed_records = self.doubts.resumed_records;
     }
 }
 
@@ -210,11 +257,19 @@ pub struct Snapshot {
     pub possibly_duplicated_records: u64,
     /// Records of any run that the local queue lost to damage, as far as they can be counted.
     pub damaged_records: u64,
+    /// Records that a previous run had left in doubt, and that are sent under the sequence numbers that
+    /// they had, so that the broker recognises what it has.
+    pub resumed_records: u64,
+    /// How often the cluster turned out to have lost what it had acknowledged, or to acknowledge a batch
+    /// as another one.
+    pub broker_data_loss: u64,
     /// Produce requests that were sent again.
     pub retried_batches: u64,
     /// Encoded bytes of records that are accepted and not finished; goes up and down.
     pub held_bytes: u64,
     /// Records leased for sending and not finished; goes up and down.
+    pub leased_records: u64,
+    /// Records sent and not answered; goes up and down.
     pub in_flight_records: u64,
     /// Queue items of previous runs that are not leased yet; goes down.
     pub recovered_items: u64,
@@ -222,6 +277,9 @@ pub struct Snapshot {
     pub is_connected: bool,
     /// Whether batches carry a producer id, as far as that is known.
     pub is_idempotent: bool,
+    /// Whether the leader belongs to another cluster than the one that has what is in doubt: nothing is
+    /// sent to it.
+    pub is_other_cluster: bool,
     /// The last refusal since the last success.
     pub refusal: Option<crate::verdict::Refusal>,
 }

@@ -1,9 +1,9 @@
 //! The queue driver: a machine, the local queue behind it and its leases. It carries out what the
-//! machine asks of the local queue, and decides nothing.
+//! machine requests of the local queue, and decides nothing.
 //!
 //! The machine's lock is held for one call or one event; file I/O, compression and encoding happen
-//! outside of it. Appending and leasing are separate, so that reading a backlog or compressing a batch
-//! never delays an append.
+//! outside of it. Appending and leasing are separate, so that reading a backlog or compressing a
+//! batch never delays an append.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -16,65 +16,10 @@ use crate::action::{AppendOperation, EndedLease, LeaseNo, LeaseOperation};
 use crate::assemble::LeasedBatches;
 use crate::batch::BatchBody;
 use crate::event::Event;
+use crate::local_queue::{AppendedLease, LocalLease, LocalQueue};
 use crate::outcome::StorageError;
 use crate::queue_item::{QueueItemError, RunPosition, batch_start};
-use crate::split::split;
-
-/// A durable or volatile FIFO of items, as a driver uses it.
-pub trait LocalQueue: Send + Sync {
-    /// Names an open lease.
-    type Lease: Copy + Send;
-
-    /// Appends items, all or none, and returns the id of the first; the others follow it.
-    ///
-    /// # Errors
-    /// None of them is in the queue.
-    fn append(&self, payloads: &[Bytes]) -> Result<u64, StorageError>;
-
-    /// Leases the oldest items that are not leased, at least one and at most so many, up to one for
-    /// which `stop_before` is true. `None`: there is none.
-    ///
-    /// # Errors
-    /// They cannot be read; nothing was leased.
-    fn lease(
-        &self,
-        max_items: usize,
-        stop_before: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> Result<Option<LocalLease<Self::Lease>>, StorageError>;
-
-    /// Reads the items of a lease that is open.
-    ///
-    /// # Errors
-    /// They cannot be read.
-    fn reload(&self, lease: Self::Lease) -> Result<LocalLease<Self::Lease>, StorageError>;
-
-    /// Gives a lease back: its items are leased again later.
-    ///
-    /// # Errors
-    /// It stays open until the queue is opened again.
-    fn release(&self, lease: Self::Lease) -> Result<(), StorageError>;
-
-    /// Writes a tag to a lease, durable at the queue's level.
-    ///
-    /// # Errors
-    /// Nobody knows whether it was written.
-    fn tag(&self, lease: Self::Lease, tag: Bytes) -> Result<(), StorageError>;
-
-    /// Takes the items of a lease out of the queue.
-    ///
-    /// # Errors
-    /// They may come back when the queue is opened again.
-    fn ack(&self, lease: Self::Lease, commit_tag: Option<Bytes>) -> Result<(), StorageError>;
-}
-
-/// Items of a local queue that were leased.
-#[derive(Debug)]
-pub struct LocalLease<L> {
-    /// The lease.
-    pub id: L,
-    /// The items with their ids, oldest first.
-    pub items: Vec<(u64, Bytes)>,
-}
+use crate::split::{StoredBatch, split};
 
 /// A machine that a driver drives.
 pub trait Machine {
@@ -141,7 +86,7 @@ pub struct Driver<M, Q: LocalQueue> {
     compression: (Compression, CompressionLevel),
 }
 
-/// The local queue's leases by the numbers that the machine knows them by, oldest first.
+/// The local queue's leases by the machine's numbers, oldest first.
 #[derive(Debug)]
 struct Leases<L> {
     next: u64,
@@ -167,18 +112,26 @@ impl<L: Copy> Leases<L> {
     }
 }
 
+/// Bytes at which a lease of a previous run's items ends, if it has more than one: that many items
+/// are in memory together, whatever they say about their batch. A larger batch is sent as several.
+const MAX_LEASED_BYTES: usize = 16 * 1024 * 1024;
+
 /// The extent of a lease: the fragments of one batch, or one item that cannot be read.
 #[derive(Debug, Default)]
 struct OneBatch {
     is_begun: bool,
     start: Option<RunPosition>,
+    bytes: usize,
+    max_bytes: Option<usize>,
 }
 
 impl OneBatch {
     fn ends_before(&mut self, payload: &[u8]) -> bool {
         let start = batch_start(payload);
+        self.bytes = self.bytes.saturating_add(payload.len());
         if std::mem::replace(&mut self.is_begun, true) {
-            return start.is_none() || start != self.start;
+            let is_full = self.max_bytes.is_some_and(|max| self.bytes > max);
+            return is_full || start.is_none() || start != self.start;
         }
         self.start = start;
         false
@@ -186,8 +139,8 @@ impl OneBatch {
 }
 
 impl<M: Machine, Q: LocalQueue> Driver<M, Q> {
-    /// A driver. `recovered`: leases that a previous run left open; their numbers count from 0 in this
-    /// order.
+    /// A driver. `recovered`: leases that a previous run left open; their numbers count from 0 in
+    /// this order.
     pub fn new(
         machine: M,
         local: Q,
@@ -234,6 +187,11 @@ impl<M: Machine, Q: LocalQueue> Driver<M, Q> {
             };
             match operation {
                 AppendOperation::Append(payloads) => self.append(&payloads, host),
+                AppendOperation::AppendLeased {
+                    payloads,
+                    from,
+                    tag,
+                } => self.append_leased(&payloads, from, &tag, host),
                 AppendOperation::Ack { leases, commit_tag } => self.ack(leases, commit_tag, host),
             }
         }
@@ -248,14 +206,18 @@ impl<M: Machine, Q: LocalQueue> Driver<M, Q> {
             };
             match operation {
                 LeaseOperation::Lease { items } => {
-                    let mut batch = OneBatch::default();
+                    let mut batch = OneBatch {
+                        // A batch of this run is known, and is leased as a whole.
+                        max_bytes: items.is_none().then_some(MAX_LEASED_BYTES),
+                        ..OneBatch::default()
+                    };
                     let mut stop_before = |payload: &[u8]| batch.ends_before(payload);
                     let leased = self
                         .local
                         .lease(items.unwrap_or(usize::MAX), &mut stop_before);
                     self.leased(leased, host);
                 }
-                LeaseOperation::Reload(number) => self.reload(number, host),
+                LeaseOperation::Reload { lease, stored } => self.reload(lease, &stored, host),
                 LeaseOperation::Release(number) => {
                     let lease = self.leases.lock().remove(number);
                     if let Some(Err(error)) = lease.map(|lease| self.local.release(lease)) {
@@ -267,7 +229,7 @@ impl<M: Machine, Q: LocalQueue> Driver<M, Q> {
                     let pieces = split(&body, &rule);
                     pieces
                         .iter()
-                        .for_each(|piece| self.compress(piece.body(), host));
+                        .for_each(|piece| compress(piece.body(), self.compression, host));
                     self.handle(Event::Split(batch, pieces), host);
                 }
             }
@@ -281,11 +243,62 @@ impl<M: Machine, Q: LocalQueue> Driver<M, Q> {
                 self.handle(Event::Appended { first_item }, host);
                 host.notice(Notice::Appended);
             }
-            Err(error) => {
-                self.handle(Event::AppendFailed(error.clone()), host);
-                host.notice(Notice::AppendFailed(&error));
-            }
+            Err(error) => self.append_failed(error, host),
         }
+    }
+
+    fn append_failed(&self, error: StorageError, host: &impl DriverHost) {
+        self.handle(Event::AppendFailed(error.clone()), host);
+        host.notice(Notice::AppendFailed(&error));
+    }
+
+    fn append_leased(
+        &self,
+        payloads: &[Bytes],
+        from: Option<u64>,
+        tag: &Bytes,
+        host: &impl DriverHost,
+    ) {
+        let AppendedLease {
+            first_item,
+            lease,
+            items,
+        } = match self.local.append_leased(payloads, from, tag) {
+            Ok(Some(done)) => done,
+            Ok(None) => return self.append(payloads, host),
+            Err(error) => return self.append_failed(error, host),
+        };
+        let items = match items {
+            Ok(items) => items,
+            Err(error) => return self.give_back(first_item, lease, &error, host),
+        };
+        let number = self.leases.lock().add(lease);
+        let batches = self.read(&items, &[], host);
+        let event = Event::AppendedLeased {
+            first_item,
+            lease: number,
+            batches,
+        };
+        self.handle(event, host);
+        host.notice(Notice::Appended);
+        host.notice(Notice::Leased);
+    }
+
+    /// Gives a lease back that was made with an append and cannot be read: it is made anew later.
+    fn give_back(
+        &self,
+        first_item: u64,
+        lease: Q::Lease,
+        error: &StorageError,
+        host: &impl DriverHost,
+    ) {
+        if self.local.release(lease).is_err() {
+            // All of it is in the queue, in a lease that only the next run finds.
+            return self.append_failed(error.clone().into_in_doubt(), host);
+        }
+        self.handle(Event::AppendedUnleased { first_item }, host);
+        host.notice(Notice::Appended);
+        host.notice(Notice::LeaseFailed(error));
     }
 
     fn ack(&self, ended: Vec<EndedLease>, commit_tag: Option<Bytes>, host: &impl DriverHost) {
@@ -303,15 +316,15 @@ impl<M: Machine, Q: LocalQueue> Driver<M, Q> {
         }
     }
 
-    fn reload(&self, number: LeaseNo, host: &impl DriverHost) {
+    fn reload(&self, number: LeaseNo, stored: &[StoredBatch], host: &impl DriverHost) {
         let lease = self.leases.lock().find(number);
         match lease.map(|lease| self.local.reload(lease)) {
-            Some(Ok(read)) => self.hand_over(number, &read.items, host),
+            Some(Ok(read)) => self.hand_over(number, &read.items, stored, host),
             Some(Err(error)) => {
                 self.handle(Event::LeaseFailed, host);
                 host.notice(Notice::LeaseFailed(&error));
             }
-            None => self.hand_over(number, &[], host),
+            None => self.hand_over(number, &[], &[], host),
         }
     }
 
@@ -323,7 +336,7 @@ impl<M: Machine, Q: LocalQueue> Driver<M, Q> {
         match leased {
             Ok(Some(lease)) => {
                 let number = self.leases.lock().add(lease.id);
-                self.hand_over(number, &lease.items, host);
+                self.hand_over(number, &lease.items, &[], host);
             }
             Ok(None) => {
                 let number = {
@@ -332,7 +345,7 @@ impl<M: Machine, Q: LocalQueue> Driver<M, Q> {
                     leases.next += 1;
                     number
                 };
-                self.hand_over(number, &[], host);
+                self.hand_over(number, &[], &[], host);
             }
             Err(error) => {
                 self.handle(Event::LeaseFailed, host);
@@ -341,14 +354,43 @@ impl<M: Machine, Q: LocalQueue> Driver<M, Q> {
         }
     }
 
-    fn hand_over(&self, number: LeaseNo, items: &[(u64, Bytes)], host: &impl DriverHost) {
-        let batches = LeasedBatches::read(items);
-        batches.bodies().for_each(|body| self.compress(body, host));
-        let unreadable = batches.unreadable();
+    fn hand_over(
+        &self,
+        number: LeaseNo,
+        items: &[(u64, Bytes)],
+        stored: &[StoredBatch],
+        host: &impl DriverHost,
+    ) {
+        let batches = self.read(items, stored, host);
         self.handle(Event::Leased(number, batches), host);
-        if let Some((error, items)) = unreadable {
+    }
+
+    /// Makes batches of leased items, and compresses them. `stored`: as which batches a previous
+    /// run had them.
+    fn read(
+        &self,
+        items: &[(u64, Bytes)],
+        stored: &[StoredBatch],
+        host: &impl DriverHost,
+    ) -> LeasedBatches {
+        let batches = LeasedBatches::read(items).cut(stored);
+        for (first_record, body) in batches.bodies() {
+            let before = stored
+                .iter()
+                .find(|batch| batch.first_record == first_record)
+                .map(|batch| batch.compression);
+            match before {
+                // The level is of no account to whoever reads it.
+                Some(compression) if compression != self.compression.0 => {
+                    compress(body, (compression, CompressionLevel::default()), host);
+                }
+                _ => compress(body, self.compression, host),
+            }
+        }
+        if let Some((error, items)) = batches.unreadable() {
             host.notice(Notice::Unreadable(error, items));
         }
+        batches
     }
 
     fn stamp(&self, number: LeaseNo, tag: Bytes, host: &impl DriverHost) {
@@ -361,11 +403,14 @@ impl<M: Machine, Q: LocalQueue> Driver<M, Q> {
             Some(Ok(())) | None => self.handle(Event::Stamped(number), host),
         }
     }
+}
 
-    fn compress(&self, body: &BatchBody, host: &impl DriverHost) {
-        let (compression, level) = self.compression;
-        if let Err(error) = body.compress(compression, level) {
-            host.notice(Notice::NotCompressed(&error));
-        }
+fn compress(
+    body: &BatchBody,
+    (compression, level): (Compression, CompressionLevel),
+    host: &impl DriverHost,
+) {
+    if let Err(error) = body.compress(compression, level) {
+        host.notice(Notice::NotCompressed(&error));
     }
 }

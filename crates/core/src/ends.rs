@@ -42,8 +42,8 @@ impl<T> Ends<T> {
         &mut self.counters
     }
 
-    /// The oldest records that have not ended come to their end. `lease`: their lease ends with them,
-    /// and the body that is not needed any more.
+    /// The oldest records that have not ended come to their end. `lease`: their lease ends with
+    /// them, and the body that is not needed any more.
     pub(crate) fn end(&mut self, run: EndedRun<T>, outcome: Outcome, lease: Option<EndedLease>) {
         if matches!(run.origin, Origin::ThisRun(_)) {
             self.counters.finish_next(run.calls);
@@ -79,8 +79,8 @@ impl<T> Ends<T> {
         });
     }
 
-    /// Records that the local queue lost to damage come to their end, perhaps ahead of earlier ones.
-    /// `first_call`: the number of their first call.
+    /// Records that the local queue lost to damage come to their end, perhaps ahead of earlier
+    /// ones. `first_call`: the number of their first call.
     pub(crate) fn end_damaged(&mut self, first_call: u64, runs: Vec<EndedRun<T>>) {
         let calls = runs.iter().map(|run| run.calls).sum();
         self.counters.finish_from(first_call, calls);

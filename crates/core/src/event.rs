@@ -12,17 +12,20 @@ use crate::outcome::StorageError;
 use crate::reencode::Piece;
 
 /// A broker's answer to a batch.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Answer {
     /// The code.
     pub code: ErrorCode,
     /// Offset of the first record, where there is one.
     pub base_offset: Option<Offset>,
+    /// Offset at which the partition's log begins, if the broker says so (Produce 5+).
+    pub log_start: Option<Offset>,
     /// The broker's words, where it gave any.
     pub message: Option<Arc<str>>,
-    /// The records that are at fault, by number within the batch, with the broker's words (KIP-467).
+    /// The records that are at fault, by number within the batch, with the broker's words
+    /// (KIP-467).
     pub record_errors: Vec<(u32, Option<Arc<str>>)>,
-    /// The answer named the new leader, and the client knows it now (KIP-951).
+    /// The answer named the new leader, and the client has it now (KIP-951).
     pub names_leader: bool,
 }
 
@@ -35,6 +38,22 @@ pub enum Event {
         /// Id of the first.
         first_item: u64,
     },
+    /// The same, and they are leased together with the other items of their batch: the tag of the
+    /// request is durable.
+    AppendedLeased {
+        /// Id of the first.
+        first_item: u64,
+        /// The lease.
+        lease: LeaseNo,
+        /// The batch.
+        batches: LeasedBatches,
+    },
+    /// The same, but the lease could not be read and was given back: the sequence range in its tag
+    /// is not used any more.
+    AppendedUnleased {
+        /// Id of the first.
+        first_item: u64,
+    },
     /// The local queue took none of the items of the last append.
     AppendFailed(StorageError),
     /// The lease that was requested. Nothing in it: the queue has nothing.
@@ -43,14 +62,22 @@ pub enum Event {
     LeaseFailed,
     /// The tag of the lease is durable.
     Stamped(LeaseNo),
-    /// It is not, or nobody knows.
+    /// It is not, or that is unknown.
     StampFailed(LeaseNo),
     /// The pieces of a batch.
     Split(BatchNo, Vec<Piece>),
     /// The end of a lease's records was reported.
     Reported(EndedLease),
-    /// A batch of another queue's records for this partition.
-    Foreign(Ticket, BatchBody),
+    /// A batch of another queue's records for this partition. `was_sent`: perhaps by a previous
+    /// run.
+    Foreign {
+        /// Named with the ends of its records.
+        ticket: Ticket,
+        /// The records.
+        body: BatchBody,
+        /// A previous run has perhaps sent them.
+        was_sent: bool,
+    },
     /// The link to the leader is up.
     Connected(Leader),
     /// The attempt to connect failed.
@@ -66,7 +93,7 @@ pub enum Event {
     },
     /// None was given.
     IdentityFailed {
-        /// The cluster refuses: no permission, or it knows no such request.
+        /// The cluster refuses: no permission, or no support for the request.
         is_refused: bool,
     },
     /// A broker answered a batch.

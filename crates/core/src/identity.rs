@@ -55,7 +55,7 @@ enum State {
 }
 
 /// The identity, with the invariant that a sequence range is handed out once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Identity {
     state: State,
     /// Id, epoch and next sequence number; kept while the next epoch is requested.
@@ -63,15 +63,24 @@ pub(crate) struct Identity {
     /// A range was handed out and not used, or a batch was given up: nothing is stamped before the next
     /// epoch.
     has_gap: bool,
+    /// Number of the identity among those that the queue has had.
+    generation: u32,
 }
 
 impl Identity {
-    pub(crate) fn new(is_wanted: bool) -> Self {
+    /// None yet. `generation`: the number of the last one that the queue has had.
+    pub(crate) fn new(is_wanted: bool, generation: u32) -> Self {
         Self {
             state: if is_wanted { State::Absent } else { State::Off },
             next: None,
             has_gap: false,
+            generation,
         }
+    }
+
+    /// Number of the identity among those that the queue has had: a newer one has a larger one.
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
     }
 
     pub(crate) fn is_off(&self) -> bool {
@@ -116,6 +125,7 @@ impl Identity {
     pub(crate) fn granted(&mut self, producer_id: ProducerId, epoch: ProducerEpoch) {
         self.state = State::Ready;
         self.has_gap = false;
+        self.generation = self.generation.saturating_add(1);
         self.next = Some(Stamp {
             producer_id,
             epoch,
@@ -138,6 +148,17 @@ impl Identity {
         Some(stamp)
     }
 
+    /// Takes a range back that was handed out last and came to nobody's eyes.
+    pub(crate) fn give_back(&mut self, stamp: &Stamp, records: u32) {
+        let after = sequence_after(stamp.base_sequence, records);
+        let is_last = |next: &&mut Stamp| {
+            next.is_same_identity(stamp) && next.base_sequence == after && !self.has_gap
+        };
+        if let Some(next) = self.next.as_mut().filter(is_last) {
+            next.base_sequence = stamp.base_sequence;
+        }
+    }
+
     /// A batch was given up, or a range was lost: the next epoch closes the gap.
     pub(crate) fn open_gap(&mut self) {
         self.has_gap |= self.state == State::Ready;
@@ -146,13 +167,13 @@ impl Identity {
     /// Forgets the identity; a fresh one is requested.
     pub(crate) fn discard(&mut self) {
         if !self.is_off() {
-            *self = Self::new(true);
+            *self = Self::new(true, self.generation);
         }
     }
 
     /// The cluster gives none: batches go out without one.
     pub(crate) fn turn_off(&mut self) {
-        *self = Self::new(false);
+        *self = Self::new(false, self.generation);
     }
 }
 
@@ -162,12 +183,27 @@ fn sequence_after(sequence: i32, records: u32) -> i32 {
     i32::try_from(sum).unwrap_or(0)
 }
 
+/// The sequence number of the last of so many records.
+pub(crate) fn last_sequence(stamp: &Stamp, records: u32) -> i32 {
+    sequence_after(stamp.base_sequence, records.saturating_sub(1))
+}
+
+/// How far `sequence` is ahead of `other`; negative: behind. Half of the numbers are taken to be ahead.
+pub(crate) fn sequence_distance(sequence: i32, other: i32) -> i32 {
+    let ahead = sequence.wrapping_sub(other) & i32::MAX;
+    if ahead > i32::MAX / 2 {
+        ahead.wrapping_sub(i32::MAX).wrapping_sub(1)
+    } else {
+        ahead
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn ready(epoch: i16) -> Identity {
-        let mut identity = Identity::new(true);
+        let mut identity = Identity::new(true, 0);
         identity.requested();
         identity.granted(ProducerId(7), ProducerEpoch(epoch));
         identity
@@ -178,6 +214,16 @@ mod tests {
         assert_eq!(sequence_after(0, 5), 5);
         assert_eq!(sequence_after(i32::MAX, 1), 0);
         assert_eq!(sequence_after(i32::MAX - 1, 4), 2);
+        for (sequence, other, distance) in [
+            (5, 3, 2),
+            (3, 5, -2),
+            (0, i32::MAX, 1),
+            (i32::MAX, 0, -1),
+            (2, i32::MAX - 1, 4),
+            (7, 7, 0),
+        ] {
+            assert_eq!(sequence_distance(sequence, other), distance);
+        }
     }
 
     #[test]

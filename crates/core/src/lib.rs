@@ -1,26 +1,26 @@
 //! The decisions of one Kafka partition queue, without any I/O.
 //!
-//! [`Partition`] is a state machine: callers' threads [`accept`](Partition::accept) records into it, a
-//! driver feeds it [events](Event) and carries out what it asks for:
+//! [`Partition`] is a state machine: callers' threads [`accept`](Partition::accept) records into
+//! it, a driver feeds it [events](Event) and carries out what it requests:
 //! [`poll_append`](Partition::poll_append) and [`poll_lease`](Partition::poll_lease) for the local
 //! queue, [`poll_action`](Partition::poll_action) for the network,
-//! [`poll_end`](Partition::poll_end) for those who wait, [`poll_timeout`](Partition::poll_timeout) for
-//! the clock. It opens no socket or file, reads no clock and draws no ambient randomness: time is an
-//! argument and the seed is configuration, so that a test or a simulator drives the very same code in
-//! virtual time.
+//! [`poll_end`](Partition::poll_end) for those who wait, [`poll_timeout`](Partition::poll_timeout)
+//! for the clock. It opens no socket or file, reads no clock and draws no ambient randomness: time
+//! is an argument and the seed is configuration, so that a test or a simulator drives the very same
+//! code in virtual time.
 //!
 //! ```text
-//!  accept ─► open batch ─cut─► fragments ─append─► local queue ─lease─► window ─stamp─► send ─► broker
-//!            (encoded in       (group commit)      (memory, disk)       (in order)               │
-//!             place)                                    ▲                                        │ answer
-//!                                                       └─ ack ◄─ reported ◄─ end of each call ◄─┘
+//! accept ─► open batch ─cut─► fragments ─append─► local queue ─lease─► window ─► send ─► broker
+//!           (encoded in       (group commit)      (memory, disk)      (stamped,             │
+//!            place)                                   ▲                in order)            │
+//!                                                     └ ack ◄─ reported ◄─ end ◄─ answer ◄──┘
 //! ```
 //!
 //! # The driver's loop
 //!
 //! A [`Driver`] carries out appends, leases, stamps and splits at a [`LocalQueue`]; whoever owns it
-//! carries out the actions on the network and reports the ends. With a queue that is a list, a leader
-//! that takes everything, and no threads:
+//! carries out the actions on the network and reports the ends. With a queue that is a list, a
+//! leader that takes everything, and no threads:
 //!
 //! ```
 //! use std::sync::Mutex;
@@ -110,6 +110,8 @@
 //!             broker: BrokerId(1),
 //!             epoch: LeaderEpoch(0),
 //!             topic_id: TopicId::default(),
+//!             cluster: 0,
+//!             now_ms: 0,
 //!         }),
 //!         Some(Action::Request(ClusterRequest::Identity(_))) => Event::IdentityGranted {
 //!             producer_id: ProducerId(1),
@@ -138,17 +140,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! The words (fragment, lease, stamp, window, run, in doubt …) are in the
+//! glossary of the repository's `ARCHITECTURE.md`; `README.md` beside this crate says what is found
+//! where.
+//!
 //! # States
 //!
-//! The link to the leader is `Down → Connecting → Up → Down …`; the identity for idempotent writes is
-//! `Absent → Requested → Ready → Absent …`; a batch in the window is
-//! `Unstamped → Stamping → Ready → Sent → Acked | Refused`, and back to `Ready` when it has to be sent
-//! again.
+//! The link to the leader is `Down → Connecting → Up → Down …`; the identity for idempotent writes
+//! is `Absent → Requested → Ready → Absent …`; a batch in the window is
+//! `Unstamped → Stamping → Ready → Sent → Acked | Refused`, and back to `Ready` when it has to be
+//! sent again.
 
 mod unrouted;
 
 mod driver;
 
+mod local_queue;
 mod partition;
 
 mod intake;
@@ -156,23 +163,33 @@ mod sending;
 
 mod backlog;
 
+mod completed_batch;
+mod resume;
+
 mod ends;
 mod event;
+mod routing;
+
+mod routable;
 
 mod action;
+mod lease_progress;
 
 mod assemble;
 mod identity;
 mod link;
 mod retry;
-mod split;
 mod stamp_tag;
+
+mod split;
 
 mod counters;
 mod reencode;
 
+mod deferred;
 mod finished;
 mod queue_item;
+mod routing_tag;
 mod verdict;
 
 mod batch;
@@ -189,16 +206,20 @@ pub use backlog::{Recovered, RecoveredLease};
 pub use batch::{BatchBody, BatchNo, Stamp};
 pub use config::{Acks, Config, Idempotence, OnRefused, RetryDelay, Storage};
 pub use counters::{Replay, Snapshot, Tally};
-pub use driver::{Driver, DriverHost, LocalLease, LocalQueue, Machine, Notice};
+pub use driver::{Driver, DriverHost, Machine, Notice};
 pub use event::{Answer, Event};
 pub use identity::{IdentityRequest, IdentityScope};
 pub use intake::Opening;
+pub use lease_progress::records_ended;
 pub use link::Leader;
+pub use local_queue::{AppendedLease, LocalLease, LocalQueue};
 pub use outcome::{DoubtReason, FailReason, Outcome, StorageError};
-pub use partition::Partition;
+pub use partition::{MemoryUse, Partition};
 pub use queue_item::{ItemContext, QueueItem, QueueItemError, RunPosition, batch_start};
 pub use reencode::{BatchEncoder, Piece};
-pub use split::{SplitRule, split};
+pub use routable::{Routable, RoutedCall, RoutedEnd, RoutedPart};
+pub use routing_tag::RecordSet;
+pub use split::{SplitRule, StoredBatch, split};
 pub use stamp_tag::{LeaseTag, LeaseTagError, StampedBatch};
-pub use unrouted::{Routable, Unrouted};
+pub use unrouted::Unrouted;
 pub use verdict::{Class, Proof, Refusal, Situation, TABLE, Verdict, classify, verdict};

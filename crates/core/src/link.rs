@@ -19,6 +19,10 @@ pub struct Leader {
     pub epoch: LeaderEpoch,
     /// The topic's id; zero where the cluster has none.
     pub topic_id: TopicId,
+    /// Hash of the cluster's id; 0 where it is not known.
+    pub cluster: u64,
+    /// The time of day at the connection, milliseconds since the epoch; 0 where it is not known.
+    pub now_ms: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +39,10 @@ struct Proof {
     at: Instant,
 }
 
-/// State of the link. Until the first success of an identity on a connection one request is in flight
-/// at a time: a leader that does not know a producer id accepts any first sequence, so that a second
-/// batch in flight could shut out the first (KAFKA-15591).
-#[derive(Debug)]
+/// State of the link. Until the first success of an identity on a connection one request is in
+/// flight at a time: a leader that does not know a producer id accepts any first sequence, so that
+/// a second batch in flight could shut out the first (KAFKA-15591).
+#[derive(Debug, Clone)]
 pub(crate) struct Link {
     state: State,
     proof: Option<Proof>,
@@ -119,6 +123,11 @@ impl Link {
         }
     }
 
+    /// The last success proves nothing of what is sent from now on.
+    pub(crate) fn forget_proof(&mut self) {
+        self.proof = None;
+    }
+
     /// Whether the leader is known to know the identity, so that several requests may be in flight.
     pub(crate) fn is_proven(&self, identity: &Stamp, now: Instant) -> bool {
         self.proof.is_some_and(|proof| {
@@ -151,6 +160,8 @@ mod tests {
             broker: BrokerId(1),
             epoch: LeaderEpoch(0),
             topic_id: TopicId::default(),
+            cluster: 0,
+            now_ms: 0,
         }
     }
 

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use wolff_codec::{ErrorCode, Offset, PartitionId};
 
 /// The end of a run of records of one batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Outcome {
     /// Kafka has them (with acks=none: their bytes were written to the socket).
     Acked {
-        /// Offset of the first record of the run. `None` where the broker does not say: acks=none, a
-        /// duplicate that the broker no longer remembers exactly, or a batch proven by a later one.
+        /// Offset of the first record of the run. `None` where the broker does not say: acks=none,
+        /// a duplicate that the broker no longer remembers exactly, or a batch proven by a later
+        /// one.
         base_offset: Option<Offset>,
-        /// Whether they may be in Kafka a second time: an earlier attempt was in doubt and could not be
-        /// recognised by the broker when they were sent again.
+        /// True if they may be in Kafka a second time: an earlier attempt was in doubt and could
+        /// not be recognised by the broker when they were sent again.
         possibly_duplicated: bool,
     },
     /// They are not in Kafka and will not be sent again.
@@ -39,7 +40,7 @@ impl Outcome {
 }
 
 /// Why records are definitely not in Kafka.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FailReason {
     /// A single call is larger than the topic (`max.message.bytes`) or the broker allows.
@@ -50,7 +51,9 @@ pub enum FailReason {
     MessageTooLarge {
         /// Encoded size of the call, batch header included, before compression.
         bytes: usize,
-        /// Largest batch that the broker is known to accept, where one was accepted after a refusal.
+        /// Size of the largest batch, as it was sent, that the broker has taken from this
+        /// partition's queue in this run, where one was: its own limit, which no answer tells, is
+        /// at least that.
         limit: Option<usize>,
     },
     /// The broker rejects the records for good (invalid record, timestamp or request).
@@ -61,7 +64,8 @@ pub enum FailReason {
         /// The broker's words for this record, where it gave any (KIP-467).
         message: Option<Arc<str>>,
     },
-    /// The producer may not write to the topic, and the configuration says not to wait for permission.
+    /// The producer may not write to the topic, and the configuration is not to wait for
+    /// permission.
     #[error("not authorized: {code}; grant WRITE on the topic")]
     Unauthorized {
         /// The broker's code.
@@ -81,7 +85,8 @@ pub enum FailReason {
     /// The local queue lost them to damage of its files.
     #[error("the local queue's copy of the records is damaged")]
     QueueDamaged,
-    /// The code of the producer or of the application panicked while it had them, before they were sent.
+    /// The code of the producer or of the application panicked while it had them, before they were
+    /// sent.
     #[error("a worker of the producer panicked")]
     WorkerCrashed,
     /// The producer was stopped before they could be sent, and no queue on disk has them.
@@ -90,7 +95,7 @@ pub enum FailReason {
 }
 
 /// Why the fate of records that were sent cannot be found out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DoubtReason {
     /// The producer was stopped before the broker answered, and no queue on disk has them.
@@ -108,59 +113,105 @@ pub enum DoubtReason {
     /// An attempt was perhaps appended, and the local queue lost the records to damage.
     #[error("an earlier attempt was perhaps appended, and the local queue's copy is damaged")]
     QueueDamaged,
+    /// The local queue failed, and cannot say whether it has stored them: they were not sent, and
+    /// the next run may find and send them.
+    #[error("the local queue failed, and cannot say whether it has stored the records")]
+    QueueFailed,
 }
 
 /// The error of a local queue, of whatever type that queue has; shared by the calls that it fails.
 #[derive(Clone)]
-pub struct StorageError(Arc<dyn Error + Send + Sync>);
+pub struct StorageError {
+    error: Arc<dyn Error + Send + Sync>,
+    is_in_doubt: bool,
+}
 
 impl StorageError {
-    /// An error of the local queue.
+    /// An error of the local queue: nothing was stored.
     pub fn new(error: impl Error + Send + Sync + 'static) -> Self {
-        Self(Arc::new(error))
+        Self {
+            error: Arc::new(error),
+            is_in_doubt: false,
+        }
+    }
+
+    /// An error after which nobody can say whether something was stored: the next run may find it.
+    pub fn in_doubt(error: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            error: Arc::new(error),
+            is_in_doubt: true,
+        }
+    }
+
+    /// The same error, after which nobody can say whether something was stored.
+    #[must_use]
+    pub fn into_in_doubt(self) -> Self {
+        Self {
+            is_in_doubt: true,
+            ..self
+        }
+    }
+
+    /// Nobody can say whether something was stored.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.is_in_doubt
     }
 
     /// The queue's own error, to be matched by type.
     #[must_use]
     pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
-        &*self.0
+        &*self.error
+    }
+
+    /// The end of records that the queue was to store.
+    pub(crate) fn into_outcome(self) -> Outcome {
+        if self.is_in_doubt {
+            Outcome::InDoubt(DoubtReason::QueueFailed)
+        } else {
+            Outcome::Failed(FailReason::QueueUnavailable(self))
+        }
     }
 }
 
 impl fmt::Debug for StorageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.error, f)
     }
 }
 
 impl fmt::Display for StorageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(&self.error, f)
     }
 }
 
 impl Error for StorageError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
+        self.error.source()
     }
 }
 
 /// Two of them are equal when they are the same error, or say the same.
 impl PartialEq for StorageError {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.to_string() == other.to_string()
+        self.is_in_doubt == other.is_in_doubt
+            && (Arc::ptr_eq(&self.error, &other.error) || self.to_string() == other.to_string())
     }
 }
 
 impl Eq for StorageError {}
 
-/// Shows a known limit after a size.
+/// Shows what is known of the limit after a size.
 struct Limit(Option<usize>);
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(limit) => write!(f, ", the broker takes at most {limit} bytes"),
+            Some(limit) => write!(
+                f,
+                ", the largest batch that the broker has taken had {limit} bytes"
+            ),
             None => f.write_str(", more than the topic or the broker takes"),
         }
     }

@@ -1,8 +1,8 @@
 //! The layout of an item of the local queue: a fragment of records, and a trailer that says how to
 //! send them. `FORMAT.md` of this crate describes it byte by byte.
 //!
-//! The trailer follows the records, so that it can be added to the buffer that they were encoded into,
-//! and so that the records can go to the socket as they are.
+//! The trailer follows the records, so that it can be added to the buffer that they were encoded
+//! into, and so that the records can go to the socket as they are.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use wolff_codec::records::{Frame, FrameMetadata};
@@ -20,13 +20,14 @@ const TAIL_BYTES: usize = 66;
 const LEAST_RECORD_BYTES: usize = 7;
 
 /// An item of the local queue that is not a fragment that this version can read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueueItemError {
     /// The item is shorter than a trailer, or than its trailer says.
     #[error("the queue item of {0} bytes is too short for its trailer")]
     Short(usize),
-    /// Written by another version of wolff, or not by wolff. The item is intact and is left untouched.
+    /// Written by another version of wolff, or not by wolff. The item is intact and is left
+    /// untouched.
     #[error(
         "the queue item has format version {version} and kind {kind}; this wolff reads version 2, kind 1: \
          use the version of wolff that wrote it, or another queue directory"
@@ -43,7 +44,7 @@ pub enum QueueItemError {
 }
 
 impl QueueItemError {
-    /// Whether the item must be left untouched for the program that wrote it.
+    /// Returns whether the item must be left untouched for the program that wrote it.
     #[must_use]
     pub fn is_foreign(self) -> bool {
         matches!(self, Self::Unknown { .. })
@@ -51,7 +52,7 @@ impl QueueItemError {
 }
 
 /// The place of a fragment among the records that one run of a queue has accepted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RunPosition {
     /// Number of the run: random, so that two runs of a queue never share it.
     pub run: u64,
@@ -70,8 +71,8 @@ impl RunPosition {
     }
 }
 
-/// What a trailer says beside the records' own metadata.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Contents of a trailer beside the records' own metadata.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ItemContext {
     /// Where the fragment belongs.
     pub position: RunPosition,
@@ -80,7 +81,7 @@ pub struct ItemContext {
 }
 
 /// An item that was read.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct QueueItem {
     fragment: Frame,
     calls: Calls,
@@ -189,8 +190,8 @@ pub(crate) fn encode_trailer(
 }
 
 /// Position of the first record of the batch that an item belongs to, which is the same for all its
-/// fragments and no others: a lease ends where it changes, whatever was lost in between. `None` for an
-/// item that cannot be read.
+/// fragments and no others: a lease ends where it changes, whatever was lost in between. `None` for
+/// an item that cannot be read.
 #[must_use]
 pub fn batch_start(payload: &[u8]) -> Option<RunPosition> {
     /// Distance of the field `run` from the end of the item.
@@ -227,7 +228,7 @@ fn decode_calls(bytes: &[u8]) -> Option<Calls> {
     Some(calls)
 }
 
-/// Whether the counts agree with one another and with the bytes that are there.
+/// Returns whether the counts agree with one another and with the bytes that are there.
 fn is_plausible(meta: &FrameMetadata, calls: &Calls, records_len: usize) -> bool {
     let described = calls.runs().iter().try_fold(0u32, |sum, run| {
         let records = run.records().checked_mul(run.calls())?;
@@ -321,7 +322,7 @@ mod tests {
     #[test]
     fn the_fragments_of_a_batch_have_one_start_and_no_others_have_it() {
         let items = fragments();
-        // The second one says that as many records lie before it as the first.
+        // The second one claims as many records before it as the first.
         let mut second = items[1].to_vec();
         let at = second.len() - 26;
         second[at] += 2;

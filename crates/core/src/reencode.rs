@@ -1,7 +1,8 @@
 //! Encoding records of a batch anew: after a fragment was lost, when a batch is split, and when
 //! records of several partitions are separated.
 //!
-//! Offset deltas count from 0 within a batch, so a part that does not start its batch needs new bytes.
+//! Offset deltas count from 0 within a batch, so a part that does not start its batch needs new
+//! bytes.
 
 use bytes::{Bytes, BytesMut};
 use wolff_codec::records::{Frame, FrameMetadata, FrameTotals, Record, Records, RecordsBuilder};
@@ -18,6 +19,14 @@ pub struct Piece {
 impl Piece {
     pub(crate) fn new(first_record: u32, body: BatchBody) -> Self {
         Self { first_record, body }
+    }
+
+    /// The same of a batch of which `first` more records come before it.
+    pub(crate) fn shifted(self, first: u32) -> Self {
+        Self {
+            first_record: self.first_record.saturating_add(first),
+            body: self.body,
+        }
     }
 
     /// First record of the piece within the original batch.
@@ -63,8 +72,8 @@ pub(crate) fn records_of(encoded: Bytes, count: u32, base_timestamp_ms: i64) -> 
     Records::of_frame(&Frame::from_parts(encoded, metadata))
 }
 
-/// The calls of encoded records, each with its records decoded. Ends early where the bytes cannot be
-/// read.
+/// The calls of encoded records, each with its records decoded. Ends early where the bytes cannot
+/// be read.
 pub(crate) struct CallReader<S> {
     records: Records,
     sizes: S,
@@ -95,7 +104,8 @@ impl<S: Iterator<Item = u32>> Iterator for CallReader<S> {
 }
 
 impl BatchBody {
-    /// The calls of the batch, each with its records decoded. Ends early where the bytes cannot be read.
+    /// The calls of the batch, each with its records decoded. Ends early where the bytes cannot be
+    /// read.
     pub fn calls(&self) -> impl Iterator<Item = Vec<Record>> + '_ {
         let joined = match self.fragments() {
             [only] => only.clone(),
@@ -118,7 +128,8 @@ pub struct BatchEncoder {
 }
 
 impl BatchEncoder {
-    /// An empty batch whose timestamps count from `base_timestamp_ms`, expected to get so many bytes.
+    /// An empty batch whose timestamps count from `base_timestamp_ms`, expected to get so many
+    /// bytes.
     #[must_use]
     pub fn new(base_timestamp_ms: i64, expected_bytes: usize) -> Self {
         Self {
@@ -127,7 +138,8 @@ impl BatchEncoder {
         }
     }
 
-    /// Adds a call. Returns `false` where its records find no room in any batch; nothing was added then.
+    /// Adds a call. Returns `false` where its records find no room in any batch; nothing was added
+    /// then.
     #[must_use]
     pub fn push(&mut self, call: &[Record]) -> bool {
         let mark = self.builder.mark();
@@ -142,8 +154,8 @@ impl BatchEncoder {
         true
     }
 
-    /// Adds a call if the batch then has at most so many bytes of records. Nothing was added where it
-    /// returns `false`.
+    /// Adds a call if the batch then has at most so many bytes of records. Nothing was added where
+    /// it returns `false`.
     #[must_use]
     pub fn push_within(&mut self, call: &[Record], max_bytes: usize) -> bool {
         let mark = self.builder.mark();

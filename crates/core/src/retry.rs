@@ -6,12 +6,12 @@ use wolff_backoff::{BackoffPolicy, Random};
 
 use crate::config::RetryDelay;
 
-/// How fast the delay may grow, as a multiple of the configured ceiling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Steepness of the back-off: the delay's ceiling, as a multiple of the configured one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Pace {
-    /// What passes by itself: no leader, too few replicas, a lost connection.
+    /// Conditions that pass by themselves: no leader, too few replicas, a lost connection.
     Normal,
-    /// What an operator has to lift: 16 s with the default ceiling.
+    /// Conditions that an operator has to lift: 16 s with the default ceiling.
     Held,
     /// Codes that nobody has classified: a minute with the default ceiling.
     Unknown,
@@ -27,9 +27,9 @@ impl Pace {
     }
 }
 
-/// Consecutive failures of a partition, and the time before which nothing is tried again. The delay is
-/// exponential with jitter of up to half of it; the jitter comes from a seed.
-#[derive(Debug)]
+/// Consecutive failures of a partition, and the time before which nothing is tried again. The delay
+/// is exponential with jitter of up to half of it; the jitter comes from a seed.
+#[derive(Clone, Debug)]
 pub(crate) struct Retry {
     delay: RetryDelay,
     failures: u32,
@@ -67,7 +67,12 @@ impl Retry {
         self.until = None;
     }
 
-    /// Whether something may be tried now.
+    /// Something has failed since the last success.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Returns whether something may be tried now.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| until <= now)
     }

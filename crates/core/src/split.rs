@@ -2,20 +2,28 @@
 
 use std::collections::BTreeSet;
 
+use wolff_codec::records::Compression;
+
 use crate::batch::BatchBody;
 use crate::reencode::{BatchEncoder, Piece};
 
-/// How a refused batch is made into smaller ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Rule by which a refused batch is made into smaller ones.
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SplitRule {
-    /// Into pieces of at most so many bytes of uncompressed records; a larger call alone is one piece.
+    /// Into pieces of at most so many bytes of uncompressed records; a larger call alone is one
+    /// piece.
     AtMost {
         /// Bytes of records.
         bytes: usize,
     },
     /// Into two halves by number of calls.
     Halves,
+    /// Before each of these records, where a call begins with it.
+    Before {
+        /// Record numbers within the batch.
+        records: BTreeSet<u32>,
+    },
     /// Each of the calls that hold these records alone, the calls between them together.
     Isolate {
         /// Record numbers within the batch.
@@ -23,13 +31,53 @@ pub enum SplitRule {
     },
 }
 
-/// Splits a batch. The pieces are in order and hold all its records; at least two of them unless the
-/// batch has a single call. Fewer records come back only where the bytes cannot be read.
+/// A run of records of a lease that was a batch of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StoredBatch {
+    /// Its first record within the lease.
+    pub first_record: u32,
+    /// Records in it.
+    pub record_count: u32,
+    /// Its compression.
+    pub compression: Compression,
+}
+
+impl StoredBatch {
+    /// The record behind its last one.
+    #[must_use]
+    pub fn end(&self) -> u32 {
+        self.first_record.saturating_add(self.record_count)
+    }
+}
+
+/// Cuts a piece before each of these records of its lease, so far as a call begins there.
+pub(crate) fn cut(piece: Piece, before: &BTreeSet<u32>) -> Vec<Piece> {
+    let first = piece.first_record();
+    let end = first.saturating_add(piece.body().record_count());
+    let inside: BTreeSet<u32> = before
+        .iter()
+        .filter(|record| (first.saturating_add(1)..end).contains(*record))
+        .map(|record| record - first)
+        .collect();
+    if inside.is_empty() {
+        return vec![piece];
+    }
+    let pieces = split_by(piece.body(), &SplitRule::Before { records: inside });
+    let found: u32 = pieces.iter().map(|cut| cut.body().record_count()).sum();
+    if found != piece.body().record_count() {
+        // Its bytes cannot be read back: nothing smaller can be made of it.
+        return vec![piece];
+    }
+    pieces.into_iter().map(|cut| cut.shifted(first)).collect()
+}
+
+/// Splits a batch. The pieces are in order and hold all its records; at least two of them unless
+/// the batch has a single call. Fewer records come back only where the bytes cannot be read.
 #[must_use]
 pub fn split(body: &BatchBody, rule: &SplitRule) -> Vec<Piece> {
     let pieces = split_by(body, rule);
     if pieces.len() == 1 && body.call_count() > 1 {
-        // What asked for the split would ask for it again.
+        // The cause of the split would request it again.
         return split_by(body, &SplitRule::Halves);
     }
     pieces
@@ -51,6 +99,7 @@ fn split_by(body: &BatchBody, rule: &SplitRule) -> Vec<Piece> {
         let is_full = match rule {
             SplitRule::AtMost { .. } => false,
             SplitRule::Halves => current.calls >= half_calls,
+            SplitRule::Before { records } => records.contains(&first_record),
             SplitRule::Isolate { records } => {
                 current.is_isolated || records.range(first_record..end).next().is_some()
             }
@@ -144,6 +193,16 @@ mod tests {
         assert_eq!(shape(&pieces), [(0, 3, 2), (3, 3, 1)]);
         let pieces = split(&body(&[4], 10), &SplitRule::Halves);
         assert_eq!(shape(&pieces), [(0, 4, 1)]);
+    }
+
+    #[test]
+    fn a_piece_is_cut_where_calls_begin_and_nowhere_else() {
+        let piece = Piece::new(10, body(&[1, 2, 3, 1], 10));
+        let before = BTreeSet::from([0, 10, 11, 12, 13, 17, 40]);
+        let pieces = cut(piece, &before);
+        assert_eq!(shape(&pieces), [(10, 1, 1), (11, 2, 1), (13, 4, 2)]);
+        let untouched = cut(Piece::new(10, body(&[1, 2], 10)), &BTreeSet::from([10, 13]));
+        assert_eq!(shape(&untouched), [(10, 3, 2)]);
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! The one table of produce answers: what a code proves about the attempt, and what is done about it.
+//! The one table of produce answers: what a code proves about the attempt, and what is done about
+//! it.
 //!
-//! `OUTCOMES` in ARCHITECTURE.md has the reasons. With acks=all the leader appends first and waits for
-//! its followers afterwards: leadership lost, a disk lost or a timeout while it waits is answered with
-//! the same codes as before the append, so these leave the attempt in doubt.
+//! "What an answer proves" in ARCHITECTURE.md has the reasons. With acks=all the leader appends
+//! first and waits for its followers afterwards: leadership lost, a disk lost or a timeout while it
+//! waits is answered with the same codes as before the append, so these leave the attempt in doubt.
 
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use wolff_codec::ErrorCode;
 
 use crate::config::{Acks, OnRefused};
 
-/// What a code proves about the attempt that it answers, with acks from all replicas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Proof that a code is about the attempt that it answers, with acks from all replicas.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Proof {
     /// The records are in the log.
     Appended,
@@ -23,8 +24,8 @@ pub enum Proof {
     Unknown,
 }
 
-/// Whose fault a code is, which decides what is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Cause of an error code, which decides what is done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Class {
     /// Kafka has it.
     Success,
@@ -44,7 +45,7 @@ pub enum Class {
     ProducerUnknown,
     /// No smaller part of it can be at fault, and nothing will change.
     NeverValid,
-    /// The broker does not speak the version of the request.
+    /// The broker does not support the version of the request.
     Version,
     /// Nobody has classified it.
     Unclassified,
@@ -199,7 +200,7 @@ pub const TABLE: &[(ErrorCode, Proof, Class)] = rows! {
     CONTROLLER_ID_NOT_REGISTERED Perhaps Unclassified;
 };
 
-/// What a code proves with these acks, and its class.
+/// Returns what a code proves with these acks, and its class.
 #[must_use]
 pub fn classify(code: ErrorCode, acks: Acks) -> (Proof, Class) {
     let unknown = (Proof::Perhaps, Class::Unclassified);
@@ -219,12 +220,12 @@ pub fn classify(code: ErrorCode, acks: Acks) -> (Proof, Class) {
     (if is_before { Proof::NotAppended } else { proof }, class)
 }
 
-/// What is known of a batch whose refusal is to be decided on.
-#[derive(Debug, Clone, Copy)]
+/// Knowledge of a batch whose refusal is to be decided on.
+#[derive(Clone, Copy, Debug)]
 pub struct Situation {
     /// Some attempt of it was perhaps appended.
     pub in_doubt: bool,
-    /// How many attempts in a row got an answer of this class, this one included.
+    /// Number of attempts in a row with an answer of this class, this one included.
     pub repeats: u32,
     /// It holds a single call.
     pub is_single_call: bool,
@@ -232,12 +233,12 @@ pub struct Situation {
     pub is_stamped: bool,
     /// The partition may go on without idempotence.
     pub may_drop_idempotence: bool,
-    /// How refusals that an operator can lift are handled.
+    /// Handling of refusals that an operator can lift.
     pub on_refused: OnRefused,
 }
 
-/// What is done about a refused batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Decision about a refused batch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
     /// Kafka has it; the offset is not known.
     Delivered,
@@ -257,7 +258,7 @@ pub enum Verdict {
     Isolate,
     /// Go on without idempotence.
     DropIdempotence,
-    /// Find out what the broker knows of the identity, or take another one.
+    /// Find out the broker's state of the identity, or use another one.
     CheckIdentity,
     /// It is not in Kafka and will not be sent again.
     GiveUp,
@@ -298,20 +299,22 @@ pub fn verdict(class: Class, situation: &Situation) -> Verdict {
 }
 
 /// A refusal that is not resolved yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
     /// The broker's code.
     pub code: ErrorCode,
     /// Its words, where it gave any.
     pub message: Option<Arc<str>>,
-    /// How many times in a row it was given.
+    /// Number of times in a row that it was given.
     pub count: u32,
-    /// Whether the records wait for somebody to lift it.
+    /// True if the records wait for somebody to lift it.
     pub is_held: bool,
 }
 
 #[cfg(test)]
 mod tests {
+    use wolff_codec::Appended;
+
     use super::*;
 
     fn all_situations() -> impl Iterator<Item = Situation> {
@@ -327,6 +330,22 @@ mod tests {
                 OnRefused::Hold
             },
         })
+    }
+
+    #[test]
+    fn the_codec_gives_the_same_evidence() {
+        let mut other = Vec::new();
+        for (code, proof, _) in TABLE {
+            let evidence = match proof {
+                Proof::Appended => Appended::Yes,
+                Proof::NotAppended => Appended::No,
+                Proof::Perhaps | Proof::Unknown => Appended::Perhaps,
+            };
+            if code.appended() != evidence {
+                other.push((code, proof, code.appended()));
+            }
+        }
+        assert_eq!(other, []);
     }
 
     #[test]

@@ -3,16 +3,18 @@
 use std::fmt;
 
 /// Why a partition could not be chosen. Nothing was changed: the same call may succeed later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ChooseError {
-    /// The topic has no partitions, or their number is not known yet. The world's fault: ask again with newer metadata.
+    /// The topic has no partitions, or their number is not known yet. The world's fault: ask again
+    /// with newer metadata.
     NoPartitions,
-    /// A fixed partition, or what the caller's own function has chosen, does not exist. The caller's fault.
+    /// A fixed partition, or what the caller's own function has chosen, does not exist. The
+    /// caller's fault.
     OutOfRange {
         /// The partition that was asked for.
         partition: i32,
-        /// How many there are, so the highest that can be chosen is one less.
+        /// Partition count, so the highest that can be chosen is one less.
         partition_count: u32,
     },
 }

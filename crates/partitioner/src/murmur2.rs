@@ -1,7 +1,7 @@
 //! The hash of the Java client.
 
-/// Murmur2, 32 bits, with the seed of Kafka's Java client (`org.apache.kafka.common.utils.Utils.murmur2`, which returns
-/// the same bits as a signed number).
+/// Murmur2, 32 bits, with the seed of Kafka's Java client
+/// (`org.apache.kafka.common.utils.Utils.murmur2`, which returns the same bits as a signed number).
 ///
 /// ```
 /// assert_eq!(wolff_partitioner::murmur2(b"21"), 0xc5f2_f8ec);

@@ -1,23 +1,26 @@
 //! The strategies as one, and the handle that carries one out.
 
+use crate::call::{CallView, TopicView};
 use crate::error::ChooseError;
 use crate::keyed::{KeyHash, Keyless};
 use crate::random;
 use crate::round_robin::Cursor;
+use crate::sticky::{Next, Stuck};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-/// A caller's own way to choose: gets the key of a call's first record and the count of partitions, which is at least 1,
-/// and returns the partition.
-pub type ChoosePartition = dyn Fn(Option<&[u8]>, u32) -> i32 + Send + Sync;
+/// A caller's own way to choose: gets the call and the topic, which has at least one partition, and
+/// returns the partition.
+pub type ChoosePartition = dyn Fn(&dyn CallView, &dyn TopicView) -> i32 + Send + Sync;
 
-/// How the partition of a call is chosen.
+/// Choice of a call's partition.
 /// The default is [`Strategy::MURMUR2`].
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// Any partition, chosen anew for each call; keys don't matter. Erlang's wolff does so by default.
+    /// Any partition, chosen anew for each call; keys don't matter. Erlang's wolff does so by
+    /// default.
     Random,
     /// One after the other, from 0; keys don't matter.
     RoundRobin,
@@ -27,7 +30,7 @@ pub enum Strategy {
     Keyed {
         /// Which client's way.
         hash: KeyHash,
-        /// What to do without a key.
+        /// Strategy for calls without a key.
         keyless: Keyless,
     },
     /// The caller's own function.
@@ -35,13 +38,28 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    /// As the Java client chooses for records with a key; the others go to a random partition, anew for each call.
+    /// As the Java client chooses for records with a key; the others go to a random partition, anew
+    /// for each call.
     ///
-    /// The Java client keeps records without a key on one partition until a batch is full. Here batching is not the
-    /// partitioner's business, so there is nothing to stick to.
+    /// The Java client keeps records without a key on one partition until a batch is full:
+    /// [`ADAPTIVE`](Self::ADAPTIVE) does so.
     pub const MURMUR2: Self = Self::Keyed {
         hash: KeyHash::Murmur2,
         keyless: Keyless::Random,
+    };
+
+    /// As the Java client chooses since version 3.3: by key as [`MURMUR2`](Self::MURMUR2); without
+    /// a key one partition for 16 KiB, then another, the less the more waits for it.
+    pub const ADAPTIVE: Self = Self::Keyed {
+        hash: KeyHash::Murmur2,
+        keyless: Keyless::Adaptive(JAVA_BATCH_BYTES),
+    };
+
+    /// As the Java client chose from version 2.4 to 3.2: by key as [`MURMUR2`](Self::MURMUR2);
+    /// without a key one partition for 16 KiB, then any other.
+    pub const STICKY: Self = Self::Keyed {
+        hash: KeyHash::Murmur2,
+        keyless: Keyless::Sticky(JAVA_BATCH_BYTES),
     };
 
     /// As librdkafka chooses by default (`consistent_random`).
@@ -62,15 +80,18 @@ impl Strategy {
         keyless: Keyless::AsEmptyKey,
     };
 
-    /// The caller's own function of key and partition count.
+    /// The caller's own function of a call and a topic. It should be quick: it runs once per call,
+    /// in the thread of the caller.
     ///
     /// ```
     /// use wolff_partitioner::{Partitioner, Strategy};
     ///
-    /// let vips_first = Strategy::custom(|key, _count| if key == Some(b"vip") { 0 } else { 1 });
+    /// let vips_first = Strategy::custom(|call, _| i32::from(call.key() != Some(b"vip")));
     /// assert_eq!(Partitioner::new(vips_first).choose(Some(b"vip"), 3, 0), Ok(0));
     /// ```
-    pub fn custom(choose: impl Fn(Option<&[u8]>, u32) -> i32 + Send + Sync + 'static) -> Self {
+    pub fn custom(
+        choose: impl Fn(&dyn CallView, &dyn TopicView) -> i32 + Send + Sync + 'static,
+    ) -> Self {
         Self::Custom(Arc::new(choose))
     }
 }
@@ -97,11 +118,15 @@ impl fmt::Debug for Strategy {
     }
 }
 
-/// Carries out a [`Strategy`] for one producer. Threads share it; only round robin has anything to share.
+const JAVA_BATCH_BYTES: NonZeroU32 = NonZeroU32::new(16 * 1024).unwrap();
+
+/// Carries out a [`Strategy`] for one producer. Threads share it, and with it the turn of round
+/// robin and the partition that is stuck to.
 #[derive(Debug, Default)]
 pub struct Partitioner {
     strategy: Strategy,
     cursor: Cursor,
+    stuck: Stuck,
 }
 
 impl Partitioner {
@@ -111,6 +136,7 @@ impl Partitioner {
         Self {
             strategy,
             cursor: Cursor::default(),
+            stuck: Stuck::default(),
         }
     }
 
@@ -122,30 +148,51 @@ impl Partitioner {
 
     /// Chooses the partition of one call, from 0 to `partition_count` − 1.
     ///
-    /// `key` is the key of the call's first record; an empty key differs from none. `random` is uniformly distributed
-    /// over all of `u64` and fresh for each call; only a random choice looks at it.
+    /// `call` is the call, or just the key of its first record; an empty key differs from none.
+    /// `topic` is the topic, or just its partition count. `random` is uniformly distributed over
+    /// all of `u64` and fresh for each call; only a random choice looks at it.
     ///
-    /// # Errors
-    /// [`ChooseError::NoPartitions`] when the count is 0; [`ChooseError::OutOfRange`] when a fixed partition or the result
-    /// of a custom function does not exist.
+    /// # Errors [`ChooseError::NoPartitions`] when the count is 0; [`ChooseError::OutOfRange`] when
+    /// a fixed partition or the result of a custom function does not exist.
+    #[inline]
     pub fn choose(
         &self,
-        key: Option<&[u8]>,
-        partition_count: u32,
+        call: impl CallView,
+        topic: impl TopicView,
         random: u64,
     ) -> Result<u32, ChooseError> {
-        let count = NonZeroU32::new(partition_count).ok_or(ChooseError::NoPartitions)?;
-        match (&self.strategy, key) {
-            (Strategy::Random, _) => Ok(random::partition_of(random, count)),
-            (Strategy::RoundRobin, _) => Ok(self.cursor.advance(count)),
-            (Strategy::Fixed(partition), _) => in_range(*partition, count),
-            (Strategy::Keyed { hash, .. }, Some(key)) => Ok(hash.partition_of(key, count)),
-            (Strategy::Keyed { hash, keyless }, None) => Ok(match keyless {
-                Keyless::Random => random::partition_of(random, count),
-                Keyless::AsEmptyKey => hash.partition_of(&[], count),
+        let count = NonZeroU32::new(topic.partition_count()).ok_or(ChooseError::NoPartitions)?;
+        match &self.strategy {
+            Strategy::Random => Ok(random::partition_of(random, count)),
+            Strategy::RoundRobin => Ok(self.cursor.advance(count)),
+            Strategy::Fixed(partition) => in_range(*partition, count),
+            Strategy::Keyed { hash, keyless } => Ok(match call.key() {
+                Some(key) => hash.partition_of(key, count),
+                None => match keyless {
+                    Keyless::Random => random::partition_of(random, count),
+                    Keyless::AsEmptyKey => hash.partition_of(&[], count),
+                    Keyless::Sticky(bytes) => {
+                        self.stick(&call, &topic, (*bytes, Next::Uniform), count, random)
+                    }
+                    Keyless::Adaptive(bytes) => {
+                        self.stick(&call, &topic, (*bytes, Next::ByLoad), count, random)
+                    }
+                },
             }),
-            (Strategy::Custom(choose), key) => in_range(choose(key, partition_count), count),
+            Strategy::Custom(choose) => in_range(choose(&call, &topic), count),
         }
+    }
+
+    fn stick(
+        &self,
+        call: &impl CallView,
+        topic: &impl TopicView,
+        (batch_bytes, next): (NonZeroU32, Next),
+        count: NonZeroU32,
+        random: u64,
+    ) -> u32 {
+        self.stuck
+            .choose(call.bytes(), batch_bytes, next, topic, count, random)
     }
 }
 

@@ -1,11 +1,13 @@
 //! The hash of Erlang's wolff.
 
-/// 2^32 divided by the golden ratio; both the start of the block hash and, thirteen-fold, the mark of a binary.
+/// 2^32 divided by the golden ratio; both the start of the block hash and, thirteen-fold, the mark
+/// of a binary.
 const GOLDEN: u32 = 0x9e37_79b9;
 
 /// `erlang:phash2/1` of a binary: 27 bits.
 ///
-/// It is Bob Jenkins' hash of 1996 ("lookup2"), started with a constant that stands for Erlang's type.
+/// It is Bob Jenkins' hash of 1996 ("lookup2"), started with a constant that stands for Erlang's
+/// type.
 ///
 /// ```
 /// assert_eq!(wolff_partitioner::phash2(b"key"), 6_681_389);
@@ -39,7 +41,8 @@ fn lookup2(key: &[u8], start: u32) -> u32 {
         state.add(words_of(block));
         state.mix();
     }
-    // The lowest byte of the third word is the length's, so the last bytes of the tail stand one place higher.
+    // The lowest byte of the third word is the length's, so the last bytes of the tail stand one
+    // place higher.
     let mut last = [0; 12];
     let places = (0..8).chain(9..12);
     for (place, byte) in places.zip(tail) {

@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU32;
 
-/// The partition that `random`, uniform over all its values, stands for. Each partition gets an equal share, to within
-/// 2^-32 of it.
+/// The partition that `random`, uniform over all its values, stands for. Each partition gets an
+/// equal share, to within 2^-32 of it.
 pub(crate) fn partition_of(random: u64, partition_count: NonZeroU32) -> u32 {
     let scaled = (u128::from(random) * u128::from(partition_count.get())) >> 64;
     #[expect(

@@ -10,7 +10,8 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    /// The next partition, beginning with 0. When the count has shrunk below the cursor, it begins again.
+    /// The next partition, beginning with 0. When the count has shrunk below the cursor, it begins
+    /// again.
     pub(crate) fn advance(&self, partition_count: NonZeroU32) -> u32 {
         let count = partition_count.get();
         let after = |partition: u32| {

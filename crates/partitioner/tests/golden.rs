@@ -1,5 +1,6 @@
-//! The hashes against the implementations they must equal: Kafka's Java client, Erlang, and Go's standard library for the
-//! two that are public standards. The programs that wrote the tables lie in `golden/generate`.
+//! The hashes against the implementations they must equal: Kafka's Java client, Erlang, and Go's
+//! standard library for the two that are public standards. The programs that wrote the tables lie
+//! in `golden/generate`.
 
 #![expect(
     clippy::unwrap_used,

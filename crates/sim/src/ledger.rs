@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use wolff::{Delivery, DeliveryError, PartitionId, ProducerStats, Receipt};
+use wolff::{Delivery, DeliveryError, Leftover, PartitionId, ProducerStats, Receipt};
 use wolff_testbroker::Cluster;
 
 use crate::trace::Trace;
@@ -28,6 +28,7 @@ impl std::error::Error for Violation {}
 enum End {
     Open,
     Acked {
+        partition: i32,
         offset: Option<i64>,
         possibly_duplicated: bool,
     },
@@ -36,15 +37,21 @@ enum End {
     Left,
 }
 
+/// What keeps calls in order among each other.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Stream {
+    /// Calls that name a partition.
+    Partition(i32),
+    /// Calls with a key, which lead to a partition as long as their number stays the same.
+    Key(u64),
+}
+
 /// A call that was accepted.
 #[derive(Debug)]
 struct Entry {
-    partition: i32,
+    stream: Stream,
     records: u32,
     end: End,
-    /// The process was killed after it, or the queue could not be closed: an acknowledgement may not have
-    /// reached the disk, and the next run sends what it finds there. Exactly once needs the resume protocol.
-    may_repeat: bool,
 }
 
 /// All calls of all runs, by number.
@@ -53,9 +60,9 @@ pub(crate) struct Ledger {
     entries: Arc<Mutex<BTreeMap<u32, Entry>>>,
 }
 
-/// The value of a record: the number of its call, and its place in it.
-pub(crate) fn value(call: u32, record: u32) -> String {
-    format!("{call}.{record}")
+/// The value of a record: the number of its call, its place in it, and so many bytes more.
+pub(crate) fn value(call: u32, record: u32, longer: usize) -> String {
+    format!("{call}.{record}:{:longer$}", "")
 }
 
 impl Ledger {
@@ -63,18 +70,12 @@ impl Ledger {
     pub(crate) fn accepted(
         &self,
         call: u32,
-        partition: i32,
+        stream: Stream,
         records: u32,
         receipt: Receipt,
         trace: &Trace,
     ) {
-        let entry = Entry {
-            partition,
-            records,
-            end: End::Open,
-            may_repeat: false,
-        };
-        self.entries.lock().insert(call, entry);
+        self.insert(call, stream, records, End::Open);
         let (ledger, trace) = (self.clone(), trace.clone());
         drop(tokio::spawn(async move {
             let delivery = receipt.await;
@@ -85,11 +86,18 @@ impl Ledger {
         }));
     }
 
-    /// Acknowledgements up to now may not have reached the disk.
-    pub(crate) fn acks_may_be_lost(&self) {
-        for entry in self.entries.lock().values_mut() {
-            entry.may_repeat = true;
-        }
+    /// A call may be in the queue, or not.
+    pub(crate) fn in_doubt(&self, call: u32, stream: Stream, records: u32) {
+        self.insert(call, stream, records, End::InDoubt);
+    }
+
+    fn insert(&self, call: u32, stream: Stream, records: u32, end: End) {
+        let entry = Entry {
+            stream,
+            records,
+            end,
+        };
+        self.entries.lock().insert(call, entry);
     }
 
     /// Calls that have not ended.
@@ -113,89 +121,130 @@ impl Ledger {
         Ok(())
     }
 
-    /// What must hold of the logs when everything has been delivered. Returns the records that are there
-    /// more often than once, each of them allowed to be.
-    pub(crate) fn check_logs(&self, cluster: &Cluster, partitions: i32) -> Result<u64, Violation> {
-        let mut duplicates = 0;
-        for partition in 0..partitions {
-            duplicates += self.check_log(cluster, partition)?;
+    /// What a stop says is left of the calls of its run is what their callers were told.
+    pub(crate) fn check_left(&self, first_call: u32, left: &Leftover) -> Result<(), Violation> {
+        let entries = self.entries.lock();
+        let told: u64 = (entries.range(first_call..))
+            .filter(|(_, entry)| entry.end == End::Left)
+            .map(|(_, entry)| u64::from(entry.records))
+            .sum();
+        if told == left.in_queue {
+            return Ok(());
         }
-        Ok(duplicates)
+        Err(Violation(format!(
+            "callers of {told} records were told that they are left in the queue, the stop says {left:?}"
+        )))
     }
 
-    fn check_log(&self, cluster: &Cluster, partition: i32) -> Result<u64, Violation> {
-        let records = cluster.records(TOPIC, partition);
-        let records = records.map_err(|error| Violation(error.to_string()))?;
-        let mut seen: BTreeMap<(u32, u32), Vec<i64>> = BTreeMap::new();
-        let mut last_first = None;
-        for record in &records {
-            let id = parse(record.value.as_deref().unwrap_or_default()).ok_or_else(|| {
-                Violation(format!(
-                    "partition {partition} has {record:?}, which nobody sent"
-                ))
-            })?;
-            let places = seen.entry(id).or_default();
-            if places.is_empty() {
-                // The first time, in the order of acceptance.
-                if last_first.is_some_and(|last| last > id) {
-                    return Err(Violation(format!(
-                        "partition {partition}: {id:?} came after {last_first:?}"
-                    )));
-                }
-                last_first = Some(id);
-            }
-            places.push(record.offset.0);
-        }
+    /// What must hold of the logs when everything has been delivered. Returns how many records are
+    /// there more often than once, each of them allowed to be.
+    pub(crate) fn check_logs(
+        &self,
+        cluster: &Cluster,
+        partitions: i32,
+        may_duplicate: bool,
+        trace: &Trace,
+    ) -> Result<u64, Violation> {
         let entries = self.entries.lock();
-        for (call, _) in seen.keys() {
-            let is_expected = |entry: &Entry| entry.partition == partition;
-            if !entries.get(call).is_some_and(is_expected) {
-                return Err(Violation(format!(
-                    "partition {partition} has call {call}, which was not accepted there"
-                )));
-            }
+        let mut seen = BTreeMap::new();
+        for partition in 0..partitions {
+            read_log(&entries, cluster, partition, &mut seen)?;
         }
         let mut duplicates = 0;
-        for (call, entry) in entries
-            .iter()
-            .filter(|(_, entry)| entry.partition == partition)
-        {
+        for (call, entry) in &*entries {
             for record in 0..entry.records {
                 let places = seen.get(&(*call, record)).map_or(&[][..], Vec::as_slice);
-                entry.check(*call, record, places)?;
-                duplicates += places.len().saturating_sub(1) as u64;
+                entry.check(*call, record, places, may_duplicate)?;
+                if places.len() > 1 {
+                    trace.note(format_args!(
+                        "record {record} of call {call} is at {places:?}"
+                    ));
+                    duplicates += 1;
+                }
             }
         }
         Ok(duplicates)
     }
 }
 
+/// Where a record is: partition and offset.
+type Place = (i32, i64);
+
+/// Reads a partition's log: only accepted calls are there, where they belong, and each stream's
+/// records are there for the first time in the order of acceptance.
+fn read_log(
+    entries: &BTreeMap<u32, Entry>,
+    cluster: &Cluster,
+    partition: i32,
+    seen: &mut BTreeMap<(u32, u32), Vec<Place>>,
+) -> Result<(), Violation> {
+    let records = cluster.records(TOPIC, partition);
+    let records = records.map_err(|error| Violation(error.to_string()))?;
+    let mut last_first: BTreeMap<Stream, (u32, u32)> = BTreeMap::new();
+    for record in &records {
+        let id = parse(record.value.as_deref().unwrap_or_default());
+        let entry = id.and_then(|id| Some((id, entries.get(&id.0)?)));
+        let Some((id, entry)) = entry else {
+            return Err(Violation(format!(
+                "partition {partition} has {record:?}, which was not accepted"
+            )));
+        };
+        if matches!(entry.stream, Stream::Partition(named) if named != partition) {
+            return Err(Violation(format!(
+                "partition {partition} has {id:?}, which was accepted for {:?}",
+                entry.stream
+            )));
+        }
+        let places = seen.entry(id).or_default();
+        if places.is_empty() {
+            let last = last_first.insert(entry.stream, id);
+            if last.is_some_and(|last| last > id) {
+                return Err(Violation(format!(
+                    "partition {partition}: {id:?} came after {last:?} of {:?}",
+                    entry.stream
+                )));
+            }
+        }
+        places.push((partition, record.offset.0));
+    }
+    Ok(())
+}
+
 impl Entry {
-    /// Whether what the caller was told is true, given the offsets of a record.
-    fn check(&self, call: u32, record: u32, places: &[i64]) -> Result<(), Violation> {
+    /// Checks what the caller was told, given the places of a record.
+    fn check(
+        &self,
+        call: u32,
+        record: u32,
+        places: &[Place],
+        may_duplicate: bool,
+    ) -> Result<(), Violation> {
         let is_true = match &self.end {
             End::Open => false,
             End::Failed => places.is_empty(),
             End::InDoubt => true,
-            // It may have been sent before the stop, which the next run does not recognise yet.
-            End::Left => !places.is_empty(),
+            // The next run sends it under the numbers that it had.
+            End::Left => places.len() == 1 || may_duplicate && !places.is_empty(),
             End::Acked {
+                partition,
                 offset,
                 possibly_duplicated,
             } => {
-                let is_there =
-                    offset.is_none_or(|offset| places.contains(&(offset + i64::from(record))));
-                is_there
-                    && !places.is_empty()
-                    && (places.len() == 1 || *possibly_duplicated || self.may_repeat)
+                let is_there = |place: &Place| {
+                    let (there, at) = *place;
+                    there == *partition
+                        && offset.is_none_or(|offset| at == offset + i64::from(record))
+                };
+                let is_once = places.len() == 1 || *possibly_duplicated || may_duplicate;
+                places.iter().any(is_there) && is_once
             }
         };
         if is_true {
             return Ok(());
         }
         Err(Violation(format!(
-            "record {record} of call {call} ended as {:?}, and is at offsets {places:?} of partition {}",
-            self.end, self.partition
+            "record {record} of call {call} to {:?} ended as {:?}, and is at {places:?}",
+            self.stream, self.end
         )))
     }
 }
@@ -204,6 +253,7 @@ impl End {
     fn of(delivery: &Delivery) -> Self {
         match delivery {
             Ok(ack) => Self::Acked {
+                partition: ack.partition.0,
                 offset: ack.offset.map(|offset| offset.0),
                 possibly_duplicated: ack.possibly_duplicated,
             },
@@ -215,11 +265,12 @@ impl End {
 }
 
 fn parse(value: &[u8]) -> Option<(u32, u32)> {
-    let (call, record) = std::str::from_utf8(value).ok()?.split_once('.')?;
+    let (numbers, _longer) = std::str::from_utf8(value).ok()?.split_once(':')?;
+    let (call, record) = numbers.split_once('.')?;
     Some((call.parse().ok()?, record.parse().ok()?))
 }
 
-/// The partition of an acknowledgement, to be compared with the one that was asked for.
+/// The id of a partition by number.
 pub(crate) fn partition_id(partition: i32) -> PartitionId {
     PartitionId(partition)
 }

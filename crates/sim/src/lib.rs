@@ -12,6 +12,8 @@ mod ledger;
 
 mod world;
 
+mod knobs;
+
 mod lanes;
 mod network;
 mod report;

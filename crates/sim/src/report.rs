@@ -24,14 +24,26 @@ pub struct Rare {
     pub left_in_queue: u64,
     /// Records that a run delivered for the ones before.
     pub replayed: u64,
-    /// Records that are in the log twice, each of them allowed to be.
-    pub duplicates: u64,
+    /// Records that a kill or a stop had left in doubt, and that were sent under their old numbers.
+    pub resumed: u64,
+    /// A queue could not be closed in order.
+    pub close_failed: u64,
+    /// An append failed, and whether the call is in the queue is not known.
+    pub append_in_doubt: u64,
+    /// The topic got another partition.
+    pub grown: u64,
+    /// The topic's limit of a batch was changed.
+    pub limited: u64,
+    /// A leader forgot its producers.
+    pub forgotten: u64,
+    /// Records that are in the log again, and were counted.
+    pub repeated: u64,
 }
 
 impl Rare {
     /// Each state with its count.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 10] {
+    pub fn counts(&self) -> [(&'static str, u64); 16] {
         [
             ("five in flight", self.five_in_flight),
             ("leader moved", self.leader_moved),
@@ -42,7 +54,13 @@ impl Rare {
             ("killed", self.killed),
             ("left in queue", self.left_in_queue),
             ("replayed", self.replayed),
-            ("duplicates", self.duplicates),
+            ("resumed", self.resumed),
+            ("close failed", self.close_failed),
+            ("append in doubt", self.append_in_doubt),
+            ("grown", self.grown),
+            ("limit changed", self.limited),
+            ("forgotten", self.forgotten),
+            ("repeated", self.repeated),
         ]
     }
 }
@@ -58,7 +76,13 @@ impl std::ops::AddAssign for Rare {
         self.killed += other.killed;
         self.left_in_queue += other.left_in_queue;
         self.replayed += other.replayed;
-        self.duplicates += other.duplicates;
+        self.resumed += other.resumed;
+        self.close_failed += other.close_failed;
+        self.append_in_doubt += other.append_in_doubt;
+        self.grown += other.grown;
+        self.limited += other.limited;
+        self.forgotten += other.forgotten;
+        self.repeated += other.repeated;
     }
 }
 

@@ -5,17 +5,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use replayq::vfs::sim::SimVfs;
+use replayq::vfs::sim::{Fate, PendingWrite, SimVfs};
 use wolff::{Client, Producer, ProducerBuilder};
 use wolff_backoff::Random;
 use wolff_testbroker::{Cluster, MemoryNetwork};
 
+use crate::knobs::Knobs;
 use crate::lanes::TaskLanes;
 use crate::network::MemoryDialer;
 use crate::trace::Trace;
 
 /// The topic of all records.
 pub(crate) const TOPIC: &str = "t";
+
+/// What `producer.id.expiration.ms` is by default.
+const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// The time of day at the start, in milliseconds since the Unix epoch.
 const START_MS: i64 = 1_700_000_000_000;
@@ -27,7 +31,11 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) random: Random,
     pub(crate) brokers: i32,
+    /// Partitions that the topic has now.
     pub(crate) partitions: i32,
+    /// Partitions that it had from the beginning.
+    pub(crate) first_partitions: i32,
+    pub(crate) knobs: Knobs,
     network: MemoryNetwork,
 }
 
@@ -35,6 +43,7 @@ impl World {
     /// Starts brokers; how many, and how many partitions they lead, is drawn from the seed.
     pub(crate) async fn new(seed: u64) -> Result<Self, String> {
         let mut random = Random::from_seed(seed);
+        let knobs = Knobs::draw(&mut random);
         let mut up_to = |most: u64| i32::try_from(random.below(most)).unwrap_or(0) + 1;
         let (brokers, partitions) = (up_to(2) + 1, up_to(3));
         // Small pipes cut requests anywhere.
@@ -48,11 +57,13 @@ impl World {
             .brokers(brokers)
             .topic(TOPIC, partitions)
             .cluster_id("simulated")
+            .unknown_producers(knobs.unknown)
+            .producer_expiration(A_DAY)
             .start_time_ms(START_MS);
         let cluster = cluster.start().await.map_err(|error| error.to_string())?;
         let trace = Trace::new();
         trace.note(format_args!(
-            "seed {seed}: {brokers} brokers, {partitions} partitions, pipes of {pipe_bytes} bytes"
+            "seed {seed}: {brokers} brokers, {partitions} partitions, pipes of {pipe_bytes} bytes, {knobs:?}"
         ));
         Ok(Self {
             cluster,
@@ -61,6 +72,8 @@ impl World {
             random,
             brokers,
             partitions,
+            first_partitions: partitions,
+            knobs,
             network,
         })
     }
@@ -92,9 +105,33 @@ impl World {
             });
         let disk = self.disk.clone();
         let environment = environment.directories(move |path| Ok(queues_in(&disk, path)));
-        Producer::builder(client, TOPIC)
+        let builder = Producer::builder(client, TOPIC)
             .environment(environment)
-            .replayq_dir("/queues")
+            .replayq_dir("/queues");
+        self.knobs.apply(builder)
+    }
+
+    /// The process is gone. Of the disk there is what was written, or after a power loss what was
+    /// synced and anything of the rest.
+    pub(crate) fn lose_process(&mut self) {
+        if !self.knobs.loses_power {
+            self.disk = self.disk.after_kill();
+            self.trace.note(format_args!("the process was killed"));
+            return;
+        }
+        let names = self.random.below(self.disk.pending_names() as u64 + 1);
+        let random = &mut self.random;
+        let fate = |_: usize, write: &PendingWrite| match random.below(3) {
+            0 => Fate::Lost,
+            1 => Fate::Kept,
+            _ => {
+                let bytes = write.bytes.unwrap_or(0) as u64;
+                Fate::Part(0, usize::try_from(random.below(bytes + 1)).unwrap_or(0))
+            }
+        };
+        let names = usize::try_from(names).unwrap_or(0);
+        self.disk = self.disk.after_power_loss(names, fate);
+        self.trace.note(format_args!("the power was lost"));
     }
 }
 

@@ -1,81 +1,123 @@
 //! Histories of the whole producer, each run twice.
-#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+//!
+//! `WOLFF_SIM_SEEDS` histories are run, from `WOLFF_SIM_SEED` times that number on. With
+//! `WOLFF_SIM_TRACE` only the history of that seed is, and its trace is printed.
+#![expect(clippy::expect_used, reason = "helpers of tests")]
 
 use std::collections::BTreeSet;
 
 use wolff_sim::{Rare, run};
 
-/// Seeds of a plain run of the tests.
-const SEEDS: u64 = 50;
+/// Histories of a plain run of the tests.
+const SEEDS: u64 = 200;
 
-/// One seed from the environment, or so many from 0 on.
-fn seeds() -> Vec<u64> {
-    let number = |name: &str| {
-        let text = std::env::var(name).ok()?;
-        Some(text.parse::<u64>().expect("a number"))
-    };
-    match number("WOLFF_SIM_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("WOLFF_SIM_SEEDS").unwrap_or(SEEDS)).collect(),
+/// Most broken histories that are looked for.
+const MOST_FINDINGS: usize = 20;
+
+/// What a number of histories have shown.
+#[derive(Default)]
+struct Outcome {
+    rare: Rare,
+    /// The traces, which should all differ.
+    traces: BTreeSet<Vec<String>>,
+    /// Seeds whose history broke a promise, and how.
+    findings: Vec<(u64, String)>,
+    /// Trace of the first of them.
+    first: Vec<String>,
+}
+
+impl Outcome {
+    fn find(&mut self, seed: u64, what: String, trace: Vec<String>) {
+        println!("seed {seed}: {what}");
+        if self.findings.is_empty() {
+            self.first = trace;
+        }
+        self.findings.push((seed, what));
+    }
+
+    /// Runs the history of a seed twice.
+    fn run_twice(&mut self, seed: u64) {
+        let mut lines = Vec::new();
+        for _ in 0..2 {
+            match run(seed) {
+                Ok(report) => lines.push((report.trace.lines(), report.rare)),
+                Err((violation, trace)) => return self.find(seed, violation.to_string(), trace),
+            }
+        }
+        let (second, _) = lines.pop().expect("run twice");
+        let (first, rare) = lines.pop().expect("run twice");
+        let differing = first
+            .iter()
+            .zip(&second)
+            .position(|(one, other)| one != other);
+        if differing.is_some() || first.len() != second.len() {
+            let at = differing.unwrap_or(first.len().min(second.len()));
+            return self.find(seed, format!("traces differ at line {at}"), first);
+        }
+        self.rare += rare;
+        self.traces.insert(first);
     }
 }
 
-/// Runs each seed twice. Returns how often rare states were reached, and the traces.
-fn run_twice(seeds: &[u64]) -> (Rare, BTreeSet<Vec<String>>) {
-    let mut rare = Rare::default();
-    let mut traces = BTreeSet::new();
-    for seed in seeds {
-        let once = |attempt: &str| {
-            run(*seed).unwrap_or_else(|(violation, trace)| {
-                panic!(
-                    "seed {seed}, {attempt} run: {violation}\n{}",
-                    trace.join("\n")
-                )
-            })
-        };
-        let (first, second) = (once("first"), once("second"));
-        let (first_lines, second_lines) = (first.trace.lines(), second.trace.lines());
-        for (number, (one, other)) in first_lines.iter().zip(&second_lines).enumerate() {
-            assert_eq!(
-                one, other,
-                "seed {seed} differs at line {number} of its trace"
-            );
-        }
-        assert_eq!(first_lines.len(), second_lines.len(), "seed {seed}");
-        rare += first.rare;
-        traces.insert(first_lines);
-    }
-    (rare, traces)
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse::<u64>().expect("a number"))
 }
 
 #[test]
 fn every_promise_is_kept_and_a_seed_gives_the_same_trace_again() {
-    let seeds = seeds();
-    let mut rare = Rare::default();
-    let mut traces = BTreeSet::new();
+    if let Some(seed) = number("WOLFF_SIM_TRACE") {
+        let (outcome, lines) = match run(seed) {
+            Ok(report) => (Ok(()), report.trace.lines()),
+            Err((violation, trace)) => (Err(violation), trace),
+        };
+        lines.iter().for_each(|line| println!("{line}"));
+        outcome.expect("a kept promise");
+        return;
+    }
+    let count = number("WOLFF_SIM_SEEDS").unwrap_or(SEEDS);
+    let begin = number("WOLFF_SIM_SEED").unwrap_or(0) * count;
+    let seeds: Vec<u64> = (begin..begin + count).collect();
+    let mut all = Outcome::default();
     // Histories know nothing of each other, so two threads share them.
     std::thread::scope(|scope| {
         let halves = seeds.chunks(seeds.len().div_ceil(2));
         let halves: Vec<_> = halves
-            .map(|half| scope.spawn(move || run_twice(half)))
+            .map(|half| {
+                scope.spawn(move || {
+                    let mut outcome = Outcome::default();
+                    for seed in half {
+                        outcome.run_twice(*seed);
+                        if outcome.findings.len() >= MOST_FINDINGS {
+                            break;
+                        }
+                    }
+                    outcome
+                })
+            })
             .collect();
         for half in halves {
-            let (reached, seen) = half.join().expect("its message is above");
-            rare += reached;
-            traces.extend(seen);
+            let outcome = half.join().expect("its message is above");
+            all.rare += outcome.rare;
+            all.traces.extend(outcome.traces);
+            all.findings.extend(outcome.findings);
+            if all.first.is_empty() {
+                all.first = outcome.first;
+            }
         }
     });
-    println!("{rare:#?}");
-    if let [_] = seeds[..] {
-        traces.iter().flatten().for_each(|line| println!("{line}"));
-        return;
+    println!("{:#?}", all.rare);
+    if let Some((seed, what)) = all.findings.first() {
+        all.first.iter().for_each(|line| println!("{line}"));
+        let command = format!("WOLFF_SIM_TRACE={seed} cargo test -p wolff-sim --test whole_stack");
+        panic!("seed {seed}: {what}; again with {command}");
     }
     assert_eq!(
-        traces.len(),
+        all.traces.len(),
         seeds.len(),
         "every seed has a history of its own"
     );
-    for (state, count) in rare.counts() {
+    for (state, count) in all.rare.counts() {
         assert!(count > 0, "{state} was never reached");
     }
 }

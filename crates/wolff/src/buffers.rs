@@ -1,19 +1,21 @@
 //! Memory of batches that are done, for the next ones.
 //!
-//! A batch is a piece of memory of a megabyte. Allocators give such pieces back to the kernel, which then has to clear fresh
-//! pages for the next batch: for records of a kilobyte that costs as much as sending them. So the last few are kept. They are
-//! warm in the cache as well, which is why the one that came last goes first.
+//! A batch is a piece of memory of a megabyte. Allocators return such pieces to the kernel,
+//! which then has to clear fresh pages for the next batch: for records of a kilobyte that costs as
+//! much as sending them. So the last few are kept. They are warm in the cache as well, which is why
+//! the one that came last goes first.
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
-/// What is kept at most, bytes: a few batches for each of a few busy partitions.
+/// Most bytes that are kept: a few batches for each of a few busy partitions.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
-/// What is not worth keeping, bytes: allocators are good at small pieces.
+/// Least bytes of a piece that is worth keeping: allocators are good at small pieces.
 const LEAST_BYTES: usize = 64 * 1024;
 
-/// How many times larger than asked for a piece may be: a small batch does not sit on the memory of a large one.
+/// Largest size of a piece, as a multiple of what was requested: a small batch does not sit on the
+/// memory of a large one.
 const MOST_TIMES: usize = 4;
 
 /// Pieces of memory that nobody uses.
@@ -55,7 +57,8 @@ impl Buffers {
         piece
     }
 
-    /// Takes the memory of these, as far as nobody else looks at it any more. What is too much is freed.
+    /// Takes the memory of these, as far as nobody else looks at it any more. What is too much is
+    /// freed.
     pub(crate) fn give(&self, pieces: impl IntoIterator<Item = Bytes>) {
         for piece in pieces {
             let Ok(mut piece) = piece.try_into_mut() else {
@@ -73,8 +76,8 @@ impl Buffers {
     }
 }
 
-/// Takes back the memory that was split off an empty piece, which is the last of its batch: fragments
-/// share one allocation.
+/// Takes back the memory that was split off an empty piece, which is the last of its batch:
+/// fragments share one allocation.
 fn reclaim(piece: &mut BytesMut) {
     let mut bytes = MOST_BYTES;
     while bytes > piece.capacity() && !piece.try_reclaim(bytes) {

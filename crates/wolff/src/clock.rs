@@ -13,8 +13,8 @@ pub(crate) fn now() -> Instant {
 /// The clock for records that bring no time.
 #[derive(Clone, Default)]
 pub(crate) enum WallClock {
-    /// The kernel's coarse clock, as fine as its tick (1 to 4 ms): it costs a fifth of the precise one
-    /// and is read once per call.
+    /// The kernel's coarse clock, as fine as its tick (1 to 4 ms): it costs a fifth of the precise
+    /// one and is read once per call.
     #[default]
     Coarse,
     /// A simulator's.

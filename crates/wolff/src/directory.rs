@@ -1,5 +1,5 @@
-//! Where queues are on disk: `<base>/client/<client id>/<topic>/<partition>`, and `…/unrouted` for what was accepted before
-//! the topic's partitions were known.
+//! Where queues are on disk: `<base>/client/<client id>/<topic>/<partition>`, and `…/unrouted` for
+//! what was accepted before the topic's partitions were known.
 
 use std::ffi::OsStr;
 use std::io;
@@ -8,21 +8,23 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use wolff_codec::PartitionId;
 
-/// Partitions that a topic can have here: their numbers are below it. Kafka's own limits are far lower. Whatever a caller, a
-/// configuration, a directory's name or a broker says, nothing larger is believed.
+/// Partitions that a topic can have here: their numbers are below it. Kafka's own limits are far
+/// lower. Whatever a caller, a configuration, a directory's name or a broker says, nothing larger
+/// is believed.
 pub(crate) const MAX_PARTITIONS: i32 = 100_000;
 
-/// Name of the directory of records that are not routed yet. Partition directories are numbers, so it cannot clash.
+/// Name of the directory of records that are not routed yet. Partition directories are numbers, so
+/// it cannot clash.
 const UNROUTED: &str = "unrouted";
 
 /// The longest name that is written as it is, once encoded, bytes. File systems allow 255.
 const MAX_NAME_BYTES: usize = 200;
 
-/// How much of a longer name is kept for people to read, bytes.
+/// Bytes of a longer name that are kept for people to read.
 const PREFIX_BYTES: usize = 120;
 
 /// The queue directories of one topic.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct TopicDirectory(PathBuf);
 
 impl TopicDirectory {
@@ -46,10 +48,12 @@ impl TopicDirectory {
         &self.0
     }
 
-    /// Partitions that have a queue, in order. A directory alone is none: on a full disk its queue could not be made.
+    /// Partitions that have a queue, in order. A directory alone is none: on a full disk its queue
+    /// could not be made.
     ///
-    /// One that cannot be looked into counts as a queue, so that opening it says what is wrong with it, and the others are
-    /// not affected. A number that no partition can have is logged and left alone.
+    /// One that cannot be looked into counts as a queue, so that opening it reports what is wrong
+    /// with it, and the others are not affected. A number that no partition can have is logged and
+    /// left alone.
     ///
     /// # Errors
     /// When the topic's own directory cannot be read.
@@ -87,22 +91,23 @@ impl TopicDirectory {
     }
 }
 
-/// Whether a topic can have a partition of this number.
+/// Returns whether a topic can have a partition of this number.
 pub(crate) fn is_partition(partition: PartitionId) -> bool {
     (0..MAX_PARTITIONS).contains(&partition.0)
 }
 
-/// The partition number that a directory is named after. Only names that this program writes: "007" is somebody else's.
+/// The partition number that a directory is named after. Only names that this program writes: "007"
+/// is somebody else's.
 fn number(name: &OsStr) -> Option<i32> {
     let number: i32 = name.to_str()?.parse().ok()?;
     (number >= 0 && number.to_string().as_str() == name).then_some(number)
 }
 
-/// A name as one path component: letters, digits, `-`, `_` and dots that are not in front stay, every other byte becomes
-/// `=XX`. What is longer than a file name can be keeps its beginning, and has the SHA-256 of the whole name after `==`, which
-/// no short name contains.
+/// A name as one path component: letters, digits, `-`, `_` and dots that are not in front stay,
+/// every other byte becomes `=XX`. What is longer than a file name can be keeps its beginning, and
+/// has the SHA-256 of the whole name after `==`, which no short name contains.
 ///
-/// Different names give different components.
+/// Different names have different components.
 fn component(name: &str) -> String {
     if name.is_empty() {
         return "=".to_owned();

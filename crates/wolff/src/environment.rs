@@ -1,5 +1,5 @@
-//! The seams to the world: a simulator puts its own disk, threads, randomness and time of day in their
-//! place. Decisions about time follow tokio's clock, which a paused runtime drives.
+//! The seams to the world: a simulator puts its own disk, threads, randomness and time of day in
+//! their place. Decisions about time follow tokio's clock, which a paused runtime drives.
 
 use std::fmt;
 use std::io;
@@ -14,10 +14,10 @@ use crate::directory::TopicDirectory;
 use crate::io::{Executor, Lanes};
 use crate::random::Randomness;
 
-/// What a producer takes from its surroundings beside the client: the file system of its queues, the
-/// threads for file I/O and compression, random numbers and the time of day. The default is the
+/// Surroundings of a producer beside the client: the file system of its queues,
+/// the threads for file I/O and compression, random numbers and the time of day. The default is the
 /// operating system's.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Environment {
     vfs: Option<Arc<dyn Vfs>>,
     directories: Option<Directories>,
@@ -34,8 +34,8 @@ impl Environment {
         self
     }
 
-    /// Looks for queues of previous runs there: the names of a directory's subdirectories that hold a
-    /// queue. A file system that is not the operating system's needs it.
+    /// Looks for queues of previous runs there: the names of a directory's subdirectories that hold
+    /// a queue. A file system that is not the operating system's needs it.
     #[must_use]
     pub fn directories(
         mut self,
@@ -59,8 +59,8 @@ impl Environment {
         self
     }
 
-    /// Takes the time of records that bring none from there: milliseconds since the Unix epoch. Called
-    /// for each call, under no lock.
+    /// Takes the time of records that bring none from there: milliseconds since the Unix epoch.
+    /// Called for each call, under no lock.
     #[must_use]
     pub fn wall_clock(mut self, now_ms: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
         self.wall_clock = WallClock::Given(Arc::new(now_ms));
@@ -87,7 +87,7 @@ impl Environment {
         Ok(numbers.map(PartitionId).collect())
     }
 
-    /// Whether there is a queue of unrouted records on disk.
+    /// Returns whether there is a queue of unrouted records on disk.
     pub(crate) fn has_unrouted(&self, directory: &TopicDirectory) -> bool {
         let unrouted = directory.unrouted();
         let Some(Directories(list)) = &self.directories else {
@@ -95,6 +95,11 @@ impl Environment {
         };
         let is_it = |name: &String| directory.path().join(name) == unrouted;
         list(directory.path()).is_ok_and(|names| names.iter().any(is_it))
+    }
+
+    /// Returns whether queues are in the operating system's file system.
+    pub(crate) fn is_real_disk(&self) -> bool {
+        self.vfs.is_none()
     }
 
     pub(crate) fn lanes(&self) -> Lanes {

@@ -6,11 +6,12 @@ use wolff_core::{DoubtReason, FailReason};
 
 use crate::error::DeliveryError;
 
-/// Reasons that are counted apart; the rest is counted together. A broker can have thousands of codes.
+/// Reasons that are counted separately; the rest is counted together. A broker can have thousands
+/// of codes.
 const MAX_REASONS: usize = 32;
 
 /// The reason of an end without the details that differ from call to call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum FailureKind {
     /// [`FailReason::MessageTooLarge`].
@@ -31,7 +32,7 @@ pub enum FailureKind {
     Stopped,
     /// In doubt for this reason.
     InDoubt(DoubtReason),
-    /// Any of more reasons than are counted apart.
+    /// Any of more reasons than are counted separately.
     Other,
 }
 
@@ -52,12 +53,12 @@ impl FailureKind {
 }
 
 /// Records that ended without an acknowledgement for one kind of reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct FailureCount {
     /// The kind.
     pub kind: FailureKind,
-    /// How many records, of this run and of previous ones.
+    /// Number of records, of this run and of previous ones.
     pub records: u64,
     /// The latest end of that kind, with all details.
     pub latest: DeliveryError,

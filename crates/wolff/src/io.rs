@@ -1,8 +1,8 @@
 //! The threads that do file I/O and compress: never the async workers, never the callers.
 //!
-//! Two small pools serve all queues of the process: one appends, one reads back and compresses, so that
-//! a large batch or a backlog never delays an append. A job is scheduled at most once at a time by its
-//! owner, so that the work of one queue stays in order.
+//! Two small pools serve all queues of the process: one appends, one reads back and compresses, so
+//! that a large batch or a backlog never delays an append. A job is scheduled at most once at a
+//! time by its owner, so that the work of one queue stays in order.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -11,10 +11,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use replayq::{IoPool, Job};
 
-/// How long a small fragment waits for others.
+/// Time for which a small fragment waits for others.
 const LATER: Duration = Duration::from_millis(1);
 
-/// Runs the jobs of queues somewhere; a simulator runs them where it wants.
+/// Runs the jobs of queues somewhere; a simulator runs them in its own thread.
 pub trait Executor: Send + Sync {
     /// Runs a job soon. One that appends is never to wait for one that leases.
     fn run(&self, job: Arc<dyn Job>);
@@ -68,7 +68,7 @@ impl Lanes {
     ) -> Option<R> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         self.leases.run(Arc::new(Once(Mutex::new(Some(move || {
-            // Whoever asked may be gone.
+            // The receiver may be gone.
             let _ = sender.send(compute());
         })))));
         receiver.await.ok()

@@ -17,11 +17,6 @@ mod buffers;
 mod completion;
 mod io;
 mod leftover;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the queue driver is the next to acquire from it")
-)]
-mod memory;
 
 mod queued;
 
@@ -31,6 +26,9 @@ mod stats;
 
 mod directory;
 mod failures;
+mod troubles;
+
+mod memory;
 
 mod clock;
 mod error;
@@ -44,12 +42,13 @@ pub use completion::{Ack, Delivery, Receipt};
 pub use config::{Overflow, ProducerConfig, RequiredAcks};
 pub use environment::Environment;
 pub use error::{
-    CloseError, ConfigError, DeliveryError, FlushTimeout, LeftoverError, Rejected, SendError,
-    StartError, StopError, WaitError,
+    CloseError, ConfigError, DeliveryError, FlushTimeout, HoldUp, LeftoverError, Rejected,
+    SendError, StartError, StopError, WaitError,
 };
 pub use failures::{FailureCount, FailureKind};
 pub use io::Executor;
 pub use leftover::records_left;
+pub use memory::MemoryBudget;
 pub use park::WithinRuntime;
 pub use producer::{
     BlockingCall, BlockingError, BlockingProducer, PreparedCall, Producer, ProducerBuilder,
@@ -58,7 +57,7 @@ pub use producer::{
 pub use queued::queued_records;
 pub use record::{Call, Record};
 pub use replayq::Durability;
-pub use stats::ProducerStats;
+pub use stats::{PartitionRefusal, ProducerStats};
 pub use stopped::Leftover;
 pub use wolff_client as client;
 pub use wolff_client::{
@@ -68,5 +67,9 @@ pub use wolff_client::{
 };
 pub use wolff_codec::records::{Compression, CompressionLevel, Header, RecordRef};
 pub use wolff_codec::{ErrorCode, Offset, PartitionId, Str};
-pub use wolff_core::{DoubtReason, FailReason, Idempotence, OnRefused, RetryDelay, StorageError};
-pub use wolff_partitioner::{KeyHash, Keyless, Strategy};
+pub use wolff_core::{
+    DoubtReason, FailReason, Idempotence, OnRefused, Refusal, RetryDelay, StorageError, Tally,
+};
+pub use wolff_partitioner::{
+    CallView, HeadersView, KeyHash, Keyless, Load, RecordView, Strategy, TopicView,
+};

@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use tokio::runtime::Handle;
 
-/// A blocking verb was called in the context of an async runtime: waiting there could block what is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// A blocking verb was called in the context of an async runtime: waiting there could block what is
+/// waited for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "a blocking verb was called within an async runtime; await the async verb there, or call this one from a plain thread"
 )]
@@ -46,7 +47,8 @@ pub(crate) fn block_on<F: Future>(
     }
 }
 
-/// Polls the future in this thread until it is ready, or until the deadline: then `None`. It is polled once at least.
+/// Polls the future in this thread until it is ready, or until the deadline: then `None`. It is
+/// polled once at least.
 ///
 /// # Errors
 /// [`WithinRuntime`]; the future was not polled.

@@ -1,4 +1,4 @@
-//! Records as they lie in a queue on disk, for tools that look into one.
+//! Records as they are stored in a queue on disk, for tools that look into one.
 
 use bytes::Bytes;
 use wolff_codec::records::Records;
@@ -6,7 +6,8 @@ use wolff_core::QueueItem;
 
 use crate::record::Record;
 
-/// The records in an item of a queue that a producer has written; `None` for an item that is none of those.
+/// The records in an item of a queue that a producer has written; `None` for an item that is none
+/// of those.
 #[must_use]
 pub fn queued_records(item: &Bytes) -> Option<Vec<Record>> {
     let item = QueueItem::decode(item).ok()?;
@@ -27,7 +28,8 @@ pub fn queued_records(item: &Bytes) -> Option<Vec<Record>> {
         .collect()
 }
 
-/// How many records an item of a queue has; `None` for an item that no producer of this version has written.
+/// Returns how many records an item of a queue has; `None` for an item that no producer of this
+/// version has written.
 pub(crate) fn record_count(item: &Bytes) -> Option<u32> {
     Some(QueueItem::decode(item).ok()?.fragment().record_count)
 }

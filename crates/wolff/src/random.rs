@@ -11,7 +11,7 @@ thread_local! {
 }
 
 /// Where a producer's random numbers come from.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Randomness {
     /// A sequence of each thread, from a seed that differs in every process.
     #[default]

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use wolff_codec::Str;
 use wolff_codec::records::{Header, RecordRef};
 
-/// A record to produce. Null and empty keys and values differ: a record without a value is a tombstone in compacted topics.
+/// A record to produce. Null and empty keys and values differ: a record without a value is a
+/// tombstone in compacted topics.
 ///
 /// ```
 /// use wolff::Record;
@@ -12,7 +13,7 @@ use wolff_codec::records::{Header, RecordRef};
 /// let record = Record::new().key("device-7").value("21.5 C").header("unit", "celsius");
 /// assert_eq!(record.key.as_deref(), Some(&b"device-7"[..]));
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Record {
     /// Decides the partition with the keyed partitioners, and what compaction keeps.
     pub key: Option<Bytes>,
@@ -20,8 +21,8 @@ pub struct Record {
     pub value: Option<Bytes>,
     /// In order; names may repeat.
     pub headers: Vec<Header>,
-    /// Milliseconds since the epoch. `None`: the time at which the record is accepted. It is kept when the record is
-    /// replayed from disk.
+    /// Milliseconds since the epoch. `None`: the time at which the record is accepted. It is kept
+    /// when the record is replayed from disk.
     pub timestamp_ms: Option<i64>,
 }
 
@@ -61,10 +62,11 @@ impl Record {
     }
 }
 
-/// What can be handed over as one call: it lends its records to be encoded in place.
+/// Records that can be handed over as one call: it lends them to be encoded in place.
 ///
-/// Implemented for [`Record`], slices, arrays and vectors of records, and for borrowed [`RecordRef`]s, which cost no
-/// allocation of their own. The timestamp of a `RecordRef` is used as it is.
+/// Implemented for [`Record`], slices, arrays and vectors of records, and for borrowed
+/// [`RecordRef`]s, which cost no allocation of their own. The timestamp of a `RecordRef` is used as
+/// it is.
 ///
 /// Implement it for types of your own, to send them without building records first:
 ///
@@ -93,8 +95,9 @@ impl Record {
 /// }
 /// ```
 ///
-/// `records` is called more than once for a call, and has to yield the same records each time. It runs while the partition
-/// is locked: it should do no more than lend what is there, and must not use the producer.
+/// `records` is called more than once for a call, and has to yield the same records each time. It
+/// runs while the partition is locked: it should do no more than lend what is there, and must not
+/// use the producer.
 pub trait Call {
     /// The records, in order. `now_ms` is the time for records that bring none.
     fn records(&self, now_ms: i64) -> impl Iterator<Item = RecordRef<'_>> + Clone;

@@ -1,4 +1,5 @@
-//! Numbers and names from outside: none sizes anything before it is believed, and none stops the next run.
+//! Numbers and names from outside: none sizes anything before it is believed, and none stops the
+//! next run.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 

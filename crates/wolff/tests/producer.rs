@@ -1,4 +1,5 @@
-//! The producer against the embedded broker: from the call to the log, through memory and through disk.
+//! The producer against the embedded broker: from the call to the log, through memory and through
+//! disk.
 #![allow(
     clippy::disallowed_methods,
     reason = "these tests run in the real world"

@@ -1,5 +1,5 @@
-//! The producer allocates per batch, never per record: counted from the call to the acknowledgement, with all that runs in
-//! between on the producer's side.
+//! The producer allocates per batch, never per record: counted from the call to the
+//! acknowledgement, with all that runs in between on the producer's side.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,8 +18,9 @@ use wolff_testbroker::Cluster;
 /// Records of a measured run.
 const RECORDS: usize = 20_000;
 
-/// What a batch may cost: buffers, a request, an answer, and wakings. With 20,000 records of 116 bytes in two partitions there
-/// are some four batches; one allocation for each hundredth record would be twice what all of them may cost.
+/// Allocations that a batch may cost: buffers, a request, an answer, and wakings. With 20,000
+/// records of 116 bytes in two partitions there are some four batches; one allocation for each
+/// hundredth record would be twice what all of them may cost.
 const MOST_ALLOCATIONS: u64 = 1_000;
 
 /// So long that batches are as large as they may be, also where each call is waited for.
@@ -86,7 +87,7 @@ impl Bench {
         });
     }
 
-    /// What that allocates when everything is warm.
+    /// Counts the allocations when everything is warm.
     fn allocations(&self, per_call: usize) -> AllocationInfo {
         let mut receipts = Vec::with_capacity(RECORDS);
         self.send(&mut receipts, per_call);

@@ -8,10 +8,11 @@ use rdkafka::config::ClientConfig;
 
 use crate::Failure;
 
-/// How long the cluster may take.
+/// Longest time that the cluster may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Makes a topic with so many partitions and these settings, each partition on `replication` brokers.
+/// Makes a topic with so many partitions and these settings, each partition on `replication`
+/// brokers.
 ///
 /// # Errors
 /// The cluster refuses or does not answer.

@@ -1,4 +1,4 @@
-//! Whether a topic holds what a file of lines says it must.
+//! Comparison of a topic with the file of lines that it must hold.
 
 use std::collections::HashMap;
 
@@ -6,17 +6,17 @@ use serde::Serialize;
 
 use crate::Failure;
 
-/// What must be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Lines that must be there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Expectation {
     /// The first so many lines must be there; the others may be. `None`: all of them.
     pub required_lines: Option<usize>,
-    /// Whether a line may be there more often than it should.
+    /// True if a line may be there more often than it should.
     pub allow_duplicates: bool,
 }
 
-/// What was counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+/// Counts of a comparison.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Report {
     /// Lines of the file.
     pub lines: u64,
@@ -40,7 +40,7 @@ pub struct Report {
     pub examples_of_missing: Vec<String>,
     /// The first unknown values, shortened.
     pub examples_of_unknown: Vec<String>,
-    /// Whether everything is as it must be.
+    /// True if everything is as it must be.
     pub ok: bool,
 }
 
@@ -51,7 +51,7 @@ const EXAMPLES: usize = 5;
 const EXAMPLE_LENGTH: usize = 60;
 
 /// Where a text is in the file, and how often it was seen in the topic.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Entry {
     /// Index of its first line.
     first_line: usize,
@@ -64,7 +64,8 @@ struct Entry {
 
 /// Compares messages with the lines of a file, held in memory.
 ///
-/// Order is checked for lines that are unique: of lines that are alike, empty ones above all, only the number is.
+/// Order is checked for lines that are unique: of lines that are alike, empty ones above all, only
+/// the number is.
 #[derive(Debug)]
 pub struct Check<'a> {
     entries: HashMap<&'a [u8], Entry>,

@@ -1,5 +1,6 @@
 //! Reads topics with librdkafka, which shares no code with the producer under test.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
@@ -10,14 +11,14 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::Failure;
 
-/// How long the cluster may take for anything.
+/// Longest time that the cluster may take for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long one look for a message waits; silence is looked into after that.
+/// Time that one look for a message waits; silence is looked into after that.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// What was read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Amount that was read.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Totals {
     /// Partitions of the topic.
     pub partitions: i32,
@@ -33,14 +34,28 @@ pub fn partition_count(brokers: &str, topic: &str) -> Result<i32, Failure> {
     count_partitions(&consumer(brokers)?, topic)
 }
 
-/// Shows every message of a topic to `take`, each partition in order, from its first message to the last one that is there
-/// when this begins.
+/// Shows every message of a topic to `take`, each partition in order, from its first message to the
+/// last one that is there when this begins.
 ///
 /// # Errors
 /// There is no such topic, nobody answers, messages stay away, or `take` fails.
 pub fn read_all(
     brokers: &str,
     topic: &str,
+    take: impl FnMut(&BorrowedMessage<'_>) -> Result<(), Failure>,
+) -> Result<Totals, Failure> {
+    read_on(brokers, topic, &mut HashMap::new(), take)
+}
+
+/// As [`read_all`], but begins each partition at its offset in `positions`, where it has one, and
+/// leaves there the offsets to go on from.
+///
+/// # Errors
+/// As [`read_all`].
+pub fn read_on(
+    brokers: &str,
+    topic: &str,
+    positions: &mut HashMap<i32, i64>,
     mut take: impl FnMut(&BorrowedMessage<'_>) -> Result<(), Failure>,
 ) -> Result<Totals, Failure> {
     let consumer = consumer(brokers)?;
@@ -50,8 +65,9 @@ pub fn read_all(
     for partition in 0..partitions {
         let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
         ends.push(high);
-        if low < high {
-            assignment.add_partition_offset(topic, partition, Offset::Offset(low))?;
+        let start = positions.insert(partition, high).unwrap_or(low).max(low);
+        if start < high {
+            assignment.add_partition_offset(topic, partition, Offset::Offset(start))?;
         }
     }
     let mut totals = Totals {
@@ -101,7 +117,8 @@ fn is_passing(error: &KafkaError) -> bool {
 }
 
 fn consumer(brokers: &str) -> Result<BaseConsumer, Failure> {
-    // Partitions are assigned by hand and nothing is committed; librdkafka wants a group's name all the same.
+    // Partitions are assigned by hand and nothing is committed; librdkafka wants a group's name all
+    // the same.
     let consumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("group.id", "wolff-end-to-end")

@@ -1,7 +1,9 @@
-//! What end-to-end tests need beside the producer: a consumer that shares no code with it, and text to send.
+//! Tools of end-to-end tests beside the producer: a consumer that shares no code with it, and text
+//! to send.
 //!
-//! The tests themselves are in `tests/`: the same cases run against the test broker and against a real Kafka. The program
-//! `wolff-e2e-verify` makes files of lines and checks what became of them in a topic.
+//! The tests themselves are in `tests/`: the same cases run against the test broker and against a
+//! real Kafka. The program `wolff-e2e-verify` makes files of lines and checks what became of them
+//! in a topic.
 
 pub mod check;
 pub mod lines;

@@ -1,4 +1,5 @@
-//! Files of text lines as people and programs write them: mixed lengths and scripts, empty lines, some very long ones.
+//! Files of text lines as people and programs write them: mixed lengths and scripts, empty lines,
+//! some very long ones.
 
 use std::io::{self, Write};
 
@@ -51,9 +52,10 @@ const LONG_BYTES: usize = 100 * 1024;
 
 /// Makes lines, the same ones for the same seed.
 ///
-/// Of 10,000 lines about 100 are empty, one has some 100 KiB, 300 have up to 4 KiB, and the others between 10 and 500 bytes.
-/// Each line that is not empty begins with its number, so that no two are alike.
-#[derive(Debug, Clone)]
+/// Of 10,000 lines about 100 are empty, one has some 100 KiB, 300 have up to 4 KiB, and the others
+/// between 10 and 500 bytes. Each line that is not empty begins with its number, so that no two are
+/// alike.
+#[derive(Clone, Debug)]
 pub struct Lines {
     number: u64,
     random: u64,

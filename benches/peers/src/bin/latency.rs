@@ -1,4 +1,4 @@
-//! How long a single record takes to its acknowledgement on a null broker, beside other clients.
+//! Latency of a single record up to its acknowledgement by a null broker, beside other clients.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,8 +12,9 @@ use wolff_peers::parts::{self, Part};
 use wolff_peers::report::{Series, print_latencies};
 use wolff_peers::{Failure, affinity, drive};
 
-/// Produces at a steady rate to a broker that keeps nothing, without linger, acks=all, idempotent where the client can: from
-/// the call that hands a record over to the look at its acknowledgement. The client has one core, the broker another.
+/// Produces at a steady rate to a broker that keeps nothing, without linger, acks=all, idempotent
+/// where the client can: from the call that hands a record over to the look at its acknowledgement.
+/// The client has one core, the broker another.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]

@@ -1,4 +1,5 @@
-//! Lines from a file into a real Kafka, beside a small program that does the same with the rdkafka crate.
+//! Lines from a file into a real Kafka, beside a small program that does the same with the rdkafka
+//! crate.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -10,9 +11,10 @@ use wolff_peers::drive::rdkafka::{Run, Settings as RdkafkaSettings};
 use wolff_peers::pipe::{PARTITIONS, Program, Settings, compare, for_each_line, write_lines};
 use wolff_peers::report::{print_ratios, print_table};
 
-/// Pipes a file of lines into a topic of six partitions: `wolff produce` with a queue on disk, and without one, beside a
-/// program that uses the rdkafka crate. Whole processes, from start to exit; acks=all, idempotent, every record
-/// acknowledged, the topic's records counted afterwards. Nothing is pinned: the cluster works on the same machine.
+/// Pipes a file of lines into a topic of six partitions: `wolff produce` with a queue on disk, and
+/// without one, beside a program that uses the rdkafka crate. Whole processes, from start to exit;
+/// acks=all, idempotent, every record acknowledged, the topic's records counted afterwards. Nothing
+/// is pinned: the cluster works on the same machine.
 #[derive(Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -22,7 +24,7 @@ struct Arguments {
     run: RunArguments,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 struct RunArguments {
     /// Addresses of the cluster.
     #[arg(long, env = "WOLFF_KAFKA")]
@@ -46,9 +48,9 @@ struct RunArguments {
     settings: SettingsArguments,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 struct SettingsArguments {
-    /// How long an undersized batch waits, in milliseconds.
+    /// Time that an undersized batch waits, in milliseconds.
     #[arg(long, default_value_t = 5)]
     linger_ms: u64,
     /// Bytes of a batch.
@@ -173,7 +175,8 @@ fn run(arguments: &RunArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Builds the command-line tool with the cargo that runs this, into the folder that this program is in.
+/// Builds the command-line tool with the cargo that runs this, into the folder that this program is
+/// in.
 fn build_wolff() -> Result<PathBuf, Failure> {
     let this = std::env::current_exe()?;
     let folder = this.parent().ok_or("this program is in no folder")?;

@@ -11,9 +11,9 @@ use wolff_peers::parts::{self, Part};
 use wolff_peers::report::{Series, print_ratios, print_table};
 use wolff_peers::{Failure, affinity, drive};
 
-/// Produces to a broker that keeps nothing, with like settings: acks=all, idempotent where the client can, each completion
-/// observed. The client has one core, the broker another. Rates are records per second of wall time, costs are CPU time of
-/// the client's process, user and system.
+/// Produces to a broker that keeps nothing, with like settings: acks=all, idempotent where the
+/// client can, each completion observed. The client has one core, the broker another. Rates are
+/// records per second of wall time, costs are CPU time of the client's process, user and system.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
@@ -41,14 +41,14 @@ struct Arguments {
     /// Records that our producer is handed in one call; one row each.
     #[arg(long, value_delimiter = ',', default_value = "1,100")]
     per_call: Vec<usize>,
-    /// Who takes part.
+    /// Contenders.
     #[arg(
         long,
         value_delimiter = ',',
         default_value = "wolff,rdkafka,rskafka,rskafka-batch,raw-file"
     )]
     contenders: Vec<Contender>,
-    /// How batches are compressed.
+    /// Compression of batches.
     #[arg(long, default_value = "none")]
     compression: Compression,
     /// Rounds that count.
@@ -57,7 +57,7 @@ struct Arguments {
     /// Records handed over and not acknowledged, at most.
     #[arg(long, default_value_t = 500_000)]
     outstanding: usize,
-    /// How long an undersized batch waits, in milliseconds.
+    /// Time that an undersized batch waits, in milliseconds.
     #[arg(long, default_value_t = 5)]
     linger_ms: u64,
     /// Bytes of a batch.
@@ -74,7 +74,7 @@ struct Arguments {
     queue_dir: PathBuf,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum Storage {
     Memory,
     Disk,
@@ -187,7 +187,8 @@ fn peer_name(contender: Contender) -> &'static str {
     }
 }
 
-/// `produce_100b_msgs_vs_librdkafka` is ours in memory with one record a call; other rows of ours say what differs.
+/// `produce_100b_msgs_vs_librdkafka` is ours in memory with one record a call; other rows of ours
+/// say what differs.
 fn print_all_ratios(
     arguments: &Arguments,
     value_bytes: usize,

@@ -1,4 +1,4 @@
-//! What a request costs on one connection to a null broker, beside other clients.
+//! Cost of a request on one connection to a null broker, beside other clients.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,9 +10,10 @@ use wolff_peers::parts::{self, Part};
 use wolff_peers::report::{Series, print_memory, print_ratios, print_table};
 use wolff_peers::{Failure, affinity, drive};
 
-/// Sends Produce requests with one record each through one pipelined connection to a broker that keeps nothing, acks=all. The
-/// client has one core, the broker another. librdkafka and the producer of this workspace are idempotent, which allows five
-/// requests in flight; rskafka and our connection manager alone are not.
+/// Sends Produce requests with one record each through one pipelined connection to a broker that
+/// keeps nothing, acks=all. The client has one core, the broker another. librdkafka and the
+/// producer of this workspace are idempotent, which allows five requests in flight; rskafka and our
+/// connection manager alone are not.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]

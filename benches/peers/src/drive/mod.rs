@@ -13,7 +13,7 @@ use crate::affinity;
 use crate::job::{Contender, Job, Measurement};
 use crate::latency::Latencies;
 
-/// How long a producer may take to get the last acknowledgements.
+/// Longest time that a producer may take to get the last acknowledgements.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Does the job, in this process.

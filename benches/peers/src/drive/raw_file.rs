@@ -1,5 +1,5 @@
-//! No client at all: the bytes of the job's records, written to files of the size of a queue's segments that exist already.
-//! What a queue on disk costs beyond that is its own doing.
+//! No client at all: the bytes of the job's records, written to files of the size of a queue's
+//! segments that exist already. What a queue on disk costs beyond that is its own doing.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -9,7 +9,7 @@ use crate::Failure;
 use crate::job::{Job, KEY_BYTES, Measurement};
 use crate::payload::payloads;
 
-/// What a record takes in a batch beside key and value, about.
+/// Approximate bytes of a record in a batch beside key and value.
 const RECORD_OVERHEAD_BYTES: usize = 10;
 
 /// As large as a segment of a queue.

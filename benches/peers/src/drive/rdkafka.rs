@@ -1,4 +1,5 @@
-//! librdkafka by the rdkafka crate's `BaseProducer`: delivery callbacks, served by the thread that produces.
+//! librdkafka by the rdkafka crate's `BaseProducer`: delivery callbacks, served by the thread that
+//! produces.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +23,7 @@ use crate::payload::payloads;
 /// Records between two looks at the delivery callbacks.
 const POLL_EVERY: usize = 1000;
 
-/// How long the producing thread rests when there is nothing for it to do.
+/// Time that the producing thread rests when there is nothing for it to do.
 const REST: Duration = Duration::from_micros(200);
 
 /// Counts callbacks.
@@ -79,14 +80,14 @@ fn config(settings: &Settings<'_>) -> ClientConfig {
     config
 }
 
-/// What a librdkafka producer is told.
-#[derive(Debug, Clone, Copy)]
+/// Settings of a librdkafka producer.
+#[derive(Clone, Copy, Debug)]
 pub struct Settings<'a> {
     /// Addresses of the cluster.
     pub brokers: &'a str,
     /// Requests in flight to a broker.
     pub in_flight: usize,
-    /// How long an undersized batch waits.
+    /// Time that an undersized batch waits.
     pub linger: Duration,
     /// Bytes of a batch.
     pub batch_bytes: usize,
@@ -125,8 +126,8 @@ impl ProducerContext for Bell {
     }
 }
 
-/// One record after the other, each called back: by the crate's own thread, at the very moment at which it knows. The base
-/// producer's poll would not return before its time is up.
+/// One record after the other, each called back: by the crate's own thread, at the very moment at
+/// which it knows. The base producer's poll would not return before its time is up.
 pub(super) fn run_paced(job: &Job) -> Result<Latencies, Failure> {
     let (bell, rung) = channel();
     let producer: ThreadedProducer<Bell> =
@@ -193,8 +194,9 @@ impl Run {
         })
     }
 
-    /// Takes what has been called back, and lets librdkafka's own threads work. A poll with a time would not rest: it looks at
-    /// the clock without a pause for what is left of it below a millisecond.
+    /// Takes what has been called back, and lets librdkafka's own threads work. A poll with a time
+    /// would not rest: it looks at the clock without a pause for what is left of it below a
+    /// millisecond.
     fn rest(&self) {
         self.producer.poll(Duration::ZERO);
         std::thread::sleep(REST);

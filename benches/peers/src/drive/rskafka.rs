@@ -1,5 +1,5 @@
-//! The rskafka crate: batches made by hand, or its `BatchProducer`. It has no idempotence and chooses no partitions: each
-//! gets its share in turn.
+//! The rskafka crate: batches made by hand, or its `BatchProducer`. It has no idempotence and
+//! chooses no partitions: each gets its share in turn.
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -22,7 +22,7 @@ use crate::job::{self, Job, KEY_BYTES, Measurement, TOPIC};
 use crate::latency::{Latencies, Pacer};
 use crate::payload::{Payload, payloads};
 
-/// What a record takes in a batch beside key and value, about.
+/// Approximate bytes of a record in a batch beside key and value.
 const RECORD_OVERHEAD_BYTES: usize = 10;
 
 /// Futures of one partition that wait at once: enough for two full batches of small records.

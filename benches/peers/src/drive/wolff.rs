@@ -95,8 +95,8 @@ impl Turn<'_> {
             .cycle()
             .take(count / per_call);
         for (number, call) in calls.enumerate() {
-            // With a queue on disk `send` waits for the kernel to have the bytes, which callers that want speed don't do one
-            // by one.
+            // With a queue on disk `send` waits for the kernel to have the bytes, which callers
+            // that want speed don't do one by one.
             let receipt = match (call, &self.job.queue_dir) {
                 ([record], None) => self.producer.send(record).await.map_err(SendError::from)?,
                 ([record], Some(_)) => self

@@ -1,5 +1,5 @@
-//! This workspace's connection manager alone: requests with a batch of one record, through one connection, so many of them in
-//! flight. What a producer does beside that, it does not do.
+//! This workspace's connection manager alone: requests with a batch of one record, through one
+//! connection, so many of them in flight. What a producer does beside that, it does not do.
 
 use std::collections::VecDeque;
 

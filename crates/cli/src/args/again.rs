@@ -22,8 +22,8 @@ const WITHOUT_VALUE: &[&str] = &[
     "--allow-unencrypted-password",
 ];
 
-/// Of a command line, the words that matter to whoever goes on where it stopped. They hold no secret: a command line never
-/// does.
+/// Of a command line, the words that matter to whoever goes on where it stopped. They hold no
+/// secret: a command line never does.
 pub(crate) fn flags_to_go_on(arguments: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut kept = Vec::new();
     let mut arguments = arguments.into_iter().take_while(|word| word != "--");

@@ -1,16 +1,17 @@
-//! How the cluster is reached: the same flags in every command that talks to one.
+//! Access to the cluster: the same flags in every command that talks to one.
 
 use clap::Args;
 use wolff::Client;
 use wolff::client::{ConfigError, Endpoint};
 
+use super::network::NetworkArgs;
 use super::security::SecurityArgs;
 use crate::exit::Failure;
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 pub(crate) struct ConnectionArgs {
-    /// Some brokers of the cluster; the others are found through them. SSL:// and the like in front says how all of
-    /// them are secured, as --security-protocol does.
+    /// Some brokers of the cluster; the others are found through them. SSL:// and the like in front
+    /// says how all of them are secured, as --security-protocol does.
     #[arg(
         long,
         value_name = "HOST:PORT[,…]",
@@ -24,6 +25,8 @@ pub(crate) struct ConnectionArgs {
     pub(crate) client_id: String,
     #[command(flatten)]
     pub(crate) security: SecurityArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
 }
 
 impl ConnectionArgs {
@@ -34,6 +37,7 @@ impl ConnectionArgs {
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let builder = Client::builder(&self.brokers).client_id(&self.client_id);
         let builder = self.security.apply(builder)?;
+        let builder = self.network.apply(builder)?;
         builder.build().map_err(|error| {
             let advice = match error {
                 ConfigError::UnencryptedSecret { .. } => {
@@ -51,7 +55,8 @@ impl ConnectionArgs {
     }
 }
 
-/// Checks one endpoint while the flags are read, so that a typing error is told before anything is done.
+/// Checks one endpoint while the flags are read, so that a typing error is told before anything is
+/// done.
 fn endpoint(text: &str) -> Result<String, String> {
     match text.trim().parse::<Endpoint>() {
         Ok(_) => Ok(text.trim().to_owned()),

@@ -1,4 +1,4 @@
-//! What can be written behind `wolff`, and what it means. `--help` is made of the comments here.
+//! Command line of `wolff`. `--help` is made of the comments here.
 
 mod queue;
 
@@ -7,6 +7,7 @@ mod produce;
 mod connection;
 
 mod again;
+mod network;
 mod security;
 mod values;
 
@@ -24,7 +25,8 @@ pub(crate) use values::{PartitionerName, TopicSpec};
 #[derive(Debug, Parser)]
 #[command(name = "wolff", version, about, long_about = LONG_ABOUT, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
-    /// Tell more: -v what is going on, -vv details, -vvv everything. WOLFF_LOG=warn,wolff_client=debug chooses by part.
+    /// Tell more: -v what is going on, -vv details, -vvv everything.
+    /// WOLFF_LOG=warn,wolff_client=debug chooses by part.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     #[command(subcommand)]
@@ -58,11 +60,12 @@ pub(crate) enum Command {
 
 /// Show in less than a minute, without Kafka, that nothing is lost when broker and producer die.
 ///
-/// Runs an embedded broker, and this program's own `produce` as a process that is killed with SIGKILL in the middle of
-/// an outage. Then counts what is in the topic: every record must be there, unaltered and in order.
-#[derive(Debug, Args)]
+/// Runs an embedded broker, and this program's own `produce` as a process that is killed with
+/// SIGKILL in the middle of an outage. Then counts what is in the topic: every record must be
+/// there, unaltered and in order.
+#[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
-    /// How many records to produce.
+    /// Number of records to produce.
     #[arg(long, value_name = "N", default_value_t = 300_000, value_parser = clap::value_parser!(u64).range(1_000..=5_000_000))]
     pub(crate) records: u64,
     /// Print the final table as JSON on stdout.
@@ -74,9 +77,10 @@ pub(crate) struct DemoArgs {
 ///
 /// It keeps its topics in memory: they are gone when it stops.
 ///
-/// It has no consumer groups (consume from assigned partitions), no transactions, no ACLs, no
-/// compaction, and neither TLS nor authentication.
-#[derive(Debug, Args)]
+/// It has no consumer groups (joining one and committing offsets fail at once; consume from
+/// assigned partitions), no transactions, no ACLs, no quotas, no compaction, one replica of each
+/// partition, and neither TLS nor authentication.
+#[derive(Args, Debug)]
 pub(crate) struct BrokerArgs {
     /// Where to listen; port 0 takes a free one, which is printed.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9092")]
@@ -87,7 +91,7 @@ pub(crate) struct BrokerArgs {
     /// Let a topic come into being, with one partition, when a client asks for it.
     #[arg(long)]
     pub(crate) auto_create_topics: bool,
-    /// How much of each partition is kept in memory, bytes; the oldest records go first.
+    /// Bytes of each partition that are kept in memory; the oldest records go first.
     #[arg(long, value_name = "N", default_value_t = 1 << 30)]
     pub(crate) retention_bytes: u64,
 }
@@ -102,14 +106,14 @@ pub(crate) enum TopicCommand {
     Describe(DescribeTopicArgs),
 }
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 pub(crate) struct CreateTopicArgs {
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
-    /// How many partitions; default: the broker's setting.
+    /// Number of partitions; default: the broker's setting.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) partitions: Option<i32>,
-    /// How many replicas of each partition; default: the broker's setting.
+    /// Number of replicas of each partition; default: the broker's setting.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i16).range(1..))]
     pub(crate) replication_factor: Option<i16>,
     /// A setting of the topic, as max.message.bytes=2000000; can be given several times.
@@ -120,7 +124,7 @@ pub(crate) struct CreateTopicArgs {
     pub(crate) topic: String,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 pub(crate) struct ListTopicsArgs {
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
@@ -132,7 +136,7 @@ pub(crate) struct ListTopicsArgs {
     pub(crate) internal: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 pub(crate) struct DescribeTopicArgs {
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
@@ -145,11 +149,12 @@ pub(crate) struct DescribeTopicArgs {
 }
 
 /// Show the brokers of the cluster and its topics.
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 pub(crate) struct MetadataArgs {
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
-    /// Instead, try each host of --brokers by itself and say what is wrong with it; fails unless all are fine.
+    /// Instead, try each host of --brokers by itself and say what is wrong with it; fails unless
+    /// all are fine.
     #[arg(long)]
     pub(crate) check: bool,
     /// Print JSON on stdout.

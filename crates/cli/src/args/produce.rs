@@ -10,12 +10,13 @@ use super::values::{self, Delimiter, PartitionerName, Seconds};
 
 /// Produce records: each line of the input is one.
 ///
-/// Reads the files one after the other, or stdin. Brokers that cannot be reached are no error: records wait in the
-/// queue until one answers. With --queue-dir the queue is on disk and survives this process; run the command again on
-/// the same directory, with no input (</dev/null), to deliver what is in it.
+/// Reads the files one after the other, or stdin. Brokers that cannot be reached are no error:
+/// records wait in the queue until one answers. With --queue-dir the queue is on disk and survives
+/// this process; run the command again on the same directory, with no input (</dev/null), to
+/// deliver what is in it.
 ///
 /// Ctrl-C stops reading; what is accepted and not delivered yet stays in the queue on disk.
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 #[command(after_long_help = FORMATS)]
 pub(crate) struct ProduceArgs {
     #[command(flatten)]
@@ -25,7 +26,7 @@ pub(crate) struct ProduceArgs {
 }
 
 /// Where records go, and how.
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 pub(crate) struct SendingArgs {
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
@@ -35,29 +36,34 @@ pub(crate) struct SendingArgs {
     /// Keep the queue on disk in this directory. Default: in memory, lost with the process.
     #[arg(long, value_name = "DIR")]
     pub(crate) queue_dir: Option<PathBuf>,
-    /// Whose acknowledgement makes a record delivered: all in-sync replicas, the leader alone, or nobody's.
+    /// Acknowledgement that makes a record delivered: all in-sync replicas, the leader alone, or
+    /// nobody's.
     #[arg(long, value_enum, default_value_t = Acks::All, allow_hyphen_values = true)]
     pub(crate) acks: Acks,
-    /// How batches are compressed on their way.
+    /// Compression of batches on their way.
     #[arg(long, value_enum, default_value_t = CompressionName::None)]
     pub(crate) compression: CompressionName,
-    /// How a record's partition is chosen: murmur2 by key as Java clients do (at random without one), random,
-    /// roundrobin, or the number of a partition for all.
+    /// Choice of a record's partition. By key: as Java clients do (murmur2), librdkafka (crc32),
+    /// sarama (fnv1a) or Erlang's wolff (phash2); without a key at random. adaptive, sticky:
+    /// murmur2, and without a key one partition for 16 KiB and then another, with adaptive the less
+    /// the more waits for it. random, roundrobin: whatever the key. Or the number of a partition
+    /// for all.
     #[arg(
         long,
-        value_name = "murmur2|random|roundrobin|N",
+        value_name = "NAME|N",
         default_value = "murmur2",
         allow_hyphen_values = true
     )]
     pub(crate) partitioner: PartitionerName,
-    /// How long an undersized batch waits for more records, milliseconds.
+    /// Time that an undersized batch waits for more records, milliseconds.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=3_600_000))]
     pub(crate) linger_ms: u32,
-    /// Size of a batch in bytes, before compression. Up to five per partition are on their way, in memory.
+    /// Size of a batch in bytes, before compression. Up to five per partition are on their way, in
+    /// memory.
     #[arg(long, value_name = "N", default_value_t = 512 * 1024, value_parser = clap::value_parser!(u32).range(100..=100_000_000))]
     pub(crate) max_batch_bytes: u32,
-    /// How long to wait for acknowledgements after the end of the input, seconds. Default: until Ctrl-C on a
-    /// terminal, 300 otherwise.
+    /// Time to wait for acknowledgements after the end of the input, seconds. Default: until Ctrl-C
+    /// on a terminal, 300 otherwise.
     #[arg(long, value_name = "S", allow_hyphen_values = true)]
     pub(crate) drain_timeout: Option<Seconds>,
     /// Print the summary as one JSON object on stdout.
@@ -65,17 +71,17 @@ pub(crate) struct SendingArgs {
     pub(crate) json: bool,
 }
 
-/// What is read, and what its lines are.
-#[derive(Debug, Args)]
+/// Input, and the meaning of its lines.
+#[derive(Args, Debug)]
 pub(crate) struct InputArgs {
-    /// What separates key and value in a line; \t is a tab. A line without it has no key.
+    /// Separator of key and value in a line; \t is a tab. A line without it has no key.
     #[arg(long, value_name = "STR", allow_hyphen_values = true)]
     pub(crate) key_delimiter: Option<Delimiter>,
-    /// What a line is: the value itself, or a JSON object.
+    /// Meaning of a line: the value itself, or a JSON object.
     #[arg(long, value_enum, default_value_t = Format::Lines)]
     pub(crate) format: Format,
-    /// Append to this file how many records of this run's input are on disk for sure, each time that it is more of
-    /// them: the first N that were accepted survive this process.
+    /// Append to this file how many records of this run's input are on disk for sure, each time
+    /// that it is more of them: the first N that were accepted survive this process.
     #[arg(long, value_name = "FILE", requires = "queue_dir")]
     pub(crate) accepted_log: Option<PathBuf>,
     /// Files to read, - for stdin. Default: stdin.
@@ -98,16 +104,18 @@ Exit codes:
   2  Some records failed for good, or it is in doubt whether Kafka has them: the messages say how many, which and why.
      A line of which no record can be made is one of them; the lines behind it are sent.
   3  Stopped with records still in the queue on disk: the message says how many, where, and how to go on.
-  4  Records were lost to damage of the queue's files, or with its directory. This comes before 2 and 3.
+  4  Records were lost to damage of the queue's files, or with its directory; or the cluster has lost what it had
+     acknowledged. This comes before 2 and 3.
   6  All records are acknowledged, but the summary could not be written to the standard output.
 
 Summary (--json), in records:
   accepted = acked + sent + failed + in_doubt + left   of this run's input; sent: with --acks none
   refused                                              lines that were not accepted at all
   replayed, replay_failed, left_from_earlier           of earlier runs' records in the queue
-  possibly_duplicated, damaged_records, reasons, idempotent, seconds"#;
+  resumed                                              of those, in doubt: sent under the numbers that they had
+  possibly_duplicated, damaged_records, broker_data_loss, other_cluster_partitions, reasons, idempotent, seconds"#;
 
-/// Whose acknowledgement makes a record delivered.
+/// Acknowledgement that makes a record delivered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Acks {
     #[value(alias = "-1")]
@@ -128,7 +136,7 @@ impl From<Acks> for RequiredAcks {
     }
 }
 
-/// How batches are compressed.
+/// Compression of batches.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum CompressionName {
     None,
@@ -150,7 +158,7 @@ impl From<CompressionName> for Compression {
     }
 }
 
-/// What a line of the input is.
+/// Meaning of a line of the input.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Format {
     Lines,

@@ -28,18 +28,22 @@ pub(crate) enum QueueCommand {
     Verify(LookArgs),
     /// Print the records in queues on disk as JSON lines, as `produce --format jsonl` reads them.
     ///
-    /// Items that are no records of wolff are printed as records with that value. Damaged items are left out.
+    /// Items that are no records of wolff are printed as records with that value. Damaged items are
+    /// left out.
     #[command(after_help = LOOK_CODES)]
     Dump(DumpArgs),
-    /// Make damaged queues on disk sound: keep what is whole, put aside what is damaged, say what is lost.
+    /// Make damaged queues on disk sound: keep what is whole, put aside what is damaged, say what
+    /// is lost.
     ///
-    /// Nobody may have them open. Damaged files are kept beside the queue, with the suffix .damaged.
+    /// Nobody may have them open. Damaged files are kept beside the queue, with the suffix
+    /// .damaged.
     #[command(after_help = REPAIR_CODES)]
     Repair(RepairArgs),
     /// Send the records in queues on disk to a topic.
     ///
-    /// The queues stay as they are: whoever opens them again still delivers what is in them. This is for directories that
-    /// nobody will open again: of a machine that is gone, damaged ones, copies.
+    /// The queues stay as they are: whoever opens them again still delivers what is in them. This
+    /// is for directories that nobody will open again: of a machine that is gone, damaged ones,
+    /// copies.
     #[command(after_help = REPLAY_CODES)]
     Replay(Box<ReplayArgs>),
 }
@@ -58,16 +62,17 @@ DIR is the directory of one queue, or one above it, as produce's --queue-dir: th
 
 Exit codes: as produce; 4 also when something in the queues that are read is damaged.";
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 pub(crate) struct InspectArgs {
-    /// Believe what full segments say about themselves, as opening the queue does: fast, and blind to damage in them.
+    /// Believe what full segments say about themselves, as opening the queue does: fast, and blind
+    /// to damage in them.
     #[arg(long)]
     pub(crate) quick: bool,
     #[command(flatten)]
     pub(crate) look: LookArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 pub(crate) struct LookArgs {
     /// Print JSON on stdout: an object per queue, each on a line.
     #[arg(long)]
@@ -77,7 +82,7 @@ pub(crate) struct LookArgs {
     pub(crate) directory: PathBuf,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 pub(crate) struct DumpArgs {
     /// Print an object per item instead: its id, state, place and bytes, and the records in it.
     #[arg(long)]
@@ -93,7 +98,7 @@ pub(crate) struct DumpArgs {
     pub(crate) directory: PathBuf,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 pub(crate) struct RepairArgs {
     /// Print JSON on stdout: an object per queue, each on a line.
     #[arg(long)]
@@ -103,7 +108,7 @@ pub(crate) struct RepairArgs {
     pub(crate) directory: PathBuf,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) sending: SendingArgs,

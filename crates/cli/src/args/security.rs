@@ -1,4 +1,4 @@
-//! How connections are secured: TLS, and who this side is.
+//! Security of connections: TLS, and the identity of this side.
 
 use std::path::PathBuf;
 
@@ -14,41 +14,48 @@ use crate::token::TokenCommand;
 /// The variable of the environment that holds the password where no file does.
 const PASSWORD_VARIABLE: &str = "WOLFF_PASSWORD";
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 #[command(next_help_heading = "Security")]
 pub(crate) struct SecurityArgs {
-    /// How the brokers' listeners are secured: plaintext, ssl, sasl_plaintext or sasl_ssl. Default: what --brokers says,
-    /// else what the other flags let expect, else plaintext.
+    /// Security of the brokers' listeners: plaintext, ssl, sasl_plaintext or sasl_ssl. Default:
+    /// what --brokers says, else what the other flags let expect, else plaintext.
     #[arg(long, value_name = "PROTOCOL", value_parser = protocol)]
     security_protocol: Option<SecurityProtocol>,
-    /// Certificates of the authorities that vouch for brokers, PEM. Default: those that the system trusts.
+    /// Certificates of the authorities that vouch for brokers, PEM. Default: those that the system
+    /// trusts.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// The certificate to show to brokers, PEM, with those between it and its authority behind it.
     #[arg(long, value_name = "FILE", requires = "key_file")]
     cert_file: Option<PathBuf>,
-    /// The private key of --cert-file, PEM, not encrypted.
+    /// The private key of --cert-file, PEM.
     #[arg(long, value_name = "FILE", requires = "cert_file")]
     key_file: Option<PathBuf>,
-    /// The name that brokers' certificates must be for, whatever host is dialled. Default: the host.
+    /// A file that holds the password of an encrypted --key-file (PKCS #8), read anew when the key
+    /// changes.
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    key_password_file: Option<PathBuf>,
+    /// The name that brokers' certificates must be for, whatever host is dialled. Default: the
+    /// host.
     #[arg(long, value_name = "NAME")]
     tls_server_name: Option<String>,
-    /// Take every certificate: anybody between here and the brokers can read and change everything. For experiments.
+    /// Take every certificate: anybody between here and the brokers can read and change everything.
+    /// For experiments.
     #[arg(long, conflicts_with = "ca_file")]
     danger_accept_any_certificate: bool,
-    /// How to authenticate: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.
+    /// Mechanism of authentication: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.
     #[arg(long, value_name = "MECHANISM", value_parser = mechanism)]
     sasl_mechanism: Option<MechanismName>,
     /// The user's name, for PLAIN and SCRAM.
     #[arg(long, value_name = "NAME", requires = "sasl_mechanism")]
     username: Option<String>,
-    /// A file that holds the password, read anew at every authentication. Without it the environment variable
-    /// WOLFF_PASSWORD must hold the password. It cannot be given on the command line, which everybody on the machine
-    /// can read.
+    /// A file that holds the password, read anew at every authentication. Without it the
+    /// environment variable WOLFF_PASSWORD must hold the password. It cannot be given on the
+    /// command line, which everybody on the machine can read.
     #[arg(long, value_name = "FILE", requires = "sasl_mechanism")]
     password_file: Option<PathBuf>,
-    /// A command line for the shell that prints a token, for OAUTHBEARER; run anew for authentications that are more
-    /// than ten seconds apart.
+    /// A command line for the shell that prints a token, for OAUTHBEARER; run anew for
+    /// authentications that are more than ten seconds apart.
     #[arg(long, value_name = "COMMAND", requires = "sasl_mechanism")]
     token_command: Option<String>,
     /// Let PLAIN and OAUTHBEARER send password or token over a connection that is not encrypted.
@@ -57,7 +64,7 @@ pub(crate) struct SecurityArgs {
 }
 
 /// A mechanism that can be chosen by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum MechanismName {
     Plain,
     ScramSha256,
@@ -91,6 +98,9 @@ impl SecurityArgs {
                     cert_file,
                     key_file,
                 });
+        options
+            .key_password_file
+            .clone_from(&self.key_password_file);
         if let Some(name) = &self.tls_server_name {
             options.server_name = TlsServerName::Fixed(name.clone());
         }

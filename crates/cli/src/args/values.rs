@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use wolff::{KeyHash, Keyless, Strategy};
+use wolff::Strategy;
 
 /// The longest topic name that Kafka takes.
 const TOPIC_NAME_BYTES: usize = 249;
@@ -28,10 +28,15 @@ impl FromStr for Seconds {
     }
 }
 
-/// How the partition of a record is chosen.
+/// Choice of a record's partition.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum PartitionerName {
     Murmur2,
+    Adaptive,
+    Sticky,
+    Crc32,
+    Fnv1a,
+    Phash2,
     Random,
     RoundRobin,
     Fixed(i32),
@@ -43,12 +48,19 @@ impl FromStr for PartitionerName {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "murmur2" => Ok(Self::Murmur2),
+            "adaptive" => Ok(Self::Adaptive),
+            "sticky" => Ok(Self::Sticky),
+            "crc32" => Ok(Self::Crc32),
+            "fnv1a" => Ok(Self::Fnv1a),
+            "phash2" => Ok(Self::Phash2),
             "random" => Ok(Self::Random),
             "roundrobin" => Ok(Self::RoundRobin),
             number => match number.parse() {
                 Ok(partition) if partition >= 0 => Ok(Self::Fixed(partition)),
                 _ => Err(
-                    "expected murmur2, random, roundrobin, or the number of a partition".to_owned(),
+                    "expected murmur2, adaptive, sticky, crc32, fnv1a, phash2, random, \
+                     roundrobin, or the number of a partition"
+                        .to_owned(),
                 ),
             },
         }
@@ -58,10 +70,12 @@ impl FromStr for PartitionerName {
 impl From<PartitionerName> for Strategy {
     fn from(name: PartitionerName) -> Self {
         match name {
-            PartitionerName::Murmur2 => Self::Keyed {
-                hash: KeyHash::Murmur2,
-                keyless: Keyless::Random,
-            },
+            PartitionerName::Murmur2 => Self::MURMUR2,
+            PartitionerName::Adaptive => Self::ADAPTIVE,
+            PartitionerName::Sticky => Self::STICKY,
+            PartitionerName::Crc32 => Self::CONSISTENT_RANDOM,
+            PartitionerName::Fnv1a => Self::FNV1A,
+            PartitionerName::Phash2 => Self::FIRST_KEY_DISPATCH,
             PartitionerName::Random => Self::Random,
             PartitionerName::RoundRobin => Self::RoundRobin,
             PartitionerName::Fixed(partition) => Self::Fixed(partition),
@@ -69,7 +83,7 @@ impl From<PartitionerName> for Strategy {
     }
 }
 
-/// What separates key and value in a line.
+/// Separator of key and value in a line.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Delimiter(pub(crate) Vec<u8>);
 
@@ -159,6 +173,7 @@ mod tests {
     #[test]
     fn partitioners_have_names_or_are_a_partition() {
         assert_eq!("murmur2".parse(), Ok(PartitionerName::Murmur2));
+        assert_eq!("adaptive".parse(), Ok(PartitionerName::Adaptive));
         assert_eq!("17".parse(), Ok(PartitionerName::Fixed(17)));
         for bad in ["", "-1", "crc", "Random", "99999999999"] {
             assert!(bad.parse::<PartitionerName>().is_err(), "{bad}");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::workload;
 
-/// How often the feeding thread looks at its watch.
+/// Interval at which the feeding thread looks at the time.
 const BEAT: Duration = Duration::from_millis(10);
 
 /// Where the process works.
@@ -83,7 +83,7 @@ impl Producing {
         })
     }
 
-    /// How many of its records are on disk for sure, as it says itself.
+    /// Number of its records that are on disk for sure, as it reports.
     pub(super) fn accepted(&self) -> u64 {
         last_number(&self.accepted_log)
     }
@@ -95,12 +95,12 @@ impl Producing {
         Ok(self.accepted())
     }
 
-    /// How it ended, if it has.
+    /// Exit status, if it has ended.
     pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
-    /// What it said on stderr.
+    /// Its output on stderr.
     pub(super) fn said(&self) -> String {
         let text = fs::read(&self.error_file).unwrap_or_default();
         String::from_utf8_lossy(&text).trim_end().to_owned()

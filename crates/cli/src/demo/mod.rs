@@ -1,7 +1,8 @@
 //! `wolff demo`: the broker dies, the producing process dies, nothing is lost.
 //!
-//! The broker is the embedded one, on a real socket; the producing process is a child that is killed with SIGKILL; its queue
-//! is real files. What is told at the end is counted in the broker's log.
+//! The broker is the embedded one, on a real socket; the producing process is a child that is
+//! killed with SIGKILL; its queue is real files. What is told at the end is counted in the broker's
+//! log.
 
 mod child;
 mod report;
@@ -30,7 +31,7 @@ const TOPIC: &str = "demo";
 const PARTITIONS: i32 = 6;
 const BROKER: BrokerId = BrokerId(1);
 
-/// How long the feeding is to take, so that a person can follow.
+/// Time that the feeding is to take, so that a person can follow.
 const FEEDING: Duration = Duration::from_secs(9);
 
 /// The slowest feed; smaller demos are shorter.
@@ -39,7 +40,7 @@ const LEAST_PER_SECOND: u64 = 33_000;
 /// When something hangs, the demo has failed.
 const TIME_LIMIT: Duration = Duration::from_secs(58);
 
-/// How often the counts are looked at.
+/// Interval at which the counts are looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs the demo.
@@ -58,7 +59,7 @@ async fn tell(args: &DemoArgs) -> Result<Exit, Failure> {
     if args.json {
         console::print_json(&report)?;
     } else {
-        console::print(&report)?;
+        console::print_lines(&report)?;
     }
     match report.verdict() {
         Ok(()) => Ok(Exit::Done),
@@ -66,7 +67,7 @@ async fn tell(args: &DemoArgs) -> Result<Exit, Failure> {
     }
 }
 
-/// What happens, and what is seen of it.
+/// Course of the demo, and what is seen of it.
 struct Story {
     started: Instant,
     records: u64,

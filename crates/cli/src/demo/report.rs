@@ -1,4 +1,4 @@
-//! What the demo found: a table, and a verdict.
+//! Findings of the demo: a table, and a verdict.
 
 use std::fmt;
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl Report {
             .collect();
     }
 
-    /// Whether the promises are kept.
+    /// Checks that the promises are kept.
     pub(super) fn verdict(&self) -> Result<(), String> {
         let broken: Vec<_> = [
             (self.missing_of_promised, "missing that were promised"),

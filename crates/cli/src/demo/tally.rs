@@ -1,4 +1,4 @@
-//! What is in the topic, counted against what should be.
+//! Content of the topic, counted against what should be there.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ pub(super) struct Counts {
     pub(super) arrived: u64,
     /// Records that were there before.
     pub(super) duplicates: u64,
-    /// Records that appear for the first time behind one that was produced later, or in two partitions.
+    /// Records that appear for the first time behind one that was produced later, or in two
+    /// partitions.
     pub(super) out_of_order: u64,
     /// Records that are not what was produced.
     pub(super) altered: u64,
@@ -79,7 +80,7 @@ impl Tally {
         state.latest = state.latest.max(Some(number));
     }
 
-    /// How many of the first `count` records are nowhere.
+    /// Number of the first `count` records that are nowhere.
     pub(super) fn missing_of(&self, count: u64) -> u64 {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let missing = self.seen.iter().take(count).filter(|seen| !**seen).count();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// How many keys there are; the records of each are numbered by themselves.
+/// Number of keys; the records of each are numbered by themselves.
 pub(super) const KEYS: u64 = 24;
 
 /// The key of a record.
@@ -10,7 +10,8 @@ pub(super) fn key(number: u64) -> String {
     format!("key-{:02}", number % KEYS)
 }
 
-/// The value of a record: its number, its place among the records of its key, and text that only this number gives.
+/// The value of a record: its number, its place among the records of its key, and text that only
+/// this number gives.
 pub(super) fn value(number: u64) -> String {
     let mut value = String::with_capacity(160);
     // A `String` takes all that is written.

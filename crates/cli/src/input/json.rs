@@ -53,7 +53,8 @@ impl<'a> JsonRecord<'a> {
             reason: without_position(&error),
             column: error.column(),
         })?;
-        // Kafka takes -1 for "none" and brokers refuse what is below; a partition below 0 is no partition.
+        // Kafka takes -1 for "none" and brokers refuse what is below; a partition below 0 is no
+        // partition.
         if record.timestamp.is_some_and(|timestamp| timestamp < 0) {
             return Err(error(
                 1,

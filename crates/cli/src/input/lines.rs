@@ -2,7 +2,8 @@
 
 use wolff::{Call, RecordRef};
 
-/// The lines of a piece of input, without their line feeds. A carriage return is a byte like any other.
+/// The lines of a piece of input, without their line feeds. A carriage return is a byte like any
+/// other.
 pub(crate) fn lines(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
@@ -23,7 +24,8 @@ pub(crate) struct LineRecord<'a> {
 }
 
 impl<'a> LineRecord<'a> {
-    /// Splits a line at the first delimiter. Without one in it, or without any, all of it is the value.
+    /// Splits a line at the first delimiter. Without one in it, or without any, all of it is the
+    /// value.
     pub(crate) fn split(line: &'a [u8], delimiter: Option<&memchr::memmem::Finder<'_>>) -> Self {
         let found = delimiter.and_then(|finder| {
             let at = finder.find(line)?;

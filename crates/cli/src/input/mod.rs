@@ -1,7 +1,7 @@
 //! The records of the input: files or stdin, cut into lines, each line understood as a record.
 //!
-//! A thread of its own does the blocking reads and hands over large pieces of whole lines; nothing is copied or allocated
-//! per line.
+//! A thread of its own does the blocking reads and hands over large pieces of whole lines; nothing
+//! is copied or allocated per line.
 
 mod json;
 mod lines;

@@ -10,7 +10,7 @@ use super::source::{Source, SourceError};
 /// The longest line that is read, in bytes: what the producer's library takes as one call.
 pub(crate) const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
 
-/// How much is read at once.
+/// Bytes that are read at once.
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Buffers that grew larger than this for a long line are not kept.
@@ -19,7 +19,7 @@ const KEPT_BUFFER_BYTES: usize = 4 * BUFFER_BYTES;
 /// Pieces that may wait for the producing loop.
 const PIECES_AHEAD: usize = 4;
 
-/// What the reader found.
+/// Piece that the reader found.
 #[derive(Debug)]
 pub(crate) enum Piece {
     /// The next source begins; its number.
@@ -188,7 +188,7 @@ impl Reader {
 struct Buffer {
     /// All of it is initialised, so that it can be read into.
     bytes: Vec<u8>,
-    /// How much of it is input.
+    /// Number of its bytes that are input.
     filled: usize,
 }
 
@@ -248,7 +248,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes out of these files: lines without their line feeds, and marks.
+    /// Pieces of these files: lines without their line feeds, and marks.
     fn read(files: &[&[u8]], buffer_bytes: usize, max_line_bytes: usize) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
         let mut sources = Vec::new();

@@ -25,8 +25,8 @@ pub(crate) struct SourceError {
 }
 
 impl Source {
-    /// The sources that the command line names: all are looked at before the first one is read, so that a typing error is
-    /// told before anything is produced.
+    /// The sources that the command line names: all are looked at before the first one is read, so
+    /// that a typing error is told before anything is produced.
     pub(crate) fn all(files: &[PathBuf]) -> Result<Vec<Self>, SourceError> {
         if files.is_empty() {
             return Ok(vec![Self::Stdin]);
@@ -80,7 +80,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// Whether a person has to type the input.
+/// True if a person has to type the input.
 pub(crate) fn waits_for_typing(sources: &[Source]) -> bool {
     sources.contains(&Source::Stdin) && io::stdin().is_terminal()
 }

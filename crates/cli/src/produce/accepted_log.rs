@@ -69,7 +69,8 @@ async fn write(
         if count > written {
             producer.queued().await;
             if !NotStored::is_nothing(&producer.stats()) {
-                // The records that are missing may be among the first ones: what was said so far is all that is sure.
+                // The records that are missing may be among the first ones: what was said so far is
+                // all that is sure.
                 return;
             }
             // One write, so that a reader never sees half a number.

@@ -1,4 +1,5 @@
-//! The producer's counts, as far as the summary needs them. The only file of `produce` that reads them.
+//! The producer's counts, as far as the summary needs them. The only file of `produce` that reads
+//! them.
 
 use indicatif::HumanCount;
 use wolff::{
@@ -25,6 +26,12 @@ pub(super) struct Counts {
     pub(super) replayed: u64,
     pub(super) replay_failed: u64,
     pub(super) possibly_duplicated: u64,
+    /// Of earlier runs, in doubt: sent under the numbers that they had.
+    pub(super) resumed: u64,
+    /// Number of times that the cluster turned out to have lost what it had acknowledged.
+    pub(super) broker_data_loss: u64,
+    /// Partitions that wait, since the cluster is another one.
+    pub(super) other_cluster_partitions: u64,
     pub(super) damaged: u64,
     pub(super) is_idempotent: bool,
     /// Accepted first, and then not stored by the queue.
@@ -39,7 +46,7 @@ pub(super) struct Reason {
     /// One word, for programs.
     pub(super) name: String,
     pub(super) records: u64,
-    /// What a person is told.
+    /// Text for a person.
     pub(super) words: String,
     pub(super) is_in_doubt: bool,
 }
@@ -63,8 +70,8 @@ impl NotStored {
         }
     }
 
-    /// Whether the queue has stored all that it was given, as far as the counts say. A failure counts before its reason
-    /// does.
+    /// True if the queue has stored all that it was given, as far as the counts say. A failure
+    /// counts before its reason does.
     pub(super) fn is_nothing(stats: &ProducerStats) -> bool {
         let with_reason: u64 = stats.failures.iter().map(|count| count.records).sum();
         let ended = stats.failed + stats.in_doubt + stats.replay_failed;
@@ -92,6 +99,10 @@ impl Counts {
             replayed: stats.replayed,
             replay_failed: stats.replay_failed,
             possibly_duplicated: stats.possibly_duplicated,
+            resumed: stats.resumed,
+            broker_data_loss: stats.broker_data_loss,
+            other_cluster_partitions: u64::try_from(stats.other_cluster_partitions)
+                .unwrap_or(u64::MAX),
             damaged: stats.damaged_records,
             is_idempotent: stats.is_idempotent,
             not_stored,
@@ -142,6 +153,7 @@ fn name(kind: FailureKind) -> String {
         FailureKind::InDoubt(DoubtReason::Stopped) => "in_doubt_stopped".to_owned(),
         FailureKind::InDoubt(DoubtReason::Dropped) => "in_doubt_dropped".to_owned(),
         FailureKind::InDoubt(DoubtReason::WorkerCrashed) => "in_doubt_worker_crashed".to_owned(),
+        FailureKind::InDoubt(DoubtReason::QueueFailed) => "in_doubt_queue_failed".to_owned(),
         FailureKind::InDoubt(DoubtReason::QueueDamaged) => "in_doubt_queue_damaged".to_owned(),
         _ => "other".to_owned(),
     }

@@ -3,28 +3,30 @@
 use std::time::Duration;
 
 use wolff::client::MetadataError;
-use wolff::{Client, Producer};
+use wolff::{Client, PartitionId, Producer};
 
 use super::neighbours::{self, Neighbour};
+use super::refusals::Refusals;
 use super::summary::{Drained, EndOfInput, Left};
 use crate::args::SendingArgs;
 use crate::console;
 use crate::exit::Exit;
 use crate::stop::Stop;
 
-/// How long to wait when nobody watches.
+/// Time to wait when nobody watches.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// For ever, in a way that can be added to a clock.
 const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// How long what is on its way may still take after the first request to stop.
+/// Time that records in transit may still take after the first request to stop.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// How long the last question about the topic may take.
+/// Time that the last request about the topic may take.
 const LAST_QUESTION: Duration = Duration::from_secs(1);
 
-/// Waits until all that was accepted has come to its end, the time is over, or somebody asks to stop.
+/// Waits until all that was accepted has come to its end, the time is over, or somebody asks to
+/// stop.
 pub(super) async fn drain(
     producer: &Producer,
     client: &Client,
@@ -63,7 +65,8 @@ pub(super) async fn drain(
     }
 }
 
-/// Whether a broker answers. That no partition is connected says little of a producer that has just begun.
+/// True if a broker responds. That no partition is connected says little of a producer that has
+/// just begun.
 async fn is_anybody_there(producer: &Producer, client: &Client) -> bool {
     if producer.stats().connected_partitions > 0 {
         return true;
@@ -73,7 +76,12 @@ async fn is_anybody_there(producer: &Producer, client: &Client) -> bool {
 }
 
 /// Why records are left, if some are.
-pub(super) async fn waits_for(producer: &Producer, client: &Client, drained: Drained) -> String {
+pub(super) async fn waits_for(
+    producer: &Producer,
+    client: &Client,
+    drained: Drained,
+    refusals: &Refusals,
+) -> String {
     let question = async {
         let topic = producer.topic();
         if producer.partition_count().is_none() {
@@ -97,8 +105,30 @@ pub(super) async fn waits_for(producer: &Producer, client: &Client, drained: Dra
     match (answer, drained) {
         (Ok(Some(why)), _) => why,
         (Err(_), _) => "no broker answers".to_owned(),
-        (_, Drained::TimedOut(timeout)) => format!("no acknowledgement within {timeout:?}"),
-        _ => "stopped before the acknowledgement".to_owned(),
+        (_, Drained::TimedOut(timeout)) => with_reason(
+            format!("no acknowledgement within {timeout:?}"),
+            producer,
+            client,
+            refusals,
+        ),
+        _ => {
+            let what = "stopped before the acknowledgement".to_owned();
+            with_reason(what, producer, client, refusals)
+        }
+    }
+}
+
+/// Adds the last refusals of brokers, or why the leader of a partition could not be reached.
+fn with_reason(what: String, producer: &Producer, client: &Client, refusals: &Refusals) -> String {
+    let count = producer.partition_count().unwrap_or_default();
+    let mut partitions = (0_i32..).take(count).map(PartitionId);
+    let unreached = |partition| {
+        let failure = client.last_failure(producer.topic(), partition)?;
+        Some(format!("partition {partition}: {failure}"))
+    };
+    match refusals.words().or_else(|| partitions.find_map(unreached)) {
+        Some(reason) => format!("{what}: {reason}"),
+        None => what,
     }
 }
 
@@ -127,8 +157,8 @@ pub(super) async fn stopped_at_once(args: &SendingArgs) -> Exit {
     }
 }
 
-/// Records that are left: of this run, as the producer counts them, and of earlier ones, which only the disk knows. The
-/// producer has stopped.
+/// Records that are left: of this run, as the producer counts them, and of earlier ones, which only
+/// the disk knows. The producer has stopped.
 pub(super) async fn records_left(args: &SendingArgs, drained: Drained, own: u64) -> Left {
     if matches!(drained, Drained::All) {
         return Left::new(own, None);
@@ -143,7 +173,7 @@ pub(super) async fn records_left(args: &SendingArgs, drained: Drained, own: u64)
     Left::new(own, left_on_disk(args).await)
 }
 
-/// What other producers have left in the same directory.
+/// Backlogs that other producers have left in the same directory.
 pub(super) async fn neighbours(args: &SendingArgs) -> Vec<Neighbour> {
     let Some(directory) = args.queue_dir.clone() else {
         return Vec::new();

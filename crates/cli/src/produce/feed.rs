@@ -1,7 +1,7 @@
 //! The producing loop: every record of the input is a call of its own.
 //!
-//! A record is borrowed from the buffer it was read into and encoded in place by the producer; nothing is allocated, and
-//! nothing is waited for but room.
+//! A record is borrowed from the buffer it was read into and encoded in place by the producer;
+//! nothing is allocated, and nothing is waited for but room.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,12 +16,12 @@ use crate::console::{self, WithCauses};
 use crate::input::{Input, JsonRecord, LineRecord, MAX_LINE_BYTES, Piece, Source, lines};
 use crate::stop::Stop;
 
-/// How many records were taken, for those who look on.
+/// Number of records taken so far, for those who look on.
 #[derive(Debug, Default)]
 pub(super) struct Taken(AtomicU64);
 
 impl Taken {
-    /// How many records the producer has taken.
+    /// The number of records the producer has taken.
     pub(super) fn records(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }
@@ -192,7 +192,8 @@ impl<'a> Feed<'a> {
         self.refused.too_large += 1;
     }
 
-    /// A line of which no record can be made; the others are taken: whoever writes them cannot ask again.
+    /// A line of which no record can be made; the others are taken: whoever writes them cannot ask
+    /// again.
     fn refuse_wrong(&mut self, why: &dyn std::fmt::Display) {
         self.name_line(format_args!("{why}"));
         self.refused.wrong += 1;

@@ -1,7 +1,8 @@
 //! `wolff produce`: lines to Kafka, with a queue in between.
 //!
-//! Three phases: the input is read and accepted; what was accepted is drained; the producer is stopped and the counts are
-//! told. Whatever ends the first phase early, the other two follow: nothing that was accepted is forgotten.
+//! Three phases: the input is read and accepted; what was accepted is drained; the producer is
+//! stopped and the counts are told. Whatever ends the first phase early, the other two follow:
+//! nothing that was accepted is forgotten.
 
 mod accepted_log;
 
@@ -18,6 +19,7 @@ mod neighbours;
 mod summary;
 
 mod counts;
+mod refusals;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,6 +34,7 @@ use accepted_log::AcceptedLog;
 use counts::Counts;
 use feed::{Feed, Taken};
 use progress::Progress;
+use refusals::Refusals;
 use report::Report;
 use summary::{EndOfInput, Summary};
 
@@ -83,14 +86,15 @@ pub(crate) async fn send(
     if let Some(log) = log {
         log.finish().await;
     }
-    let waits_for = drain::waits_for(&producer, &client, drained).await;
+    let refusals = Refusals::of(&producer.stats());
+    let waits_for = drain::waits_for(&producer, &client, drained, &refusals).await;
     drain::stop(&producer).await;
     progress.finish();
 
     let counts = Counts::of(&producer.stats(), args.acks.into());
     feed.watch.finish(counts.failed + counts.in_doubt);
     let left = drain::records_left(args, drained, counts.left).await;
-    let summary = Summary::new(&counts, &feed.refused, left, started.elapsed());
+    let summary = Summary::new(&counts, &feed.refused, left, started.elapsed()).refusals(&refusals);
     let report = Report {
         args,
         summary: &summary,

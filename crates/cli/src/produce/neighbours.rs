@@ -1,4 +1,5 @@
-//! Queues in the same directory that this run does not send: of other client ids, and of other topics.
+//! Queues in the same directory that this run does not send: of other client ids, and of other
+//! topics.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -10,7 +11,7 @@ use replayq::{Inspector, ItemState, Owner, Queue};
 const MOST_READ: usize = 256 * 1024 * 1024;
 
 /// Records that wait for another producer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Eq, PartialEq)]
 pub(super) struct Neighbour {
     pub(super) client_id: String,
     pub(super) topic: String,
@@ -21,8 +22,8 @@ pub(super) struct Neighbour {
     pub(super) is_at_least: bool,
 }
 
-/// The backlogs below a queue directory, except for that of this client id and topic. Queues that some process
-/// has open are not left behind.
+/// The backlogs below a queue directory, except for that of this client id and topic. Queues that
+/// some process has open are not left behind.
 pub(super) fn backlogs(base: &Path, client_id: &str, topic: &str) -> Vec<Neighbour> {
     let mut found = Vec::new();
     let mut budget = MOST_READ;
@@ -50,7 +51,7 @@ pub(super) fn backlogs(base: &Path, client_id: &str, topic: &str) -> Vec<Neighbo
     found
 }
 
-/// Whether there is any queue below a queue directory.
+/// True if there is any queue below a queue directory.
 pub(super) fn has_queues(base: &Path) -> bool {
     let clients = directories(&base.join("client"));
     let topics = clients.iter().flat_map(|client| directories(client));
@@ -99,7 +100,8 @@ fn directories(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The client id or topic that a directory is called after: `=2F` stands for a slash, `=` alone for nothing.
+/// The client id or topic that a directory is called after: `=2F` stands for a slash, `=` alone for
+/// nothing.
 fn name_of(directory: &Path) -> String {
     let name = directory.file_name().unwrap_or_default().to_string_lossy();
     if name == "=" {

@@ -8,9 +8,10 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 use wolff::{Producer, ProducerStats};
 
+use super::refusals::Refusals;
 use crate::console;
 
-/// How often it moves.
+/// Interval at which it moves.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Shows how it goes, where stderr is a terminal; elsewhere it does nothing.
@@ -74,8 +75,10 @@ fn describe(stats: &ProducerStats, per_second: u64) -> String {
         0 => String::new(),
         count => format!(" · {} replayed", HumanCount(count)),
     };
+    let refused = Refusals::of(stats).codes();
+    let refused = refused.map_or_else(String::new, |codes| format!(" · refused with {codes}"));
     format!(
-        "{} records · {} acked{replayed} · {}/s · {} queued · {} in flight · {brokers}",
+        "{} records · {} acked{replayed} · {}/s · {} queued · {} in flight · {brokers}{refused}",
         HumanCount(stats.accepted),
         HumanCount(stats.acked),
         HumanCount(per_second),

@@ -1,4 +1,4 @@
-//! What a person is told at the end of a run: what went wrong, where, and how to go on.
+//! Report for a person at the end of a run: what went wrong, where, and how to go on.
 
 use std::path::Path;
 
@@ -83,6 +83,18 @@ impl Report<'_> {
     }
 
     fn tell_doubts(&self) {
+        if self.summary.broker_data_loss > 0 {
+            console::warn(
+                "the cluster has lost records that it had acknowledged, or took a batch for another one: what was \
+                 concerned is sent again, and counted; look for an unclean leader election",
+            );
+        }
+        if self.summary.other_cluster_partitions > 0 {
+            console::warn(
+                "this is another cluster than the one that an earlier run sent to: what is in doubt waits for that one\n  \
+                 connect to that cluster, or use another --queue-dir",
+            );
+        }
         if self.summary.possibly_duplicated > 0 {
             console::warn(format_args!(
                 "{} may be in Kafka twice: they were sent again after an answer that did not say whether Kafka had \

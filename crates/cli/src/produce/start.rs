@@ -12,13 +12,14 @@ use crate::connect::{self, Patience, Reached};
 use crate::console::{self, WithCauses};
 use crate::exit::Failure;
 
-/// With the queue in memory, each partition holds this much at least before reading the input pauses.
+/// With the queue in memory, each partition holds this much at least before reading the input
+/// pauses.
 const MEMORY_QUEUE_BYTES: u64 = 8 * 1024 * 1024;
 
-/// How long the question why a topic cannot be used may take.
+/// Time that the request for the reason why a topic cannot be used may take.
 const LAST_QUESTION: Duration = Duration::from_secs(1);
 
-/// What to do about a queue directory that cannot be used.
+/// Advice about a queue directory that cannot be used.
 const ANOTHER_DIRECTORY: &str = "nothing was accepted; mend this, or choose another --queue-dir";
 
 /// Starts the producer. Nobody has to answer; but if somebody does, the topic must be there.

@@ -1,4 +1,4 @@
-//! What became of the records: counted, and made into an exit code.
+//! Ends of the records, counted, and the exit code that follows.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,6 +8,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use super::counts::{Counts, QUEUE_UNAVAILABLE, count_records};
+use super::refusals::Refusals;
 use crate::exit::Exit;
 use crate::input::Source;
 
@@ -44,7 +45,7 @@ impl EndOfInput {
     }
 }
 
-/// How the wait for acknowledgements ended.
+/// End of the wait for acknowledgements.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Drained {
     All,
@@ -52,7 +53,7 @@ pub(super) enum Drained {
     Interrupted,
 }
 
-/// How many of the lines that were refused are named.
+/// Most lines that are named when they are refused.
 const MOST_NAMED: u64 = 10;
 
 /// Lines of the input that the producer never got.
@@ -69,7 +70,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    /// Whether lines are still named one by one: more than a few help nobody.
+    /// True if lines are still named one by one: more than a few help nobody.
     pub(super) fn names_lines(&self) -> bool {
         self.too_large + self.wrong + self.closed < MOST_NAMED
     }
@@ -150,11 +151,19 @@ pub(super) struct Summary {
     /// Of earlier runs: still in the queue on disk.
     pub(super) left_from_earlier: u64,
     pub(super) possibly_duplicated: u64,
+    /// Of earlier runs, in doubt: sent again under the sequence numbers that they had.
+    pub(super) resumed: u64,
+    /// Number of times that the cluster turned out to have lost what it had acknowledged.
+    pub(super) broker_data_loss: u64,
+    /// Partitions that wait, since the cluster is not the one that has what is in doubt.
+    pub(super) other_cluster_partitions: u64,
     /// Lost to damage of the queue's files, or with its directory.
     pub(super) damaged_records: u64,
     pub(super) idempotent: bool,
     /// Records that failed, are in doubt or were refused, by reason.
     pub(super) reasons: BTreeMap<String, u64>,
+    /// Partitions whose records the broker refused last, by its code.
+    pub(super) refusing_partitions: BTreeMap<String, u64>,
     pub(super) seconds: f64,
     #[serde(skip)]
     pub(super) vanished: u64,
@@ -188,17 +197,28 @@ impl Summary {
             replay_failed: counts.replay_failed,
             left_from_earlier: left.from_earlier,
             possibly_duplicated: counts.possibly_duplicated,
+            resumed: counts.resumed,
+            broker_data_loss: counts.broker_data_loss,
+            other_cluster_partitions: counts.other_cluster_partitions,
             damaged_records: counts.damaged + left.vanished,
             idempotent: counts.is_idempotent,
             reasons,
+            refusing_partitions: BTreeMap::new(),
             seconds: (elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
             vanished: left.vanished,
         }
     }
 
-    /// What is worst decides. A configuration that contradicts itself ends a run before it has a summary.
+    /// Adds what brokers refused when the wait for acknowledgements ended.
+    pub(super) fn refusals(mut self, refusals: &Refusals) -> Self {
+        self.refusing_partitions = refusals.by_code();
+        self
+    }
+
+    /// The worst end decides. A configuration that contradicts itself ends a run before it has a
+    /// summary.
     pub(super) fn exit(&self, end: &EndOfInput) -> Exit {
-        if self.damaged_records > 0 {
+        if self.damaged_records > 0 || self.broker_data_loss > 0 {
             Exit::Damaged
         } else if self.given_up() > 0 || end.is_failure() {
             Exit::Failed
@@ -234,6 +254,10 @@ impl fmt::Display for Summary {
             ),
             (self.damaged_records, "lost to damage"),
             (self.possibly_duplicated, "possibly duplicated"),
+            (
+                self.resumed,
+                "of an earlier run sent under their old numbers",
+            ),
         ] {
             if count > 0 {
                 write!(f, ", {} {what}", HumanCount(count))?;
@@ -271,6 +295,7 @@ mod tests {
         };
         assert_eq!(exit(damaged_and_failed), Exit::Damaged);
         assert_eq!(exit(|_, left| left.vanished = 1), Exit::Damaged);
+        assert_eq!(exit(|counts, _| counts.broker_data_loss = 1), Exit::Damaged);
         let broken = EndOfInput::Broken(String::new());
         assert_eq!(summary(|_, _| ()).exit(&broken), Exit::Failed);
     }

@@ -12,7 +12,7 @@ use crate::input::Source;
 /// Records that are watched at once: 4 MiB. While there are more, the newer ones are counted only.
 const MOST_WATCHED: usize = 1 << 17;
 
-/// How many failed records are named.
+/// Most failed records that are named.
 const MOST_NAMED: u64 = 10;
 
 /// Records between two looks at the receipts.
@@ -75,7 +75,8 @@ impl<'a> Watch<'a> {
                 self.name(&ended, &error);
             }
         }
-        // A partition that waits holds up the front; what has ended behind it must not take the room of others.
+        // A partition that waits holds up the front; what has ended behind it must not take the
+        // room of others.
         if self.waiting.len() == MOST_WATCHED {
             self.sort_out();
             self.until_look = LOOK_EVERY.saturating_mul(32);
@@ -94,7 +95,8 @@ impl<'a> Watch<'a> {
     }
 
     fn name(&mut self, record: &Watched, error: &DeliveryError) {
-        // What is on disk did not fail; what the queue did not store is reported with the place where it began.
+        // What is on disk did not fail; what the queue did not store is reported with the place
+        // where it began.
         if matches!(
             error,
             DeliveryError::LeftInQueue | DeliveryError::Failed(FailReason::QueueUnavailable(_))
@@ -115,7 +117,8 @@ impl<'a> Watch<'a> {
         ));
     }
 
-    /// Names what has failed until now; `failed` is how many there are, those that could not be watched included.
+    /// Names what has failed until now; `failed` is how many there are, those that could not be
+    /// watched included.
     pub(super) fn finish(mut self, failed: u64) {
         self.sort_out();
         let more = failed.saturating_sub(self.named);

@@ -13,7 +13,7 @@ const DEEPEST: usize = 8;
 const WHAT_TO_GIVE: &str =
     "give the directory of a queue, or the one that was produce's --queue-dir";
 
-/// What was found.
+/// Queues that were found.
 pub(super) struct Found {
     /// The directories of all queues, in order of their names.
     pub(super) queues: Vec<PathBuf>,
@@ -58,7 +58,8 @@ impl Found {
         }
     }
 
-    /// The directories in it, if it is no queue itself. Those may have any name, that of a queue's file too: topics can be called so.
+    /// The directories in it, if it is no queue itself. Those may have any name, that of a queue's
+    /// file too: topics can be called so.
     fn look_into(&mut self, directory: &Path) -> Result<Vec<PathBuf>, Failure> {
         let mut below = Vec::new();
         let mut is_queue = false;
@@ -82,7 +83,8 @@ impl Found {
     }
 }
 
-/// What is not there, or no directory, is a mistake in the command; what is there and cannot be read is not.
+/// A path that is not there, or no directory, is a mistake in the command; one that cannot be read
+/// is not.
 fn unreadable(directory: &Path, error: &io::Error) -> Failure {
     let what = format!("cannot read {}: {error}", OneLine(directory));
     match error.kind() {

@@ -1,5 +1,7 @@
 //! `inspect` and `verify`.
 
+use std::fmt;
+
 use indicatif::{HumanBytes, HumanCount};
 use replayq::{Depth, Inspection, Inspector};
 
@@ -17,8 +19,10 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     };
     look(&args.look, depth, |inspection, index| {
         // Between two pictures.
-        let gap = if index > 0 { "\n" } else { "" };
-        console::print(format_args!("{gap}{}", Picture { inspection, depth }))
+        if index > 0 {
+            console::print("")?;
+        }
+        console::print(Picture { inspection, depth })
     })
 }
 
@@ -51,7 +55,53 @@ pub(super) fn verify(args: &LookArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// Looks at every queue; one that cannot be read does not hide the others.
+/// The sum over several queues.
+#[derive(Default)]
+struct Total {
+    queues: u64,
+    unreadable: u64,
+    items: u64,
+    bytes: u64,
+    leases: usize,
+    disk_bytes: u64,
+    damaged_places: usize,
+}
+
+impl Total {
+    fn add(&mut self, inspection: &Inspection) {
+        self.queues = self.queues.saturating_add(1);
+        self.items = self.items.saturating_add(inspection.open_items);
+        self.bytes = self.bytes.saturating_add(inspection.open_bytes);
+        self.leases = self.leases.saturating_add(inspection.leases.len());
+        self.disk_bytes = self.disk_bytes.saturating_add(inspection.disk_bytes);
+        self.damaged_places = self.damaged_places.saturating_add(inspection.damage.len());
+    }
+}
+
+impl fmt::Display for Total {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "total: {} queues, {} items wait ({}), {} leases, {} on disk, {}",
+            HumanCount(self.queues),
+            HumanCount(self.items),
+            HumanBytes(self.bytes),
+            self.leases,
+            HumanBytes(self.disk_bytes),
+            match self.damaged_places {
+                0 => "no damage".to_owned(),
+                count => places(count),
+            }
+        )?;
+        match self.unreadable {
+            0 => Ok(()),
+            count => write!(formatter, "; {count} more could not be read"),
+        }
+    }
+}
+
+/// Looks at every queue, and sums up where there are several; one that cannot be read does not hide
+/// the others.
 fn look(
     args: &LookArgs,
     depth: Depth,
@@ -59,9 +109,11 @@ fn look(
 ) -> Result<Exit, Failure> {
     let found = find::queues(&args.directory)?;
     let mut exit = found.exit;
+    let mut total = Total::default();
     for (index, directory) in found.queues.iter().enumerate() {
         match Inspector::new().inspect(directory, depth) {
             Ok(inspection) => {
+                total.add(&inspection);
                 if args.json {
                     console::print_json(&report::json(&inspection))?;
                 } else {
@@ -75,8 +127,12 @@ fn look(
                 let failure = report::failure(&error);
                 console::error(&failure);
                 exit = failure.exit;
+                total.unreadable = total.unreadable.saturating_add(1);
             }
         }
+    }
+    if found.queues.len() > 1 && !args.json {
+        console::print(format_args!("{total}"))?;
     }
     Ok(exit)
 }

@@ -16,7 +16,7 @@ const MOST_SEGMENTS: usize = 40;
 /// More damaged places than this are only counted.
 const MOST_DAMAGE: usize = 20;
 
-/// How many places are damaged.
+/// Number of damaged places, in words.
 pub(super) fn places(count: usize) -> String {
     match count {
         1 => "damaged in 1 place".to_owned(),
@@ -53,7 +53,7 @@ impl fmt::Display for Picture<'_> {
             queue.done_through,
             match queue.done_beyond.len() {
                 0 => String::new(),
-                stretches => format!(", and {stretches} stretches behind that"),
+                ranges => format!(", and {ranges} ranges after that"),
             }
         )?;
         writeln!(
@@ -138,7 +138,7 @@ fn write_segment(
     )
 }
 
-/// What stands at each part of the segment: the worst of what is in a cell.
+/// Content of each part of the segment: the worst of what is in a cell.
 fn bar(queue: &Inspection, segment: &SegmentView) -> String {
     let Some(last) = segment.last_id else {
         return " ".repeat(usize::try_from(BAR_CELLS).unwrap_or(0));
@@ -183,7 +183,7 @@ fn symbol(queue: &Inspection, segment: &SegmentView, from: u64, to: u64) -> char
     }
 }
 
-/// Whether all of these ids are done.
+/// True if all of these ids are done.
 fn is_done(queue: &Inspection, from: u64, to: u64) -> bool {
     let from = from.max(queue.done_through.0.saturating_add(1));
     from > to

@@ -13,7 +13,7 @@ use crate::input::Source;
 use crate::produce;
 use crate::stop::Stop;
 
-/// What the queues' records are written as on their way.
+/// Format of the queues' records on their way.
 const INPUT: InputArgs = InputArgs {
     key_delimiter: None,
     format: Format::Jsonl,

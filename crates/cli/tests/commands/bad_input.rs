@@ -1,4 +1,5 @@
-//! Input and clusters that are not what they should be: one clear message, and nothing that was accepted is lost.
+//! Input and clusters that are not what they should be: one clear message, and nothing that was
+//! accepted is lost.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -1,4 +1,5 @@
-//! Queue directories that cannot be used, and disks that are full: told clearly, and nothing accepted is lost.
+//! Queue directories that cannot be used, and disks that are full: told clearly, and nothing
+//! accepted is lost.
 
 use std::fs;
 use std::io::Write;
@@ -80,13 +81,15 @@ async fn a_limit_of_file_sizes_is_told_and_no_reason_to_die() {
     let queue = directory.path().join("q");
     let mut command = produce(&cluster.bootstrap());
     command.arg("--queue-dir").arg(&queue);
-    // 64 blocks of 512 or 1,024 bytes: not even the first segment can be made, or its end is soon reached.
+    // 64 blocks of 512 or 1,024 bytes: not even the first segment can be made, or its end is soon
+    // reached.
     let ended = run_in_shell("ulimit -f 64; exec \"$@\"", &command, &numbered(100_000));
     assert!(matches!(ended.code, Some(1 | 2)), "{ended:#?}");
     ended.says([queue.to_str().unwrap(), "ulimit -f"]);
 }
 
-/// Whether this machine lets us mount a small file system of our own; if not, says that the test is skipped.
+/// True if this machine lets us mount a small file system of our own; if not, says that the test is
+/// skipped.
 fn can_mount(test: &str) -> bool {
     let mounted = Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
@@ -102,8 +105,9 @@ fn can_mount(test: &str) -> bool {
     can_mount
 }
 
-/// Runs the binary with its queue on a small file system of its own; then, with more room, again without input. The shell lets
-/// go of the input, so that whoever writes it learns when the binary does.
+/// Runs the binary with its queue on a small file system of its own; then, with more room, again
+/// without input. The shell lets go of the input, so that whoever writes it learns when the binary
+/// does.
 const ON_A_SMALL_DISK: &str = r#"
 mount -t tmpfs -o size=$SIZE tmpfs "$QUEUE" || exit 99
 exec 3<&0 </dev/null

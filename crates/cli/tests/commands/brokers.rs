@@ -41,3 +41,25 @@ fn an_address_that_is_taken_is_told() {
         .code(1)
         .says([address, "in use"]);
 }
+
+#[test]
+fn help_says_what_the_broker_has_not() {
+    let ended = run(&mut wolff(["broker", "--help"]), "").code(0);
+    let help = ended
+        .stdout
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    for missing in [
+        "no consumer groups",
+        "no transactions",
+        "no ACLs",
+        "no quotas",
+        "no compaction",
+        "one replica",
+        "neither TLS nor authentication",
+        "in memory: they are gone when it stops",
+    ] {
+        assert!(help.contains(missing), "{missing:?} in {help}");
+    }
+}

@@ -1,4 +1,5 @@
-//! Every kind of damage and every command that looks at queues: the exit code, and the line that names what is damaged.
+//! Every kind of damage and every command that looks at queues: the exit code, and the line that
+//! names what is damaged.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -63,13 +64,13 @@ fn add_foreign_segment(queue: &Path) {
     fs::remove_dir_all(other).unwrap();
 }
 
-/// What is damaged, and how it is told.
+/// A kind of damage, and how it is reported.
 struct Case {
     name: &'static str,
     damage: fn(&Path),
     /// Part of the line that names it; none if that is no damage.
     told: Option<&'static str>,
-    /// How many of the fifteen items are there still.
+    /// Number of the fifteen items that are still there.
     sound: usize,
 }
 

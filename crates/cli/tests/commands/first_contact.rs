@@ -1,11 +1,13 @@
-//! The first contact: silent hosts, hosts that are no use, and addresses that lead nowhere, each named as what it is.
+//! The first contact: silent hosts, hosts that are no use, and addresses that lead nowhere, each
+//! named as what it is.
 
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wolff::client::codec::BrokerId;
+use wolff::client::codec::{ApiKey, BrokerId};
+use wolff_testbroker::Fault;
 
 use crate::support::{cluster, run, wolff};
 
@@ -50,6 +52,23 @@ fn a_host_that_closes_at_the_first_byte_is_told_as_that_and_not_as_wrong_usage()
     let ended = run(&mut wolff(["metadata", "--brokers", &address]), "").code(2);
     let ended = ended.says([&address, "closed the connection", "ApiVersions"]);
     assert!(!ended.stderr.contains("SASL"), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_shakes_hands_and_then_hangs_is_told_as_that_and_hides_no_healthy_one() {
+    let (hanging, healthy) = (cluster(1).await, cluster(1).await);
+    hanging.inject(Fault::hold().api(ApiKey::METADATA).always());
+    let brokers = hanging.bootstrap();
+    let ended = run(&mut wolff(["topic", "list", "--brokers", &brokers]), "").code(2);
+    let ended = ended.says([
+        &format!("{brokers}: connected, and no response to a request yet"),
+        "is up",
+    ]);
+    assert!(!ended.stderr.contains("ulimit"), "{}", ended.stderr);
+    let brokers = [brokers, healthy.bootstrap()].join(",");
+    let start = Instant::now();
+    run(&mut wolff(["topic", "list", "--brokers", &brokers]), "").code(0);
+    assert!(start.elapsed() < Duration::from_secs(10));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The binary as a shell meets it: flags, files, pipes, signals, exit codes. The broker is the embedded one.
+//! The binary as a shell meets it: flags, files, pipes, signals, exit codes. The broker is the
+//! embedded one.
 #![allow(
     clippy::disallowed_methods,
     reason = "these tests run in the real world"
@@ -23,6 +24,7 @@ mod demo;
 mod ends;
 mod first_contact;
 mod formats;
+mod network;
 mod outage;
 mod output;
 mod produce;

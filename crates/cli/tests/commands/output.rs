@@ -1,4 +1,5 @@
-//! What becomes of output that nobody takes: a full disk behind stdout is a failure that is told, a reader that has gone has enough.
+//! Output that nobody takes: a full disk behind stdout is a failure that is told, a reader that has
+//! gone has enough.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -66,7 +67,7 @@ async fn each_with(stdout: impl Fn() -> Stdio, check: impl Fn(&str, Ended)) {
     }
 }
 
-/// Whether the output of a command is the report of what it has delivered, all of it.
+/// True if the output of a command is the report of what it has delivered, all of it.
 fn delivers(name: &str) -> bool {
     name.starts_with("produce") || name.starts_with("queue replay")
 }
@@ -122,7 +123,7 @@ async fn a_reader_that_has_gone_has_enough_unless_it_is_to_learn_what_was_delive
     running.ended().code(0);
 }
 
-/// What the records became says more than that their count could not be told.
+/// The end of the records says more than that their count could not be written.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn that_records_are_left_is_told_also_when_the_summary_cannot_be_written() {

@@ -10,8 +10,8 @@ use crate::support::{
     records, run, values, wait_for_accepted,
 };
 
-/// Lines as they come in real files: of mixed lengths, in several scripts, empty, not even UTF-8, with carriage returns, and
-/// some of 100 KiB; the last one without its line feed.
+/// Lines as they come in real files: of mixed lengths, in several scripts, empty, not even UTF-8,
+/// with carriage returns, and some of 100 KiB; the last one without its line feed.
 fn mixed_lines() -> Vec<Vec<u8>> {
     let mut lines = Vec::new();
     for number in 0..5_000_u32 {
@@ -88,17 +88,21 @@ async fn the_json_summary_has_exactly_the_promised_counts() {
         [
             "accepted",
             "acked",
+            "broker_data_loss",
             "damaged_records",
             "failed",
             "idempotent",
             "in_doubt",
             "left",
             "left_from_earlier",
+            "other_cluster_partitions",
             "possibly_duplicated",
             "reasons",
             "refused",
+            "refusing_partitions",
             "replay_failed",
             "replayed",
+            "resumed",
             "seconds",
             "sent"
         ]

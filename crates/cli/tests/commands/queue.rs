@@ -94,6 +94,39 @@ fn a_queue_in_use_is_shown_and_goes_on() {
 }
 
 #[test]
+fn several_queues_are_summed_up() {
+    let room = directory();
+    for name in ["one", "two"] {
+        example_queue(&room.path().join("queues").join(name))
+            .close()
+            .unwrap();
+    }
+    let above = room.path().join("queues");
+    for what in ["inspect", "verify"] {
+        let shown = queue(what, &above).code(0);
+        let total = shown.stdout.lines().last().unwrap_or_default();
+        assert!(
+            total.starts_with("total: 2 queues, 30 items wait (") && total.ends_with(", no damage"),
+            "{total}"
+        );
+    }
+    damage(&segments(&above.join("two"))[1]);
+    let shown = queue("verify", &above).code(4);
+    assert!(
+        shown.stdout.contains("total: 2 queues, "),
+        "{}",
+        shown.stdout
+    );
+    assert!(
+        shown.stdout.trim_end().ends_with("damaged in 1 place"),
+        "{}",
+        shown.stdout
+    );
+    let one = queue("inspect", &above.join("one")).code(0);
+    assert!(!one.stdout.contains("total:"), "{}", one.stdout);
+}
+
+#[test]
 fn a_damaged_queue_is_told_from_a_clean_one_and_repaired_with_all_that_is_whole() {
     let room = directory();
     let path = room.path().join("queue");
@@ -270,7 +303,8 @@ fn a_queue_that_may_not_be_read_is_told_with_what_to_do() {
     let path = room.path().join("queue");
     example_queue(&path).close().unwrap();
     fs::set_permissions(room.path(), Permissions::from_mode(0o755)).unwrap();
-    // Those who may read everything become somebody who may not; the program has to be where that one may run it.
+    // Those who may read everything become somebody who may not; the program has to be where that
+    // one may run it.
     let program = room.path().join("wolff");
     fs::copy(env!("CARGO_BIN_EXE_wolff"), &program).unwrap();
     let read_by = |what: &str| {

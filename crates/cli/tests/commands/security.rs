@@ -1,15 +1,19 @@
-//! The flags that secure a connection: what they refuse, and every listener of a real Kafka reached by them.
+//! The flags that secure a connection: what they refuse, and every listener of a real Kafka reached
+//! by them.
 
 use std::fs;
+use std::io::Write as _;
 
 use wolff::client::codec::ApiKey;
 use wolff_testbroker::{
     CertificateAuthority, Cluster, Fault, Sasl as Users, SaslMechanism, TlsListener,
 };
 
-use crate::support::{SECRETS_MARK, TOPIC, cluster, directory, run, tell_skipped, wolff};
+use crate::support::{
+    Running, SECRETS_MARK, TOPIC, cluster, directory, run, tell_skipped, wait_for, wolff,
+};
 
-/// What no output may show.
+/// Password that no output may show.
 const SENTINEL: &str = "s3ntinel-password-7f3a";
 
 #[test]
@@ -71,6 +75,66 @@ fn a_password_is_not_sent_unencrypted_unless_that_is_allowed() {
     assert!(!format!("{ended:?}").contains(SENTINEL));
 }
 
+/// Where in the memory of a process the bytes are.
+#[cfg(target_os = "linux")]
+fn places_in_memory(process: u32, wanted: &[u8]) -> Vec<String> {
+    use std::os::unix::fs::FileExt as _;
+
+    let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
+    let memory = fs::File::open(format!("/proc/{process}/mem")).unwrap();
+    let mut places = Vec::new();
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (from, to) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
+        let [from, to] = [from, to].map(|at| u64::from_str_radix(at, 16).unwrap());
+        let mut bytes = vec![0; usize::try_from(to - from).unwrap()];
+        // Some of what is mapped cannot be read.
+        if memory.read_exact_at(&mut bytes, from).is_err() {
+            continue;
+        }
+        let found = bytes.windows(wanted.len()).filter(|part| *part == wanted);
+        places.extend(found.map(|_| line.to_owned()));
+    }
+    places
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_not_in_memory_once_the_broker_has_let_us_in() {
+    let users = Users::new([SaslMechanism::Plain, SaslMechanism::ScramSha512]);
+    let cluster = Cluster::builder()
+        .topic(TOPIC, 1)
+        .sasl(users.user("alice", SENTINEL))
+        .start()
+        .await
+        .unwrap();
+    for mechanism in ["plain", "scram-sha-512"] {
+        let room = directory();
+        let password = room.path().join("password");
+        fs::write(&password, SENTINEL).unwrap();
+        let mut command = crate::support::produce(&cluster.bootstrap());
+        command
+            .args(["--security-protocol", "sasl_plaintext"])
+            .args(["--sasl-mechanism", mechanism, "--username", "alice"])
+            .arg("--allow-unencrypted-password")
+            .arg("--password-file")
+            .arg(&password);
+        let acked = cluster.stats().records();
+        let mut running = Running::start(&mut command);
+        let mut input = running.input();
+        input.write_all(b"this line is in memory\n").unwrap();
+        wait_for("the record", || {
+            (cluster.stats().records() > acked).then_some(())
+        });
+        let process = running.child().id();
+        // What is looked for in the right way is found.
+        assert!(!places_in_memory(process, b"alice").is_empty());
+        let places = places_in_memory(process, SENTINEL.as_bytes());
+        assert!(places.is_empty(), "{mechanism}: {places:#?}");
+        drop(input);
+        running.ended().code(0);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_in_no_file_of_a_queue_and_in_nothing_that_is_told() {
     let users = Users::new([SaslMechanism::Plain, SaslMechanism::ScramSha512]);
@@ -113,8 +177,8 @@ async fn a_password_is_in_no_file_of_a_queue_and_in_nothing_that_is_told() {
     }
 }
 
-/// Whether a broker's authority is taken from the system, by what `metadata --check` says. The variable is how a system (and a
-/// container) says where its authorities are.
+/// Checks that a broker's authority is taken from the system, by what `metadata --check` says. The
+/// variable is how a system (and a container) says where its authorities are.
 fn check_by_system_roots(brokers: &str, authority: &std::path::Path) {
     let flags = [
         "metadata",
@@ -205,7 +269,8 @@ fn variable(name: &str) -> Result<String, String> {
     value.ok_or_else(|| format!("{name} is not set"))
 }
 
-/// What Kafka takes where no authority for tokens is configured; printed by the shell alone.
+/// A token that Kafka takes where no authority for tokens is configured; printed by the shell
+/// alone.
 const UNSECURED_TOKEN: &str = "\
     b64() { printf %s \"$1\" | base64 | tr -d '=\\n' | tr '/+' '_-'; }; \
     now=$(date +%s); \

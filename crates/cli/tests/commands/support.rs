@@ -17,13 +17,14 @@ use wolff_testbroker::Cluster;
 
 pub(crate) const TOPIC: &str = "lines";
 
-/// What is in every password and token of these tests.
+/// Mark in every password and token of these tests.
 pub(crate) const SECRETS_MARK: &str = "s3ntinel";
 
 /// When something takes longer than this it hangs.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Says that a test is skipped, and why, on standard error and in the file that `WOLFF_SKIPS` names.
+/// Says that a test is skipped, and why, on standard error and in the file that `WOLFF_SKIPS`
+/// names.
 pub(crate) fn tell_skipped(test: &str, reason: &str) {
     let line = format!("{test}: {reason}\n");
     // Not with `eprintln`, which is silent in a test that passes.
@@ -116,7 +117,7 @@ impl Ended {
         self
     }
 
-    /// What `--json` has printed.
+    /// Output of `--json`.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:#?}"))
     }
@@ -219,7 +220,7 @@ impl Drop for Running {
 pub(crate) enum Signal {
     Interrupt,
     Terminate,
-    /// What ends the processes of a terminal that is closed.
+    /// The signal that ends the processes of a terminal that is closed.
     HangUp,
     Kill,
 }
@@ -300,8 +301,9 @@ pub(crate) fn numbered(count: usize) -> String {
         .collect()
 }
 
-/// Asserts that of numbered lines all that were reported as stored have arrived, first appearances in order; of what came in
-/// while the queue stored nothing there may be holes. Returns how often a line came again.
+/// Asserts that of numbered lines all that were reported as stored have arrived, first appearances
+/// in order; of what came in while the queue stored nothing there may be holes. Returns how often a
+/// line came again.
 #[track_caller]
 pub(crate) fn assert_reported(values: &[Vec<u8>], reported: u64) -> usize {
     let mut first_appearances: Vec<u64> = Vec::new();
@@ -328,8 +330,8 @@ pub(crate) fn number(value: &[u8]) -> u64 {
     text.strip_prefix("line ").unwrap().parse().unwrap()
 }
 
-/// Asserts that all numbered lines have arrived in one partition, first appearances in order. Returns how often a line came
-/// again.
+/// Asserts that all numbered lines have arrived in one partition, first appearances in order.
+/// Returns how often a line came again.
 #[track_caller]
 pub(crate) fn assert_numbered(values: &[Vec<u8>], at_least: usize) -> usize {
     let mut next = 0;
@@ -347,7 +349,8 @@ pub(crate) fn assert_numbered(values: &[Vec<u8>], at_least: usize) -> usize {
     repeated
 }
 
-/// A queue of three segments with eighteen items, of which the first three are done and the next three leased.
+/// A queue of three segments with eighteen items, of which the first three are done and the next
+/// three leased.
 pub(crate) fn example_queue(path: &Path) -> Queue {
     let config = Config::disk(path).segment_bytes(8192).spare_segments(0);
     let (queue, _) = Queue::open(config).unwrap();

@@ -1,4 +1,4 @@
-//! Whether a call finds room: limits of one call, of the queue, and of what waits for the disk.
+//! Admission of a call: limits of one call, of the queue, and of what waits for the disk.
 
 use wolff_codec::records::RecordRef;
 
@@ -6,8 +6,8 @@ use crate::action::Refused;
 use crate::config::Config;
 use crate::queue_item::QueueItemError;
 
-/// Bytes that a record takes at most beside its key, value and headers: the attributes, five lengths
-/// and counts of up to five bytes, and a timestamp of up to ten.
+/// Bytes that a record takes at most beside its key, value and headers: the attributes, five
+/// lengths and counts of up to five bytes, and a timestamp of up to ten.
 const MOST_INTEGER_BYTES: usize = 36;
 
 /// Bytes that a header takes at most beside its name and value: two lengths.
@@ -19,6 +19,8 @@ pub(super) struct Admission {
     max_call_bytes: usize,
     max_queue_bytes: u64,
     max_unqueued_bytes: usize,
+    /// Bytes that may be accepted before the owner of the memory has to grant more.
+    room_bytes: u64,
     closed: Option<Refused>,
 }
 
@@ -28,6 +30,7 @@ impl Admission {
             max_call_bytes: config.max_call_bytes,
             max_queue_bytes: config.max_queue_bytes,
             max_unqueued_bytes: config.max_unqueued_bytes,
+            room_bytes: u64::MAX,
             closed: None,
         }
     }
@@ -44,7 +47,7 @@ impl Admission {
         self.closed.get_or_insert(Refused::Unreadable(error));
     }
 
-    /// Whether a call of so many bytes finds room.
+    /// Returns whether a call of so many bytes finds room.
     #[inline]
     pub(super) fn admit(
         &self,
@@ -72,11 +75,36 @@ impl Admission {
         if is_ahead {
             return Err(Refused::Behind);
         }
+        self.admit_memory(bytes)
+    }
+
+    /// Refuses what needs more bytes of memory than are granted.
+    #[inline]
+    pub(super) fn admit_memory(&self, bytes: usize) -> Result<(), Refused> {
+        if u64::try_from(bytes).unwrap_or(u64::MAX) > self.room_bytes {
+            return Err(Refused::NoMemory { bytes });
+        }
         Ok(())
+    }
+
+    /// So many bytes were accepted, or are held for them.
+    #[inline]
+    pub(super) fn spend(&mut self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.room_bytes = self.room_bytes.saturating_sub(bytes);
+    }
+
+    pub(super) fn room_bytes(&self) -> u64 {
+        self.room_bytes
+    }
+
+    pub(super) fn set_room(&mut self, bytes: u64) {
+        self.room_bytes = bytes;
     }
 }
 
-/// Bytes that a call takes at most; `usize::MAX` for a call without records, which needs a closer look.
+/// Bytes that a call takes at most; `usize::MAX` for a call without records, which needs a closer
+/// look.
 #[inline]
 pub(super) fn most_bytes<'a>(records: impl Iterator<Item = RecordRef<'a>>) -> usize {
     let mut sum = 0usize;

@@ -1,14 +1,16 @@
 //! Which fragments go to the local queue together.
 //!
 //! Fragments that were cut while an append is under way are the next one. What was accepted and not
-//! cut is cut when somebody waits for it, when its batch closes, when it has grown to a whole fragment,
-//! or when the driver looks at the queue a moment later.
+//! cut is cut when somebody waits for it, when its batch closes, when it has grown to a whole
+//! fragment, or when the driver looks at the queue a moment later.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use super::open_batch::CutFragment;
+use crate::backlog::Entry;
+use crate::completed_batch::CompletedBatch;
 
 /// Fragments on their way to the local queue.
 #[derive(Debug)]
@@ -82,12 +84,45 @@ impl<T> GroupCommit<T> {
         }
     }
 
+    /// The batch that an append of the first fragments completes; `grown`: what the local queue has
+    /// of the batch that is open there. `None` where its end is not cut, or its beginning was given
+    /// up.
+    pub(super) fn completed_batch(&self, grown: Option<&Entry<T>>) -> Option<CompletedBatch> {
+        let last = self.cut.iter().position(|fragment| fragment.closes)?;
+        let mut batch = CompletedBatch::new();
+        if let Some(entry) = grown {
+            if entry.first_record > 0 {
+                return None;
+            }
+            batch = batch.stored(
+                entry.first_item,
+                entry.records,
+                entry.bytes,
+                entry.max_timestamp_ms,
+            );
+        }
+        for fragment in self.cut.iter().take(last.saturating_add(1)) {
+            // Another batch, or one whose beginning was given up.
+            if fragment.first_record != batch.records() {
+                return None;
+            }
+            batch.push(fragment.records, fragment.bytes, fragment.max_timestamp_ms);
+        }
+        Some(batch)
+    }
+
     /// The payloads to append; none are cut: nothing.
     pub(super) fn start_append(&mut self) -> Option<Vec<Bytes>> {
+        self.start_append_of(self.cut.len())
+    }
+
+    /// The same for so many fragments at the front.
+    pub(super) fn start_append_of(&mut self, count: usize) -> Option<Vec<Bytes>> {
         if self.cut.is_empty() {
             return None;
         }
-        self.appending.extend(self.cut.drain(..));
+        self.appending
+            .extend(self.cut.drain(..count.min(self.cut.len())));
         Some(
             self.appending
                 .iter()

@@ -1,4 +1,4 @@
-//! How long an undersized batch waits for more records while it could be sent.
+//! Longest time for which an undersized batch waits for more records while it could be sent.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! Calls becoming items of the local queue: admission, encoding, linger, group commit.
 
+mod appended;
+
 mod admission;
 
 mod group_commit;
@@ -17,12 +19,11 @@ use self::admission::{Admission, most_bytes};
 use self::group_commit::GroupCommit;
 use self::linger::Linger;
 use self::open_batch::OpenBatch;
-use crate::action::{Accepted, Origin, QueueWork, Refused};
-use crate::backlog::{Backlog, Entry};
+use crate::action::{Accepted, QueueWork, Refused};
+use crate::backlog::Backlog;
+use crate::completed_batch::CompletedBatch;
 use crate::config::{Config, Storage};
 use crate::counters::Counters;
-use crate::ends::{EndedRun, Ends};
-use crate::outcome::{FailReason, Outcome, StorageError};
 use crate::queue_item::QueueItemError;
 
 pub(crate) use self::open_batch::CutFragment;
@@ -31,6 +32,10 @@ pub use self::open_batch::Opening;
 /// Bytes that an encoded record may need beyond its size at the front of a batch: longer varints of
 /// its deltas.
 const DELTA_SLACK_BYTES: usize = 16;
+
+/// Bytes of fragments that nobody waits for which are appended at once; fewer wait a moment for
+/// others. Waking a thread and writing costs more than the copy of a fragment.
+const APPEND_AT_BYTES: usize = 4 * 64 * 1024;
 
 /// The part of a partition that accepts calls.
 #[derive(Debug)]
@@ -43,6 +48,7 @@ pub(crate) struct Intake<T> {
     /// Lowered when the broker refuses batches as too large.
     max_batch_bytes: usize,
     fragment_bytes: usize,
+    resident_bytes: u64,
 }
 
 impl<T: Clone> Intake<T> {
@@ -54,6 +60,7 @@ impl<T: Clone> Intake<T> {
             admission: Admission::new(config),
             storage: config.storage,
             max_batch_bytes: config.max_batch_bytes,
+            resident_bytes: config.resident_bytes,
             fragment_bytes: match config.storage {
                 // In memory a damaged item is no concern: a batch is one item.
                 Storage::Memory => usize::MAX,
@@ -80,7 +87,8 @@ impl<T: Clone> Intake<T> {
         let held = counters.held_bytes().saturating_add(recovered_bytes);
         let is_simple = self.admit(most, held).is_ok()
             && self.batch_has_room(most)
-            && self.fragment_has_room(most);
+            && self.fragment_has_room(most)
+            && self.open.spare_bytes() >= most;
         if is_simple {
             return self.append(records, is_awaited, false, counters);
         }
@@ -102,6 +110,11 @@ impl<T: Clone> Intake<T> {
     {
         let (base_timestamp_ms, bytes) = self.measure(records.clone())?;
         self.admit(bytes, held)?;
+        if self.batch_has_room(bytes) && self.open.spare_bytes() < bytes {
+            // What was encoded moves, and its memory is of no use to the next ones.
+            self.admission
+                .admit_memory(bytes.saturating_add(self.open.uncut_bytes()))?;
+        }
         let mut wakes = false;
         if self.open.is_open() && !self.batch_has_room(bytes) {
             self.close_batch();
@@ -115,6 +128,7 @@ impl<T: Clone> Intake<T> {
         } else if !self.fragment_has_room(bytes) {
             self.commit.push(self.open.cut(false));
         }
+        self.admission.spend(self.open.make_room(bytes));
         self.append(records, is_awaited, wakes, counters)
     }
 
@@ -149,6 +163,7 @@ impl<T: Clone> Intake<T> {
         call.commit(count);
         let call_no = counters.accepted_calls();
         counters.accept(count, bytes);
+        self.admission.spend(bytes);
         if !self.batch_has_room(bytes) {
             // No room for another one like it: full, as far as linger is concerned.
             self.close_batch();
@@ -173,7 +188,7 @@ impl<T: Clone> Intake<T> {
                 if is_awaited {
                     self.commit.request();
                 }
-                if is_awaited || wakes || self.commit.has_cut() {
+                if is_awaited || wakes || self.commit.bytes() >= APPEND_AT_BYTES {
                     QueueWork::Now
                 } else {
                     QueueWork::Soon
@@ -275,8 +290,16 @@ impl<T: Clone> Intake<T> {
         closes: bool,
         backlog: &mut Backlog<T>,
     ) -> Option<Vec<Bytes>> {
-        if self.commit.is_appending() {
+        if !self.cut_due(closes, backlog) {
             return None;
+        }
+        self.commit.start_append()
+    }
+
+    /// Cuts what is to be appended next. Returns whether it can be appended now.
+    pub(crate) fn cut_due(&mut self, closes: bool, backlog: &mut Backlog<T>) -> bool {
+        if self.commit.is_appending() {
+            return false;
         }
         if closes {
             self.close_batch_or_entry(backlog);
@@ -284,6 +307,22 @@ impl<T: Clone> Intake<T> {
         if self.commit.take_request() && self.storage == Storage::Disk {
             self.commit.push(self.open.cut(false));
         }
+        true
+    }
+
+    /// The batch that the next append completes: all its fragments are cut, or wait in the local queue
+    /// as the only ones there.
+    pub(crate) fn completed_batch(&self, backlog: &Backlog<T>) -> Option<CompletedBatch> {
+        self.commit.completed_batch(backlog.growing())
+    }
+
+    /// The items of the next append: as many fragments as complete a batch.
+    pub(crate) fn start_append_of(&mut self, batch: &CompletedBatch) -> Option<Vec<Bytes>> {
+        self.commit.start_append_of(batch.fragments())
+    }
+
+    /// The items of the next append: all that are cut.
+    pub(crate) fn start_append(&mut self) -> Option<Vec<Bytes>> {
         self.commit.start_append()
     }
 
@@ -301,86 +340,44 @@ impl<T: Clone> Intake<T> {
         }
     }
 
-    /// The items of the last append are in the local queue.
-    pub(crate) fn appended(
-        &mut self,
-        first_item: u64,
-        backlog: &mut Backlog<T>,
-        counters: &mut Counters,
-    ) {
-        for (item, fragment) in (first_item..).zip(self.commit.finish_append()) {
-            counters.store(fragment.calls);
-            let bytes = u64::try_from(fragment.bytes).unwrap_or(u64::MAX);
-            match backlog.open_entry() {
-                Some(entry) if fragment.first_record > 0 => {
-                    entry.items += 1;
-                    entry.records = entry.records.saturating_add(fragment.records);
-                    entry.calls = entry.calls.saturating_add(fragment.calls);
-                    entry.bytes = entry.bytes.saturating_add(bytes);
-                    entry.is_closed = fragment.closes;
-                }
-                _ => backlog.push(Entry {
-                    token: fragment.token,
-                    first_item: item,
-                    items: 1,
-                    first_record: fragment.first_record,
-                    records: fragment.records,
-                    calls: fragment.calls,
-                    bytes,
-                    is_closed: fragment.closes,
-                    first_call: fragment.first_call,
-                }),
+    /// Bytes in memory for what is accepted and not finished, of which so many are leased and not counted
+    /// here where the local queue is on disk.
+    pub(crate) fn memory_bytes(&self, counters: &Counters, leased_bytes: u64) -> u64 {
+        let held = counters.held_bytes();
+        let records = match self.storage {
+            Storage::Memory => held,
+            Storage::Disk => {
+                let unqueued = u64::try_from(self.unqueued_bytes()).unwrap_or(u64::MAX);
+                let stored = held.saturating_sub(unqueued).saturating_sub(leased_bytes);
+                unqueued.saturating_add(stored.min(self.resident_bytes))
             }
-        }
-    }
-
-    /// The local queue took none of the items of the last append. Nothing of them was reported as
-    /// queued; they fail, and so does everything accepted behind them: it would have to be stored after
-    /// them, and what is queued is a prefix of what was accepted.
-    pub(crate) fn append_failed(
-        &mut self,
-        error: &StorageError,
-        backlog: &mut Backlog<T>,
-        ends: &mut Ends<T>,
-    ) {
-        self.close_batch_or_entry(backlog);
-        if let Some(entry) = backlog.open_entry() {
-            entry.is_closed = true;
-        }
-        let reason = FailReason::QueueUnavailable(error.clone());
-        let records = self.end_tail(ends, Outcome::Failed(reason));
-        self.open.forget_cut(records);
-    }
-
-    /// Ends what is cut and not in the queue: the last calls that were accepted, perhaps ahead of
-    /// earlier ones. Returns how many records that were.
-    fn end_tail(&mut self, ends: &mut Ends<T>, outcome: Outcome) -> u64 {
-        let tail = self.commit.drain();
-        let calls = tail.iter().map(|fragment| fragment.calls).sum();
-        let counters = ends.counters_mut();
-        counters.finish_from(counters.accepted_calls().saturating_sub(calls), calls);
-        // Not queued, but no longer waiting to be: the calls before them are all that count.
-        counters.store(calls);
-        let mut records = 0u64;
-        for fragment in tail {
-            records = records.saturating_add(u64::from(fragment.records));
-            ends.end_out_of_order(ended_run(fragment), outcome.clone(), None);
-        }
+        };
+        let moved = u64::try_from(self.open.moved_bytes()).unwrap_or(u64::MAX);
         records
+            .saturating_add(moved)
+            .saturating_add(counters.beside_bytes())
     }
 
-    /// Gives up what is not on its way to the local queue. An append under way has an end of its own.
-    pub(crate) fn abandon(
-        &mut self,
-        backlog: &mut Backlog<T>,
-        outcome: &Outcome,
-        ends: &mut Ends<T>,
-    ) {
-        if self.commit.is_appending() {
-            return;
-        }
-        self.close_batch_or_entry(backlog);
-        self.end_tail(ends, outcome.clone());
+    /// Bytes that may be accepted before more memory has to be granted.
+    pub(crate) fn memory_room(&self) -> u64 {
+        self.admission.room_bytes()
+    }
+
+    /// Grants more memory.
+    pub(crate) fn grow_memory_room(&mut self, bytes: u64) {
+        let room = self.admission.room_bytes();
+        self.admission.set_room(room.saturating_add(bytes));
+    }
+
+    /// Grants so much memory.
+    pub(crate) fn set_memory_room(&mut self, bytes: u64) {
+        self.admission.set_room(bytes);
+    }
+
+    /// So many bytes are held beside the records of a call.
+    #[inline]
+    pub(crate) fn spend_memory(&mut self, bytes: usize) {
+        self.admission.spend(bytes);
     }
 
     /// Whether the open batch has waited long enough for more records.
@@ -410,15 +407,5 @@ impl<T: Clone> Intake<T> {
     /// No call is accepted any more: the local queue holds what this version cannot read.
     pub(crate) fn refuse(&mut self, error: QueueItemError) {
         self.admission.refuse(error);
-    }
-}
-
-fn ended_run<T>(fragment: CutFragment<T>) -> EndedRun<T> {
-    EndedRun {
-        origin: Origin::ThisRun(fragment.token),
-        first_record: fragment.first_record,
-        records: fragment.records,
-        calls: fragment.calls,
-        held_bytes: u64::try_from(fragment.bytes).unwrap_or(u64::MAX),
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct CutFragment<T> {
     pub(crate) calls: u64,
     /// Bytes of the records.
     pub(crate) bytes: usize,
+    /// The newest timestamp among them.
+    pub(crate) max_timestamp_ms: i64,
     /// The batch ends with it.
     pub(crate) closes: bool,
 }
@@ -53,6 +55,7 @@ struct Current<T> {
     opening: Opening<T>,
     /// Number of the first call.
     first_call: u64,
+    moved_bytes: usize,
 }
 
 impl<T: Clone> OpenBatch<T> {
@@ -71,7 +74,8 @@ impl<T: Clone> OpenBatch<T> {
         self.current.is_some()
     }
 
-    /// Starts a batch. `memory` is asked for so many bytes where too little is left of the last batch's.
+    /// Starts a batch. `memory` gets a request for so many bytes where too little is left of the
+    /// last batch's.
     pub(crate) fn open(
         &mut self,
         base_timestamp_ms: i64,
@@ -83,6 +87,7 @@ impl<T: Clone> OpenBatch<T> {
         self.current = Some(Current {
             opening,
             first_call,
+            moved_bytes: 0,
         });
     }
 
@@ -125,6 +130,36 @@ impl<T: Clone> OpenBatch<T> {
         }
     }
 
+    /// Bytes of memory that are there for more records of the open batch.
+    #[inline]
+    pub(crate) fn spare_bytes(&self) -> usize {
+        if self.is_open() {
+            self.builder.spare_bytes()
+        } else {
+            0
+        }
+    }
+
+    /// Bytes of the open batch that had to be moved when its memory grew last: the memory that they
+    /// were in is free, and in pieces.
+    pub(crate) fn moved_bytes(&self) -> usize {
+        self.current
+            .as_ref()
+            .map_or(0, |current| current.moved_bytes)
+    }
+
+    /// So many bytes are appended next. Returns how many have to be moved for that.
+    pub(crate) fn make_room(&mut self, bytes: usize) -> usize {
+        let moved = self.uncut_bytes();
+        if self.builder.spare_bytes() >= bytes {
+            return 0;
+        }
+        if let Some(current) = &mut self.current {
+            current.moved_bytes = moved;
+        }
+        moved
+    }
+
     pub(crate) fn encoded_size(&self, record: &RecordRef<'_>) -> usize {
         self.builder.encoded_size(record)
     }
@@ -140,7 +175,8 @@ impl<T: Clone> OpenBatch<T> {
         }
     }
 
-    /// Hands out what was appended since the last cut, if anything was. `closes`: the batch ends here.
+    /// Returns what was appended since the last cut, if anything was. `closes`: the batch ends
+    /// here.
     pub(crate) fn cut(&mut self, closes: bool) -> Option<CutFragment<T>> {
         let current = self.current.as_ref()?;
         let (token, first_call) = (current.opening.token.clone(), current.first_call);
@@ -166,6 +202,7 @@ impl<T: Clone> OpenBatch<T> {
             records: frame.record_count,
             calls,
             bytes: frame.records.len(),
+            max_timestamp_ms: frame.max_timestamp_ms,
             payload: frame.with_trailer,
             closes,
         })

@@ -5,9 +5,10 @@ use crate::action::Origin;
 use crate::config::Storage;
 use crate::ends::EndedRun;
 use crate::outcome::{DoubtReason, FailReason, Outcome};
+use crate::queue_item::QueueItemError;
 
 /// Ends of what is given up.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Abandoned {
     /// Of what the local queue has.
     stored: Outcome,
@@ -27,11 +28,18 @@ impl<T: Clone> Partition<T> {
         }
     }
 
-    /// Whether accepted bytes are not on their way to the local queue yet: they are appended at the
-    /// next [`request_commit`](Self::request_commit).
+    /// Returns whether any call of this run failed, or ended in doubt: one that counts as
+    /// [queued](Self::queued_calls) may have, and its end may not be polled yet.
+    #[must_use]
+    pub fn has_failed_calls(&self) -> bool {
+        self.ends.counters().has_failed_calls()
+    }
+
+    /// Returns whether accepted bytes are not on their way to the local queue yet: they are
+    /// appended at the next [`request_commit`](Self::request_commit).
     #[must_use]
     pub fn has_uncommitted(&self) -> bool {
-        self.intake.has_uncommitted()
+        !self.holds_appends && self.intake.has_uncommitted()
     }
 
     /// Everything accepted so far goes to the local queue at the next poll.
@@ -39,7 +47,8 @@ impl<T: Clone> Partition<T> {
         self.intake.request_commit();
     }
 
-    /// Whether the calls before `calls`, and everything that previous runs left, have come to their end.
+    /// Returns whether the calls before `calls`, and everything that previous runs left, have come
+    /// to their end.
     #[must_use]
     pub fn is_flushed(&self, calls: u64) -> bool {
         self.ends.counters().are_finished(calls)
@@ -47,12 +56,18 @@ impl<T: Clone> Partition<T> {
             && !self.sending.has_previous_run()
     }
 
-    /// What was accepted so far does not linger any more. Returns the count of calls that must have
+    /// Ends the linger of what was accepted so far. Returns the count of calls that must have
     /// ended for the flush to be complete.
     pub fn flush(&mut self) -> u64 {
         let calls = self.ends.counters().accepted_calls();
         self.intake.flush(calls);
         calls
+    }
+
+    /// No call is accepted any more: the local queue holds what this version cannot read, and it
+    /// would not be sent.
+    pub fn refuse_unreadable(&mut self, error: QueueItemError) {
+        self.intake.refuse(error);
     }
 
     /// No call is accepted from here on; what was accepted is still sent, without linger.
@@ -64,16 +79,26 @@ impl<T: Clone> Partition<T> {
     pub fn wind_down(&mut self) {
         self.intake.stop();
         self.sending.wind_down();
+        self.end_held();
     }
 
-    /// Whether every answer that was due has come.
+    /// Fails what is held at a stop: nobody was told that it is queued.
+    pub(super) fn end_held(&mut self) {
+        if self.holds_appends && self.sending.is_winding_down() {
+            let stopped = Outcome::Failed(FailReason::Stopped);
+            self.intake
+                .abandon(&mut self.backlog, &stopped, &mut self.ends);
+        }
+    }
+
+    /// Returns whether every answer that was due has come.
     #[must_use]
     pub fn is_wound_down(&self) -> bool {
         self.sending.is_wound_down()
     }
 
-    /// Gives up everything that is not finished: what the local queue on disk has is left there, the
-    /// rest fails with `unsent`, or is in doubt for `sent` where it was perhaps appended.
+    /// Gives up everything that is not finished: what the local queue on disk has is left there,
+    /// the rest fails with `unsent`, or is in doubt for `sent` where it was perhaps appended.
     ///
     /// Records of an append that is under way end when its event has come, and a lease that comes
     /// later is given back.
@@ -90,8 +115,8 @@ impl<T: Clone> Partition<T> {
         });
     }
 
-    /// Fails everything of this run: it can never be delivered. The local queue is to be removed with
-    /// it. What was perhaps appended is in doubt all the same.
+    /// Fails everything of this run: it can never be delivered. The local queue is to be removed
+    /// with it. What was perhaps appended is in doubt all the same.
     pub fn reject(&mut self, reason: &FailReason) {
         let outcome = Outcome::Failed(reason.clone());
         self.give_up(Abandoned {
@@ -101,7 +126,7 @@ impl<T: Clone> Partition<T> {
         });
     }
 
-    /// Whether previous runs left something that has not come to its end.
+    /// Returns whether previous runs left something that has not come to its end.
     #[must_use]
     pub fn has_recovered(&self) -> bool {
         self.backlog.has_recovered() || self.sending.has_previous_run()
@@ -123,22 +148,28 @@ impl<T: Clone> Partition<T> {
         else {
             return;
         };
+        if stored == Outcome::LeftInQueue {
+            self.releases.extend(self.sending.unsent_leases());
+        }
         for slot in self.sending.drain() {
             let was_sent = slot.was_perhaps_appended() || slot.is_awaiting_answer();
-            let outcome = match stored {
-                Outcome::Failed(_) if was_sent => Outcome::InDoubt(sent),
+            let (run, _) = slot.finish();
+            let outcome = match (&stored, &run.origin) {
+                // The queue that has the records of another makes of the doubt what it can.
+                (Outcome::Failed(_), _) | (_, Origin::Foreign(_)) if was_sent => {
+                    Outcome::InDoubt(sent)
+                }
                 _ => stored.clone(),
             };
-            let (run, _) = slot.finish();
             self.ends.end(run, outcome, None);
         }
         let foreign: Vec<_> = self.backlog.drain_foreign().collect();
-        for (ticket, body) in foreign {
+        for foreign in foreign {
             let run = EndedRun {
-                origin: Origin::Foreign(ticket),
+                origin: Origin::Foreign(foreign.ticket),
                 first_record: 0,
-                records: body.record_count(),
-                calls: u64::from(body.call_count()),
+                records: foreign.body.record_count(),
+                calls: u64::from(foreign.body.call_count()),
                 held_bytes: 0,
             };
             self.ends.end(run, stored.clone(), None);

@@ -8,12 +8,14 @@ use wolff_codec::records::BATCH_HEADER_BYTES;
 use wolff_codec::{ErrorCode, Offset};
 
 use super::Sending;
+use super::scan_hints::Place;
 use super::slot::{Blame, Slot, SlotState};
 use crate::action::LeaseOperation;
 use crate::batch::{BatchNo, Stamp};
 use crate::config::Idempotence;
 use crate::ends::Ends;
 use crate::event::Answer;
+use crate::identity::last_sequence;
 use crate::outcome::{DoubtReason, FailReason, Outcome};
 use crate::retry::Pace;
 use crate::split::SplitRule;
@@ -38,11 +40,11 @@ impl<T: Clone> Sending<T> {
         if answer.names_leader {
             self.link.learn_leader();
         }
+        let log_start = answer.log_start;
         slot.answered(answer, proof, class);
-        if proof == Proof::Appended
-            && let Some(stamp) = slot.stamp()
-        {
-            self.link.prove(*stamp, now);
+        self.compare_log_start(log_start);
+        if proof == Proof::Appended {
+            self.note_success(batch, now);
         }
         self.settle(now, ends);
     }
@@ -53,12 +55,19 @@ impl<T: Clone> Sending<T> {
         while let Some(front) = self.window.front() {
             let is_quiet = self.window.sent() == 0;
             match front.state().clone() {
-                SlotState::Acked(base_offset) => self.finish_acked(base_offset, ends),
+                // What is in flight behind one that is not believed would lose its numbers.
+                SlotState::Acked(base_offset)
+                    if is_quiet || self.place_of_front(base_offset) != Some(Place::Impossible) =>
+                {
+                    self.finish_acked(base_offset, now, ends);
+                }
                 SlotState::Condemned(reason) => {
                     let outcome = front.end_of_failed(reason);
                     self.finish_front(outcome, ends);
                 }
-                SlotState::Refused(..) if self.is_proven_by_a_later_batch() => self.prove_front(),
+                SlotState::Refused(..) if self.is_proven_by_a_later_batch(now) => {
+                    self.prove_front();
+                }
                 SlotState::Refused(answer, class) if is_quiet => {
                     if !self.settle_refusal(&answer, class, now, ends) {
                         break;
@@ -72,8 +81,8 @@ impl<T: Clone> Sending<T> {
                 _ => break,
             }
         }
-        // A refusal further back counts only when it comes to the front: the batch is sent again unless
-        // it is judged there.
+        // A refusal further back counts only when it comes to the front: the batch is sent again
+        // unless it is judged there.
         let is_ready = |front: &Slot<T>| {
             matches!(
                 front.state(),
@@ -85,52 +94,31 @@ impl<T: Clone> Sending<T> {
         }
     }
 
-    /// Whether a later batch of the same identity, sent after a success of that identity on the same
-    /// connection, is in the log: a known producer's log has no gaps.
-    fn is_proven_by_a_later_batch(&self) -> bool {
-        let topic_in_question = |slot: &Slot<T>| {
-            matches!(slot.state(), SlotState::Refused(answer, _) if matches!(
-                answer.code,
-                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-                    | ErrorCode::UNKNOWN_TOPIC_ID
-                    | ErrorCode::INCONSISTENT_TOPIC_ID
-            ))
-        };
-        let Some(front) = self.window.front().filter(|front| front.is_in_doubt()) else {
-            return false;
-        };
-        let Some(stamp) = front.stamp() else {
-            return false;
-        };
-        let mut same_identity = self.window.iter().take_while(|slot| {
-            slot.stamp()
-                .is_some_and(|other| other.is_same_identity(stamp))
-        });
-        if self.window.iter().any(topic_in_question) {
-            return false;
-        }
-        same_identity
-            .any(|slot| matches!(slot.state(), SlotState::Acked(_)) && slot.was_sent_behind_proof())
-    }
-
-    fn prove_front(&mut self) {
+    pub(super) fn prove_front(&mut self) {
         if let Some(front) = self.window.iter_mut().next() {
             front.prove();
         }
     }
 
-    fn finish_acked(&mut self, base_offset: Option<Offset>, ends: &mut Ends<T>) {
+    fn finish_acked(&mut self, base_offset: Option<Offset>, now: Instant, ends: &mut Ends<T>) {
+        match self.place_of_front(base_offset) {
+            Some(Place::Impossible) => return self.disbelieve(now, ends),
+            Some(Place::AfterLoss) => ends.counters_mut().lose_in_cluster(),
+            Some(Place::Behind) | None => {}
+        }
         let Some(front) = self.window.front() else {
             return;
         };
-        let last = i32::try_from(front.record_count()).unwrap_or(i32::MAX) - 1;
-        let last_offset = base_offset.map(|base| Offset(base.0.saturating_add(i64::from(last))));
+        let last = i64::from(front.record_count()) - 1;
+        let last_offset = base_offset.map(|base| Offset(base.0.saturating_add(last)));
         if let Some(stamp) = front.stamp().copied() {
-            let last_sequence = stamp.base_sequence.wrapping_add(last) & i32::MAX;
-            self.scan.acked(stamp, last_sequence);
+            self.scan
+                .acked(stamp, last_sequence(&stamp, front.record_count()));
         }
         self.scan.reached(last_offset);
+        self.policy.learned.taken(front.body().wire_bytes());
         self.retry.succeeded();
+        self.resuming.rounds = 0;
         self.refusal = None;
         let possibly_duplicated = front.was_perhaps_appended() && !front.is_in_doubt();
         self.finish_front(
@@ -142,8 +130,26 @@ impl<T: Clone> Sending<T> {
         );
     }
 
+    /// The place of the front's acknowledgement among earlier ones. Without sequence numbers no
+    /// broker takes a batch for another one.
+    fn place_of_front(&self, base_offset: Option<Offset>) -> Option<Place> {
+        self.window.front()?.stamp()?;
+        base_offset.map(|base| self.scan.place(base))
+    }
+
+    /// The front was acknowledged at an offset where nothing of this queue can be any more. The
+    /// cluster has lost what it had acknowledged, or takes the batch for another one with the same
+    /// numbers: it is sent again under a fresh identity.
+    fn disbelieve(&mut self, now: Instant, ends: &mut Ends<T>) {
+        ends.counters_mut().lose_in_cluster();
+        if let Some(front) = self.window.iter_mut().next() {
+            front.disbelieve();
+        }
+        self.renumber(now);
+    }
+
     /// Returns whether something changed at the front.
-    fn settle_refusal(
+    pub(super) fn settle_refusal(
         &mut self,
         answer: &Answer,
         class: Class,
@@ -192,7 +198,7 @@ impl<T: Clone> Sending<T> {
             && !self.window.iter().any(Slot::is_in_doubt)
     }
 
-    fn note_refusal(&mut self, answer: &Answer, verdict: Verdict) {
+    pub(super) fn note_refusal(&mut self, answer: &Answer, verdict: Verdict) {
         let count = match &self.refusal {
             Some(last) if last.code == answer.code => last.count,
             _ => 0,
@@ -208,14 +214,18 @@ impl<T: Clone> Sending<T> {
     /// The broker does not know the producer, or not this batch of it. Returns whether something
     /// changed at the front.
     ///
-    /// A broker knows the last batches of a producer, after a restart only the very last: an older one
-    /// is refused just like one that comes too early. The batches behind a front in doubt are therefore
-    /// sent on the same connection before anything is renumbered: one that is taken proves those before
-    /// it.
+    /// A broker remembers the last batches of a producer, after a restart only the very last: an
+    /// older one is refused just like one that comes too early. The batches behind a front in doubt
+    /// are therefore sent on the same connection before anything is renumbered: one that is taken
+    /// proves those before it.
     fn check_identity(&mut self, code: ErrorCode, now: Instant) -> bool {
         let in_doubt = self.window.front().is_some_and(Slot::is_in_doubt);
-        if code != ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER || !in_doubt {
+        if !in_doubt {
             self.renumber(now);
+            return true;
+        }
+        if code != ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER {
+            self.ask_again_or_renumber(now);
             return true;
         }
         // Refusals behind it are of no account: those batches are sent again one by one.
@@ -224,73 +234,8 @@ impl<T: Clone> Sending<T> {
         if self.has_witness() {
             return false;
         }
-        self.renumber(now);
+        self.ask_again_or_renumber(now);
         true
-    }
-
-    /// Marks the first that is not marked yet.
-    fn mark_unrecognised(&mut self) {
-        let mut slots = self.window.iter_mut();
-        if let Some(slot) = slots.find(|slot| !slot.is(&SlotState::Unrecognised)) {
-            slot.mark_unrecognised();
-        }
-    }
-
-    /// The first slot that was not found unrecognised, when it can prove those before it: it is in doubt
-    /// under the same identity.
-    fn witness(&self) -> Option<&Slot<T>> {
-        let stamp = self.window.front()?.stamp()?;
-        let witness = self
-            .window
-            .iter()
-            .find(|slot| !slot.is(&SlotState::Unrecognised))?;
-        let is_same = witness
-            .stamp()
-            .is_some_and(|other| other.is_same_identity(stamp));
-        (is_same && (witness.is_in_doubt() || matches!(witness.state(), SlotState::Acked(_))))
-            .then_some(witness)
-    }
-
-    fn has_witness(&self) -> bool {
-        self.witness().is_some()
-    }
-
-    /// Concludes what can be said of unrecognised batches by now; false as long as that is nothing.
-    fn settle_unrecognised(&mut self, now: Instant, ends: &mut Ends<T>) -> bool {
-        let Some(state) = self.witness().map(|slot| slot.state().clone()) else {
-            self.renumber(now);
-            return true;
-        };
-        match state {
-            // It is in the log, and so is everything before it.
-            SlotState::Acked(_) => self.prove_front(),
-            SlotState::Refused(answer, _)
-                if answer.code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER =>
-            {
-                self.mark_unrecognised();
-            }
-            // From the start, once the broker is well again.
-            SlotState::Refused(answer, class) => match class {
-                Class::ProducerUnknown => self.renumber(now),
-                Class::Leadership | Class::Version => {
-                    self.settle_refusal(&answer, class, now, ends);
-                }
-                _ => {
-                    self.note_refusal(&answer, Verdict::Resend);
-                    self.resend(Pace::Normal, now);
-                }
-            },
-            _ => return false,
-        }
-        true
-    }
-
-    /// Takes a fresh identity and renumbers everything that is not known to be in Kafka. What was in
-    /// doubt is counted as possibly duplicated when it is acked.
-    fn renumber(&mut self, now: Instant) {
-        self.identity.discard();
-        self.forget_stamps();
-        self.resend(Pace::Normal, now);
     }
 
     pub(super) fn drop_idempotence(&mut self) {
@@ -301,7 +246,7 @@ impl<T: Clone> Sending<T> {
     }
 
     /// Takes the stamps from batches that are not acked and not being split.
-    fn forget_stamps(&mut self) {
+    pub(super) fn forget_stamps(&mut self) {
         for slot in self.window.iter_mut() {
             let is_unfinished = !matches!(
                 slot.state(),
@@ -311,24 +256,28 @@ impl<T: Clone> Sending<T> {
                 slot.unstamp();
             }
         }
-        self.operations
+        self.writing
+            .operations
             .retain(|operation| !matches!(operation, LeaseOperation::Stamp { .. }));
     }
 
     /// Everything that is not in Kafka is sent again in order.
-    fn rewind(&mut self) {
+    pub(super) fn rewind(&mut self) {
         self.window.iter_mut().for_each(Slot::rewind);
     }
 
-    fn resend(&mut self, pace: Pace, now: Instant) {
+    pub(super) fn resend(&mut self, pace: Pace, now: Instant) {
         self.retry.failed(pace, now);
         self.rewind();
     }
 
-    /// A batch with this stamp is definitely not in the log and never will be: neither is anything of
-    /// its identity behind it. The next epoch closes the gap.
-    pub(super) fn close_gap(&mut self, stamp: &Stamp) {
-        for slot in self.window.iter_mut() {
+    /// A batch with this stamp is not sent any more. Where it is definitely not in the log, neither
+    /// is anything of its identity behind it, and the next epoch closes the gap. Where it was
+    /// perhaps appended, nothing is known of those behind it: they get a fresh identity, which no
+    /// later run takes for a proof that they are not in the log.
+    pub(super) fn close_gap(&mut self, stamp: &Stamp, was_perhaps_appended: bool) {
+        let behind = self.window.iter_mut().filter(|_| !was_perhaps_appended);
+        for slot in behind {
             let is_same = slot
                 .stamp()
                 .is_some_and(|other| other.is_same_identity(stamp));
@@ -338,7 +287,12 @@ impl<T: Clone> Sending<T> {
         }
         self.rewind();
         self.forget_stamps();
-        if self.identity.is_current(stamp) {
+        if !self.identity.is_current(stamp) {
+            return;
+        }
+        if was_perhaps_appended {
+            self.identity.discard();
+        } else {
             self.identity.open_gap();
         }
     }
@@ -353,8 +307,8 @@ impl<T: Clone> Sending<T> {
             SplitRule::AtMost { .. } => {
                 let half = body.records_bytes() / 2;
                 let wire_half = (body.wire_bytes() / 2).saturating_add(BATCH_HEADER_BYTES);
-                self.learned.wire_bytes = self.learned.wire_bytes.min(wire_half);
-                self.learned.batch_bytes = self.learned.batch_bytes.min(half);
+                self.policy.learned.wire_bytes = self.policy.learned.wire_bytes.min(wire_half);
+                self.policy.learned.batch_bytes = self.policy.learned.batch_bytes.min(half);
                 SplitRule::AtMost { bytes: half }
             }
             other => other,
@@ -362,7 +316,7 @@ impl<T: Clone> Sending<T> {
         if let Some(front) = self.window.iter_mut().next() {
             front.start_split(blame);
         }
-        self.operations.push_back(LeaseOperation::Split {
+        self.writing.operations.push_back(LeaseOperation::Split {
             batch: no,
             body,
             rule,
@@ -406,7 +360,7 @@ impl<T: Clone> Sending<T> {
                     .body()
                     .records_bytes()
                     .saturating_add(BATCH_HEADER_BYTES),
-                limit: None,
+                limit: self.policy.learned.taken_below(front.body().wire_bytes()),
             },
             Class::NotAllowed if is_authorization(code) => FailReason::Unauthorized { code },
             _ => FailReason::Rejected {
@@ -418,14 +372,15 @@ impl<T: Clone> Sending<T> {
                     .or_else(|| answer.message.clone()),
             },
         };
-        let outcome = if front.was_perhaps_appended() {
+        let was_perhaps_appended = front.was_perhaps_appended();
+        let outcome = if was_perhaps_appended {
             Outcome::InDoubt(DoubtReason::Refused(code))
         } else {
             Outcome::Failed(reason)
         };
         self.finish_front(outcome, ends);
         if let Some(stamp) = stamp {
-            self.close_gap(&stamp);
+            self.close_gap(&stamp, was_perhaps_appended);
         } else {
             self.rewind();
         }

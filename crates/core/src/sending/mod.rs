@@ -2,26 +2,40 @@
 
 mod answers;
 
+mod evidence;
+
+mod network;
+
+mod unrecognised;
+
 mod stamping;
+
+mod scan_hints;
 
 mod window;
 
 pub(crate) mod slot;
 
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests take the time from the system once"
+)]
+mod search;
+
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use wolff_codec::{ProducerEpoch, ProducerId};
+use wolff_codec::records::Compression;
 
-use self::slot::{Slot, SlotParts, SlotState};
+use self::slot::{Doubt, Resumed, Slot, SlotParts, SlotState};
 use self::window::Window;
-use crate::action::{Action, ClusterRequest, LeaseOperation, Transmit};
-use crate::batch::BatchNo;
+use crate::action::{LeaseNo, LeaseOperation};
 use crate::config::{Acks, Config, Idempotence, OnRefused, Storage};
-use crate::ends::Ends;
 use crate::identity::Identity;
-use crate::link::{Leader, Link};
-use crate::retry::{Pace, Retry};
+use crate::link::Link;
+use crate::resume::ResumePlan;
+use crate::retry::Retry;
 use crate::verdict::Refusal;
 
 /// Settings that decide what is done about answers.
@@ -31,6 +45,8 @@ struct Policy {
     idempotence: Idempotence,
     on_refused: OnRefused,
     storage: Storage,
+    compression: Compression,
+    learned: LearnedLimit,
 }
 
 /// Sizes that the broker has refused.
@@ -40,33 +56,102 @@ struct LearnedLimit {
     wire_bytes: usize,
     /// New batches are closed at so many bytes, before compression.
     batch_bytes: usize,
+    /// The largest batch that was taken, as it was sent; 0: none.
+    taken_bytes: usize,
+}
+
+impl LearnedLimit {
+    /// A batch of so many bytes on the wire was taken.
+    fn taken(&mut self, wire_bytes: usize) {
+        self.taken_bytes = self.taken_bytes.max(wire_bytes);
+    }
+
+    /// The largest batch that was taken, where one of so many bytes is refused now.
+    fn taken_below(&mut self, refused_bytes: usize) -> Option<usize> {
+        if self.taken_bytes >= refused_bytes {
+            // The limit was lowered since.
+            self.taken_bytes = 0;
+        }
+        (self.taken_bytes > 0).then_some(self.taken_bytes)
+    }
 }
 
 /// The part of a partition that talks to the leader.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Sending<T> {
     window: Window<T>,
     identity: Identity,
     link: Link,
     retry: Retry,
     policy: Policy,
-    learned: LearnedLimit,
-    /// Stamps to write and batches to split, in order.
-    operations: VecDeque<LeaseOperation>,
+    writing: Writing,
     /// The last refusal since the last success.
     refusal: Option<Refusal>,
     /// Facts for the tags of leases.
-    scan: stamping::ScanHints,
+    scan: scan_hints::ScanHints,
+    resuming: Resuming,
     /// Nothing is sent any more; what is in flight is awaited.
     is_winding_down: bool,
 }
 
+/// Bytes in memory for what is leased.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct WindowMemory {
+    /// Of all records.
+    pub(crate) record_bytes: u64,
+    /// Of those of other queues.
+    pub(crate) foreign_bytes: u64,
+    /// Of what was compressed.
+    pub(crate) compressed_bytes: u64,
+}
+
+/// Work for the local queue.
+#[derive(Debug, Clone, Default)]
+struct Writing {
+    /// Stamps to write and batches to split, in order.
+    operations: VecDeque<LeaseOperation>,
+    /// The stamp of a batch that is being appended, leased and stamped in one write. Until that is
+    /// done nothing else is leased or stamped.
+    reserved: Option<stamping::Reserved>,
+    /// The last stamp could not be written: the next one waits for the back-off.
+    has_failed: bool,
+}
+
+/// What previous runs left in doubt.
+#[derive(Debug, Clone, Default)]
+struct Resuming {
+    /// Leases that they had open are not all read: nothing is sent before they are, since any of
+    /// them can say what became of those before it.
+    is_loading: bool,
+    /// The leader belongs to another cluster than the one that has what is in doubt: nothing is
+    /// sent.
+    is_other_cluster: bool,
+    /// The topic was created anew: it has nothing of what is in doubt.
+    is_recreated: bool,
+    /// When the oldest of what is in doubt was stamped, milliseconds since the epoch; 0: not known.
+    stamped_at_ms: i64,
+    /// Connections in a row whose leader knew nothing of what is in doubt.
+    rounds: u32,
+}
+
+/// Half of the time after which a broker forgets a producer, by the timestamp of its last batch, in
+/// milliseconds: the default of `producer.id.expiration.ms` is a day.
+const STALE_AFTER_MS: i64 = 12 * 60 * 60 * 1000;
+
+/// Whether a broker may have forgotten a batch that was stamped then, so that it takes it a second
+/// time. What is not known is 0, and proves nothing.
+fn is_stale(now_ms: i64, max_timestamp_ms: i64, stamped_at_ms: i64) -> bool {
+    let is_old = |then_ms: i64| now_ms.saturating_sub(then_ms) > STALE_AFTER_MS;
+    now_ms > 0 && (is_old(max_timestamp_ms) || (stamped_at_ms > 0 && is_old(stamped_at_ms)))
+}
+
 impl<T: Clone> Sending<T> {
-    pub(crate) fn new(config: &Config) -> Self {
+    /// `is_loading`: leases of previous runs are still to be read, and are pushed first.
+    pub(crate) fn new(config: &Config, plan: &ResumePlan, is_loading: bool) -> Self {
         let idempotence = config.effective_idempotence();
         Self {
             window: Window::new(config.max_in_flight),
-            identity: Identity::new(idempotence != Idempotence::Off),
+            identity: Identity::new(idempotence != Idempotence::Off, plan.generation()),
             link: Link::new(),
             retry: Retry::new(config.retry_delay, config.seed),
             policy: Policy {
@@ -74,14 +159,24 @@ impl<T: Clone> Sending<T> {
                 idempotence,
                 on_refused: config.on_refused,
                 storage: config.storage,
+                compression: config.compression,
+                learned: LearnedLimit {
+                    wire_bytes: usize::MAX,
+                    batch_bytes: usize::MAX,
+                    taken_bytes: 0,
+                },
             },
-            learned: LearnedLimit {
-                wire_bytes: usize::MAX,
-                batch_bytes: usize::MAX,
-            },
-            operations: VecDeque::new(),
+            writing: Writing::default(),
             refusal: None,
-            scan: stamping::ScanHints::default(),
+            scan: plan
+                .recorded()
+                .map(scan_hints::ScanHints::of)
+                .unwrap_or_default(),
+            resuming: Resuming {
+                is_loading,
+                stamped_at_ms: plan.recorded().map_or(0, |recorded| recorded.stamped_at_ms),
+                ..Resuming::default()
+            },
             is_winding_down: false,
         }
     }
@@ -98,21 +193,51 @@ impl<T: Clone> Sending<T> {
         !self.identity.is_off()
     }
 
+    /// No refusal stands, and nothing has failed since the last success.
+    pub(crate) fn is_available(&self) -> bool {
+        self.refusal.is_none() && !self.retry.has_failed()
+    }
+
     pub(crate) fn refusal(&self) -> Option<&Refusal> {
         self.refusal.as_ref()
     }
 
     /// New batches are closed at so many bytes, before compression.
     pub(crate) fn learned_batch_bytes(&self) -> usize {
-        self.learned.batch_bytes
+        self.policy.learned.batch_bytes
+    }
+
+    /// The bytes that what is leased takes.
+    pub(crate) fn memory(&self) -> WindowMemory {
+        let wide = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+        let mut memory = WindowMemory::default();
+        for slot in self.window.iter() {
+            let bytes = wide(slot.body().records_bytes());
+            memory.record_bytes = memory.record_bytes.saturating_add(bytes);
+            if slot.is_foreign() {
+                memory.foreign_bytes = memory.foreign_bytes.saturating_add(bytes);
+            }
+            let compressed = wide(slot.body().compressed_bytes());
+            memory.compressed_bytes = memory.compressed_bytes.saturating_add(compressed);
+        }
+        memory
+    }
+
+    /// Whether what is leased is limited to one batch.
+    pub(crate) fn set_short(&mut self, is_short: bool) {
+        self.window.set_short(is_short);
     }
 
     /// Records leased and not finished.
     pub(crate) fn records(&self) -> u64 {
-        self.window
-            .iter()
-            .map(|slot| u64::from(slot.record_count()))
-            .sum()
+        let records = self.window.iter().map(Slot::record_count);
+        records.map(u64::from).sum()
+    }
+
+    /// Records sent and not answered.
+    pub(crate) fn in_flight_records(&self) -> u64 {
+        let sent = self.window.iter().filter(|slot| slot.is(&SlotState::Sent));
+        sent.map(|slot| u64::from(slot.record_count())).sum()
     }
 
     /// Whether everything that previous runs left and that was leased has come to its end.
@@ -120,202 +245,68 @@ impl<T: Clone> Sending<T> {
         self.window.iter().any(Slot::is_previous_run)
     }
 
+    /// Whether a batch of another queue that was leased has not come to its end.
+    pub(crate) fn has_foreign(&self) -> bool {
+        self.window.iter().any(Slot::is_foreign)
+    }
+
     /// Whether a batch may be leased: it could be sent.
     pub(crate) fn could_lease(&self, now: Instant) -> bool {
-        self.link.is_up()
-            && !self.is_winding_down
+        self.can_work()
+            && self.writing.reserved.is_none()
             && self.identity.allows_stamps()
             && !self.window.has_refusal()
             && self.retry.is_due(now)
             && self.window.has_room()
     }
 
+    /// Whether a lease that a previous run had open may be read.
+    pub(crate) fn could_reload(&self, now: Instant) -> bool {
+        self.can_work() && self.retry.is_due(now)
+    }
+
+    /// Whether anything may be sent or requested at all.
+    fn can_work(&self) -> bool {
+        self.link.is_up() && !self.is_winding_down && !self.resuming.is_other_cluster
+    }
+
+    /// All leases that previous runs had open were read.
+    pub(crate) fn all_reloaded(&mut self) {
+        self.resuming.is_loading = false;
+    }
+
     /// Adds a leased batch behind the others. One that is known to be too large is split first.
-    pub(crate) fn push(&mut self, parts: SlotParts<T>) {
+    pub(crate) fn push(&mut self, mut parts: SlotParts<T>) {
+        let is_unstamped =
+            |slot: &Slot<T>| slot.stamp().is_none() && !matches!(slot.state(), SlotState::Acked(_));
+        if matches!(parts.resumed, Resumed::Stamped(_))
+            && (self.resuming.is_recreated || self.window.iter().any(is_unstamped))
+        {
+            // No broker is asked: its topic is gone, or damage has taken the stamp of one before
+            // it, and what has no stamp comes in order.
+            parts.resumed = Resumed::New;
+            parts.doubt = Doubt::Unresolvable;
+        }
         self.window.push(parts);
     }
 
     /// The next stamp to write or batch to split.
     pub(crate) fn poll_operation(&mut self) -> Option<LeaseOperation> {
-        self.operations.pop_front()
+        self.writing.operations.pop_front()
     }
 
     /// Whether [`poll_operation`](Self::poll_operation) has something.
-    pub(crate) fn wants_operation(&self) -> bool {
-        !self.operations.is_empty()
-    }
-
-    /// The next thing to do on the network. `has_work`: there is something to send, here or in the
-    /// queue.
-    pub(crate) fn poll_action(
-        &mut self,
-        now: Instant,
-        has_work: bool,
-        ends: &mut Ends<T>,
-    ) -> Option<Action> {
-        // Answers that are due on a connection are awaited before it is dropped.
-        if self.window.sent() == 0 && self.link.must_drop() {
-            return Some(Action::Disconnect);
-        }
-        if self.link.is_down() {
-            if !self.wants_link(now, has_work) {
-                return None;
-            }
-            let refresh_metadata = self.link.connect();
-            return Some(Action::Connect { refresh_metadata });
-        }
-        if !self.link.is_up() {
-            return None;
-        }
-        if self.wants_identity(now)
-            && let Some(request) = self.identity.needed_request()
-        {
-            self.identity.requested();
-            return Some(Action::Request(ClusterRequest::Identity(request)));
-        }
-        let transmit = self.next_transmit(now)?;
-        if transmit.attempt > 0 {
-            ends.counters_mut().retry();
-        }
-        Some(Action::Send(transmit))
-    }
-
-    /// Whether [`poll_action`](Self::poll_action) would have something.
-    pub(crate) fn wants_network(&self, now: Instant, has_work: bool) -> bool {
-        (self.window.sent() == 0 && self.link.drops_connection())
-            || (self.link.is_down() && self.wants_link(now, has_work))
-            || (self.link.is_up() && (self.wants_identity(now) || self.can_transmit(now)))
-    }
-
-    fn wants_link(&self, now: Instant, has_work: bool) -> bool {
-        has_work && !self.is_winding_down && self.retry.is_due(now) && self.window.sent() == 0
-    }
-
-    /// A fresh identity or epoch is taken once every batch that has a stamp is in Kafka: nothing of the
-    /// present one is in doubt or on its way.
-    fn wants_identity(&self, now: Instant) -> bool {
-        !self.is_winding_down
-            && self.identity.needed_request().is_some()
-            && self.window.sent() == 0
-            && self.retry.is_due(now)
-            && !self.window.has_refusal()
-            && !self.window.has_unfinished_stamps()
-    }
-
-    fn can_transmit(&self, now: Instant) -> bool {
-        !self.is_winding_down
-            && !self.window.has_refusal()
-            && self.retry.is_due(now)
-            && self.window.has_ready()
-            && self.window.sent() < self.in_flight_limit(now)
-    }
-
-    fn in_flight_limit(&self, now: Instant) -> usize {
-        let next = self
-            .window
-            .iter()
-            .find(|slot| slot.is(&SlotState::Ready))
-            .and_then(Slot::stamp);
-        let is_proven = next.is_none_or(|stamp| self.link.is_proven(stamp, now));
-        self.window
-            .in_flight_limit(is_proven && !self.window.is_searching())
-    }
-
-    fn next_transmit(&mut self, now: Instant) -> Option<Transmit> {
-        if !self.can_transmit(now) {
-            return None;
-        }
-        let slot = self.window.next_ready()?;
-        let is_behind_proof = slot
-            .stamp()
-            .is_some_and(|stamp| self.link.is_proven(stamp, now));
-        Some(slot.send(is_behind_proof))
-    }
-
-    /// When something can be tried again, if there is anything to try.
-    pub(crate) fn retry_at(&self, now: Instant) -> Option<Instant> {
-        self.retry.due_at(now)
-    }
-
-    pub(crate) fn connected(&mut self, leader: Leader) {
-        self.scan.meet(leader);
-        self.link.connected(leader);
-    }
-
-    /// The local queue could not be read: it is tried again after a delay.
-    pub(crate) fn lease_failed(&mut self, now: Instant) {
-        self.retry.failed(Pace::Normal, now);
-    }
-
-    pub(crate) fn connect_failed(&mut self, now: Instant) {
-        self.link.lost(true);
-        self.retry.link_failed(now);
-    }
-
-    /// The connection is gone: what was sent on it and not answered is in doubt.
-    pub(crate) fn disconnected(&mut self, now: Instant, ends: &mut Ends<T>) {
-        self.window.iter_mut().for_each(|slot| slot.lost(false));
-        self.search_anew();
-        if !self.link.is_down() {
-            self.retry.link_failed(now);
-        }
-        self.link.lost(true);
-        self.settle(now, ends);
-    }
-
-    /// The link is gone: another leader may remember more of what was not recognised, and answers no
-    /// request of before.
-    fn search_anew(&mut self) {
-        for slot in self.window.iter_mut() {
-            if slot.is(&SlotState::Unrecognised) {
-                slot.rewind();
-            }
-        }
-        self.identity.request_failed();
-    }
-
-    pub(crate) fn request_failed(
-        &mut self,
-        batch: BatchNo,
-        not_sent: bool,
-        now: Instant,
-        ends: &mut Ends<T>,
-    ) {
-        if let Some(slot) = self.window.find(batch) {
-            slot.lost(not_sent);
-        }
-        if self.link.is_up() {
-            // The answers to the others on this connection are still awaited one by one.
-            self.link.give_up(true);
-            self.retry.link_failed(now);
-            self.search_anew();
-        }
-        self.settle(now, ends);
-    }
-
-    pub(crate) fn identity_granted(&mut self, producer_id: ProducerId, epoch: ProducerEpoch) {
-        if self.identity.is_requested() {
-            self.identity.granted(producer_id, epoch);
-        }
-    }
-
-    /// No identity was given. `is_refused`: the cluster will not give one as things are.
-    pub(crate) fn identity_failed(&mut self, is_refused: bool, now: Instant) {
-        if !self.identity.is_requested() {
-            return;
-        }
-        if is_refused && self.policy.idempotence == Idempotence::Auto {
-            self.drop_idempotence();
-            return;
-        }
-        self.identity.request_failed();
-        let pace = if is_refused { Pace::Held } else { Pace::Normal };
-        self.retry.failed(pace, now);
+    pub(crate) fn wants_operation(&self, now: Instant) -> bool {
+        !self.writing.operations.is_empty() || self.can_stamp(now)
     }
 
     /// Nothing is sent any more.
     pub(crate) fn wind_down(&mut self) {
         self.is_winding_down = true;
+    }
+
+    pub(crate) fn is_winding_down(&self) -> bool {
+        self.is_winding_down
     }
 
     /// Whether nothing that was sent is unanswered, or answered and not dealt with.
@@ -327,9 +318,30 @@ impl<T: Clone> Sending<T> {
                 .is_some_and(|front| matches!(front.state(), SlotState::Acked(_)))
     }
 
+    /// Leases whose tags say that they are sent, for want of numbers, and that were not: without
+    /// their tags the next run counts nothing of them. Those of which something is done keep them.
+    pub(crate) fn unsent_leases(&self) -> Vec<LeaseNo> {
+        if self.policy.storage == Storage::Memory || !self.identity.is_off() {
+            return Vec::new();
+        }
+        let is_sent = |slot: &Slot<T>| {
+            slot.was_perhaps_appended() || slot.is_awaiting_answer() || slot.stamp().is_some()
+        };
+        let mut leases: Vec<(LeaseNo, bool)> = Vec::new();
+        for slot in self.window.iter() {
+            let Some(lease) = slot.lease() else { continue };
+            match leases.last_mut().filter(|(last, _)| *last == lease) {
+                Some((_, is_unsent)) => *is_unsent &= !is_sent(slot),
+                None => leases.push((lease, slot.first_record() == 0 && !is_sent(slot))),
+            }
+        }
+        let unsent = leases.into_iter().filter(|(_, is_unsent)| *is_unsent);
+        unsent.map(|(lease, _)| lease).collect()
+    }
+
     /// Takes out all slots, in order.
     pub(crate) fn drain(&mut self) -> Vec<Slot<T>> {
-        self.operations.clear();
+        self.writing.operations.clear();
         std::iter::from_fn(|| self.window.pop()).collect()
     }
 }

@@ -12,8 +12,8 @@ use crate::outcome::{DoubtReason, FailReason, Outcome};
 use crate::reencode::Piece;
 use crate::verdict::{Class, Proof};
 
-/// State of a slot: `Unstamped → Stamping → Ready → Sent → Acked | Refused`, and back to `Ready` to be
-/// sent again.
+/// State of a slot: `Unstamped → Stamping → Ready → Sent → Acked | Refused`, and back to `Ready` to
+/// be sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SlotState {
     /// Waits for a sequence range.
@@ -66,7 +66,7 @@ impl Blame {
 }
 
 /// A leased batch.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Slot<T> {
     no: BatchNo,
     body: Arc<BatchBody>,
@@ -100,6 +100,19 @@ pub(crate) struct SlotParts<T> {
     pub(crate) held_bytes: u64,
     pub(crate) lease: Option<(LeaseNo, bool)>,
     pub(crate) doubt: Doubt,
+    pub(crate) resumed: Resumed,
+}
+
+/// What an earlier run has made of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Resumed {
+    /// Nothing that matters.
+    #[default]
+    New,
+    /// It was stamped so, and the stamp is durable.
+    Stamped(Stamp),
+    /// It is in Kafka.
+    Delivered,
 }
 
 impl<T: Clone> Slot<T> {
@@ -111,8 +124,15 @@ impl<T: Clone> Slot<T> {
             first_record: parts.first_record,
             held_bytes: parts.held_bytes,
             lease: parts.lease,
-            state: SlotState::Unstamped,
-            stamp: None,
+            state: match parts.resumed {
+                Resumed::New => SlotState::Unstamped,
+                Resumed::Stamped(_) => SlotState::Ready,
+                Resumed::Delivered => SlotState::Acked(None),
+            },
+            stamp: match parts.resumed {
+                Resumed::Stamped(stamp) => Some(stamp),
+                Resumed::New | Resumed::Delivered => None,
+            },
             doubt: parts.doubt,
             attempts: Attempts::default(),
         }
@@ -150,6 +170,10 @@ impl<T: Clone> Slot<T> {
         self.first_record
     }
 
+    pub(crate) fn is_foreign(&self) -> bool {
+        matches!(self.origin, Origin::Foreign(_))
+    }
+
     pub(crate) fn is_previous_run(&self) -> bool {
         matches!(self.origin, Origin::PreviousRun)
     }
@@ -162,6 +186,17 @@ impl<T: Clone> Slot<T> {
     /// It was sent and not answered.
     pub(crate) fn is_awaiting_answer(&self) -> bool {
         self.state == SlotState::Sent
+    }
+
+    /// Some attempt was perhaps appended, and no broker can say.
+    pub(crate) fn is_unresolvable(&self) -> bool {
+        self.doubt == Doubt::Unresolvable
+    }
+
+    /// Has no stamp, and the next run must know that it was perhaps sent: it was, or it is about
+    /// to be sent without one.
+    pub(crate) fn needs_a_word_in_its_tag(&self) -> bool {
+        self.was_perhaps_appended() || self.state == SlotState::Stamping
     }
 
     /// Some attempt was perhaps appended.
@@ -216,7 +251,7 @@ impl<T: Clone> Slot<T> {
 
     /// Loses its range, for another one. What was perhaps appended with it will not be recognised.
     pub(crate) fn unstamp(&mut self) {
-        if self.doubt == Doubt::Pending {
+        if self.doubt == Doubt::Pending || self.state == SlotState::Sent {
             self.doubt = Doubt::Unresolvable;
         }
         self.stamp = None;
@@ -272,11 +307,22 @@ impl<T: Clone> Slot<T> {
         }
     }
 
+    /// A broker may have forgotten it, and take it a second time.
+    pub(crate) fn let_go_of_proof(&mut self) {
+        self.doubt = Doubt::Unresolvable;
+    }
+
     /// It is proven not to be in the log under its stamp.
     pub(crate) fn disprove(&mut self) {
         if self.doubt == Doubt::Pending {
             self.doubt = Doubt::None;
         }
+    }
+
+    /// Its acknowledgement is not believed: it is perhaps in the log, and no broker can say.
+    pub(crate) fn disbelieve(&mut self) {
+        self.state = SlotState::Ready;
+        self.doubt = Doubt::Unresolvable;
     }
 
     /// It is proven to be in the log by a later batch.
@@ -330,6 +376,7 @@ impl<T: Clone> Slot<T> {
                     held_bytes,
                     lease: self.lease.map(|(lease, ends)| (lease, ends && is_last)),
                     doubt: self.doubt,
+                    resumed: Resumed::New,
                 }
             })
             .collect()

@@ -1,65 +1,136 @@
 //! Sequence ranges for leased batches, written to the lease's tag before anything is sent.
 
-use wolff_codec::{Offset, TopicId};
+use std::time::Instant;
+
+use bytes::Bytes;
+use wolff_codec::records::Compression;
 
 use super::Sending;
 use super::slot::{Blame, Slot, SlotState};
 use crate::action::{LeaseNo, LeaseOperation};
 use crate::batch::{BatchNo, Stamp};
+use crate::completed_batch::CompletedBatch;
 use crate::config::Storage;
 use crate::ends::Ends;
-use crate::link::Leader;
 use crate::outcome::FailReason;
 use crate::reencode::Piece;
 use crate::retry::Pace;
 use crate::split::SplitRule;
 use crate::stamp_tag::{LeaseTag, MAX_STAMPED, StampedBatch, compression_number};
 
-/// Facts about the log that a scan after a crash starts from.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct ScanHints {
-    topic_id: TopicId,
-    last_acked: Option<Offset>,
-    /// The identity of the last batch that was acked, and the highest sequence number of it that is in
-    /// Kafka.
-    acked_through: Option<(Stamp, i32)>,
-}
+/// Batches up to this size are compressed where they are appended, so that they can be stamped
+/// there.
+const COMPRESSED_AT_ONCE_BYTES: usize = 64 * 1024;
 
-impl ScanHints {
-    pub(super) fn meet(&mut self, leader: Leader) {
-        self.topic_id = leader.topic_id;
-    }
-
-    /// A batch with this stamp is in Kafka; its last sequence number.
-    pub(super) fn acked(&mut self, stamp: Stamp, last_sequence: i32) {
-        self.acked_through = Some((stamp, last_sequence));
-    }
-
-    /// Offset of the last acked record, where it is known.
-    pub(super) fn reached(&mut self, last: Option<Offset>) {
-        self.last_acked = last.or(self.last_acked);
-    }
-
-    /// The highest sequence number of the stamp's identity that is in Kafka; -1: none.
-    fn acked_through(&self, stamp: &Stamp) -> i32 {
-        self.acked_through
-            .filter(|(acked, _)| acked.is_same_identity(stamp))
-            .map_or(-1, |(_, last_sequence)| last_sequence)
-    }
+/// A sequence range that is being written to the local queue with the last fragments of its batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reserved {
+    /// `None`: without idempotence there are no numbers.
+    stamp: Option<Stamp>,
+    records: u32,
 }
 
 impl<T: Clone> Sending<T> {
-    /// Stamps are written for what lies in a queue on disk.
-    fn needs_durable_stamps(&self) -> bool {
-        self.policy.storage == Storage::Disk && !self.identity.is_off()
+    /// Returns whether the batch that is appended next may be stamped with it: it could be leased,
+    /// and the stamps of all before it are durable. Else a crash could leave a stamp behind a batch
+    /// that has none.
+    pub(crate) fn could_reserve(&self, now: Instant) -> bool {
+        self.needs_durable_stamps()
+            && self.could_lease(now)
+            && self.has_room_for_stamps()
+            && !self
+                .window
+                .iter()
+                .any(|slot| has_no_range(slot) || slot.is(&SlotState::Stamping))
     }
 
-    fn can_stamp(&self) -> bool {
-        let next = self
-            .window
-            .iter()
-            .find(|slot| slot.is(&SlotState::Unstamped));
-        next.is_some() && self.identity.allows_stamps() && self.has_room_for_stamps()
+    /// Takes the sequence range of a batch that is about to be appended. Returns the tag of its
+    /// lease; `None` where it has to be looked at first.
+    pub(crate) fn reserve(&mut self, batch: &CompletedBatch, now: Instant) -> Option<Bytes> {
+        let is_too_large = batch.bytes() > self.policy.learned.wire_bytes;
+        let delays_appends = self.policy.compression != Compression::None
+            && batch.bytes() > COMPRESSED_AT_ONCE_BYTES;
+        if is_too_large || delays_appends {
+            return None;
+        }
+        let stamp = self.identity.stamp(batch.records());
+        if stamp.is_none() && !self.identity.is_off() {
+            return None;
+        }
+        self.writing.reserved = Some(Reserved {
+            stamp,
+            records: batch.records(),
+        });
+        let stamped = stamp.map(|stamp| StampedBatch {
+            stamp,
+            first_record: 0,
+            record_count: batch.records(),
+            compression: compression_number(self.policy.compression),
+            acked_through: self.scan.acked_through(&stamp),
+            was_sent_before: false,
+        });
+        let batches = stamped.into_iter().collect();
+        let tag = self.lease_tag(batch.max_timestamp_ms(), batches, now);
+        Some(tag.encode())
+    }
+
+    /// The reserved range is in the tag of this lease: its batch can be sent, unless something
+    /// happened meanwhile after which the range may not be used.
+    pub(crate) fn assign_reserved(&mut self, lease: LeaseNo) {
+        let Some(Reserved { stamp, records }) = self.writing.reserved.take() else {
+            return;
+        };
+        let is_valid = self.identity.allows_stamps()
+            && match &stamp {
+                Some(stamp) => self.identity.is_current(stamp),
+                None => self.identity.is_off(),
+            };
+        let is_whole = |slot: &&Slot<T>| {
+            slot.lease() == Some(lease)
+                && slot.first_record() == 0
+                && slot.record_count() == records
+        };
+        let whole = self.window.iter().find(is_whole).map(Slot::no);
+        match whole.and_then(|no| self.window.find(no)) {
+            Some(slot) if is_valid => slot.assign(stamp, true),
+            _ => self.burn(stamp.as_ref()),
+        }
+    }
+
+    /// Nothing came of the reserved range, and nobody has seen it: it can be used again.
+    pub(crate) fn give_reserved_back(&mut self) {
+        if let Some(Reserved { stamp, records }) = self.writing.reserved.take()
+            && let Some(stamp) = stamp
+        {
+            self.identity.give_back(&stamp, records);
+        }
+    }
+
+    /// The reserved range was perhaps written: it is never used.
+    pub(crate) fn burn_reserved(&mut self) {
+        if let Some(Reserved { stamp, .. }) = self.writing.reserved.take() {
+            self.burn(stamp.as_ref());
+        }
+    }
+
+    fn burn(&mut self, stamp: Option<&Stamp>) {
+        if stamp.is_some_and(|stamp| self.identity.is_current(stamp)) {
+            self.identity.open_gap();
+        }
+    }
+
+    /// Stamps are written for batches in a queue on disk; without idempotence that they are sent.
+    fn needs_durable_stamps(&self) -> bool {
+        self.policy.storage == Storage::Disk
+    }
+
+    pub(super) fn can_stamp(&self, now: Instant) -> bool {
+        let next = self.window.iter().find(|slot| has_no_range(slot));
+        next.is_some_and(|slot| slot.is(&SlotState::Unstamped))
+            && self.writing.reserved.is_none()
+            && (!self.writing.has_failed || self.retry.is_due(now))
+            && self.identity.allows_stamps()
+            && self.has_room_for_stamps()
     }
 
     /// A lease's tag has room for the batches that can be in flight.
@@ -72,32 +143,30 @@ impl<T: Clone> Sending<T> {
         stamped < MAX_STAMPED || !self.needs_durable_stamps()
     }
 
-    /// Gives sequence ranges to the batches that have none, in order. Called after every change, so
-    /// that what can be done next is plain to see.
-    pub(crate) fn stamp_next(&mut self) {
+    /// Assigns sequence ranges to the batches that have none, in order. Called after every change,
+    /// so that what can be done next is plain to see.
+    pub(crate) fn stamp_next(&mut self, now: Instant) {
         self.split_oversized();
-        while self.can_stamp() {
+        while self.can_stamp(now) {
             let needs_durable_stamps = self.needs_durable_stamps();
-            let Some(slot) = self
-                .window
-                .iter_mut()
-                .find(|slot| slot.is(&SlotState::Unstamped))
-            else {
+            let Some(slot) = self.window.iter_mut().find(|slot| has_no_range(slot)) else {
                 return;
             };
             let stamp = self.identity.stamp(slot.record_count());
             let lease = slot.lease().filter(|_| needs_durable_stamps);
             slot.assign(stamp, lease.is_none());
             if let Some(lease) = lease {
-                self.write_tag(lease);
+                self.write_tag(lease, now);
             }
         }
     }
 
-    /// Has the tag of a lease written as its slots are now; one that waits to be written is replaced.
-    fn write_tag(&mut self, lease: LeaseNo) {
-        let new = self.tag(lease).encode();
+    /// Has the tag of a lease written as its slots are now; one that waits to be written is
+    /// replaced.
+    fn write_tag(&mut self, lease: LeaseNo, now: Instant) {
+        let new = self.tag(lease, now).encode();
         let waiting = self
+            .writing
             .operations
             .iter_mut()
             .find_map(|operation| match operation {
@@ -107,18 +176,21 @@ impl<T: Clone> Sending<T> {
         match waiting {
             Some(tag) => *tag = new,
             None => self
+                .writing
                 .operations
                 .push_back(LeaseOperation::Stamp { lease, tag: new }),
         }
     }
 
     /// The tag of a lease as its slots are now.
-    fn tag(&self, lease: LeaseNo) -> LeaseTag {
+    fn tag(&self, lease: LeaseNo, now: Instant) -> LeaseTag {
         let slots = || {
             self.window
                 .iter()
                 .filter(|slot| slot.lease() == Some(lease))
         };
+        let rest_was_sent =
+            slots().any(|slot| slot.stamp().is_none() && slot.needs_a_word_in_its_tag());
         let done_records = slots().next().map_or(0, Slot::first_record);
         let batches = slots().filter_map(|slot| {
             let stamp = *slot.stamp()?;
@@ -128,29 +200,49 @@ impl<T: Clone> Sending<T> {
                 record_count: slot.record_count(),
                 compression: compression_number(slot.body().compression()),
                 acked_through: self.scan.acked_through(&stamp),
+                was_sent_before: slot.is_unresolvable(),
             })
         });
         let newest = slots()
             .map(|slot| slot.body().totals().max_timestamp_ms)
             .max();
         LeaseTag {
-            topic_id: self.scan.topic_id.0,
-            cluster: 0,
-            floor: self.scan.last_acked.map_or(-1, |offset| offset.0),
-            max_timestamp_ms: newest.unwrap_or(i64::MIN),
             done_records,
-            batches: batches.collect(),
+            rest_was_sent,
+            ..self.lease_tag(newest.unwrap_or(i64::MIN), batches.collect(), now)
+        }
+    }
+
+    /// The tag of a lease of which nothing is done.
+    fn lease_tag(
+        &self,
+        max_timestamp_ms: i64,
+        batches: Vec<StampedBatch>,
+        now: Instant,
+    ) -> LeaseTag {
+        LeaseTag {
+            topic_id: self.scan.topic_id().0,
+            cluster: self.scan.cluster(),
+            floor: self.scan.floor().map_or(-1, |offset| offset.0),
+            max_timestamp_ms,
+            stamped_at_ms: self.scan.now_ms(now),
+            generation: self.identity.generation(),
+            done_records: 0,
+            // Without numbers nobody can say later what became of it.
+            rest_was_sent: batches.is_empty(),
+            batches,
         }
     }
 
     /// The tag of a lease is durable: its batches may be sent.
     pub(crate) fn stamped(&mut self, lease: LeaseNo) {
-        let is_outdated = self.operations.iter().any(|operation| {
+        let is_outdated = self.writing.operations.iter().any(|operation| {
             matches!(operation, LeaseOperation::Stamp { lease: later, .. } if *later == lease)
         });
         if is_outdated {
             return;
         }
+        self.writing.has_failed = false;
         for slot in self.window.iter_mut() {
             if slot.lease() == Some(lease) {
                 slot.stamped();
@@ -160,7 +252,7 @@ impl<T: Clone> Sending<T> {
 
     /// The tag could not be written, or perhaps it was: its sequence ranges are never used. Nothing
     /// behind it was sent, since nothing overtakes a batch that waits for its stamp.
-    pub(crate) fn stamp_failed(&mut self, lease: LeaseNo, now: std::time::Instant) {
+    pub(crate) fn stamp_failed(&mut self, lease: LeaseNo, now: Instant) {
         let is_failed =
             |slot: &Slot<T>| slot.lease() == Some(lease) && slot.is(&SlotState::Stamping);
         if !self.window.iter().any(is_failed) {
@@ -172,22 +264,24 @@ impl<T: Clone> Sending<T> {
                 slot.unstamp();
             }
         }
-        self.operations
+        self.writing
+            .operations
             .retain(|operation| !matches!(operation, LeaseOperation::Stamp { .. }));
         self.identity.open_gap();
+        self.writing.has_failed = true;
         self.retry.failed(Pace::Normal, now);
     }
 
     /// Splits what the broker is known to refuse before it is sent.
     fn split_oversized(&mut self) {
-        let limit = self.learned.wire_bytes;
+        let limit = self.policy.learned.wire_bytes;
         for slot in self.window.iter_mut() {
             let wire_bytes = slot.body().wire_bytes();
             if wire_bytes <= limit || slot.is_single_call() || !slot.is(&SlotState::Unstamped) {
                 continue;
             }
             slot.start_split(Blame::default());
-            self.operations.push_back(LeaseOperation::Split {
+            self.writing.operations.push_back(LeaseOperation::Split {
                 batch: slot.no(),
                 body: slot.body().clone(),
                 rule: SplitRule::AtMost {
@@ -206,6 +300,7 @@ impl<T: Clone> Sending<T> {
             return;
         };
         let (records, stamp) = (slot.record_count(), slot.stamp().copied());
+        let was_perhaps_appended = slot.was_perhaps_appended();
         let blame = blame.shifted(slot.first_record());
         let found: u32 = pieces.iter().map(|piece| piece.body().record_count()).sum();
         if found == records {
@@ -220,9 +315,15 @@ impl<T: Clone> Sending<T> {
             slot.condemn(FailReason::QueueDamaged);
         }
         if let Some(stamp) = stamp {
-            self.close_gap(&stamp);
+            self.close_gap(&stamp, was_perhaps_appended);
         }
     }
+}
+
+/// Returns whether a batch waits for a sequence range, now or when it is split. Ranges follow the
+/// order of the window: none is given to what is behind it.
+fn has_no_range<T: Clone>(slot: &Slot<T>) -> bool {
+    matches!(slot.state(), SlotState::Unstamped | SlotState::Splitting(_))
 }
 
 /// Condemns a single call that the broker has named.

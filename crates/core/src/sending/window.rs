@@ -1,5 +1,5 @@
-//! The batches that were leased for sending, in the order of the queue, and how many of them may be in
-//! flight.
+//! The batches that were leased for sending, in the order of the queue, and how many of them may be
+//! in flight.
 
 use std::collections::VecDeque;
 
@@ -8,11 +8,13 @@ use crate::batch::BatchNo;
 use crate::reencode::Piece;
 
 /// The slots. Answers are dealt with from the front only.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Window<T> {
     slots: VecDeque<Slot<T>>,
     next_no: u64,
     max_in_flight: usize,
+    /// Memory is short: one batch is leased at a time.
+    is_short: bool,
 }
 
 impl<T: Clone> Window<T> {
@@ -21,12 +23,19 @@ impl<T: Clone> Window<T> {
             slots: VecDeque::new(),
             next_no: 0,
             max_in_flight: max_in_flight.max(1),
+            is_short: false,
         }
     }
 
-    /// Whether one more batch may be leased.
+    /// Returns whether one more batch may be leased.
     pub(crate) fn has_room(&self) -> bool {
-        self.slots.len() < self.max_in_flight
+        let most = if self.is_short { 1 } else { self.max_in_flight };
+        self.slots.len() < most
+    }
+
+    /// Limits the window to one batch, or no longer.
+    pub(crate) fn set_short(&mut self, is_short: bool) {
+        self.is_short = is_short;
     }
 
     /// Requests that may be in flight: one until the leader is known to know the identity.
@@ -98,7 +107,7 @@ impl<T: Clone> Window<T> {
             .count()
     }
 
-    /// Whether a batch has a stamp and is neither acked nor given up.
+    /// Returns whether a batch has a stamp and is neither acked nor given up.
     pub(crate) fn has_unfinished_stamps(&self) -> bool {
         self.slots.iter().any(|slot| {
             let is_finished = matches!(
@@ -109,8 +118,8 @@ impl<T: Clone> Window<T> {
         })
     }
 
-    /// Whether a refusal, or a batch that is not recognised, waits for those before it: then nothing
-    /// is sent that is not about finding out.
+    /// Returns whether a refusal, or a batch that is not recognised, waits for those before it:
+    /// then nothing is sent that is not about finding out.
     pub(crate) fn has_refusal(&self) -> bool {
         self.slots.iter().any(|slot| {
             matches!(
@@ -120,7 +129,7 @@ impl<T: Clone> Window<T> {
         })
     }
 
-    /// Whether it is in question what the broker has of the batches at the front.
+    /// Returns whether it is in question what the broker has of the batches at the front.
     pub(crate) fn is_searching(&self) -> bool {
         self.front()
             .is_some_and(|front| front.is(&SlotState::Unrecognised))
@@ -140,7 +149,8 @@ impl<T: Clone> Window<T> {
         next.is(&SlotState::Ready).then_some(next)
     }
 
-    pub(crate) fn has_ready(&self) -> bool {
+    /// The same, to look at.
+    pub(crate) fn peek_ready(&self) -> Option<&Slot<T>> {
         let next = self.slots.iter().find(|slot| {
             !matches!(
                 slot.state(),
@@ -149,7 +159,11 @@ impl<T: Clone> Window<T> {
                     | SlotState::Unrecognised
                     | SlotState::Condemned(_)
             )
-        });
-        next.is_some_and(|slot| slot.is(&SlotState::Ready))
+        })?;
+        next.is(&SlotState::Ready).then_some(next)
+    }
+
+    pub(crate) fn has_ready(&self) -> bool {
+        self.peek_ready().is_some()
     }
 }

@@ -392,6 +392,26 @@ fn what_an_append_could_not_store_fails_and_the_rest_goes_on() {
 }
 
 #[test]
+fn an_append_that_is_in_doubt_is_no_failure_for_good() {
+    let mut stage = Stage::new(config());
+    stage.send_one(b"kept");
+    stage.settle();
+    stage.queue.state().faults.appends_in_doubt = 1;
+    let unknown = stage.send_one(b"unknown");
+    stage.settle();
+    let in_doubt = Outcome::InDoubt(wolff_core::DoubtReason::QueueFailed);
+    assert_eq!(stage.end_of(unknown), Some(in_doubt));
+    stage.send_one(b"after");
+    stage.settle();
+    let mut stage = stage.restarted();
+    stage.drain();
+    let mut log = stage.log();
+    log.sort();
+    assert_eq!(log, [&b"after"[..], b"kept", b"unknown"]);
+    assert_eq!(stage.snapshot().damaged_records, 0);
+}
+
+#[test]
 fn a_failed_append_is_no_damage_to_the_next_run() {
     let mut stage = Stage::new(config());
     stage.send_one(b"kept");

@@ -1,10 +1,10 @@
-//! What an answer proves, and what is done about a batch that was perhaps appended.
+//! Proofs by answers, and the handling of a batch that was perhaps appended.
 
 use std::time::Duration;
 
 use wolff_codec::{ErrorCode, Offset};
 use wolff_core::{
-    Answer, Config, DoubtReason, Event, FailReason, Idempotence, Outcome, Storage, Transmit,
+    Answer, Config, DoubtReason, Event, FailReason, Idempotence, Leader, Outcome, Storage, Transmit,
 };
 
 use crate::support::{Stage, config};
@@ -122,8 +122,8 @@ fn what_a_restarted_broker_has_and_does_not_remember_makes_no_duplicate() {
     }
 }
 
-/// Two of three in doubt are in Kafka, and the broker remembers the second: the first is refused, and
-/// the second is sent.
+/// Two of three in doubt are in Kafka, and the broker remembers the second: the first is refused,
+/// and the second is sent.
 fn walking_over_the_second_of_two() -> (Stage, Transmit) {
     let (mut stage, sent) = three_in_flight();
     for transmit in sent.iter().take(2) {
@@ -344,4 +344,148 @@ fn a_witness_of_an_earlier_connection_does_not_prove_the_next_leader() {
     stage.apply(&again[0]);
     stage.drain();
     assert_eq!(stage.log(), LOG_OF_FOUR);
+}
+
+/// Counts the records that are in the log more than once.
+fn repeated(stage: &Stage) -> u64 {
+    let twice = |number: u8| stage.broker.count(&[number; 60]).saturating_sub(1);
+    (0..4u8).map(|number| twice(number) as u64).sum()
+}
+
+#[test]
+fn an_answer_that_is_not_believed_takes_no_numbers_from_what_is_in_flight() {
+    for answered_first in [true, false] {
+        let (mut stage, sent) = three_in_flight();
+        let answers: Vec<Answer> = sent
+            .iter()
+            .map(|transmit| stage.broker.produce(transmit))
+            .collect();
+        // Where the first record is: another batch was taken for it.
+        let impossible = Answer {
+            base_offset: Some(Offset(0)),
+            ..Answer::default()
+        };
+        if answered_first {
+            stage.answer(&sent[0], impossible.clone());
+            assert!(stage.next_send().is_none(), "not before all is quiet");
+        }
+        for (transmit, answer) in sent.iter().zip(answers).skip(1) {
+            stage.answer(transmit, answer);
+        }
+        if !answered_first {
+            stage.answer(&sent[0], impossible);
+        }
+        assert_eq!(stage.snapshot().broker_data_loss, 1);
+        stage.drain();
+        let counted = stage.snapshot().possibly_duplicated_records;
+        assert_eq!(repeated(&stage), counted, "{answered_first}");
+        assert_eq!(stage.snapshot().records.acked, 4);
+    }
+}
+
+#[test]
+fn behind_a_batch_that_was_perhaps_appended_and_is_given_up_nothing_is_disproved() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    for names_it in [false, true] {
+        let (mut stage, sent) = three_in_flight();
+        for transmit in &sent {
+            stage.broker.produce(transmit);
+        }
+        stage.disconnect();
+        // So old now that the broker may have forgotten them, and it has.
+        assert!(matches!(
+            stage.action(),
+            Some(wolff_core::Action::Connect { .. })
+        ));
+        stage.handle(Event::Connected(Leader {
+            now_ms: 1_000 + DAY_MS,
+            ..Stage::leader()
+        }));
+        let first = stage.next_send().unwrap();
+        let code = if names_it { 87 } else { 10 };
+        stage.answer_code(&first, ErrorCode(code));
+        stage.drain();
+        let snapshot = stage.snapshot();
+        assert_eq!(snapshot.records.in_doubt, 1);
+        assert!(
+            repeated(&stage) <= snapshot.possibly_duplicated_records,
+            "{} records are there twice: {snapshot:?}",
+            repeated(&stage)
+        );
+    }
+}
+
+#[test]
+fn what_is_so_old_that_its_producer_may_be_forgotten_proves_nothing() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let mut stage = Stage::new(Config {
+        max_batch_bytes: 100,
+        ..config()
+    });
+    for number in 0..4u8 {
+        stage.send_one(&[number; 60]);
+    }
+    assert!(matches!(
+        stage.action(),
+        Some(wolff_core::Action::Connect { .. })
+    ));
+    stage.handle(Event::Connected(Leader {
+        now_ms: 1_000 + DAY_MS,
+        ..Stage::leader()
+    }));
+    let first = stage.next_send().unwrap();
+    stage.apply(&first);
+    // Its producer may be forgotten at once: a second batch in flight could shut out the next.
+    let sent = stage.send_all();
+    assert_eq!(sent.len(), 1);
+    stage.broker.model.forget_producers();
+    stage.answer_code(&sent[0], ErrorCode::NOT_ENOUGH_REPLICAS);
+    stage.drain();
+    assert_eq!(stage.log(), LOG_OF_FOUR);
+}
+
+#[test]
+fn an_old_batch_is_not_proven_by_one_that_was_acked_behind_a_fresh_one() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let (mut stage, sent) = three_in_flight();
+    // The last answer comes when the others have become old.
+    stage.answer_code(&sent[0], ErrorCode::REQUEST_TIMED_OUT);
+    stage
+        .host
+        .now
+        .set(stage.now() + Duration::from_millis(u64::try_from(DAY_MS).unwrap()));
+    stage.answer(
+        &sent[1],
+        Answer {
+            base_offset: Some(Offset(1)),
+            ..Answer::default()
+        },
+    );
+    assert_eq!(stage.end_of(1), None, "its producer was perhaps forgotten");
+}
+
+#[test]
+fn what_is_no_identity_is_requested_again_after_a_delay() {
+    for (id, epoch) in [(-1, 0), (7, -1), (i64::MIN, i16::MIN)] {
+        let mut stage = Stage::new(config());
+        stage.send_one(b"one");
+        let mut requests = 0;
+        while requests < 3 {
+            match stage.action() {
+                Some(wolff_core::Action::Connect { .. }) => stage.connected(),
+                Some(wolff_core::Action::Request(_)) => {
+                    requests += 1;
+                    stage.handle(Event::IdentityGranted {
+                        producer_id: wolff_codec::ProducerId(id),
+                        epoch: wolff_codec::ProducerEpoch(epoch),
+                    });
+                    assert!(stage.action().is_none(), "not at once");
+                }
+                None => assert!(stage.wait_for_timer()),
+                other => panic!("{other:?}"),
+            }
+        }
+        stage.drain();
+        assert_eq!(stage.log(), [b"one"]);
+    }
 }

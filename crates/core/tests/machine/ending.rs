@@ -219,10 +219,8 @@ fn an_append_that_is_under_way_at_the_end_decides_what_its_records_come_to() {
     }
 }
 
-#[test]
-fn a_lease_that_comes_after_the_end_is_given_back() {
-    let (mut machine, now) = bare(Storage::Disk);
-    accept(&mut machine, now, b"one");
+/// Connects a machine that has something to send, and gives it an identity.
+fn let_it_send(machine: &mut Partition<u32>, now: std::time::Instant) {
     let Some(Action::Connect { .. }) = machine.poll_action(now) else {
         panic!("it needs a leader");
     };
@@ -232,10 +230,86 @@ fn a_lease_that_comes_after_the_end_is_given_back() {
     };
     let (producer_id, epoch) = (wolff_codec::ProducerId(1), wolff_codec::ProducerEpoch(0));
     machine.handle(Event::IdentityGranted { producer_id, epoch }, now);
+}
+
+/// A machine with a batch that is being appended and leased in one; what the end of that is.
+fn appending_leased() -> (Partition<u32>, std::time::Instant, Event) {
+    let (mut machine, now) = bare(Storage::Disk);
+    accept(&mut machine, now, b"one");
+    let_it_send(&mut machine, now);
+    let Some(AppendOperation::AppendLeased { payloads, from, .. }) = machine.poll_append(now)
+    else {
+        panic!("it can be sent at once");
+    };
+    assert_eq!(from, None);
+    let items = [(7, payloads[0].clone())];
+    let leased = Event::AppendedLeased {
+        first_item: 7,
+        lease: LeaseNo(0),
+        batches: LeasedBatches::read(&items),
+    };
+    (machine, now, leased)
+}
+
+#[test]
+fn a_batch_that_was_leased_with_its_append_after_the_end_is_left_in_the_queue() {
+    let (mut machine, now, leased) = appending_leased();
+    machine.abandon(&FailReason::Stopped, DoubtReason::Stopped);
+    assert!(outcomes(&mut machine).is_empty(), "nobody can say yet");
+    machine.handle(leased, now);
+    assert_eq!(outcomes(&mut machine), [Outcome::LeftInQueue]);
+    let operation = machine.poll_lease(now);
+    assert!(matches!(
+        operation,
+        Some(LeaseOperation::Release(LeaseNo(0)))
+    ));
+    assert!(
+        machine.poll_append(now).is_none(),
+        "nothing is acknowledged"
+    );
+    assert!(machine.poll_action(now).is_none(), "nothing is sent");
+}
+
+#[test]
+fn while_a_batch_is_stamped_with_its_append_nothing_overtakes_it() {
+    let (mut machine, now, leased) = appending_leased();
+    let body = {
+        let Event::AppendedLeased { batches, .. } = &leased else {
+            panic!("{leased:?}");
+        };
+        batches.bodies().next().unwrap().1.clone()
+    };
+    let foreign = Event::Foreign {
+        ticket: wolff_core::Ticket(3),
+        body,
+        was_sent: false,
+    };
+    machine.handle(foreign, now);
+    assert!(machine.poll_lease(now).is_none());
+    assert!(machine.poll_action(now).is_none());
+    machine.handle(leased, now);
+    let Some(Action::Send(first)) = machine.poll_action(now) else {
+        panic!("it is stamped");
+    };
+    assert_eq!(first.stamp.unwrap().base_sequence, 0);
+    let batch = first.batch;
+    machine.handle(Event::Answered(batch, wolff_core::Answer::default()), now);
+    let Some(Action::Send(second)) = machine.poll_action(now) else {
+        panic!("then the other");
+    };
+    assert_eq!(second.stamp.unwrap().base_sequence, 1);
+}
+
+#[test]
+fn a_lease_that_comes_after_the_end_is_given_back() {
+    let (mut machine, now) = bare(Storage::Disk);
+    accept(&mut machine, now, b"one");
     let Some(AppendOperation::Append(payloads)) = machine.poll_append(now) else {
-        panic!("its turn has come");
+        panic!("it is to be stored");
     };
     machine.handle(Event::Appended { first_item: 7 }, now);
+    let_it_send(&mut machine, now);
+    assert!(machine.poll_append(now).is_none());
     let operation = machine.poll_lease(now);
     assert!(matches!(
         operation,

@@ -1,5 +1,5 @@
-//! The machine of a partition, driven step by step with a local queue in memory and the test broker's
-//! model of a partition.
+//! The machine of a partition, driven step by step with a local queue in memory and the test
+//! broker's model of a partition.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,11 +11,14 @@
 
 mod support;
 
+mod append_leased;
 mod damage;
 mod delivery;
 mod doubt;
 mod ending;
+mod kills;
 mod refusals;
+mod resume;
 mod simulation;
 mod stamps;
 mod table;

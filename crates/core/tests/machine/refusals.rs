@@ -23,10 +23,13 @@ fn only_the_call_that_is_too_large_alone_fails() {
     }
     stage.drain();
     assert_eq!(first_bytes(&stage), [0, 1, 2, 4, 5]);
-    let Some(Outcome::Failed(FailReason::MessageTooLarge { bytes, .. })) = stage.end_of(3) else {
+    let Some(Outcome::Failed(FailReason::MessageTooLarge { bytes, limit })) = stage.end_of(3)
+    else {
         panic!("{:?}", stage.end_of(3));
     };
     assert!((361..380).contains(&bytes), "{bytes}");
+    let taken = limit.unwrap();
+    assert!((100..=261).contains(&taken), "{taken}");
     let records = stage.snapshot().records;
     assert_eq!((records.acked, records.failed), (5, 1));
 }

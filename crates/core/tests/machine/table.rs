@@ -10,7 +10,7 @@ use wolff_testbroker::partition::{ACKS_ALL, ACKS_LEADER};
 use crate::support::{Stage, config, values_of};
 
 /// The fate of an earlier attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Earlier {
     None,
     /// Its answer was lost.
@@ -24,7 +24,7 @@ enum Earlier {
 }
 
 /// A cell of the table, and what the broker does beside answering.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Cell {
     code: ErrorCode,
     earlier: Earlier,
@@ -68,7 +68,8 @@ impl Cell {
         stage
     }
 
-    /// Sends a record before, the subject, and one behind it; the subject is answered with the code.
+    /// Sends a record before, the subject, and one behind it; the subject is answered with the
+    /// code.
     fn run(self) -> (Stage, Outcome) {
         let mut stage = self.stage();
         stage.send_one(b"before");
@@ -160,7 +161,7 @@ impl Cell {
     }
 }
 
-/// Whether a broker can give this answer to an attempt that it appends, or does not.
+/// Returns whether a broker can give this answer to an attempt that it appends, or does not.
 fn is_true(code: ErrorCode, acks: Acks, earlier: Earlier, appends: bool) -> bool {
     let was_appended = matches!(
         earlier,

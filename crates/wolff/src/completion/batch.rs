@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 
 use wolff_codec::{Offset, PartitionId};
-use wolff_core::{FailReason, Outcome};
+use wolff_core::{DoubtReason, FailReason, Outcome};
 
 use super::delivery::{Ack, Callback, Delivery, Observer, delivery};
 use super::waiters::{WaiterId, Waiters};
@@ -21,8 +21,8 @@ const NO_OFFSET: i64 = -1;
 pub(crate) struct BatchCompletion {
     /// `None` for records that are not routed to a partition yet.
     partition: Option<PartitionId>,
-    /// Records below this number are acknowledged, with offsets from `base_offset` on: the fast path, for a batch that
-    /// ended as a whole.
+    /// Records below this number are acknowledged, with offsets from `base_offset` on: the fast
+    /// path, for a batch that ended as a whole.
     acked_below: AtomicU32,
     base_offset: AtomicI64,
     rest: Mutex<Rest>,
@@ -35,7 +35,8 @@ struct Rest {
     waiters: Waiters,
     /// In the order of calls.
     callbacks: Vec<Observed>,
-    /// Callbacks of calls that the local queue did not store, while their senders have not learnt of it.
+    /// Callbacks of calls that the local queue did not store, while
+    /// their senders are not notified.
     parked: Vec<(u32, Callback, Delivery)>,
     /// The end of all that has none of its own: the batch was given up by its producer.
     given_up: Option<Outcome>,
@@ -74,8 +75,9 @@ impl BatchCompletion {
         })
     }
 
-    /// Has the observer called when the records from `first_record` on, those of one call, have ended. Calls are observed
-    /// in their order. A sender that waits says when it no longer does: [`sender_left`](Self::sender_left).
+    /// Has the observer called when the records from `first_record` on, those of one call, have
+    /// ended. Calls are observed in their order. A sender that waits reports when it no longer
+    /// does: [`sender_left`](Self::sender_left).
     pub(crate) fn observe(&self, first_record: u32, observer: Observer) {
         let (callback, sender_waits) = observer.into_parts();
         self.rest.lock().callbacks.push(Observed {
@@ -85,8 +87,8 @@ impl BatchCompletion {
         });
     }
 
-    /// The verb that handed over a call has returned, or was dropped. Returns the callback of a call that was not stored:
-    /// it is to be called if the verb did not return the error itself.
+    /// The verb that handed over a call has returned, or was dropped. Returns the callback of a
+    /// call that was not stored: it is to be called if the verb did not return the error itself.
     pub(crate) fn sender_left(&self, first_record: u32) -> Option<(Callback, Delivery)> {
         let mut rest = self.rest.lock();
         if let Ok(at) = rest
@@ -105,9 +107,11 @@ impl BatchCompletion {
         Some((callback, delivery))
     }
 
-    /// The records `first..first + count` have ended. Wakes receipts, and returns the callbacks to be called.
+    /// The records `first..first + count` have ended. Wakes receipts, and returns the callbacks to
+    /// be called, and the number of calls that are not observed here any more: also of those whose
+    /// sender learns of the end itself.
     #[must_use = "callbacks have to be called"]
-    pub(crate) fn complete(&self, first: u32, count: u32, outcome: &Outcome) -> Called {
+    pub(crate) fn complete(&self, first: u32, count: u32, outcome: &Outcome) -> (Called, usize) {
         self.complete_in(self.partition, first, count, outcome)
     }
 
@@ -119,12 +123,12 @@ impl BatchCompletion {
         first: u32,
         count: u32,
         outcome: &Outcome,
-    ) -> Called {
+    ) -> (Called, usize) {
         let range = first..first.saturating_add(count);
         let mut rest = self.rest.lock();
         if rest.given_up.is_some() {
             // All of it has ended before.
-            return Called::new();
+            return (Called::new(), 0);
         }
         match outcome {
             Outcome::Acked {
@@ -151,18 +155,19 @@ impl BatchCompletion {
         called
     }
 
-    /// Whether a callback has still to be called.
+    /// Returns whether a callback has still to be called.
     pub(crate) fn is_observed(&self) -> bool {
         let rest = self.rest.lock();
         !rest.callbacks.is_empty() || !rest.parked.is_empty()
     }
 
-    /// Ends all that has not ended: nobody will. Wakes receipts, and returns the callbacks to be called.
+    /// Ends all that has not ended: nobody will. Wakes receipts, and returns the callbacks to be
+    /// called.
     #[must_use = "callbacks have to be called"]
-    pub(crate) fn give_up(&self, outcome: &Outcome) -> Called {
+    pub(crate) fn give_up(&self, outcome: &Outcome) -> (Called, usize) {
         let mut rest = self.rest.lock();
         if rest.given_up.is_some() {
-            return Called::new();
+            return (Called::new(), 0);
         }
         rest.given_up = Some(outcome.clone());
         let woken = rest.waiters.end_all();
@@ -172,8 +177,8 @@ impl BatchCompletion {
         called
     }
 
-    /// The end of the call whose first record this is, if it has come. Else `waker` is woken when it comes; `waiter` is
-    /// the place from an earlier poll.
+    /// The end of the call whose first record this is, if it has come. Else `waker` is woken when
+    /// it comes; `waiter` is the place from an earlier poll.
     #[inline]
     pub(crate) fn poll(
         &self,
@@ -241,18 +246,19 @@ impl Rest {
         (record <= end.last).then_some((*start, end))
     }
 
-    /// The callbacks of these records. Those whose sender learns of the failure itself are parked.
+    /// The callbacks of these records, and the number of observers. Those whose sender learns of
+    /// the failure itself are parked.
     fn called(
         &mut self,
         range: &Range<u32>,
         partition: Option<PartitionId>,
         outcome: &Outcome,
-    ) -> Called {
+    ) -> (Called, usize) {
         let is_not_stored = matches!(
             outcome,
             Outcome::Failed(
                 FailReason::QueueUnavailable(_) | FailReason::Stopped | FailReason::WorkerCrashed
-            )
+            ) | Outcome::InDoubt(DoubtReason::QueueFailed)
         );
         let from = self
             .callbacks
@@ -271,7 +277,7 @@ impl Rest {
                 called.push((observer.callback, delivery));
             }
         }
-        called
+        (called, to.saturating_sub(from))
     }
 }
 

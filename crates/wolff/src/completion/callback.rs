@@ -1,4 +1,5 @@
-//! Where callbacks run: in the runtime that the producer was started in, one after the other per partition.
+//! Where callbacks run: in the runtime that the producer was started in, one after the other per
+//! partition.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,11 +18,11 @@ use super::delivery::{Callback, Delivery};
 const AT_ONCE: usize = 32;
 
 /// Callbacks of a producer that panicked.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Panics(Arc<AtomicU64>);
 
 impl Panics {
-    /// How many.
+    /// Number of them.
     pub(crate) fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -37,11 +38,13 @@ impl Panics {
 
 /// The callbacks of one partition, in the order in which the ends were reported.
 ///
-/// A task of the runtime calls them, started when there are some. A slow callback delays its own partition only. Where the
-/// runtime has ended, the thread that reports the end calls them itself: each is called in every case.
+/// A task of the runtime calls them, started when there are some. A slow callback delays its own
+/// partition only. Where the runtime has ended, the thread that reports the end calls them itself:
+/// each is called in every case.
 ///
-/// Reports are numbered. [`reported_through`](Self::reported_through) says up to which of them the ends have reached their
-/// observers, so that the queue's items can be acknowledged after that and not before.
+/// Reports are numbered. [`reported_through`](Self::reported_through) says up to which of them the
+/// ends have reached their observers, so that the queue's items can be acknowledged after that and
+/// not before.
 pub(crate) struct CallbackLane {
     runtime: Handle,
     panics: Panics,
@@ -62,7 +65,7 @@ struct State {
     reported: u64,
 }
 
-/// What one report has to call.
+/// Callbacks of one report.
 struct Report {
     number: u64,
     called: Called,
@@ -70,7 +73,8 @@ struct Report {
 
 impl CallbackLane {
     /// A lane in that runtime. `on_reported` is called when callbacks have returned and
-    /// [`reported_through`](Self::reported_through) has moved, in the task that called them and without any lock held.
+    /// [`reported_through`](Self::reported_through) has moved, in the task that called them and
+    /// without any lock held.
     pub(crate) fn new(
         runtime: Handle,
         panics: Panics,
@@ -85,9 +89,9 @@ impl CallbackLane {
         })
     }
 
-    /// Has these called, after all that was reported before. Returns the number of reports made so far: the ends are
-    /// reported when [`reported_through`](Self::reported_through) has reached it, which is at once where nothing is to be
-    /// called and nothing waits.
+    /// Has these called, after all that was reported before. Returns the number of reports made so
+    /// far: the ends are reported when [`reported_through`](Self::reported_through) has reached it,
+    /// which is at once where nothing is to be called and nothing waits.
     ///
     /// To be called in the order of ends, and without a lock that a callback may need.
     pub(crate) fn call(self: &Arc<Self>, called: Called) -> u64 {
@@ -148,15 +152,16 @@ impl CallbackLane {
     }
 }
 
-/// The task that calls callbacks. If it is dropped with its runtime, it calls the rest where it is dropped.
+/// The task that calls callbacks. If it is dropped with its runtime, it calls the rest where it is
+/// dropped.
 struct Calling {
     lane: Arc<CallbackLane>,
     is_done: bool,
 }
 
-/// Runs the user's code so that it can block this thread without stopping the runtime: a worker that is
-/// blocked may be the one that polls sockets and timers for all. A runtime with a single thread has no
-/// other.
+/// Runs the user's code so that it can block this thread without stopping the runtime: a worker
+/// that is blocked may be the one that polls sockets and timers for all. A runtime with a single
+/// thread has no other.
 fn without_the_runtime(run: impl FnOnce()) {
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::MultiThread => tokio::task::block_in_place(run),
@@ -178,7 +183,8 @@ impl Calling {
         }
     }
 
-    /// The next report. Its callbacks are called in every case, also when the task is dropped in between.
+    /// The next report. Its callbacks are called in every case, also when the task is dropped in
+    /// between.
     fn next(&mut self) -> Option<Turn> {
         let next = self.lane.next();
         self.is_done = next.is_none();

@@ -1,4 +1,4 @@
-//! What a caller learns of the end of a call.
+//! The end of a call, as its caller gets it.
 
 use wolff_codec::{Offset, PartitionId};
 use wolff_core::{DoubtReason, Outcome};
@@ -6,16 +6,17 @@ use wolff_core::{DoubtReason, Outcome};
 use crate::error::DeliveryError;
 
 /// Kafka has the call's records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Ack {
     /// The partition that the records are in.
     pub partition: PartitionId,
-    /// Offset of the call's first record; the others follow it. `None` where the broker did not say: with acks=none,
-    /// for a duplicate that the broker no longer remembers exactly, or for a batch that a later one proved.
+    /// Offset of the call's first record; the others follow it. `None` where the broker did not
+    /// say: with acks=none, for a duplicate that the broker no longer remembers exactly, or for a
+    /// batch that a later one proved.
     pub offset: Option<Offset>,
-    /// Whether the records may be in Kafka twice: an earlier attempt was in doubt, and the broker could not recognise
-    /// the later one as its duplicate.
+    /// True if the records may be in Kafka twice: an earlier attempt was in doubt, and the broker
+    /// could not recognise the later one as its duplicate.
     pub possibly_duplicated: bool,
 }
 
@@ -40,8 +41,8 @@ impl Observer {
         }
     }
 
-    /// The verb that hands over the call waits for *queued*. If that fails, the error of the verb is the call's end, and the
-    /// callback is not called.
+    /// The verb that hands over the call waits for *queued*. If that fails, the error of the verb
+    /// is the call's end, and the callback is not called.
     pub(crate) fn sender_waits(self) -> Self {
         Self {
             sender_waits: true,
@@ -54,8 +55,8 @@ impl Observer {
     }
 }
 
-/// The end of one call of a run of records that ended together. `distance` is how many records of the run precede the
-/// call's first one.
+/// The end of one call of a run of records that ended together. `distance` is how many records of
+/// the run precede the call's first one.
 pub(super) fn delivery(
     partition: Option<PartitionId>,
     outcome: &Outcome,

@@ -1,7 +1,7 @@
 //! The ends of calls, on their way from the partition to those who wait for them.
 //!
-//! One shared state per batch, of which a receipt is an index: nothing is allocated per call. Callbacks, which have to be
-//! kept per call, are the exception.
+//! One shared state per batch, of which a receipt is an index: nothing is allocated per call.
+//! Callbacks, which have to be kept per call, are the exception.
 
 mod open_batches;
 

@@ -1,4 +1,5 @@
-//! The batches of a partition whose calls may not have ended: the last resort for their receipts and callbacks.
+//! The batches of a partition whose calls may not have ended: the last resort for their receipts
+//! and callbacks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use super::callback::CallbackLane;
 /// Batches between two looks at which of them nobody holds any more, at least.
 const LEAST_BETWEEN: usize = 64;
 
-/// Creates the batches of a partition. When it is dropped, whatever has not ended by then ends in doubt: a receipt never
-/// waits for ever.
+/// Creates the batches of a partition. When it is dropped, whatever has not ended by then ends in
+/// doubt: a receipt never waits for ever.
 pub(crate) struct OpenBatches {
     batches: Vec<Arc<BatchCompletion>>,
     /// Size at which batches that nobody else holds, and that no callback observes, are removed.
@@ -43,10 +44,14 @@ impl OpenBatches {
     }
 
     /// Ends everything that has not ended, oldest batch first.
-    pub(crate) fn give_up(&mut self, outcome: &Outcome) {
+    pub(crate) fn give_up(&mut self, outcome: &Outcome) -> usize {
+        let mut observers = 0usize;
         for batch in self.batches.drain(..) {
-            self.lane.call(batch.give_up(outcome));
+            let (called, count) = batch.give_up(outcome);
+            self.lane.call(called);
+            observers = observers.saturating_add(count);
         }
+        observers
     }
 }
 

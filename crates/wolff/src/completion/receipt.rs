@@ -1,4 +1,4 @@
-//! What a caller holds of an accepted call.
+//! The caller's handle of an accepted call.
 
 use std::fmt;
 use std::future::Future;
@@ -15,9 +15,11 @@ use super::waiters::WaiterId;
 use crate::error::WaitError;
 use crate::park;
 
-/// A call that was accepted: a future of its end, which comes in every case, also when the producer is dropped.
+/// A call that was accepted: a future of its end, which comes in every case, also when the producer
+/// is dropped.
 ///
-/// Clones can be awaited by any number of tasks, and more than once. Dropping a receipt changes nothing for the records.
+/// Clones can be awaited by any number of tasks, and more than once. Dropping a receipt changes
+/// nothing for the records.
 #[must_use = "the records are on their way; await the receipt to learn of their end"]
 pub struct Receipt {
     batch: Arc<BatchCompletion>,
@@ -58,10 +60,12 @@ impl Receipt {
         }
     }
 
-    /// Waits for the end of the call in a plain thread, for `timeout` at most. An async task awaits the receipt itself.
+    /// Waits for the end of the call in a plain thread, for `timeout` at most. An async task awaits
+    /// the receipt itself.
     ///
     /// # Errors
-    /// [`WaitError`]: after a timeout the call is still being sent, and the receipt can be waited for again.
+    /// [`WaitError`]: after a timeout the call is still being sent, and the receipt can be waited
+    /// for again.
     pub fn wait(&self, timeout: Duration) -> Result<Ack, WaitError> {
         let deadline = Instant::now().checked_add(timeout);
         match park::block_on_until(None, deadline, self.clone())? {

@@ -1,4 +1,4 @@
-//! How the calls of a batch end, and who learns of it.
+//! Tests: the ends of a batch's calls, and their receipts and callbacks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +31,7 @@ fn offset(batch: &BatchCompletion, first_record: u32) -> Option<i64> {
     Some(end(batch, first_record)?.unwrap().offset?.0)
 }
 
-/// Observes the call at `first_record`; the counter says how often it was called.
+/// Observes the call at `first_record`; the counter counts its calls.
 fn observe(batch: &BatchCompletion, first_record: u32, sender_waits: bool) -> Arc<AtomicUsize> {
     let count = Arc::new(AtomicUsize::new(0));
     let counter = count.clone();
@@ -57,7 +57,7 @@ fn call(called: impl IntoIterator<Item = (Callback, Delivery)>) {
 fn each_call_gets_its_own_offset() {
     let batch = BatchCompletion::new(Some(PartitionId(3)));
     assert!(end(&batch, 0).is_none());
-    call(batch.complete(0, 5, &acked(100)));
+    call(batch.complete(0, 5, &acked(100)).0);
     assert_eq!(
         (offset(&batch, 0), offset(&batch, 4)),
         (Some(100), Some(104))
@@ -68,14 +68,14 @@ fn each_call_gets_its_own_offset() {
 #[test]
 fn pieces_of_a_batch_end_each_in_its_own_way() {
     let batch = BatchCompletion::new(Some(PartitionId(0)));
-    call(batch.complete(0, 2, &acked(7)));
+    call(batch.complete(0, 2, &acked(7)).0);
     let too_large = FailReason::MessageTooLarge {
         bytes: 9,
         limit: None,
     };
-    call(batch.complete(2, 1, &Outcome::Failed(too_large.clone())));
-    call(batch.complete(5, 2, &Outcome::LeftInQueue));
-    call(batch.complete(3, 2, &acked(9)));
+    call(batch.complete(2, 1, &Outcome::Failed(too_large.clone())).0);
+    call(batch.complete(5, 2, &Outcome::LeftInQueue).0);
+    call(batch.complete(3, 2, &acked(9)).0);
     assert_eq!(offset(&batch, 1), Some(8));
     assert_eq!(end(&batch, 2), Some(Err(DeliveryError::Failed(too_large))));
     assert_eq!(offset(&batch, 4), Some(10));
@@ -90,7 +90,7 @@ fn a_possible_duplicate_is_said_to_be_one() {
         base_offset: None,
         possibly_duplicated: true,
     };
-    call(batch.complete(0, 2, &outcome));
+    call(batch.complete(0, 2, &outcome).0);
     let ack = end(&batch, 1).unwrap().unwrap();
     assert_eq!((ack.offset, ack.possibly_duplicated), (None, true));
 }
@@ -99,7 +99,7 @@ fn a_possible_duplicate_is_said_to_be_one() {
 fn calls_that_were_routed_late_know_their_partition_at_their_end() {
     let batch = BatchCompletion::new(None);
     assert_eq!(batch.partition(4), None);
-    call(batch.complete_in(Some(PartitionId(2)), 4, 2, &acked(30)));
+    call(batch.complete_in(Some(PartitionId(2)), 4, 2, &acked(30)).0);
     assert_eq!(
         (batch.partition(5), batch.partition(6)),
         (Some(PartitionId(2)), None)
@@ -113,7 +113,7 @@ fn a_callback_is_not_called_where_the_verb_returns_the_error() {
     let counts: Vec<_> = (0..3)
         .map(|first| observe(&batch, first, first != 1))
         .collect();
-    call(batch.complete(0, 3, &not_stored()));
+    call(batch.complete(0, 3, &not_stored()).0);
     // The first verb returns the error; the third was dropped and returns nothing.
     drop(batch.sender_left(0));
     call(batch.sender_left(2));
@@ -130,10 +130,10 @@ fn what_is_given_up_ends_for_everybody_once() {
     let batch = BatchCompletion::new(Some(PartitionId(0)));
     let counts: Vec<_> = (0..2).map(|first| observe(&batch, first, true)).collect();
     assert!(batch.sender_left(0).is_none());
-    call(batch.complete(0, 1, &acked(5)));
-    call(batch.give_up(&Outcome::InDoubt(DoubtReason::Dropped)));
-    call(batch.give_up(&Outcome::LeftInQueue));
-    call(batch.complete(1, 1, &acked(6)));
+    call(batch.complete(0, 1, &acked(5)).0);
+    call(batch.give_up(&Outcome::InDoubt(DoubtReason::Dropped)).0);
+    call(batch.give_up(&Outcome::LeftInQueue).0);
+    call(batch.complete(1, 1, &acked(6)).0);
     assert_eq!(offset(&batch, 0), Some(5));
     let in_doubt = Some(Err(DeliveryError::InDoubt(DoubtReason::Dropped)));
     assert_eq!(end(&batch, 1), in_doubt);

@@ -1,6 +1,7 @@
-//! Who waits for which record of a batch.
+//! Wakers of those who wait for records of a batch.
 //!
-//! Waiting, waking and leaving cost the same however many others wait: n awaited receipts of a batch cost O(n).
+//! Waiting, waking and leaving cost the same however many others wait: n awaited receipts of a
+//! batch cost O(n).
 
 use std::ops::Range;
 use std::task::Waker;
@@ -9,7 +10,7 @@ use std::task::Waker;
 const NONE: u32 = u32::MAX;
 
 /// The place of one waiter, kept by its receipt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct WaiterId(u32);
 
 /// The wakers of a batch, by record.
@@ -30,7 +31,8 @@ struct Place {
 }
 
 impl Waiters {
-    /// Has `waker` woken when the record ends. `known` is the waiter's place from before, which is used again.
+    /// Has `waker` woken when the record ends. `known` is the waiter's place from before, which is
+    /// used again.
     pub(crate) fn wait(&mut self, record: u32, known: Option<WaiterId>, waker: &Waker) -> WaiterId {
         if let Some(id) = known
             && let Some(place) = self.place_mut(id.0)

@@ -20,6 +20,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const SEGMENT_BYTES: RangeInclusive<u64> = 64 * 1024..=1 << 30;
 const TOTAL_BYTES: RangeInclusive<u64> = 1..=u64::MAX;
 const FRAGMENT_BYTES: RangeInclusive<usize> = 1024..=100 * 1024 * 1024;
+const MEMORY_BYTES: RangeInclusive<usize> = 64 * 1024..=usize::MAX;
 const BATCH_BYTES: RangeInclusive<usize> = 100..=100 * 1024 * 1024;
 const SEND_AHEAD: RangeInclusive<usize> = 0..=100;
 /// A broker remembers five batches of a producer.
@@ -31,7 +32,7 @@ const RETRY_DELAY: RangeInclusive<Duration> = MILLISECOND..=HOUR;
 const SYNC_DELAY: RangeInclusive<Duration> = Duration::ZERO..=MINUTE;
 
 /// A valid configuration: made by [`ProducerConfig::validated`] only, and never changed.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings(ProducerConfig);
 
 impl Deref for Settings {
@@ -43,7 +44,8 @@ impl Deref for Settings {
 }
 
 impl Settings {
-    /// Idempotence as it takes effect: sequence numbers are worthless without the acks of all replicas.
+    /// Idempotence as it takes effect: sequence numbers are worthless without the acks of all
+    /// replicas.
     pub(crate) fn effective_idempotence(&self) -> Idempotence {
         effective_idempotence(&self.0)
     }
@@ -73,6 +75,8 @@ impl ProducerConfig {
         within("ack_timeout", self.ack_timeout, &ACK_TIMEOUT)?;
         within("max_batch_bytes", self.max_batch_bytes, &BATCH_BYTES)?;
         within("fragment_bytes", self.fragment_bytes, &FRAGMENT_BYTES)?;
+        let memory = self.memory_budget.limit_bytes();
+        within("memory_budget", memory, &MEMORY_BYTES)?;
         within("max_linger", self.max_linger, &LINGER)?;
         within("retry_delay.base", self.retry_delay.base, &RETRY_DELAY)?;
         let above_base = self.retry_delay.base..=HOUR;
@@ -124,6 +128,7 @@ mod tests {
     use wolff_core::RetryDelay;
 
     use super::*;
+    use crate::memory::MemoryBudget;
 
     /// The option that is refused after the change.
     fn refused(change: impl FnOnce(&mut ProducerConfig)) -> Option<&'static str> {
@@ -182,6 +187,14 @@ mod tests {
         assert_eq!(
             refused(|c| c.fragment_bytes = usize::MAX),
             Some("fragment_bytes")
+        );
+        assert_eq!(
+            refused(|c| c.memory_budget = MemoryBudget::new(0)),
+            Some("memory_budget")
+        );
+        assert_eq!(
+            refused(|c| c.memory_budget = MemoryBudget::new(usize::MAX)),
+            None
         );
         assert_eq!(refused(|c| c.max_linger = MAX), Some("max_linger"));
         let zero = delay(Duration::ZERO, HOUR);

@@ -1,7 +1,7 @@
-//! What is wrong with a configuration.
+//! Errors of a configuration.
 
 /// An option is out of its range, or contradicts another one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{option} is {value}: expected {range}")]
 #[non_exhaustive]
 pub struct ConfigError {
@@ -9,7 +9,7 @@ pub struct ConfigError {
     pub option: &'static str,
     /// The value that it has.
     pub value: String,
-    /// What it can be.
+    /// Range of valid values.
     pub range: String,
 }
 

@@ -1,4 +1,4 @@
-//! How an accepted call ends other than with an acknowledgement.
+//! Ends of an accepted call other than an acknowledgement.
 
 use std::time::Duration;
 
@@ -7,13 +7,14 @@ use wolff_core::{DoubtReason, FailReason};
 use crate::park::WithinRuntime;
 
 /// A call that was accepted did not end with an acknowledgement.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeliveryError {
     /// The records are not in Kafka and will not be sent again.
     #[error("not delivered")]
     Failed(#[source] FailReason),
-    /// The records were sent, nobody can say whether Kafka has them, and they will not be sent again.
+    /// The records were sent, nobody can say whether Kafka has them, and they will not be sent
+    /// again.
     #[error("in doubt: sent, and not acknowledged")]
     InDoubt(#[source] DoubtReason),
     /// The producer was stopped; the records are in the queue on disk, and the next run sends them.
@@ -21,15 +22,16 @@ pub enum DeliveryError {
     LeftInQueue,
 }
 
-/// [`Producer::flush`](crate::Producer::flush) timed out. The records stay accepted and are still being sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// [`Producer::flush`](crate::Producer::flush) timed out. The records stay accepted and are still
+/// being sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "not everything was acknowledged within {0:?}; the rest is still queued and still being sent"
 )]
 pub struct FlushTimeout(pub Duration);
 
 /// [`Receipt::wait`](crate::Receipt::wait) has no acknowledgement to return.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
     /// The call ended otherwise.

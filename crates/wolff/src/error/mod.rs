@@ -1,4 +1,4 @@
-//! Errors of a producer, one type per operation. Each says what became of the records.
+//! Errors of a producer, one type per operation. Each names the fate of the records.
 //!
 //! `Display` is one line without the cause; the cause is in `source()`, with its type.
 
@@ -8,6 +8,7 @@ mod stop;
 
 mod config;
 mod delivery;
+mod holdup;
 mod leftover;
 mod send;
 
@@ -16,6 +17,7 @@ mod chain;
 pub(crate) use chain::with_causes;
 pub use config::ConfigError;
 pub use delivery::{DeliveryError, FlushTimeout, WaitError};
+pub use holdup::HoldUp;
 pub use leftover::LeftoverError;
 pub use rejected::Rejected;
 pub use send::SendError;

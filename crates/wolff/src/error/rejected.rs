@@ -7,9 +7,9 @@ use super::send::SendError;
 
 /// A call that was not accepted, with the reason: the records come back to the caller.
 ///
-/// It is an error of its own, and becomes a plain [`SendError`] where only the reason matters, so that `?` works in
-/// functions that return either. (A call that borrows its records cannot become a `Box<dyn Error>`, which outlives it:
-/// `map_err(SendError::from)` leaves the records behind.)
+/// It is an error of its own, and becomes a plain [`SendError`] where only the reason matters, so
+/// that `?` works in functions that return either. (A call that borrows its records cannot become a
+/// `Box<dyn Error>`, which outlives it: `map_err(SendError::from)` leaves the records behind.)
 ///
 /// ```
 /// use wolff::{Producer, Record, Rejected, SendError};

@@ -8,13 +8,18 @@ use wolff_partitioner::ChooseError;
 
 use crate::park::WithinRuntime;
 
-/// A call was not accepted: none of its records is in the producer or in Kafka, and none will be sent.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// A call was not accepted: none of its records is in the producer or in Kafka, and none will be
+/// sent.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// The queue has no room, and the verb or the overflow policy does not wait for it.
     #[error("the producer's queue is full; the records were not accepted")]
     Full,
+    /// The queue of the partition named is on disk and not open yet, since no broker has said which
+    /// partitions there are. It is being opened: a later attempt finds it open.
+    #[error("the queue of partition {} is being opened; the records were not accepted", _0.0)]
+    Opening(PartitionId),
     /// The queue had no room for the whole time that the caller was ready to wait.
     #[error("the producer's queue had no room within {0:?}; the records were not accepted")]
     TimedOut(Duration),
@@ -49,6 +54,10 @@ pub enum SendError {
     /// The local queue could not store the records.
     #[error("the local queue could not store the records; they were not accepted")]
     QueueUnavailable(#[source] StorageError),
+    /// The local queue failed, and cannot say whether it has stored the records: they were not
+    /// sent, and the next run may find and send them. Counted as in doubt.
+    #[error("the local queue failed, and cannot say whether it has stored the records")]
+    QueueInDoubt,
     /// The producer accepts no more calls.
     #[error("the producer is stopped; the records were not accepted")]
     Stopped,
@@ -60,7 +69,7 @@ pub enum SendError {
 impl From<Refused> for SendError {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Full | Refused::Behind => Self::Full,
+            Refused::Full | Refused::Behind | Refused::NoMemory { .. } => Self::Full,
             Refused::TooLarge { bytes, limit } => Self::TooLarge { bytes, limit },
             Refused::Empty => Self::Empty,
             Refused::Unreadable(error) => Self::QueueUnavailable(StorageError::new(error)),

@@ -17,18 +17,18 @@ pub enum StartError {
     /// The async runtime is shutting down.
     #[error("the async runtime is shutting down")]
     RuntimeShutDown,
-    /// A broker says that there is no such topic.
+    /// A broker responds that there is no such topic.
     #[error(
         "topic {topic:?} does not exist on the cluster; create it, or allow automatic creation"
     )]
     UnknownTopic {
-        /// The name asked for.
+        /// The name that was requested.
         topic: String,
     },
     /// The user may not use the topic.
     #[error("not allowed to use topic {topic:?}: {reason}")]
     Unauthorized {
-        /// The name asked for.
+        /// The name that was requested.
         topic: String,
         /// The broker's words.
         reason: String,

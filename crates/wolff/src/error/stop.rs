@@ -1,4 +1,4 @@
-//! What goes wrong when a producer is stopped.
+//! Errors of stopping a producer.
 
 use std::error::Error;
 use std::fmt;
@@ -8,8 +8,9 @@ use wolff_core::StorageError;
 
 use crate::stopped::Leftover;
 
-/// A queue could not be closed cleanly: its last acknowledgements may be forgotten, and its directory may still be locked.
-#[derive(Debug, Clone, thiserror::Error)]
+/// A queue could not be closed cleanly: its last acknowledgements may be forgotten, and its
+/// directory may still be locked.
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the queue of {} could not be closed", Queue(*partition))]
 #[non_exhaustive]
 pub struct CloseError {
@@ -27,12 +28,12 @@ impl CloseError {
 }
 
 /// The producer is stopped, every call has ended, and some queues could not be closed cleanly.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StopError {
-    /// What was left, as after a clean stop.
+    /// Records that were left, as after a clean stop.
     pub leftover: Leftover,
-    /// What went wrong, queue by queue.
+    /// Errors, queue by queue.
     pub errors: Vec<CloseError>,
 }
 

@@ -6,8 +6,8 @@ use wolff_client::{Address, Client, ProduceAnswer};
 use wolff_codec::{ErrorCode, Offset, PartitionId};
 use wolff_core::Answer;
 
-/// What the broker answered, as the machine takes it. Tells the client about a leader that the broker
-/// names (KIP-951).
+/// Converts a broker's response into the machine's input. Notifies the client of a leader that the
+/// broker names (KIP-951).
 pub(super) fn answer(
     answer: &ProduceAnswer,
     client: &Client,
@@ -24,6 +24,7 @@ pub(super) fn answer(
     Answer {
         code: answer.error_code,
         base_offset: (answer.base_offset.0 >= 0).then_some(Offset(answer.base_offset.0)),
+        log_start: (answer.log_start_offset.0 >= 0).then_some(answer.log_start_offset),
         message: words(answer.error_message.as_deref()),
         record_errors: record_errors.collect(),
         names_leader,

@@ -1,8 +1,11 @@
-//! The network side of a partition: the task that carries out what the machine asks of the cluster.
+//! The network side of a partition: the task that carries out what the machine requests of the
+//! cluster.
 
 mod worker;
 
 mod requests;
+
+mod identity;
 
 mod answers;
 

@@ -14,8 +14,8 @@ use wolff_core::{BatchNo, Transmit};
 
 use crate::config::RequiredAcks;
 
-/// What every produce request of a partition has in common.
-#[derive(Debug, Clone)]
+/// Fields that all produce requests of a partition share.
+#[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) topic: Str,
     pub(super) partition: PartitionId,

@@ -17,17 +17,20 @@ use wolff_core::{
 };
 
 use super::answers;
+use super::identity::{NoIdentity, identity};
 use super::requests::{Answered, Link, NotStarted, Target};
 use crate::clock;
 use crate::config::RequiredAcks;
 use crate::partition::PartitionQueue;
+use crate::troubles::Troubles;
 
-/// What a worker needs beside its queue.
-#[derive(Debug, Clone)]
+/// Configuration of a worker.
+#[derive(Clone, Debug)]
 pub(crate) struct WorkerConfig {
     pub(crate) topic: Str,
     pub(crate) acks: RequiredAcks,
     pub(crate) ack_timeout: Duration,
+    pub(crate) troubles: Troubles,
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -41,9 +44,19 @@ pub(crate) struct Worker {
     link: Option<Link>,
     connecting: Option<Boxed<Result<LeaderConnection, ConnectError>>>,
     identity: Option<Boxed<Result<InitProducerIdResponse, RequestError>>>,
-    failed_connects: u32,
+    troubles: Troubles,
+    logged: Logged,
     /// It has ended in order: nothing has to be given up when it is dropped.
     is_stopped: bool,
+}
+
+/// Counts by which the worker logs something once, or ever more rarely.
+#[derive(Default)]
+struct Logged {
+    /// Attempts in a row to connect that failed.
+    failed_connects: u32,
+    /// Number of times that the cluster was found to have lost something.
+    losses: u64,
 }
 
 /// Why the worker woke up.
@@ -79,12 +92,13 @@ impl Worker {
             link: None,
             connecting: None,
             identity: None,
-            failed_connects: 0,
+            troubles: config.troubles,
+            logged: Logged::default(),
             is_stopped: false,
         }
     }
 
-    /// Runs until it is told to stop.
+    /// Runs until it is stopped.
     pub(crate) async fn run(mut self) {
         loop {
             self.carry_out();
@@ -158,8 +172,8 @@ impl Worker {
             return self.queue.handle(Event::Disconnected);
         };
         let connection = link.connection().clone();
-        // A null transactional id: any broker gives a fresh id. The timeout means nothing without a
-        // transaction.
+        // A null transactional id: any broker grants a fresh id. The timeout means nothing without
+        // a transaction.
         let request = InitProducerIdRequest {
             transactional_id: None,
             transaction_timeout_ms: 60_000,
@@ -254,9 +268,17 @@ impl Worker {
             self.log_refusal(&answer);
         }
         self.queue.handle(Event::Answered(batch, answer));
+        let losses = self.queue.snapshot().broker_data_loss;
+        if losses > std::mem::replace(&mut self.logged.losses, losses) {
+            tracing::error!(
+                partition = self.partition(),
+                losses,
+                "the cluster has lost records that it had acknowledged, or took a batch for another one"
+            );
+        }
     }
 
-    /// A refusal is told when it is new, and again ever more rarely.
+    /// A refusal is logged when it is new, and again ever more rarely.
     fn log_refusal(&self, answer: &Answer) {
         let refusal = self.queue.machine().snapshot().refusal;
         let count = refusal
@@ -279,14 +301,23 @@ impl Worker {
                     broker = leader.broker.0,
                     "connected to the leader"
                 );
-                self.failed_connects = 0;
+                self.logged.failed_connects = 0;
+                self.troubles.connected(self.target.partition, None);
                 let facts = Leader {
                     broker: leader.broker,
                     epoch: leader.leader_epoch,
                     topic_id: leader.topic_id,
+                    cluster: self.client.cluster_id().map_or(0, |id| hash_of(&id)),
+                    now_ms: self.queue.now_ms(),
                 };
                 self.link = Some(Link::new(leader.connection, leader.topic_id));
                 self.queue.handle(Event::Connected(facts));
+                if self.queue.snapshot().is_other_cluster {
+                    tracing::error!(
+                        partition = self.partition(),
+                        "this is another cluster than the one that has what an earlier run left in doubt: nothing is sent; connect to that cluster, or use another queue directory"
+                    );
+                }
             }
             Err(ConnectError::ClientClosed) => {
                 // Nobody will send anything any more: as a stop without time.
@@ -295,34 +326,28 @@ impl Worker {
                     .give_up(&FailReason::Stopped, DoubtReason::Stopped);
             }
             Err(error) => {
-                self.failed_connects = self.failed_connects.saturating_add(1);
-                if self.failed_connects.is_power_of_two() {
+                self.logged.failed_connects = self.logged.failed_connects.saturating_add(1);
+                if self.logged.failed_connects.is_power_of_two() {
                     tracing::warn!(
-                        partition = self.partition(), attempts = self.failed_connects, %error, "no connection to the leader"
+                        partition = self.partition(), attempts = self.logged.failed_connects, %error, "no connection to the leader"
                     );
                 }
+                self.troubles.connected(self.target.partition, Some(error));
                 self.queue.handle(Event::ConnectFailed);
             }
         }
     }
 
     fn identified(&mut self, result: Result<InitProducerIdResponse, RequestError>) {
-        let (is_refused, reason) = match result {
-            Ok(response) if response.error_code == ErrorCode::NONE => {
-                return self.queue.handle(Event::IdentityGranted {
-                    producer_id: response.producer_id,
-                    epoch: response.producer_epoch,
-                });
+        let reason = match identity(result) {
+            Ok((producer_id, epoch)) => {
+                return self
+                    .queue
+                    .handle(Event::IdentityGranted { producer_id, epoch });
             }
-            Ok(response) => (
-                is_refusal(response.error_code),
-                response.error_code.to_string(),
-            ),
-            Err(error) => {
-                let is_unsupported = matches!(error.cause(), RequestCause::Unsupported(_));
-                (is_unsupported, error.to_string())
-            }
+            Err(reason) => reason,
         };
+        let is_refused = reason.is_refused();
         self.queue.handle(Event::IdentityFailed { is_refused });
         let goes_on = !self.queue.snapshot().is_idempotent;
         let partition = self.partition();
@@ -336,6 +361,8 @@ impl Worker {
                 partition, %reason,
                 "the cluster gives no producer id, and idempotence is required: nothing is sent; grant IDEMPOTENT_WRITE on the cluster or WRITE on the topic"
             );
+        } else if matches!(reason, NoIdentity::Malformed { .. }) {
+            tracing::error!(partition, %reason, "the request for a producer id is sent again");
         }
     }
 }
@@ -360,15 +387,12 @@ impl Drop for Worker {
     }
 }
 
-/// Whether an InitProducerId error means that the cluster will give none as things are: no permission,
-/// or a broker that knows no such request.
-fn is_refusal(code: ErrorCode) -> bool {
-    matches!(
-        code,
-        ErrorCode::CLUSTER_AUTHORIZATION_FAILED
-            | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-            | ErrorCode::UNSUPPORTED_VERSION
-    )
+/// A hash of a cluster's id that stays the same for ever (FNV-1a), never 0.
+fn hash_of(id: &str) -> u64 {
+    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash.max(1)
 }
 
 /// The end of the oldest request; pending for ever where nothing is on its way.

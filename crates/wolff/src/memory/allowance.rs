@@ -1,86 +1,124 @@
-//! What one partition has of a budget: taken in pieces, used byte by byte.
+//! The part of a budget that one queue has: acquired in pieces, so that the budget is not
+//! touched for each call.
 
-use super::budget::{MemoryBudget, MemoryPermit};
+use super::budget::{Acquire, LeasedBytes, MemoryBudget, MemoryPermit};
 
-/// What is acquired, and kept in reserve, at once: the budget is not touched for each record.
+/// Bytes that a queue which uses little acquires, and keeps in reserve, at once.
 pub(super) const PIECE_BYTES: usize = 64 * 1024;
 
-/// The memory of one partition. Under the partition's own lock, so that a record costs an addition.
+/// A busy queue's pieces are this fraction of what it uses: all of them together keep so much of a
+/// budget in reserve beyond the least pieces.
+const USED_PER_PIECE: u64 = 8;
+
+/// Largest piece, as a fraction of the budget.
+const LIMIT_PER_PIECE: usize = 64;
+
+/// The part of a budget that one queue holds: what it uses, and room for calls to come.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     budget: MemoryBudget,
-    /// At least `used`.
+    /// At least what is used and the room together, once they are balanced.
     held: MemoryPermit,
-    used: usize,
+    /// Bytes that the queue has leased from the disk.
+    leased: LeasedBytes,
+    piece: Piece,
+}
+
+/// The size of a piece: it follows what is used, so that a busy queue rarely needs one. A thousand
+/// idle queues keep a quarter of a budget in reserve at most.
+#[derive(Debug)]
+struct Piece {
+    least: usize,
+    most: usize,
+    now: usize,
+}
+
+impl Piece {
+    fn of(limit_bytes: usize) -> Self {
+        let least = PIECE_BYTES.min(limit_bytes / 4096);
+        Self {
+            least,
+            most: least.max(limit_bytes / LIMIT_PER_PIECE),
+            now: least,
+        }
+    }
+
+    fn follow(&mut self, used_bytes: u64) {
+        self.now = narrow(used_bytes / USED_PER_PIECE).clamp(self.least, self.most);
+    }
 }
 
 impl Allowance {
     pub(crate) fn new(budget: MemoryBudget) -> Self {
-        let held = budget.take(0);
         Self {
+            held: budget.take(0),
+            leased: budget.leased(),
+            piece: Piece::of(budget.limit_bytes()),
             budget,
-            held,
-            used: 0,
         }
     }
 
-    /// Bytes in use.
-    pub(crate) fn used(&self) -> usize {
-        self.used
-    }
-
-    /// Uses these bytes, if the budget has them: else nothing is changed, and [`needs`](Self::needs) says for how much to
-    /// wait.
-    #[inline]
-    pub(crate) fn try_use(&mut self, bytes: usize) -> bool {
-        let after = self.used.saturating_add(bytes);
-        if after > self.held.bytes() && !self.grow(after) {
-            return false;
-        }
-        self.used = after;
-        true
-    }
-
-    /// Uses these bytes, whatever the limit says: for what frees more than it takes, and must go on.
-    pub(crate) fn force_use(&mut self, bytes: usize) {
-        if !self.try_use(bytes) {
-            self.used = self.used.saturating_add(bytes);
-            let missing = self.used.saturating_sub(self.held.bytes());
-            self.held.merge(self.budget.take(missing));
-        }
-    }
-
-    /// How many bytes are missing for a use of `bytes`.
-    pub(crate) fn needs(&self, bytes: usize) -> usize {
-        self.used
-            .saturating_add(bytes)
-            .saturating_sub(self.held.bytes())
-    }
-
-    /// Adds what was waited for.
-    pub(crate) fn add(&mut self, permit: MemoryPermit) {
-        self.held.merge(permit);
-    }
-
-    /// These bytes are no longer used. Keeps up to a piece in reserve; nothing when idle, or while somebody waits.
-    pub(crate) fn give_back(&mut self, bytes: usize) {
-        debug_assert!(bytes <= self.used, "more is given back than was used");
-        self.used = self.used.saturating_sub(bytes);
-        let spare = self.held.bytes().saturating_sub(self.used);
-        if self.used == 0 || self.budget.is_wanted() {
-            drop(self.held.split(spare));
-        } else if spare > PIECE_BYTES {
-            drop(self.held.split(spare.saturating_sub(PIECE_BYTES / 2)));
-        }
-    }
-
-    #[cold]
-    fn grow(&mut self, to: usize) -> bool {
-        let missing = to.saturating_sub(self.held.bytes());
-        let piece = missing.max(PIECE_BYTES);
-        let acquired = self.budget.try_acquire(piece);
+    /// Acquires so many bytes, or a piece, if the budget has them.
+    pub(crate) fn try_acquire(&self, bytes: usize) -> Option<MemoryPermit> {
+        let piece = self.budget.try_acquire(bytes.max(self.piece.now));
         // The last bytes of a budget are not enough for a piece.
-        let acquired = acquired.or_else(|| self.budget.try_acquire(missing));
-        acquired.map(|permit| self.held.merge(permit)).is_some()
+        piece.or_else(|| self.budget.try_acquire(bytes))
     }
+
+    /// Acquires a piece before it is needed, if the budget has as much.
+    pub(crate) fn try_acquire_ahead(&self) -> Option<MemoryPermit> {
+        self.budget.try_acquire(self.piece.now)
+    }
+
+    /// Waits for room.
+    pub(crate) fn acquire(&self, bytes: usize) -> Acquire {
+        self.budget.acquire(bytes)
+    }
+
+    /// Adds what was waited for. Returns the room that is gained.
+    pub(crate) fn add(&mut self, permit: MemoryPermit) -> u64 {
+        let bytes = wide(permit.bytes());
+        self.held.merge(permit);
+        bytes
+    }
+
+    /// Counts what is leased from the disk. Gives back what is neither used nor kept in reserve,
+    /// and takes what is used beyond what is held, whatever the limit says: it is there already.
+    /// Returns the reserve, which is room for calls: up to a piece; nothing while nothing is used,
+    /// or somebody waits.
+    pub(crate) fn balance(&mut self, used_bytes: u64, leased_bytes: u64) -> u64 {
+        self.leased.set(narrow(leased_bytes));
+        self.piece.follow(used_bytes);
+        let held = wide(self.held.bytes());
+        if used_bytes > held {
+            let missing = used_bytes.saturating_sub(held);
+            self.held.merge(self.budget.take(narrow(missing)));
+            return 0;
+        }
+        let piece = wide(self.piece.now);
+        let spare = held.saturating_sub(used_bytes);
+        let reserve = if used_bytes == 0 || self.budget.is_wanted() {
+            0
+        } else if spare > piece {
+            // Less than a piece: else the next bytes that are freed go back one by one.
+            piece / 2
+        } else {
+            spare
+        };
+        drop(self.held.split(narrow(spare.saturating_sub(reserve))));
+        reserve
+    }
+
+    /// Returns whether less has to be leased from the disk than there could be.
+    pub(crate) fn is_short(&self) -> bool {
+        self.budget.is_short()
+    }
+}
+
+fn wide(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+fn narrow(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -10,19 +10,25 @@ use std::task::{Context, Poll, Waker};
 
 use crate::sync::{AtomicUsize, Mutex};
 
-/// A limit on the memory that producers hold for records: what waits to be queued, is kept beside a queue on disk, is
-/// compressed or in flight, and what callbacks and receipts take.
+/// A limit on the memory that producers hold for records: what waits to be queued, is kept beside a
+/// queue on disk, is compressed or in flight, and what callbacks and receipts take.
 ///
-/// Clones are the same budget: give one to several producers, and they share it. A producer without one of its own has
-/// [`DEFAULT_BYTES`](Self::DEFAULT_BYTES) for itself. When it is used up callers wait, first come, first served, for what
-/// is acknowledged to be freed; a single call larger than the whole budget waits until it is alone.
+/// Clones are the same budget: give one to several producers, and they share it. A producer without
+/// one of its own has [`DEFAULT_BYTES`](Self::DEFAULT_BYTES) for itself. When it is used up callers
+/// wait, first come, first served, for what is acknowledged to be freed; a single call larger than
+/// the whole budget waits until it is alone.
+///
+/// What is leased from a queue on disk can be read again, so it keeps no calls out beyond half of
+/// the limit: from there on each queue leases one batch at a time.
 #[derive(Clone)]
-pub(crate) struct MemoryBudget(Arc<Shared>);
+pub struct MemoryBudget(Arc<Shared>);
 
 struct Shared {
     limit: usize,
     /// May exceed the limit by what had to be taken, see [`MemoryBudget::take`].
     used: AtomicUsize,
+    /// Leased from queues on disk, beside `used`.
+    leased: AtomicUsize,
     /// Length of `queue`, changed with its lock held: releasing looks here first.
     waiting: AtomicUsize,
     queue: Mutex<VecDeque<Arc<Waiter>>>,
@@ -43,14 +49,15 @@ enum Wait {
 
 impl MemoryBudget {
     /// Default of a producer: 256 MiB.
-    pub(crate) const DEFAULT_BYTES: usize = 256 << 20;
+    pub const DEFAULT_BYTES: usize = 256 << 20;
 
     /// A budget of that many bytes. Zero lets one call at a time through.
     #[must_use]
-    pub(crate) fn new(limit_bytes: usize) -> Self {
+    pub fn new(limit_bytes: usize) -> Self {
         Self(Arc::new(Shared {
             limit: limit_bytes,
             used: AtomicUsize::new(0),
+            leased: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             queue: Mutex::new(VecDeque::new()),
         }))
@@ -58,17 +65,25 @@ impl MemoryBudget {
 
     /// The limit, bytes.
     #[must_use]
-    pub(crate) fn limit_bytes(&self) -> usize {
+    pub fn limit_bytes(&self) -> usize {
         self.0.limit
     }
 
-    /// What is held now, bytes. Partitions hold a little more than they use at the moment.
+    /// Bytes that are held now. Partitions hold a little more than they use at the moment.
     #[must_use]
-    pub(crate) fn used_bytes(&self) -> usize {
-        self.0.used.load(Ordering::Relaxed)
+    pub fn used_bytes(&self) -> usize {
+        let leased = self.0.leased.load(Ordering::Relaxed);
+        self.0.used.load(Ordering::Relaxed).saturating_add(leased)
     }
 
-    /// Whether somebody waits: what is held in reserve should be given back.
+    /// Returns whether what is leased from queues on disk has to become less: it is more than half
+    /// of the limit, or all that is held is more than the limit.
+    pub(crate) fn is_short(&self) -> bool {
+        let leased = self.0.leased.load(Ordering::Relaxed);
+        leased > self.0.limit / 2 || self.used_bytes() > self.0.limit
+    }
+
+    /// Returns whether somebody waits: what is held in reserve should be released.
     pub(crate) fn is_wanted(&self) -> bool {
         self.0.waiting.load(Ordering::SeqCst) > 0
     }
@@ -90,10 +105,19 @@ impl MemoryBudget {
         }
     }
 
-    /// Takes these bytes whatever the limit says: for what frees more than it takes, and must go on.
+    /// Takes these bytes whatever the limit says: for what frees more than it takes, and must go
+    /// on.
     pub(crate) fn take(&self, bytes: usize) -> MemoryPermit {
         self.0.used.fetch_add(bytes, Ordering::SeqCst);
         self.permit(bytes)
+    }
+
+    /// Counts the bytes that one queue on disk has leased, none at first.
+    pub(crate) fn leased(&self) -> LeasedBytes {
+        LeasedBytes {
+            budget: self.clone(),
+            bytes: 0,
+        }
     }
 
     fn permit(&self, bytes: usize) -> MemoryPermit {
@@ -122,9 +146,11 @@ impl fmt::Debug for MemoryBudget {
 impl Shared {
     /// Counts the bytes as used if they are free. More than all of it is free when nothing is used.
     fn reserve(&self, bytes: usize) -> bool {
+        let leased = self.leased.load(Ordering::SeqCst).min(self.limit / 2);
         let add = |used: usize| {
             let after = used.checked_add(bytes)?;
-            (after <= self.limit || used == 0).then_some(after)
+            let is_free = after.saturating_add(leased) <= self.limit;
+            (is_free || used == 0).then_some(after)
         };
         self.used
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add)
@@ -133,6 +159,10 @@ impl Shared {
 
     fn release(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::SeqCst);
+        self.freed();
+    }
+
+    fn freed(&self) {
         // A waiter raises `waiting` before it looks at `used`, so one of the two sees the other.
         if self.waiting.load(Ordering::SeqCst) > 0 {
             self.grant(&mut self.queue.lock());
@@ -181,7 +211,8 @@ impl Future for Acquire {
 }
 
 impl Waiter {
-    /// Sets the waker of one that is not granted yet. Returns whether it has to be put into the queue.
+    /// Sets the waker of one that is not granted yet. Returns whether it has to be put into the
+    /// queue.
     fn waits_with(&self, waker: &Waker) -> bool {
         let mut state = self.state.lock();
         match &mut *state {
@@ -229,6 +260,40 @@ impl Drop for Acquire {
     }
 }
 
+/// Bytes that are leased from one queue on disk, given back when it is dropped.
+pub(crate) struct LeasedBytes {
+    budget: MemoryBudget,
+    bytes: usize,
+}
+
+impl LeasedBytes {
+    /// So many it is now, whatever the limit says.
+    pub(crate) fn set(&mut self, bytes: usize) {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        let shared = &self.budget.0;
+        if bytes > before {
+            shared.leased.fetch_add(bytes - before, Ordering::SeqCst);
+        } else if bytes < before {
+            shared.leased.fetch_sub(before - bytes, Ordering::SeqCst);
+            shared.freed();
+        }
+    }
+}
+
+impl Drop for LeasedBytes {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+impl fmt::Debug for LeasedBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeasedBytes")
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Bytes of a budget, given back when it is dropped.
 #[must_use = "the bytes are given back when the permit is dropped"]
 pub(crate) struct MemoryPermit {
@@ -237,7 +302,7 @@ pub(crate) struct MemoryPermit {
 }
 
 impl MemoryPermit {
-    /// How many bytes it is.
+    /// Its size, bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

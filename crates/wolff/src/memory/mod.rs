@@ -1,4 +1,4 @@
-//! How much memory producers may hold, all partitions together.
+//! The memory that producers may hold, all partitions together.
 
 mod allowance;
 
@@ -6,3 +6,7 @@ mod budget;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use allowance::Allowance;
+pub use budget::MemoryBudget;
+pub(crate) use budget::{Acquire, MemoryPermit};

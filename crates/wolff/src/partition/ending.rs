@@ -1,4 +1,5 @@
-//! Ends on their way to those who wait, and leases that are acknowledged once their ends were reported.
+//! Ends on their way to those who wait, and leases that are acknowledged once their ends were
+//! reported.
 
 use std::collections::VecDeque;
 

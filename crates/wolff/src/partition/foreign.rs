@@ -5,23 +5,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use wolff_codec::{Offset, PartitionId};
-use wolff_core::{DoubtReason, EndedLease, FailReason, LeaseNo, Origin, Outcome, Ticket};
+use wolff_core::{
+    DoubtReason, EndedLease, FailReason, LeaseNo, Origin, Outcome, RoutedEnd, Ticket,
+};
 
 use super::Token;
+use crate::clock;
 use crate::completion::Called;
 
 /// The queue that foreign records come from.
 pub(crate) trait ForeignSource: fmt::Debug + Send + Sync {
     /// Records of a lease came to their end. Returns the lease if it ends with them.
-    fn ended(
-        &self,
-        lease: LeaseNo,
-        records: u32,
-        calls: u64,
-        outcome: &Outcome,
-    ) -> Option<EndedLease>;
+    fn ended(&self, end: &RoutedEnd<'_>) -> Option<EndedLease>;
 
-    /// Whether records that were not delivered are sent by the next run.
+    /// Returns whether records that were not delivered are sent by the next run.
     fn is_durable(&self) -> bool;
 
     /// The ends of a lease's records were reported: its items leave the queue.
@@ -29,7 +26,7 @@ pub(crate) trait ForeignSource: fmt::Debug + Send + Sync {
 }
 
 /// Calls that follow one another in their source as well as in the partition's batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct SourceRun {
     /// First record within the source's batch.
     pub(crate) first_record: u32,
@@ -40,18 +37,18 @@ pub(crate) struct SourceRun {
 }
 
 impl SourceRun {
-    fn records(self) -> u32 {
+    pub(crate) fn records(self) -> u32 {
         self.calls.saturating_mul(self.call_records)
     }
 
-    /// Adds a call, if it continues the run.
-    pub(crate) fn extend(&mut self, first_record: u32, call_records: u32) -> bool {
-        let continues = self.first_record.saturating_add(self.records()) == first_record
-            && self.call_records == call_records;
-        if continues {
-            self.calls = self.calls.saturating_add(1);
-        }
-        continues
+    /// Both runs as one, if the second continues the first.
+    pub(crate) fn extended(self, next: Self) -> Option<Self> {
+        let continues = self.first_record.saturating_add(self.records()) == next.first_record
+            && self.call_records == next.call_records;
+        continues.then(|| Self {
+            calls: self.calls.saturating_add(next.calls),
+            ..self
+        })
     }
 }
 
@@ -129,31 +126,39 @@ impl ForeignBatches {
         let Some(batch) = self.open.get_mut(&ticket) else {
             return (called, leases);
         };
+        let was_sent = matches!(outcome, Outcome::InDoubt(_));
         let outcome = &kept(outcome, batch.source.is_durable());
         let end = first_record.saturating_add(records);
         let mut at = 0u32;
         for part in &batch.parts {
-            let (mut part_records, mut part_calls) = (0u32, 0u64);
+            let (mut part_records, mut part_calls) = (Vec::new(), 0u64);
             for run in &part.runs {
-                // Batches are cut between calls: the bounds lie between calls of the run.
+                // Batches are cut between calls: the bounds are between calls of the run.
                 let start = at.max(first_record);
                 let stop = at.saturating_add(run.records()).min(end);
                 if start < stop {
                     let count = stop.saturating_sub(start);
-                    part_records = part_records.saturating_add(count);
+                    let first = run.first_record.saturating_add(start.saturating_sub(at));
+                    part_records.push((first, count));
                     part_calls += u64::from(count / run.call_records.max(1));
                     if let Origin::ThisRun(token) = &part.origin {
-                        let first = run.first_record.saturating_add(start.saturating_sub(at));
                         let outcome = shifted(outcome, start.saturating_sub(first_record));
-                        called.extend(token.complete_in(partition, first, count, &outcome));
+                        // What observes a call of another queue is not counted there.
+                        let (callbacks, _) = token.complete_in(partition, first, count, &outcome);
+                        called.extend(callbacks);
                     }
                 }
                 at = at.saturating_add(run.records());
             }
-            if part_records > 0 {
-                let ended = batch
-                    .source
-                    .ended(part.lease, part_records, part_calls, outcome);
+            if !part_records.is_empty() {
+                let ended = batch.source.ended(&RoutedEnd {
+                    lease: part.lease,
+                    at: partition.map(|partition| (partition, clock::now())),
+                    records: &part_records,
+                    calls: part_calls,
+                    outcome,
+                    was_sent,
+                });
                 leases.extend(ended.map(|lease| SourceLease {
                     source: batch.source.clone(),
                     lease,
@@ -168,8 +173,8 @@ impl ForeignBatches {
     }
 }
 
-/// The end of records that a partition gave up without Kafka's word: a source on disk still has them,
-/// also where the partition that was to deliver them had its queue in memory.
+/// The end of records that a partition gave up without Kafka's word: a source on disk still has
+/// them, also where the partition that was to deliver them had its queue in memory.
 fn kept(outcome: &Outcome, is_durable: bool) -> Outcome {
     let is_given_up = matches!(
         outcome,

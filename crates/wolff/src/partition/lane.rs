@@ -1,5 +1,5 @@
-//! Where the work of one queue on the I/O threads stands: it is done by one thread at a time, and no
-//! request for it is lost.
+//! State of one queue's work on the I/O threads: it is done by one thread at a time, and
+//! no request for it is lost.
 
 use std::sync::atomic::Ordering;
 
@@ -20,14 +20,14 @@ const RUNNING_AGAIN: u8 = 4;
 #[derive(Debug)]
 pub(crate) struct Lane(AtomicU8);
 
-/// What the caller of [`Lane::request`] has to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Duty of the caller of [`Lane::request`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Handover {
     /// Nothing: it is being done.
     None,
-    /// Hand the job to a thread.
+    /// Schedule the job on a thread.
     Now,
-    /// Hand the job to a thread that begins in a moment.
+    /// Schedule the job on a thread after a moment.
     Later,
 }
 
@@ -87,15 +87,48 @@ impl Lane {
         true
     }
 
-    /// Whether nothing is scheduled or done.
+    /// Watches the work that has begun: when it panics, the lane is idle again, so that nobody
+    /// waits for its end.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        Watch(self)
+    }
+
+    /// Returns whether nothing is scheduled or done.
     pub(crate) fn is_idle(&self) -> bool {
         self.0.load(Ordering::Acquire) == IDLE
     }
 }
 
+/// Work that is watched; see [`Lane::watch`].
+pub(crate) struct Watch<'a>(&'a Lane);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.0.store(IDLE, Ordering::Release);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use super::*;
+
+    #[test]
+    fn nobody_waits_for_work_that_panicked() {
+        let lane = Lane::new();
+        assert_eq!(lane.request(true), Handover::Now);
+        assert_eq!(lane.begin(), Some(false));
+        assert_eq!(lane.request(true), Handover::None);
+        let work = AssertUnwindSafe(|| {
+            let _watch = lane.watch();
+            std::panic::resume_unwind(Box::new("forced"));
+        });
+        assert!(catch_unwind(work).is_err());
+        assert!(lane.is_idle());
+    }
 
     #[test]
     fn work_is_handed_over_once_and_hurried_once() {

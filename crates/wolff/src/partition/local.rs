@@ -1,12 +1,13 @@
 //! The local queue of a partition: `replayq`, as the driver uses it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use replayq::{Damage, ItemRef, LeaseId, PopLimits, Queue};
-use wolff_core::{LocalLease, LocalQueue, StorageError};
+use replayq::{AppendError, Damage, ItemId, ItemRef, LeaseId, PopLimits, Queue};
+use wolff_core::{AppendedLease, LocalLease, LocalQueue, StorageError};
 
 /// The local queue was closed.
 #[derive(Debug, thiserror::Error)]
@@ -18,8 +19,10 @@ struct Closed;
 pub(crate) struct Local {
     /// `None` after it was closed: whatever became of that, its directory is free.
     queue: ArcSwapOption<Queue>,
-    /// How many damages were seen.
+    /// Number of damages that were seen.
     seen_damages: Mutex<usize>,
+    /// It was not closed: who served it is gone.
+    is_given_up: AtomicBool,
 }
 
 impl Local {
@@ -27,6 +30,7 @@ impl Local {
         Self {
             queue: ArcSwapOption::from_pointee(queue),
             seen_damages: Mutex::new(seen_damages),
+            is_given_up: AtomicBool::new(false),
         }
     }
 
@@ -35,10 +39,25 @@ impl Local {
         self.queue.swap(None)
     }
 
+    /// Drops the queue without closing it: its directory is free for whoever comes next.
+    pub(crate) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Release);
+        drop(self.take());
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.is_given_up.load(Ordering::Acquire)
+    }
+
     fn open(&self) -> Result<Arc<Queue>, StorageError> {
         self.queue
             .load_full()
             .ok_or_else(|| StorageError::new(Closed))
+    }
+
+    /// Damages found so far.
+    pub(crate) fn damages(&self) -> usize {
+        *self.seen_damages.lock()
     }
 
     /// Damages found since the last call.
@@ -65,12 +84,48 @@ fn items_of(lease: replayq::Lease) -> LocalLease<LeaseId> {
     }
 }
 
+/// The error of an append.
+fn not_appended(error: AppendError) -> StorageError {
+    match error {
+        AppendError::InDoubt(_) => StorageError::in_doubt(error),
+        error => StorageError::new(error),
+    }
+}
+
 impl LocalQueue for Local {
     type Lease = LeaseId;
 
     fn append(&self, payloads: &[Bytes]) -> Result<u64, StorageError> {
-        let range = self.open()?.append(payloads).map_err(StorageError::new)?;
+        let range = self.open()?.append(payloads).map_err(not_appended)?;
         Ok(range.first.0)
+    }
+
+    fn append_leased(
+        &self,
+        payloads: &[Bytes],
+        from: Option<u64>,
+        tag: &Bytes,
+    ) -> Result<Option<AppendedLease<LeaseId>>, StorageError> {
+        let queue = self.open()?;
+        let leased = match queue.append_leased(payloads, from.map(ItemId), tag.clone()) {
+            Ok(leased) => leased,
+            // Not possible at this place: nothing was written.
+            Err(AppendError::Lease(_)) => return Ok(None),
+            Err(error) => return Err(not_appended(error)),
+        };
+        let first_item = leased.items.first.0;
+        let items = if from.is_some() {
+            // They are in memory as a rule.
+            let read = queue.read_lease(leased.lease).map_err(StorageError::new);
+            read.map(|lease| items_of(lease).items)
+        } else {
+            Ok((first_item..).zip(payloads.iter().cloned()).collect())
+        };
+        Ok(Some(AppendedLease {
+            first_item,
+            lease: leased.lease,
+            items,
+        }))
     }
 
     fn lease(

@@ -5,8 +5,8 @@ use std::time::Instant;
 use bytes::BytesMut;
 use wolff_codec::records::RecordRef;
 use wolff_core::{
-    Accepted, DoubtReason, Ended, FailReason, Machine, Opening, Partition, Refused, Snapshot,
-    Unrouted,
+    Accepted, DoubtReason, Ended, FailReason, Machine, MemoryUse, Opening, Partition,
+    QueueItemError, Refused, Snapshot, Unrouted,
 };
 
 use super::Token;
@@ -29,14 +29,21 @@ pub(crate) trait CallMachine: Machine + Send + 'static {
     fn has_uncommitted(&self) -> bool;
     fn request_commit(&mut self);
     fn queued_calls(&self) -> u64;
+    fn has_failed_calls(&self) -> bool;
     fn flush(&mut self) -> u64;
-    fn is_flushed(&self, calls: u64) -> bool;
     fn stop_accepting(&mut self);
     fn wind_down(&mut self);
     fn is_wound_down(&self) -> bool;
     fn is_drained(&self) -> bool;
     fn abandon(&mut self, unsent: &FailReason, sent: DoubtReason);
+    fn refuse_unreadable(&mut self, error: QueueItemError);
     fn snapshot(&self) -> Snapshot;
+    fn memory(&self) -> MemoryUse;
+    fn memory_room(&self) -> u64;
+    fn grow_memory_room(&mut self, bytes: u64);
+    fn set_memory_room(&mut self, bytes: u64, is_short: bool);
+    fn hold_beside(&mut self, bytes: usize);
+    fn let_go_beside(&mut self, bytes: usize);
 }
 
 macro_rules! call_machine {
@@ -80,12 +87,12 @@ macro_rules! call_machine {
                 $machine::queued_calls(self)
             }
 
-            fn flush(&mut self) -> u64 {
-                $machine::flush(self)
+            fn has_failed_calls(&self) -> bool {
+                $machine::has_failed_calls(self)
             }
 
-            fn is_flushed(&self, calls: u64) -> bool {
-                $machine::is_flushed(self, calls)
+            fn flush(&mut self) -> u64 {
+                $machine::flush(self)
             }
 
             fn stop_accepting(&mut self) {
@@ -108,8 +115,38 @@ macro_rules! call_machine {
                 $abandon(self, unsent, sent);
             }
 
+            fn refuse_unreadable(&mut self, error: QueueItemError) {
+                $machine::refuse_unreadable(self, error);
+            }
+
             fn snapshot(&self) -> Snapshot {
                 $machine::snapshot(self)
+            }
+
+            fn memory(&self) -> MemoryUse {
+                $machine::memory(self)
+            }
+
+            #[inline]
+            fn memory_room(&self) -> u64 {
+                $machine::memory_room(self)
+            }
+
+            fn grow_memory_room(&mut self, bytes: u64) {
+                $machine::grow_memory_room(self, bytes);
+            }
+
+            fn set_memory_room(&mut self, bytes: u64, is_short: bool) {
+                $machine::set_memory_room(self, bytes, is_short);
+            }
+
+            #[inline]
+            fn hold_beside(&mut self, bytes: usize) {
+                $machine::hold_beside(self, bytes);
+            }
+
+            fn let_go_beside(&mut self, bytes: usize) {
+                $machine::let_go_beside(self, bytes);
             }
         }
     };

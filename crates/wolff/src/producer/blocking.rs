@@ -14,9 +14,11 @@ use crate::stats::ProducerStats;
 use crate::stopped::Leftover;
 
 impl Producer {
-    /// The same producer for plain threads: its verbs block the calling thread instead of returning futures.
+    /// The same producer for plain threads: its verbs block the calling thread instead of returning
+    /// futures.
     ///
-    /// The runtime that the producer was started in must keep running meanwhile, in threads of its own.
+    /// The runtime that the producer was started in must keep running meanwhile, in threads of its
+    /// own.
     #[must_use]
     pub fn blocking(&self) -> BlockingProducer {
         BlockingProducer {
@@ -34,9 +36,9 @@ impl<'p, C: Call> PreparedCall<'p, C> {
 
 /// A producer for plain threads. Its verbs and their promises are those of [`Producer`].
 ///
-/// In the context of an async runtime, where waiting could block what is waited for, they refuse: with
-/// [`SendError::WithinRuntime`] or [`BlockingError::WithinRuntime`]. That context includes `spawn_blocking`; there
-/// `Handle::block_on` runs the async verbs.
+/// In the context of an async runtime, where waiting could block what is waited for, they refuse:
+/// with [`SendError::WithinRuntime`] or [`BlockingError::WithinRuntime`]. That context includes
+/// `spawn_blocking`; there `Handle::block_on` runs the async verbs.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,7 +51,7 @@ impl<'p, C: Call> PreparedCall<'p, C> {
 ///     Ok(())
 /// }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct BlockingProducer {
     producer: Producer,
 }
@@ -184,7 +186,7 @@ impl<C: Call> BlockingCall<'_, C> {
         let waited = park::block_on_until(Some(producer.runtime()), deadline(timeout), sending);
         let outcome = match waited {
             Ok(Some(outcome)) => outcome,
-            Ok(None) => Err(NoAck::timed_out(accepted, timeout)),
+            Ok(None) => Err(NoAck::timed_out(producer.shared(), accepted, timeout)),
             Err(error) => Err(NoAck::Refused(error.into())),
         };
         with_call(outcome, records, timeout)
@@ -202,7 +204,7 @@ impl<C: Call> BlockingCall<'_, C> {
 }
 
 /// A blocking verb failed, or was called where it must not block.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BlockingError<E> {
     /// It did nothing: the thread belongs to an async runtime.

@@ -15,10 +15,12 @@ use super::handle::Producer;
 use crate::config::{Overflow, ProducerConfig, RequiredAcks};
 use crate::environment::Environment;
 use crate::error::StartError;
+use crate::memory::MemoryBudget;
 use crate::topic::Topic;
 
 impl Producer {
-    /// A producer for a topic, to be configured and started. Needs neither a broker nor a runtime yet.
+    /// A producer for a topic, to be configured and started. Needs neither a broker nor a runtime
+    /// yet.
     #[doc(alias = "start_producers")]
     #[doc(alias = "ensure_supervised_producers")]
     pub fn builder(client: &Client, topic: impl Into<Str>) -> ProducerBuilder {
@@ -32,7 +34,7 @@ impl Producer {
 }
 
 /// Makes a [`Producer`]; see [`ProducerConfig`] for what each setting means.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 #[must_use = "a producer is made by start()"]
 pub struct ProducerBuilder {
     client: Client,
@@ -67,44 +69,52 @@ impl ProducerBuilder {
         self
     }
 
-    /// What a call that is queued on disk survives. Default: the end of the process.
+    /// Durability of a call that is queued on disk. Default: the end of the process.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.config.durability = durability;
         self
     }
 
-    /// Size in bytes at which records become a queue item on disk: the most that damage of one item loses. Default: 64
-    /// KiB.
+    /// Size in bytes at which records become a queue item on disk: the most that damage of one item
+    /// loses. Default: 64 KiB.
     pub fn fragment_bytes(mut self, bytes: usize) -> Self {
         self.config.fragment_bytes = bytes;
         self
     }
 
-    /// What happens to records that a broker refuses for a reason that an operator can lift. Default: they are held.
+    /// Treatment of records that a broker refuses for a reason that an operator can lift. Default:
+    /// they are held.
     pub fn on_refused(mut self, on_refused: OnRefused) -> Self {
         self.config.on_refused = on_refused;
         self
     }
 
-    /// Bytes of unfinished records of one partition at which its queue is full. Default: 2,000,000,000.
+    /// Bytes of unfinished records of one partition at which its queue is full. Default:
+    /// 2,000,000,000.
     pub fn replayq_max_total_bytes(mut self, bytes: u64) -> Self {
         self.config.replayq_max_total_bytes = bytes;
         self
     }
 
-    /// What happens to calls when the queue is full. Default: they wait for room.
+    /// Memory for records, which several producers can share. Default: 256 MiB of its own.
+    pub fn memory_budget(mut self, budget: MemoryBudget) -> Self {
+        self.config.memory_budget = budget;
+        self
+    }
+
+    /// Treatment of calls when the queue is full. Default: they wait for room.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.config.overflow = overflow;
         self
     }
 
-    /// Whose acknowledgement ends a call. Default: that of all in-sync replicas.
+    /// Acknowledgement that ends a call. Default: that of all in-sync replicas.
     pub fn required_acks(mut self, acks: RequiredAcks) -> Self {
         self.config.required_acks = acks;
         self
     }
 
-    /// How long the broker may wait for its replicas. Default: 10 s.
+    /// Longest time for which the broker may wait for its replicas. Default: 10 s.
     pub fn ack_timeout(mut self, timeout: Duration) -> Self {
         self.config.ack_timeout = timeout;
         self
@@ -116,7 +126,7 @@ impl ProducerBuilder {
         self
     }
 
-    /// Whether the broker is to recognise duplicates. Default: `Auto`.
+    /// Recognition of duplicates by the broker. Default: `Auto`.
     pub fn idempotence(mut self, idempotence: Idempotence) -> Self {
         self.config.idempotence = idempotence;
         self
@@ -128,20 +138,21 @@ impl ProducerBuilder {
         self
     }
 
-    /// How long an undersized batch waits for more records. Default: 0.
+    /// Longest time for which an undersized batch waits for more records. Default: 0.
     pub fn max_linger(mut self, linger: Duration) -> Self {
         self.config.max_linger = linger;
         self
     }
 
-    /// How batches are compressed. Default: not at all.
+    /// Compression of batches. Default: not at all.
     pub fn compression(mut self, compression: Compression, level: CompressionLevel) -> Self {
         self.config.compression = compression;
         self.config.compression_level = level;
         self
     }
 
-    /// How the partition of a call is chosen. Default: by key as Java's client does, at random without a key.
+    /// Choice of a call's partition. Default: by key as Java's client does, at random without a
+    /// key.
     pub fn partitioner(mut self, strategy: Strategy) -> Self {
         self.config.partitioner = strategy;
         self
@@ -153,20 +164,21 @@ impl ProducerBuilder {
         self
     }
 
-    /// How long the start waits for the first metadata. Default: 3 s.
+    /// Longest time for which the start waits for the first metadata. Default: 3 s.
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.config.start_timeout = timeout;
         self
     }
 
-    /// How often the partition count is requested; zero: never. Default: 300 s.
+    /// Interval at which the partition count is requested; zero: never. Default: 300 s.
     pub fn partition_count_refresh_interval(mut self, interval: Duration) -> Self {
         self.config.partition_count_refresh_interval = interval;
         self
     }
 
-    /// Opens the queues, starts to replay what an earlier life left in them, and is ready for calls. It waits a moment for the
-    /// cluster; where none answers, records are queued until one does.
+    /// Opens the queues, starts to replay what a previous run left in them, and is ready for
+    /// calls. It waits a moment for the cluster; where none answers, records are queued until one
+    /// does.
     ///
     /// Must be called within a tokio runtime, which then drives the producer.
     ///
@@ -185,7 +197,7 @@ impl ProducerBuilder {
         match topic.start().await {
             Ok(()) => Ok(Producer::new(topic, runtime)),
             Err(error) => {
-                // The reason why it does not start says more than what closing it says.
+                // The reason why it does not start matters more than the error of closing it.
                 let _ = topic.stop(Duration::ZERO).await;
                 Err(error)
             }

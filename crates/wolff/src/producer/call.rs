@@ -13,7 +13,8 @@ use crate::error::Rejected;
 use crate::record::Call;
 
 impl Producer {
-    /// A call with options of its own, to be handed over by the same verbs as one without: see [`PreparedCall`].
+    /// A call with options of its own, to be handed over by the same verbs as one without: see
+    /// [`PreparedCall`].
     pub fn call<C: Call>(&self, records: C) -> PreparedCall<'_, C> {
         PreparedCall {
             producer: self,
@@ -58,12 +59,13 @@ impl<'p, C: Call> PreparedCall<'p, C> {
         self
     }
 
-    /// Has `callback` called with the end of the call: exactly once for a call that was accepted, and never for one whose
-    /// verb returned an error.
+    /// Has `callback` called with the end of the call: exactly once for a call that was accepted,
+    /// and never for one whose verb returned an error.
     ///
-    /// Callbacks run in the runtime that the producer was started in, per partition one after the other in the order of
-    /// acknowledgements. A slow one delays the callbacks of its own partition; it should not block the thread. A panic in
-    /// it is contained, logged and counted ([`ProducerStats::callback_panics`](crate::ProducerStats::callback_panics)).
+    /// Callbacks run in the runtime that the producer was started in, per partition one after the
+    /// other in the order of acknowledgements. A slow one delays the callbacks of its own
+    /// partition; it should not block the thread. A panic in it is contained, logged and counted
+    /// ([`ProducerStats::callback_panics`](crate::ProducerStats::callback_panics)).
     pub fn callback(mut self, callback: impl FnOnce(Delivery) + Send + 'static) -> Self {
         self.options.set_callback(Box::new(callback));
         self
@@ -72,7 +74,8 @@ impl<'p, C: Call> PreparedCall<'p, C> {
     /// As [`Producer::send`].
     ///
     /// # Errors
-    /// [`Rejected`]: nothing of the call was accepted; the callback is dropped without being called.
+    /// [`Rejected`]: nothing of the call was accepted; the callback is dropped without being
+    /// called.
     #[doc(alias = "send_with")]
     #[doc(alias = "send_to")]
     pub async fn send(self) -> Result<Receipt, Rejected<C>> {
@@ -82,7 +85,8 @@ impl<'p, C: Call> PreparedCall<'p, C> {
     /// As [`Producer::enqueue`].
     ///
     /// # Errors
-    /// [`Rejected`]: nothing of the call was accepted; the callback is dropped without being called.
+    /// [`Rejected`]: nothing of the call was accepted; the callback is dropped without being
+    /// called.
     #[doc(alias = "cast")]
     #[doc(alias = "cast_to")]
     pub async fn enqueue(self) -> Result<Receipt, Rejected<C>> {
@@ -92,7 +96,8 @@ impl<'p, C: Call> PreparedCall<'p, C> {
     /// As [`Producer::try_send`].
     ///
     /// # Errors
-    /// [`Rejected`]: nothing of the call was accepted; the callback is dropped without being called.
+    /// [`Rejected`]: nothing of the call was accepted; the callback is dropped without being
+    /// called.
     pub fn try_send(self) -> Result<Receipt, Rejected<C>> {
         let sent = send::try_send(self.producer.shared(), &self.records, self.options);
         sent.map_err(|reason| Rejected::new(reason, self.records))
@@ -109,7 +114,7 @@ impl<'p, C: Call> PreparedCall<'p, C> {
         with_call(outcome, self.records, timeout)
     }
 
-    /// The call taken apart, for the blocking verbs.
+    /// The parts of the call, for the blocking verbs.
     pub(super) fn into_parts(self) -> (&'p Producer, C, CallOptions) {
         (self.producer, self.records, self.options)
     }

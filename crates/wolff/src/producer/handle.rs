@@ -1,4 +1,4 @@
-//! What a user holds.
+//! The user's handle of a producer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::topic::Topic;
 
 /// Produces to one topic. Cheap to clone; all clones are the same producer.
 ///
-/// A call (what one verb hands over: a record, or several) is atomic: all its records go to one partition, in order and
-/// together. Dropping a future never loses or reorders what was accepted.
+/// A call (what one verb hands over: a record, or several) is atomic: all its records go to one
+/// partition, in order and together. Dropping a future never loses or reorders what was accepted.
 ///
 /// | verb | waits for | returns |
 /// |---|---|---|
@@ -27,8 +27,9 @@ use crate::topic::Topic;
 /// | [`try_send`](Self::try_send) | nothing | a receipt, or the reason why not |
 /// | [`send_and_wait`](Self::send_and_wait) | Kafka's acknowledgement | partition and offset |
 ///
-/// A refused call comes back with the error ([`Rejected`]). Options of a single call (its partition, a callback) go
-/// through [`call`](Self::call); plain threads use [`blocking`](Self::blocking).
+/// A refused call comes back with the error ([`Rejected`]). Options of a single call (its
+/// partition, a callback) go through [`call`](Self::call); plain threads use
+/// [`blocking`](Self::blocking).
 #[derive(Clone)]
 #[doc(alias = "producers")]
 pub struct Producer {
@@ -62,7 +63,8 @@ impl Producer {
         self.topic.partition_count()
     }
 
-    /// Hands over a call and waits until it is *queued*: with a queue on disk, until the kernel has its bytes.
+    /// Hands over a call and waits until it is *queued*: with a queue on disk, until the kernel has
+    /// its bytes.
     ///
     /// ```
     /// use wolff::{Producer, Record};
@@ -102,19 +104,24 @@ impl Producer {
 
     /// Hands over a call without waiting for anything.
     ///
+    /// A partition that the caller names while no broker has answered yet may have no open queue:
+    /// in memory it is opened at once, on disk the first attempt is refused with
+    /// [`SendError::Opening`](crate::SendError::Opening), and later ones find it open.
+    ///
     /// # Errors
-    /// [`Rejected`], with [`SendError::Full`](crate::SendError::Full) where there is no room: nothing of the call was
-    /// accepted, and its records come back.
+    /// [`Rejected`], with [`SendError::Full`](crate::SendError::Full) where there is no room:
+    /// nothing of the call was accepted, and its records come back.
     pub fn try_send<C: Call>(&self, call: C) -> Result<Receipt, Rejected<C>> {
         let sent = send::try_send(&self.topic, &call, CallOptions::default());
         sent.map_err(|reason| Rejected::new(reason, call))
     }
 
-    /// Hands over a call and waits for Kafka's acknowledgement, all in all for `timeout` at most. Zero looks once.
+    /// Hands over a call and waits for Kafka's acknowledgement, all in all for `timeout` at most.
+    /// Zero looks once.
     ///
     /// # Errors
-    /// [`SendAndWaitError`] says whether the call was accepted. After a timeout an accepted call is still being sent, and
-    /// its receipt comes with the error.
+    /// [`SendAndWaitError`] says whether the call was accepted. After a timeout an accepted call is
+    /// still being sent, and its receipt comes with the error.
     #[doc(alias = "send_sync")]
     pub async fn send_and_wait<C: Call>(
         &self,
@@ -131,8 +138,8 @@ impl Producer {
         self.topic.queued().await;
     }
 
-    /// Waits until everything accepted before this call, and what previous runs left on disk, has ended. None of it
-    /// lingers any longer.
+    /// Waits until everything accepted before this call, and what previous runs left on disk, has
+    /// ended. None of it lingers any longer.
     ///
     /// # Errors
     /// [`FlushTimeout`]: something has not ended; it is still being sent.
@@ -147,8 +154,8 @@ impl Producer {
         self.topic.flush().await;
     }
 
-    /// Flushes, for `timeout` at most, and then stops at once. Nothing is left behind when everything was acknowledged in
-    /// time.
+    /// Flushes, for `timeout` at most, and then stops at once. Nothing is left behind when
+    /// everything was acknowledged in time.
     ///
     /// # Errors
     /// [`StopError`], as with [`stop`](Self::stop).
@@ -158,12 +165,14 @@ impl Producer {
         self.stop(Duration::ZERO).await
     }
 
-    /// Stops: no call is accepted any more, and every call that was accepted ends. With queues on disk, what is not
-    /// acknowledged stays there for the next run; with queues in memory it fails, or is in doubt where it was sent.
-    /// [`drain`](Self::drain) waits for the acknowledgements of all that was accepted first.
+    /// Stops: no call is accepted any more, and every call that was accepted ends. With queues on
+    /// disk, what is not acknowledged stays there for the next run; with queues in memory it fails,
+    /// or is in doubt where it was sent. [`drain`](Self::drain) waits for the acknowledgements of
+    /// all that was accepted first.
     ///
-    /// Responses to requests already sent are awaited for `deadline` at most. After the return no callback is called any
-    /// more and the queue directories are free. A second stop returns nothing left.
+    /// Responses to requests already sent are awaited for `deadline` at most. After the return no
+    /// callback is called any more and the queue directories are free. A second stop returns
+    /// nothing left.
     ///
     /// # Errors
     /// [`StopError`]: the producer is stopped, but queues could not be closed cleanly.

@@ -1,13 +1,14 @@
-//! From a call to a receipt: the fast path that waits for nothing, and the path that waits for room and for *queued*.
+//! From a call to a receipt: the fast path that waits for nothing, and the path that waits for room
+//! and for *queued*.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use wolff_codec::PartitionId;
-use wolff_core::{FailReason, Refused};
+use wolff_core::{DoubtReason, FailReason, Refused};
 
 use crate::completion::{Ack, Callback, Observer, Receipt};
-use crate::error::{DeliveryError, SendError};
+use crate::error::{DeliveryError, HoldUp, SendError};
 use crate::partition::{PartitionQueue, Taken};
 use crate::record::Call;
 use crate::topic::{Destination, RouteError, Topic};
@@ -37,8 +38,8 @@ impl CallOptions {
     }
 }
 
-/// What a verb waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Condition that a verb waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Until {
     /// The call is accepted.
     Accepted,
@@ -102,6 +103,9 @@ impl Unqueued {
             Some(Err(DeliveryError::Failed(FailReason::QueueUnavailable(error)))) => {
                 self.refused(SendError::QueueUnavailable(error))
             }
+            Some(Err(DeliveryError::InDoubt(DoubtReason::QueueFailed))) => {
+                self.refused(SendError::QueueInDoubt)
+            }
             Some(Err(DeliveryError::Failed(FailReason::Stopped | FailReason::WorkerCrashed))) => {
                 self.refused(SendError::Stopped)
             }
@@ -130,8 +134,8 @@ impl Drop for Unqueued {
     }
 }
 
-/// Fast path: the receipt of a call whose verb has to wait for nothing. `None`: nothing was accepted, and
-/// something stands in the way, or the verb waits for the disk.
+/// Fast path: the receipt of a call whose verb has to wait for nothing. `None`: nothing was
+/// accepted, and the fast path does not apply, or the verb waits for the disk.
 #[inline]
 pub(super) fn at_once<C: Call>(
     topic: &Topic,
@@ -148,7 +152,8 @@ pub(super) fn at_once<C: Call>(
     })?
 }
 
-/// Hands over a call, waiting for room where the overflow policy says so, and then as long as `until` says.
+/// Hands over a call, waiting for room where the overflow policy says so, and then as long as
+/// `until` says.
 pub(super) async fn send<C: Call>(
     topic: &Arc<Topic>,
     call: &C,
@@ -176,35 +181,36 @@ pub(super) fn try_send<C: Call>(
         let queue = match topic.route(call, options.partition) {
             Ok(queue) => queue,
             Err(RouteError::NotOpen(partition)) => {
-                // A later attempt finds it open.
-                topic.open_soon(partition);
-                return Err(SendError::Full);
+                Destination::Partition(topic.open_at_once(partition)?)
             }
             Err(RouteError::Refused(error)) => return Err(error),
         };
         match queue.accept(call, &mut options.observer, false) {
-            Err(Refused::Stopping) if queue.is_unrouted() && !topic.is_stopped() => {}
+            Err(Refused::Stopping) if queue.is_replaced() && !topic.is_stopped() => {}
             Err(refused) => return Err(refused.into()),
             Ok(taken) => return Ok(taken.receipt),
         }
     }
 }
 
-/// How a wait for an acknowledgement ended without one.
+/// End of a wait for an acknowledgement without one.
 pub(super) enum NoAck {
     /// The call was not accepted.
     Refused(SendError),
     /// It ended otherwise.
     Delivery(DeliveryError),
-    /// It was accepted, and the time is over.
-    TimedOut(Receipt),
+    /// It was accepted, and the time is over. What holds it up, where that is known.
+    TimedOut(Receipt, Option<HoldUp>),
 }
 
 impl NoAck {
     /// The time is over: for a call that was accepted, or before it was.
-    pub(super) fn timed_out(accepted: Option<Receipt>, timeout: Duration) -> Self {
+    pub(super) fn timed_out(topic: &Topic, accepted: Option<Receipt>, timeout: Duration) -> Self {
         match accepted {
-            Some(receipt) => Self::TimedOut(receipt),
+            Some(receipt) => {
+                let hold_up = topic.hold_up(receipt.partition());
+                Self::TimedOut(receipt, hold_up)
+            }
             None => Self::Refused(SendError::TimedOut(timeout)),
         }
     }
@@ -220,10 +226,11 @@ pub(super) async fn send_and_wait<C: Call>(
     let mut accepted = None;
     let sending = acknowledged(topic, call, options, &mut accepted);
     let outcome = tokio::time::timeout(timeout, sending).await;
-    outcome.unwrap_or_else(|_| Err(NoAck::timed_out(accepted, timeout)))
+    outcome.unwrap_or_else(|_| Err(NoAck::timed_out(topic, accepted, timeout)))
 }
 
-/// Hands over a call and waits for its acknowledgement, for as long as it takes. `receipt` is set when it is accepted.
+/// Hands over a call and waits for its acknowledgement, for as long as it takes. `receipt` is set
+/// when it is accepted.
 pub(super) async fn acknowledged<C: Call>(
     topic: &Arc<Topic>,
     call: &C,
@@ -248,7 +255,7 @@ async fn accept_any<C: Call>(
     }
 }
 
-/// Fast path. Returns `None` when anything stands in the way: no route, no room, a stop.
+/// Fast path. Returns `None` when it does not apply: no route, no room, a stop.
 #[inline]
 fn accept_at_once<C: Call>(
     topic: &Topic,
@@ -294,7 +301,7 @@ async fn accept<C: Call>(
             .await;
         match taken {
             // The queue of unrouted records was closed in between: the partitions are known now.
-            Err(Refused::Stopping) if queue.is_unrouted() && !topic.is_stopped() => {}
+            Err(Refused::Stopping) if queue.is_replaced() && !topic.is_stopped() => {}
             Err(refused) => return Err(refused.into()),
             Ok(taken) => return Ok(Accepted::new(taken, queue, until, is_observed)),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::send::NoAck;
 use crate::completion::{Ack, Receipt};
-use crate::error::{DeliveryError, Rejected};
+use crate::error::{DeliveryError, HoldUp, Rejected};
 
 /// [`Producer::send_and_wait`](crate::Producer::send_and_wait) did not end with an acknowledgement.
 #[non_exhaustive]
@@ -15,12 +15,15 @@ pub enum SendAndWaitError<C> {
     Rejected(Rejected<C>),
     /// It was accepted and ended otherwise.
     Delivery(DeliveryError),
-    /// It was accepted and has not ended in time: it is still being sent, and the receipt resolves when it ends.
+    /// It was accepted and has not ended in time: it is still being sent, and the receipt resolves
+    /// when it ends.
     TimedOut {
-        /// How long was waited for.
+        /// Time for which it was waited.
         after: Duration,
         /// The call's receipt.
         receipt: Receipt,
+        /// Last cause that held it up, where one is known.
+        reason: Option<Box<HoldUp>>,
     },
 }
 
@@ -29,9 +32,10 @@ impl<C> fmt::Debug for SendAndWaitError<C> {
         match self {
             Self::Rejected(rejected) => f.debug_tuple("Rejected").field(&rejected.reason).finish(),
             Self::Delivery(error) => f.debug_tuple("Delivery").field(error).finish(),
-            Self::TimedOut { after, .. } => f
+            Self::TimedOut { after, reason, .. } => f
                 .debug_struct("TimedOut")
                 .field("after", after)
+                .field("reason", reason)
                 .finish_non_exhaustive(),
         }
     }
@@ -55,7 +59,10 @@ impl<C> Error for SendAndWaitError<C> {
         match self {
             Self::Rejected(rejected) => rejected.reason.source(),
             Self::Delivery(error) => error.source(),
-            Self::TimedOut { .. } => None,
+            Self::TimedOut { reason, .. } => {
+                let reason = reason.as_deref()?;
+                Some(reason)
+            }
         }
     }
 }
@@ -81,9 +88,10 @@ pub(super) fn with_call<C>(
     outcome.map_err(|no_ack| match no_ack {
         NoAck::Refused(reason) => SendAndWaitError::Rejected(Rejected::new(reason, call)),
         NoAck::Delivery(error) => SendAndWaitError::Delivery(error),
-        NoAck::TimedOut(receipt) => SendAndWaitError::TimedOut {
+        NoAck::TimedOut(receipt, reason) => SendAndWaitError::TimedOut {
             after: timeout,
             receipt,
+            reason: reason.map(Box::new),
         },
     })
 }

@@ -1,10 +1,9 @@
-//! How many partitions a topic has.
+//! Partition count of a topic.
 
 use wolff_client::TopicMetadata;
 use wolff_codec::PartitionId;
 
-/// Partitions that a topic may have: more are taken for an error of the broker.
-const MAX_PARTITIONS: usize = 100_000;
+use crate::directory::MAX_PARTITIONS;
 
 /// The partitions with numbers below this.
 pub(super) fn partitions_below(count: u32) -> impl Iterator<Item = PartitionId> {
@@ -14,7 +13,8 @@ pub(super) fn partitions_below(count: u32) -> impl Iterator<Item = PartitionId> 
 /// The number of partitions that the metadata name; `None` where that cannot be.
 pub(super) fn partition_count(metadata: &TopicMetadata) -> Option<u32> {
     let count = metadata.partitions.len();
-    if count > MAX_PARTITIONS {
+    // More are taken for an error of the broker.
+    if i32::try_from(count).map_or(true, |count| count > MAX_PARTITIONS) {
         tracing::error!(
             count,
             "the broker names more partitions than a topic can have"

@@ -50,10 +50,22 @@ impl Topic {
             .map(|queue| (queue.change(CallMachine::flush), queue))
             .collect();
         if let Some((calls, queue)) = unrouted {
-            flushed(&queue, calls).await;
+            queue
+                .wait_for(|machine| machine.is_flushed(calls).then_some(()))
+                .await;
         }
         for (calls, queue) in targets.drain(..) {
-            flushed(&queue, calls).await;
+            queue
+                .wait_for(|machine| {
+                    // What is for a partition that is not there is kept, for as long as that takes.
+                    let is_kept = || {
+                        let routes = self.routes.load();
+                        queue.partition().is_some_and(|number| routes.lacks(number))
+                            && machine.has_recovered()
+                    };
+                    (machine.is_flushed(calls) || is_kept()).then_some(())
+                })
+                .await;
         }
     }
 
@@ -77,8 +89,8 @@ impl Topic {
     }
 }
 
-/// The last handle is gone without a stop: everything ends now, as with a deadline of zero. What is on
-/// disk stays there.
+/// The last handle is gone without a stop: everything ends now, as with a deadline of zero. What is
+/// on disk stays there.
 impl Drop for Topic {
     fn drop(&mut self) {
         if self.is_stopped() {
@@ -107,32 +119,23 @@ async fn queued<M: CallMachine>(queue: &Arc<Queue<M>>) {
         .await;
 }
 
-async fn flushed<M: CallMachine>(queue: &Arc<Queue<M>>, calls: u64) {
-    queue
-        .wait_for(|machine| machine.is_flushed(calls).then_some(()))
-        .await;
-}
-
 impl Queues {
-    /// No call is accepted any more, and no more unrouted calls are handed to partitions; those on their
-    /// way are delivered, since their lease ends only as a whole.
+    /// No call is accepted any more. With a queue on disk no more unrouted calls are handed to
+    /// partitions; in memory all of them are.
     async fn end_routing(&self) {
         for queue in &self.partitions {
             queue.change(CallMachine::stop_accepting);
         }
         if let Some(queue) = &self.unrouted {
-            queue.change(|machine| {
-                machine.stop_accepting();
-                if queue.is_on_disk() {
-                    machine.wind_down();
-                }
-            });
-            wound_down(queue).await;
+            wind_down(queue, queue.is_on_disk());
+            if !queue.is_on_disk() {
+                wound_down(queue).await;
+            }
         }
     }
 
-    /// No call is accepted any more. With a queue on disk nothing new is sent either; in memory what was
-    /// accepted is still sent, unless there is no time for that.
+    /// No call is accepted any more. With a queue on disk nothing new is sent either; in memory
+    /// what was accepted is still sent, unless there is no time for that.
     fn wind_down(&self, is_at_once: bool) {
         let sends_nothing = is_at_once
             || self.partitions.iter().any(|queue| queue.is_on_disk())
@@ -150,9 +153,6 @@ impl Queues {
 
     async fn wound_down(&self) {
         for queue in &self.partitions {
-            wound_down(queue).await;
-        }
-        if let Some(queue) = &self.unrouted {
             wound_down(queue).await;
         }
     }
@@ -213,7 +213,9 @@ async fn close<M: CallMachine>(
     }
     let after: Snapshot = queue.snapshot();
     let since = |count: fn(&Snapshot) -> u64| count(&after).saturating_sub(count(&before));
-    leftover.in_queue += since(|counts| counts.records.left);
+    // Nothing is left before the stop, and of the unrouted records some are as soon as the
+    // partition that had them is closed.
+    leftover.in_queue += after.records.left;
     leftover.failed += since(|counts| counts.records.failed);
     leftover.in_doubt += since(|counts| counts.records.in_doubt);
     leftover.recovered_items += after.recovered_items;

@@ -1,22 +1,29 @@
-//! The topic of a producer: what the producer's clones share. It opens queues, routes calls to them,
-//! and runs the tasks that serve them.
+//! The topic of a producer: what the producer's clones share. It opens queues, routes calls to
+//! them, and runs the tasks that serve them.
 
 mod start;
 
-mod partitions;
+mod growth;
 mod unrouted;
 
+mod carriers;
 mod lifecycle;
+mod separate;
 
 mod open;
+
 mod routing;
+mod survey;
+
+mod view;
 
 mod routes;
 
 mod count;
+mod gate;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -24,7 +31,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wolff_client::Client;
-use wolff_codec::Str;
+use wolff_codec::{PartitionId, Str};
 use wolff_core::Idempotence;
 use wolff_partitioner::Partitioner;
 
@@ -32,8 +39,10 @@ use crate::completion::Panics;
 use crate::config::Settings;
 use crate::directory::TopicDirectory;
 use crate::environment::Environment;
+use crate::error::HoldUp;
 use crate::failures::Failures;
 use crate::stats::ProducerStats;
+use crate::troubles::Troubles;
 use routes::Routes;
 
 pub(crate) use routing::{Destination, RouteError};
@@ -49,9 +58,18 @@ pub(crate) struct Topic {
     /// Held while queues are opened: one task at a time changes the routes.
     opening: tokio::sync::Mutex<()>,
     tasks: Tasks,
-    failures: Arc<Failures>,
-    panics: Panics,
+    incidents: Incidents,
     environment: Environment,
+}
+
+/// Everything that went wrong, for counts and errors.
+#[derive(Default)]
+struct Incidents {
+    failures: Arc<Failures>,
+    troubles: Troubles,
+    panics: Panics,
+    /// Items of other versions that were found in queues on disk.
+    unknown_items: AtomicU64,
 }
 
 /// The tasks of a topic and the signal that ends them.
@@ -89,8 +107,7 @@ impl Topic {
                 is_stopped: AtomicBool::new(false),
                 running: Mutex::new(JoinSet::new()),
             },
-            failures: Arc::new(Failures::default()),
-            panics: Panics::default(),
+            incidents: Incidents::default(),
             environment,
         })
     }
@@ -122,6 +139,22 @@ impl Topic {
         self.routes.rcu(|routes| change(Routes::clone(routes)));
     }
 
+    /// Returns what holds up the records of a partition, or of one that is not chosen yet.
+    pub(crate) fn hold_up(&self, partition: Option<PartitionId>) -> Option<HoldUp> {
+        let Some(partition) = partition else {
+            return self.incidents.troubles.metadata().map(HoldUp::NoMetadata);
+        };
+        let queue = self.routes.load().partition(partition).cloned();
+        let refusal = queue.and_then(|queue| queue.snapshot().refusal);
+        if let Some(error) = self.incidents.troubles.unreached(partition) {
+            return Some(HoldUp::NotConnected(error));
+        }
+        refusal.map(|refusal| HoldUp::Refused {
+            code: refusal.code,
+            message: refusal.message.as_deref().map(str::to_owned),
+        })
+    }
+
     /// Counts over all queues.
     pub(crate) fn stats(&self) -> ProducerStats {
         let routes = self.routes.load();
@@ -130,14 +163,17 @@ impl Topic {
             ..ProducerStats::default()
         };
         for queue in routes.partitions() {
-            stats.add(&queue.snapshot());
+            stats.add(queue.partition(), &queue.snapshot());
+            stats.damages += queue.damages();
         }
         stats.add_past(&routes.past());
         if let Some(queue) = routes.unrouted() {
             stats.add_unrouted(&queue.snapshot());
+            stats.damages += queue.damages();
         }
-        stats.callback_panics = self.panics.count();
-        stats.failures = self.failures.counts();
+        stats.unknown_items = self.incidents.unknown_items.load(Ordering::Relaxed);
+        stats.callback_panics = self.incidents.panics.count();
+        stats.failures = self.incidents.failures.counts();
         stats
     }
 }

@@ -18,18 +18,21 @@ use crate::error::{SendError, StartError, with_causes};
 use crate::link::{Worker, WorkerConfig};
 use crate::partition::{CallMachine, Local, PartitionQueue, Queue, QueueParts, UnroutedQueue};
 
-/// Bytes that a queue on disk may keep in memory as well, for records that are sent soon.
+/// Bytes that a queue on disk may keep in memory as well, for records that are sent soon, at most;
+/// and the part of the memory budget that all queues of a topic have for it.
 const RESIDENT_BYTES: u64 = 2 * 1024 * 1024;
+const RESIDENT_PART: u64 = 16;
 
-/// Bounds of the bytes that callers may be ahead of the disk, per partition: two batches within them.
+/// Bounds of the bytes that callers may be ahead of the disk, per partition: two batches within
+/// them.
 const UNQUEUED_BYTES: Range<usize> = 1024 * 1024..4 * 1024 * 1024;
 
-/// How long a queue may take to close that a producer of this process had and that was dropped without
-/// a stop.
+/// Longest time that a queue may take to close that a producer of this process had and that was
+/// dropped without a stop.
 const CLOSING: Duration = Duration::from_millis(500);
 
-/// Leases of a queue that can have a tag without taking space: five in flight, the pieces of a split,
-/// and two to move.
+/// Leases of a queue that can have a tag without taking space: five in flight, the pieces of a
+/// split, and two to move.
 const LEASE_SLOTS: u32 = 12;
 
 /// A local queue that was opened.
@@ -37,6 +40,8 @@ struct Opened {
     local: Local,
     recovered: Recovered,
     leases: Vec<replayq::LeaseId>,
+    /// Where previous runs have left something.
+    left_behind: Option<PathBuf>,
 }
 
 impl Topic {
@@ -53,15 +58,42 @@ impl Topic {
             return Err(SendError::Stopped);
         }
         let queue = self
-            .open_partition_queue(partition)
+            .open_partition_queue(partition, self.routes.load().count())
             .await
             .map_err(|error| SendError::QueueUnavailable(StorageError::new(error)))?;
         self.change_routes(|routes| routes.with([(partition, queue.clone())], None));
         Ok(queue)
     }
 
+    /// Opens the queue of a partition without waiting: in memory now, on disk in the background.
+    ///
+    /// # Errors
+    /// It is not open yet.
+    pub(crate) fn open_at_once(
+        self: &Arc<Self>,
+        partition: PartitionId,
+    ) -> Result<Arc<PartitionQueue>, SendError> {
+        if self.is_stopped() {
+            return Err(SendError::Stopped);
+        }
+        if self.directory.is_none()
+            && let Ok(_one_at_a_time) = self.opening.try_lock()
+        {
+            if let Some(queue) = self.routes.load().partition(partition) {
+                return Ok(queue.clone());
+            }
+            let queue = self
+                .open_in_memory(partition)
+                .map_err(|error| SendError::QueueUnavailable(StorageError::new(error)))?;
+            self.change_routes(|routes| routes.with([(partition, queue.clone())], None));
+            return Ok(queue);
+        }
+        self.open_soon(partition);
+        Err(SendError::Opening(partition))
+    }
+
     /// Has the queue of a partition opened in the background.
-    pub(crate) fn open_soon(self: &Arc<Self>, partition: PartitionId) {
+    fn open_soon(self: &Arc<Self>, partition: PartitionId) {
         let topic = Arc::downgrade(self);
         self.spawn(async move {
             if let Some(topic) = topic.upgrade()
@@ -72,8 +104,8 @@ impl Topic {
         });
     }
 
-    /// Opens the queues of these partitions and lets calls be routed to them. A queue that cannot be
-    /// opened closes its partition only; its error is returned with the partition.
+    /// Opens the queues of these partitions and lets calls be routed to them. A queue that cannot
+    /// be opened closes its partition only; its error is returned with the partition.
     pub(super) async fn open_partitions(
         self: &Arc<Self>,
         partitions: impl IntoIterator<Item = PartitionId>,
@@ -89,7 +121,7 @@ impl Topic {
             if self.routes.load().partition(partition).is_some() {
                 continue;
             }
-            match self.open_partition_queue(partition).await {
+            match self.open_partition_queue(partition, count).await {
                 Ok(queue) => opened.push((partition, queue)),
                 Err(error) => errors.push((partition, error)),
             }
@@ -101,13 +133,15 @@ impl Topic {
     async fn open_partition_queue(
         self: &Arc<Self>,
         partition: PartitionId,
+        count: Option<u32>,
     ) -> Result<Arc<PartitionQueue>, StartError> {
         let path = self
             .directory
             .as_ref()
             .map(|directory| directory.partition(partition));
-        let config = self.machine_config(path.is_some(), true);
-        let opened = self.open_local(path).await?;
+        let mut config = self.machine_config(path.is_some(), true);
+        config.resident_bytes = self.resident_bytes(count);
+        let opened = self.open_local(path, config.resident_bytes).await?;
         let machine = Partition::new(&config, opened.recovered);
         let queue = self.queue(
             Some(partition),
@@ -117,6 +151,9 @@ impl Topic {
             &config,
         );
         self.serve(partition, queue.clone());
+        if let Some(path) = opened.left_behind {
+            self.survey(&queue, path);
+        }
         Ok(queue)
     }
 
@@ -127,21 +164,30 @@ impl Topic {
             .as_ref()
             .map(|directory| directory.unrouted());
         let config = self.machine_config(path.is_some(), false);
-        let opened = self.open_local(path).await?;
+        let opened = self.open_local(path, config.resident_bytes).await?;
         let machine = Unrouted::new(&config, opened.recovered);
-        Ok(self.queue(None, machine, opened.local, opened.leases, &config))
+        let queue = self.queue(None, machine, opened.local, opened.leases, &config);
+        if let Some(path) = opened.left_behind {
+            self.survey(&queue, path);
+        }
+        Ok(queue)
     }
 
-    /// Opens a queue in memory that delivers for a partition whose own cannot be opened now; it takes no
-    /// calls.
-    pub(super) async fn open_carrier(
+    /// Opens a queue in memory: a partition's own, or one that delivers for a partition whose own
+    /// cannot be opened now.
+    pub(super) fn open_in_memory(
         &self,
         partition: PartitionId,
     ) -> Result<Arc<PartitionQueue>, StartError> {
         let config = self.machine_config(false, true);
-        let opened = self.open_local(None).await?;
-        let machine = Partition::new(&config, opened.recovered);
-        let queue = self.queue(Some(partition), machine, opened.local, Vec::new(), &config);
+        let opened = replayq::Queue::open(replayq::Config::memory());
+        let (queue, _) = opened.map_err(|source| StartError::Queue {
+            path: PathBuf::new(),
+            source,
+        })?;
+        let machine = Partition::new(&config, Recovered::default());
+        let local = Local::new(queue, 0);
+        let queue = self.queue(Some(partition), machine, local, Vec::new(), &config);
         self.serve(partition, queue.clone());
         Ok(queue)
     }
@@ -151,6 +197,7 @@ impl Topic {
             topic: self.name.clone(),
             acks: self.config.required_acks,
             ack_timeout: self.config.ack_timeout,
+            troubles: self.incidents.troubles.clone(),
         };
         let client = self.client.clone();
         let worker = Worker::new(queue, partition, client, config, self.stop_signal());
@@ -172,27 +219,32 @@ impl Topic {
             recovered_leases,
             is_on_disk: config.storage == Storage::Disk,
             compression: (config.compression, config.compression_level),
-            failures: self.failures.clone(),
+            failures: self.incidents.failures.clone(),
             runtime: self.tasks.runtime.clone(),
-            panics: self.panics.clone(),
+            panics: self.incidents.panics.clone(),
             threads: self.environment.lanes(),
             wall_clock: self.environment.clock(),
+            memory_budget: self.config.memory_budget.clone(),
         })
     }
 
-    async fn open_local(&self, path: Option<PathBuf>) -> Result<Opened, StartError> {
+    async fn open_local(
+        &self,
+        path: Option<PathBuf>,
+        resident_bytes: u64,
+    ) -> Result<Opened, StartError> {
         let config = match &path {
             Some(path) => self.environment.on_disk(
                 replayq::Config::disk(path.clone())
                     .segment_bytes(self.config.replayq_seg_bytes)
                     .durability(self.config.durability)
-                    .resident_bytes(RESIDENT_BYTES)
+                    .resident_bytes(resident_bytes)
                     .lease_slots(LEASE_SLOTS),
             ),
             None => replayq::Config::memory(),
         };
         let shown = path.clone().unwrap_or_default();
-        let opened = match path {
+        let opened = match &path {
             // Nothing blocks.
             None => replayq::Queue::open(config),
             Some(_) => self.open_on_disk(config).await?,
@@ -223,6 +275,7 @@ impl Topic {
                 .map(|(number, lease)| RecoveredLease {
                     lease: number,
                     last_item: lease.items.last.0,
+                    tag: lease.tag.clone(),
                 })
                 .collect(),
             through: recovery.ids.map(|ids| ids.last.0),
@@ -235,11 +288,12 @@ impl Topic {
             local: Local::new(queue, recovery.damage.len()),
             recovered,
             leases,
+            left_behind: path.filter(|_| recovery.items > 0),
         })
     }
 
-    /// Opens a local queue. One that this process has just dropped is waited for: an I/O thread may still
-    /// be at it.
+    /// Opens a local queue. One that this process has just dropped is waited for: an I/O thread may
+    /// still be at it.
     async fn open_on_disk(
         &self,
         config: replayq::Config,
@@ -250,15 +304,24 @@ impl Topic {
             let config = config.clone();
             let opened = lanes.compute(move || replayq::Queue::open(config)).await;
             match opened.ok_or(StartError::RuntimeShutDown)? {
-                Err(replayq::OpenError::Locked {
-                    holder: Some(holder),
-                    ..
-                }) if holder == std::process::id() && clock::now() < deadline => {
+                // Without a holder: it was closed between the two looks.
+                Err(replayq::OpenError::Locked { holder, .. })
+                    if holder.is_none_or(|holder| holder == std::process::id())
+                        && clock::now() < deadline =>
+                {
                     tokio::time::sleep(CLOSING / 100).await;
                 }
                 outcome => return Ok(outcome),
             }
         }
+    }
+
+    /// Bytes that one of so many queues keeps in memory beside the disk.
+    fn resident_bytes(&self, count: Option<u32>) -> u64 {
+        let budget = self.config.memory_budget.limit_bytes();
+        let budget = u64::try_from(budget).unwrap_or(u64::MAX) / RESIDENT_PART;
+        let queues = u64::from(count.unwrap_or(1).max(1));
+        (budget / queues).min(RESIDENT_BYTES)
     }
 
     fn machine_config(&self, is_on_disk: bool, is_routed: bool) -> Config {
@@ -297,6 +360,7 @@ impl Topic {
             } else {
                 defaults.compression
             },
+            resident_bytes: self.resident_bytes(None),
             compression_level: config.compression_level,
             retry_delay: config.retry_delay,
             seed: self.environment.random(),
@@ -313,7 +377,8 @@ fn unknown_items(queue: &replayq::Queue) -> Option<QueueItemError> {
     error.is_foreign().then_some(error)
 }
 
-/// Items that opening found lost, where none is left by whose position their records could be counted.
+/// Items that opening found lost, where none is left by whose position their records could be
+/// counted.
 fn lost_items(recovery: &replayq::Recovery) -> u64 {
     if recovery.items > 0 {
         return 0;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use wolff_codec::PartitionId;
 use wolff_core::Refused;
-use wolff_partitioner::Strategy;
+use wolff_partitioner::{CallView, Strategy};
 
 use super::Topic;
+use super::gate::Pass;
 use super::routes::Routes;
+use super::view::RoutedCall;
 use crate::completion::{CallbackLane, Observer};
 use crate::config::Overflow;
 use crate::directory::is_partition;
@@ -16,10 +18,10 @@ use crate::partition::{PartitionQueue, Taken, UnroutedQueue};
 use crate::record::Call;
 
 /// The queue for a call.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) enum Destination {
     Partition(Arc<PartitionQueue>),
-    Unrouted(Arc<UnroutedQueue>),
+    Unrouted(Arc<UnroutedQueue>, Pass),
 }
 
 /// Why a call has no queue.
@@ -40,7 +42,7 @@ impl Destination {
     ) -> Result<Taken, Refused> {
         match self {
             Self::Partition(queue) => queue.accept(call, observer, is_awaited),
-            Self::Unrouted(queue) => queue.accept(call, observer, is_awaited),
+            Self::Unrouted(queue, pass) => pass.accept(|| queue.accept(call, observer, is_awaited)),
         }
     }
 
@@ -57,19 +59,18 @@ impl Destination {
                     .accept_waiting(call, observer, is_awaited, overflow)
                     .await
             }
-            Self::Unrouted(queue) => {
-                queue
-                    .accept_waiting(call, observer, is_awaited, overflow)
-                    .await
+            Self::Unrouted(queue, pass) => {
+                let accepting = queue.accept_waiting(call, observer, is_awaited, overflow);
+                pass.accept_waiting(accepting).await
             }
         }
     }
 
-    /// Whether a call is queued as soon as it is accepted.
+    /// Returns whether a call is queued as soon as it is accepted.
     pub(crate) fn queues_at_once(&self) -> bool {
         match self {
             Self::Partition(queue) => queue.queues_at_once(),
-            Self::Unrouted(queue) => queue.queues_at_once(),
+            Self::Unrouted(queue, _) => queue.queues_at_once(),
         }
     }
 
@@ -77,20 +78,24 @@ impl Destination {
     pub(crate) fn callbacks(&self) -> &Arc<CallbackLane> {
         match self {
             Self::Partition(queue) => queue.callbacks(),
-            Self::Unrouted(queue) => queue.callbacks(),
+            Self::Unrouted(queue, _) => queue.callbacks(),
         }
     }
 
-    /// Whether a call that is refused because the queue is stopping may go elsewhere.
-    pub(crate) fn is_unrouted(&self) -> bool {
-        matches!(self, Self::Unrouted(_))
+    /// Returns whether a call that is refused because the queue is stopping may go elsewhere.
+    pub(crate) fn is_replaced(&self) -> bool {
+        match self {
+            Self::Partition(_) => false,
+            // One that was given up has no successor.
+            Self::Unrouted(queue, ..) => !queue.is_given_up(),
+        }
     }
 
     /// Waits until the call is queued at the durability level, or failed to be.
     pub(crate) async fn wait_queued(&self, call_no: u64) {
         match self {
             Self::Partition(queue) => queue.wait_queued(call_no).await,
-            Self::Unrouted(queue) => queue.wait_queued(call_no).await,
+            Self::Unrouted(queue, _) => queue.wait_queued(call_no).await,
         }
     }
 }
@@ -112,15 +117,15 @@ impl Topic {
             Some(partition) => {
                 routed(&routes, partition).map(|queue| Destination::Partition(queue.clone()))
             }
-            None => match routes.unrouted() {
-                Some(queue) => Ok(Destination::Unrouted(queue.clone())),
+            None => match routes.unrouted_for_calls() {
+                Some((queue, pass)) => Ok(Destination::Unrouted(queue, pass)),
                 None => Err(RouteError::Refused(SendError::Stopped)),
             },
         }
     }
 
-    /// Fast path: hands the open queue of the call's partition to `accept`. `None` where anything else
-    /// has to be considered.
+    /// Fast path: passes the open queue of the call's partition to `accept`. `None` where anything
+    /// else has to be considered.
     #[inline]
     pub(crate) fn with_partition<C: Call + ?Sized, R>(
         &self,
@@ -133,7 +138,7 @@ impl Topic {
         routes.partition(chosen).map(accept)
     }
 
-    /// The partition of a call; `None` while calls go to the unrouted queue.
+    /// The partition of a call; `None` where it goes to the unrouted queue.
     #[inline]
     fn chosen<C: Call + ?Sized>(
         &self,
@@ -148,27 +153,27 @@ impl Topic {
         if let Some(named) = partition.or(fixed) {
             return Ok(Some(named));
         }
-        match (routes.unrouted(), routes.count()) {
-            (None, Some(count)) => {
-                let key = call.records(0).next().and_then(|record| record.key);
-                self.partition_by_key(key, count)
-                    .map(Some)
-                    .map_err(RouteError::Refused)
+        match routes.count() {
+            Some(count) if !routes.routes_nothing() => {
+                let chosen = self.choose_partition(RoutedCall(call), routes, count);
+                let chosen = chosen.map_err(RouteError::Refused)?;
+                Ok((!routes.is_held(chosen)).then_some(chosen))
             }
             _ => Ok(None),
         }
     }
 
-    /// The partition that the partitioner chooses among `count`.
+    /// The partition that the partitioner chooses for a call, among the `count` of the routes.
     #[inline]
-    pub(super) fn partition_by_key(
+    pub(super) fn choose_partition(
         &self,
-        key: Option<&[u8]>,
+        call: impl CallView,
+        routes: &Routes,
         count: u32,
     ) -> Result<PartitionId, SendError> {
         let chosen = self
             .partitioner
-            .choose(key, count, self.environment.random())
+            .choose(call, routes, self.environment.random())
             .map_err(SendError::Partitioner)?;
         match i32::try_from(chosen) {
             Ok(chosen) => Ok(PartitionId(chosen)),

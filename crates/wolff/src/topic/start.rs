@@ -7,7 +7,7 @@ use wolff_client::MetadataError;
 use wolff_codec::{ErrorCode, PartitionId};
 
 use super::count::{partition_count, partitions_below};
-use super::{Topic, partitions, unrouted};
+use super::{Topic, growth, unrouted};
 use crate::error::{StartError, with_causes};
 
 /// Pause between questions for a topic that is not there yet.
@@ -32,14 +32,15 @@ impl Topic {
                 .await;
             let is_closed = self.routes.load().partitions().next().is_none();
             self.report_closed(&errors);
-            // One closed partition hurts nobody else; a producer without any cannot start, unless it has
-            // something to deliver that makes room.
+            // One closed partition hurts nobody else; a producer without any cannot start, unless
+            // it has something to deliver that makes room.
             let mut fatal = errors
                 .into_iter()
                 .filter(|(_, error)| is_locked(error) || (is_closed && !left_unrouted));
             if let Some((_, error)) = fatal.next() {
                 return Err(error);
             }
+            self.name_beyond(count);
         }
         match count {
             Some(_) if !left_unrouted => {}
@@ -51,7 +52,7 @@ impl Topic {
             }
         }
         if !self.config.partition_count_refresh_interval.is_zero() {
-            self.spawn(partitions::run(Arc::downgrade(self), self.stop_signal()));
+            self.spawn(growth::run(Arc::downgrade(self), self.stop_signal()));
         }
         Ok(())
     }
@@ -84,9 +85,9 @@ impl Topic {
         }
     }
 
-    /// The topic's partition count; `None` where no broker tells for now. Asks again for a while: a topic
-    /// may have been created a moment ago, and metadata that name fewer partitions than have queues on
-    /// disk may have a hole.
+    /// The topic's partition count; `None` where no broker responds for now. Retries for a while: a
+    /// topic may have been created a moment ago, and metadata that name fewer partitions than have
+    /// queues on disk may have a hole.
     async fn find(&self, known: u32) -> Result<Option<u32>, StartError> {
         let deadline = tokio::time::Instant::now()
             .checked_add(self.config.start_timeout)

@@ -1,58 +1,58 @@
 //! Delivering calls that were accepted before the topic's partitions were known.
 //!
-//! They go to a queue of their own, on disk as well. When the partition count is known, leased batches
-//! are separated by partition and sent by the partitions' own machines; a lease is acknowledged when
-//! Kafka has all of it. So nothing depends on room for a second copy, and a full disk can be emptied.
-//! New calls follow into the unrouted queue until it is empty, which keeps the order per key.
+//! They go to a queue of their own, on disk as well. When the partition count is known, leased
+//! batches are separated by partition and sent by the partitions' own machines; a lease is
+//! acknowledged when Kafka has all of it. So nothing depends on room for a second copy, and a full
+//! disk can be emptied. New calls follow into the unrouted queue until everything in it was routed,
+//! which keeps the order per key. What a partition does not take is left in its lease and read
+//! again later.
 
-use std::collections::{BTreeMap, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use wolff_client::MetadataError;
 use wolff_codec::PartitionId;
-use wolff_core::{BatchBody, BatchEncoder, DoubtReason, FailReason, Origin, Routable};
+use wolff_core::{DoubtReason, FailReason, Routable};
 
 use super::Topic;
+use super::carriers::Carriers;
 use super::count::{partition_count, partitions_below};
+use super::routes::Routes;
+use super::separate::separate;
 use crate::clock;
-use crate::error::{SendError, with_causes};
-use crate::partition::{
-    ForeignBatch, ForeignPart, PartitionQueue, SourceRun, Token, UnroutedQueue,
-};
+use crate::error::with_causes;
+use crate::partition::{PartitionQueue, Token, UnroutedQueue};
 
-/// How often what cannot be done now is tried again: asking for the partition count while no broker
-/// answers, opening queues on a full disk.
+/// Interval at which the partition count is requested while no broker answers.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 
-/// Bytes of records that may be on their way to partitions at once.
-const MAX_OUTSTANDING_BYTES: u64 = 32 * 1024 * 1024;
+/// Bytes of records that may be on their way to partitions at once; as much again may be with
+/// partitions that do not move.
+const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
-/// Finds out the partition count, delivers what is not routed, and then lets calls go to the partitions
-/// directly.
+/// Finds out the partition count, delivers what is not routed, and then lets calls go to the
+/// partitions directly.
 pub(super) async fn run(
     topic: Weak<Topic>,
     unrouted: Arc<UnroutedQueue>,
-    stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
 ) {
     let guard = GiveUp(Some(unrouted.clone()));
-    let mut stopped = stop.clone();
-    let routed = tokio::select! {
-        biased;
-        // An error means that the producer is gone altogether.
-        _ = stopped.wait_for(|stop| *stop) => None,
-        routed = route_all(&topic, &unrouted) => Some(routed),
-    };
-    if routed == Some(false) {
-        // The producer is gone, or its client is closed: the guard ends every call.
+    let routed = route_all(&topic, &unrouted, &mut stop).await;
+    if routed == Routed::Gone {
+        // The guard ends every call.
         return;
     }
     guard.disarm();
-    if routed.is_some()
-        && let Err(error) = unrouted.close_and_purge().await
-    {
+    if routed != Routed::All {
+        return;
+    }
+    if let Some(topic) = topic.upgrade() {
+        topic.change_routes(|routes| routes.with_unrouted(None));
+    }
+    if let Err(error) = unrouted.close_and_purge().await {
         tracing::warn!(error = %with_causes(&error), "the queue of unrouted records could not be removed");
     }
 }
@@ -79,66 +79,113 @@ impl Drop for GiveUp {
     }
 }
 
-/// Returns whether everything was routed and the queue is closed to calls; `false`: the producer is
-/// gone, or its client is closed.
-async fn route_all(topic: &Weak<Topic>, unrouted: &Arc<UnroutedQueue>) -> bool {
-    let Some(count) = learn_partition_count(topic).await else {
-        return false;
+/// Returns whether everything was delivered; `false`: the producer is stopped or gone, or its
+/// client is closed.
+async fn route_all(
+    topic: &Weak<Topic>,
+    unrouted: &Arc<UnroutedQueue>,
+    stop: &mut watch::Receiver<bool>,
+) -> Routed {
+    let count = tokio::select! {
+        biased;
+        () = stopped(stop) => return Routed::Stopped,
+        count = learn_partition_count(topic) => count,
+    };
+    let Some(count) = count else {
+        return Routed::Gone;
     };
     {
         let Some(topic) = topic.upgrade() else {
-            return false;
+            return Routed::Gone;
         };
-        topic.open_all(count).await;
-        topic.reject_beyond(count).await;
+        let opening = async {
+            topic.open_all(count).await;
+            topic.reject_beyond(count).await;
+        };
+        // A stop waits for this task, and nothing is opened meanwhile.
+        tokio::select! {
+            biased;
+            () = stopped(stop) => return Routed::Stopped,
+            () = opening => {}
+        }
     }
-    unrouted.change(|machine| machine.start_routing(MAX_OUTSTANDING_BYTES));
-    let mut carriers = Carriers::default();
+    unrouted.change(|machine| machine.start_routing(MAX_BYTES));
+    let mut router = Router::new(unrouted.clone(), count);
     loop {
         unrouted.settle();
         let routable: Vec<Routable<Token>> =
             std::iter::from_fn(|| unrouted.machine().poll_routable()).collect();
         if !routable.is_empty() {
             let Some(topic) = topic.upgrade() else {
-                return false;
+                return Routed::Gone;
             };
-            route(&topic, unrouted, routable, count, &mut carriers).await;
+            router.route(&topic, routable, stop).await;
             continue;
         }
-        if unrouted.machine().is_drained() {
+        let (is_routed, is_drained) = {
+            let machine = unrouted.machine();
+            (machine.is_routed(), machine.is_drained())
+        };
+        if is_routed && !router.is_closed {
             let Some(topic) = topic.upgrade() else {
-                return false;
+                return Routed::Gone;
             };
-            if !topic.open_all(count).await {
-                drop(topic);
-                tokio::time::sleep(RETRY_EVERY).await;
-            } else if close(&topic, unrouted) {
-                return true;
+            let has_closed = tokio::select! {
+                biased;
+                () = stopped(stop) => return Routed::Stopped,
+                has_closed = router.close(&topic, is_drained) => has_closed,
+            };
+            if has_closed {
+                continue;
             }
-            continue;
         }
-        let retry_at = unrouted.machine().poll_timeout(clock::now());
+        if router.is_closed && is_drained {
+            return Routed::All;
+        }
+        let wake_at = unrouted.machine().poll_timeout(clock::now());
         tokio::select! {
             biased;
+            () = stopped(stop) => return Routed::Stopped,
             () = unrouted.woken() => {}
-            () = async {
-                match retry_at {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            } => {}
+            () = until(wake_at) => {}
         }
+    }
+}
+
+/// Progress of the task.
+#[derive(Debug, Eq, PartialEq)]
+enum Routed {
+    /// Everything was delivered.
+    All,
+    /// The producer is being stopped.
+    Stopped,
+    /// The producer is gone, or its client is closed.
+    Gone,
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the producer is gone altogether.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }
 
 async fn learn_partition_count(topic: &Weak<Topic>) -> Option<u32> {
     let mut failures = 0u32;
     loop {
-        let (client, name) = {
+        let (client, name, troubles) = {
             let topic = topic.upgrade()?;
-            (topic.client.clone(), topic.name.clone())
+            let troubles = topic.incidents.troubles.clone();
+            (topic.client.clone(), topic.name.clone(), troubles)
         };
-        match client.topic(&name).await {
+        let asked = client.topic(&name).await;
+        troubles.asked(asked.as_ref().err().cloned());
+        match asked {
             Ok(metadata) => {
                 if let Some(count) = partition_count(&metadata) {
                     return Some(count);
@@ -157,220 +204,164 @@ async fn learn_partition_count(topic: &Weak<Topic>) -> Option<u32> {
     }
 }
 
-/// Lets calls go to the partitions directly, if nothing has come in meanwhile.
-fn close(topic: &Topic, unrouted: &Arc<UnroutedQueue>) -> bool {
-    let is_closed = {
-        let mut machine = unrouted.machine();
-        let is_drained = machine.is_drained();
-        if is_drained {
+/// Hands records to the partitions.
+struct Router {
+    unrouted: Arc<UnroutedQueue>,
+    count: u32,
+    carriers: Carriers,
+    /// The queues of all partitions were open.
+    are_open: bool,
+    /// New calls go to the partitions directly.
+    is_closed: bool,
+    /// Partitions whose new calls still come here; `None`: all.
+    held: Option<Arc<BTreeSet<PartitionId>>>,
+    /// Partitions whose new calls wait for those that are deferred here.
+    waiting: BTreeMap<PartitionId, Arc<PartitionQueue>>,
+}
+
+impl Router {
+    fn new(unrouted: Arc<UnroutedQueue>, count: u32) -> Self {
+        Self {
+            unrouted,
+            count,
+            carriers: Carriers::default(),
+            are_open: false,
+            is_closed: false,
+            held: None,
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    async fn route(
+        &mut self,
+        topic: &Arc<Topic>,
+        routable: Vec<Routable<Token>>,
+        stop: &mut watch::Receiver<bool>,
+    ) {
+        let separating = {
+            let (topic, unrouted, count) = (topic.clone(), self.unrouted.clone(), self.count);
+            move || separate(&topic, &unrouted, routable, count)
+        };
+        let Some(separated) = topic.environment.lanes().compute(separating).await else {
+            // It panicked while it held the leases.
+            self.unrouted
+                .give_up(&FailReason::WorkerCrashed, DoubtReason::WorkerCrashed);
+            return;
+        };
+        // What is dropped before it was handed over is given back.
+        for parcel in separated {
+            let carrier = self.carriers.find(topic, parcel.partition());
+            let queue = tokio::select! {
+                biased;
+                queue = carrier => queue,
+                () = stopped(stop) => return,
+            };
+            parcel.hand_to(&queue);
+        }
+        self.release_waiting();
+    }
+
+    /// New calls of partitions that have got all that was deferred here go on.
+    fn release_waiting(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let deferring: BTreeSet<PartitionId> =
+            self.unrouted.machine().deferring().into_iter().collect();
+        self.waiting.retain(|partition, queue| {
+            let waits = deferring.contains(partition);
+            if !waits {
+                queue.change(|machine| machine.await_foreign(false));
+            }
+            waits
+        });
+    }
+
+    /// Lets calls go to the partitions directly, if nothing has come in meanwhile. Those of a
+    /// partition for which something is deferred here wait behind that. Returns whether something
+    /// was done.
+    async fn close(&mut self, topic: &Arc<Topic>, is_drained: bool) -> bool {
+        self.are_open = self.are_open || topic.open_all(self.count).await;
+        // What a carrier has would be overtaken. When nothing is left, a partition whose queue
+        // cannot be opened refuses its own calls only.
+        let may_close = is_drained || (self.are_open && self.carriers.is_empty());
+        if !may_close {
+            return false;
+        }
+        if self.unrouted.is_on_disk() {
+            return self.release(topic);
+        }
+        let deferring = {
+            let mut machine = self.unrouted.machine();
+            if !machine.is_routed() {
+                return true;
+            }
             machine.stop_accepting();
+            machine.deferring()
+        };
+        self.is_closed = true;
+        for partition in deferring {
+            if let Some(queue) = topic.routes.load().partition(partition) {
+                queue.change(|machine| machine.await_foreign(true));
+                self.waiting.insert(partition, queue.clone());
+            }
         }
-        is_drained
-    };
-    if is_closed {
-        topic.change_routes(|routes| routes.with_unrouted(None));
+        topic.change_routes(Routes::without_unrouted_calls);
         // Whoever waits for room goes on to a partition.
-        unrouted.change(|_| ());
-    }
-    is_closed
-}
-
-/// Queues in memory that deliver for partitions whose own queue cannot be opened now.
-#[derive(Default)]
-struct Carriers(HashMap<PartitionId, Arc<PartitionQueue>>);
-
-/// With the task that routes, nobody serves them any more: what they have not delivered ends.
-impl Drop for Carriers {
-    fn drop(&mut self) {
-        for queue in self.0.values() {
-            queue.give_up(&FailReason::Stopped, DoubtReason::Stopped);
-        }
+        self.unrouted.change(|_| ());
+        true
     }
 }
 
-/// Records for one partition.
-struct Collected {
-    encoder: BatchEncoder,
-    parts: Vec<ForeignPart>,
-}
-
-/// A finished batch for a partition.
-type Separated = (PartitionId, BatchBody, Vec<ForeignPart>);
-
-/// Hands batches to the partitions.
-async fn route(
-    topic: &Arc<Topic>,
-    unrouted: &Arc<UnroutedQueue>,
-    routable: Vec<Routable<Token>>,
-    count: u32,
-    carriers: &mut Carriers,
-) {
-    let separating = {
-        let (topic, unrouted) = (topic.clone(), unrouted.clone());
-        move || separate(&topic, &unrouted, routable, count)
-    };
-    let Some(separated) = topic.environment.lanes().compute(separating).await else {
-        // It panicked with the leases in its hands.
-        unrouted.give_up(&FailReason::WorkerCrashed, DoubtReason::WorkerCrashed);
-        return;
-    };
-    for (partition, body, parts) in separated {
-        let queue = carrier(topic, partition, carriers).await;
-        queue.push_foreign(ForeignBatch::new(unrouted.clone(), parts), body);
-    }
-}
-
-/// Separates leased batches by partition, in order.
-fn separate(
-    topic: &Topic,
-    unrouted: &Arc<UnroutedQueue>,
-    routable: Vec<Routable<Token>>,
-    count: u32,
-) -> Vec<Separated> {
-    let max_bytes = topic.config.max_batch_bytes;
-    let mut done: Vec<Separated> = Vec::new();
-    let mut open: BTreeMap<PartitionId, Collected> = BTreeMap::new();
-    for Routable {
-        lease,
-        origin,
-        pieces,
-    } in routable
-    {
-        for (first_record, body) in pieces {
-            let base = body.totals().base_timestamp_ms;
-            let mut at = first_record;
-            let mut calls_left = u64::from(body.call_count());
-            let end = first_record.saturating_add(body.record_count());
-            for call in body.calls() {
-                let records = u32::try_from(call.len()).unwrap_or(u32::MAX);
-                calls_left = calls_left.saturating_sub(1);
-                let key = call.first().and_then(|record| record.key.as_deref());
-                match chosen(topic, key, count) {
-                    Ok(partition) => {
-                        let collected = open.entry(partition).or_insert_with(|| Collected {
-                            encoder: BatchEncoder::new(base, 0),
-                            parts: Vec::new(),
-                        });
-                        if !collected.encoder.push(&call) {
-                            // As large as a batch can be: the next one takes it.
-                            if let Some(full) = open.remove(&partition) {
-                                done.extend(finished(partition, full));
-                            }
-                            let mut encoder = BatchEncoder::new(base, 0);
-                            // It was in a batch before, so it finds room in an empty one.
-                            let _ = encoder.push(&call);
-                            let parts = Vec::new();
-                            open.insert(partition, Collected { encoder, parts });
-                        }
-                        if let Some(collected) = open.get_mut(&partition) {
-                            note(&mut collected.parts, lease, &origin, (at, records));
-                            if collected.encoder.byte_len() >= max_bytes
-                                && let Some(full) = open.remove(&partition)
-                            {
-                                done.extend(finished(partition, full));
-                            }
-                        }
-                    }
-                    Err(reason) => {
-                        unrouted.fail_routing((lease, &origin), (at, records), 1, reason);
-                    }
+impl Router {
+    /// Lets the calls of partitions that take what they get go there directly. Those of others come
+    /// here until then: the next run sends what a partition's own queue has first, so that nothing
+    /// may be in it that is newer than what is here for that partition. Returns whether something
+    /// was done.
+    fn release(&mut self, topic: &Arc<Topic>) -> bool {
+        let Some(gate) = topic.routes.load().gate() else {
+            return false;
+        };
+        let mut is_stale = false;
+        let is_changed = gate.change(|era| {
+            let (held, outstanding) = {
+                let mut machine = self.unrouted.machine();
+                if !machine.is_routed() {
+                    is_stale = true;
+                    return false;
                 }
-                at = at.saturating_add(records);
+                let blocked: BTreeSet<PartitionId> =
+                    machine.blocked(clock::now()).into_iter().collect();
+                // Once released it stays so.
+                let held: BTreeSet<PartitionId> = match &self.held {
+                    Some(before) => before.intersection(&blocked).copied().collect(),
+                    None => blocked,
+                };
+                if self.held.as_ref().is_some_and(|before| **before == held) {
+                    return false;
+                }
+                if held.is_empty() {
+                    machine.stop_accepting();
+                }
+                (Arc::new(held), machine.outstanding())
+            };
+            for partition in outstanding {
+                if !held.contains(&partition)
+                    && let Some(queue) = topic.routes.load().partition(partition)
+                {
+                    queue.change(|machine| machine.hold_appends());
+                }
             }
-            if at < end {
-                let missing = (at, end.saturating_sub(at));
-                let reason = FailReason::QueueDamaged;
-                unrouted.fail_routing((lease, &origin), missing, calls_left, reason);
-            }
+            topic.change_routes(|routes| routes.with_held(&held, era));
+            self.is_closed = held.is_empty();
+            self.held = Some(held);
+            true
+        });
+        if self.is_closed {
+            // Whoever waits for room goes on to a partition.
+            self.unrouted.change(|_| ());
         }
-    }
-    for (partition, collected) in open {
-        done.extend(finished(partition, collected));
-    }
-    done
-}
-
-/// The partition that the partitioner chooses; its panics are contained.
-fn chosen(topic: &Topic, key: Option<&[u8]>, count: u32) -> Result<PartitionId, FailReason> {
-    match catch_unwind(AssertUnwindSafe(|| topic.partition_by_key(key, count))) {
-        Ok(Ok(partition)) if u32::try_from(partition.0).is_ok_and(|number| number < count) => {
-            Ok(partition)
-        }
-        Ok(Ok(partition)) => Err(FailReason::InvalidPartition { partition, count }),
-        Ok(Err(SendError::InvalidPartition { partition, .. })) => {
-            Err(FailReason::InvalidPartition { partition, count })
-        }
-        Ok(Err(error)) => {
-            tracing::error!(error = %with_causes(&error), "the partitioner chose no partition");
-            Err(FailReason::InvalidPartition {
-                partition: PartitionId(-1),
-                count,
-            })
-        }
-        Err(_) => {
-            tracing::error!("the partitioner panicked");
-            Err(FailReason::WorkerCrashed)
-        }
-    }
-}
-
-fn note(
-    parts: &mut Vec<ForeignPart>,
-    lease: wolff_core::LeaseNo,
-    origin: &Origin<Token>,
-    (first_record, records): (u32, u32),
-) {
-    let run = SourceRun {
-        first_record,
-        calls: 1,
-        call_records: records,
-    };
-    match parts.last_mut() {
-        Some(part) if part.lease == lease => {
-            let continues = part
-                .runs
-                .last_mut()
-                .is_some_and(|last| last.extend(first_record, records));
-            if !continues {
-                part.runs.push(run);
-            }
-        }
-        _ => parts.push(ForeignPart {
-            lease,
-            origin: origin.clone(),
-            runs: vec![run],
-        }),
-    }
-}
-
-fn finished(partition: PartitionId, collected: Collected) -> Option<Separated> {
-    Some((partition, collected.encoder.finish()?, collected.parts))
-}
-
-/// The queue that delivers for a partition: its own, or one in memory while that cannot be opened, as
-/// on a full disk.
-async fn carrier(
-    topic: &Arc<Topic>,
-    partition: PartitionId,
-    carriers: &mut Carriers,
-) -> Arc<PartitionQueue> {
-    if let Some(queue) = carriers.0.get(&partition) {
-        return queue.clone();
-    }
-    if let Some(queue) = topic.routes.load().partition(partition) {
-        return queue.clone();
-    }
-    loop {
-        match topic.open_carrier(partition).await {
-            Ok(queue) => {
-                carriers.0.insert(partition, queue.clone());
-                return queue;
-            }
-            Err(error) => {
-                tracing::error!(%partition, error = %with_causes(&error), "records cannot be routed yet");
-            }
-        }
-        tokio::time::sleep(RETRY_EVERY).await;
+        is_changed || is_stale
     }
 }
 
@@ -384,22 +375,11 @@ impl Topic {
         errors.is_empty()
     }
 
-    /// Fails calls for partitions that the topic turns out not to have. What previous runs left is kept.
-    pub(super) async fn reject_beyond(self: &Arc<Self>, count: u32) {
-        let beyond: Vec<(PartitionId, Arc<PartitionQueue>)> = {
-            let routes = self.routes.load();
-            routes
-                .beyond()
-                .map(|(partition, queue)| (*partition, queue.clone()))
-                .collect()
-        };
-        for (partition, queue) in beyond {
+    /// Fails calls for partitions that the topic turns out not to have. Queues that hold what
+    /// previous runs left are kept, with the calls of this run behind that, and named.
+    async fn reject_beyond(self: &Arc<Self>, count: u32) {
+        for (partition, queue) in self.beyond() {
             if queue.machine().has_recovered() {
-                tracing::error!(
-                    partition = partition.0,
-                    count,
-                    "a queue on disk holds records for a partition that the topic does not have"
-                );
                 continue;
             }
             let reason = FailReason::InvalidPartition { partition, count };
@@ -409,5 +389,27 @@ impl Topic {
                 tracing::warn!(partition = partition.0, error = %with_causes(&error), "a queue could not be removed");
             }
         }
+        self.name_beyond(count);
+    }
+
+    /// Names the queues of partitions that the topic does not have. No flush waits for them.
+    pub(super) fn name_beyond(&self, count: u32) {
+        for (partition, queue) in self.beyond() {
+            let items = queue.snapshot().recovered_items;
+            tracing::error!(
+                topic = %self.name, partition = partition.0, count, items,
+                "a queue on disk holds records for a partition that the topic does not have: they are kept there"
+            );
+            // Whoever waits for it looks again.
+            queue.change(|_| ());
+        }
+    }
+
+    fn beyond(&self) -> Vec<(PartitionId, Arc<PartitionQueue>)> {
+        let routes = self.routes.load();
+        let beyond = routes.beyond();
+        beyond
+            .map(|(partition, queue)| (*partition, queue.clone()))
+            .collect()
     }
 }

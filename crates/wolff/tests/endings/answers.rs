@@ -1,4 +1,5 @@
-//! Refusals by the broker: who is at fault decides what happens, and the neighbours of what is refused go on.
+//! Refusals by the broker: who is at fault decides what happens, and the neighbours of what is
+//! refused go on.
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +67,8 @@ async fn a_limit_is_learned_and_a_large_batch_is_refused_a_few_times_only() {
     let refusals = world.cluster.stats().refusals();
     let expected: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
     assert_eq!(world.log(0), expected);
-    // Halved until the limit is known: ten times for the largest batch, and once or twice for those that stood behind it.
+    // Halved until the limit is known: ten times for the largest batch, and once or twice for those
+    // that stood behind it.
     assert!(refusals <= 40, "{refusals} refusals");
     producer.counts().assert_sum();
     producer.stop().await;
@@ -95,7 +97,8 @@ async fn the_first_batches_of_a_new_identity_keep_their_order_when_the_first_is_
     let first = producer.accept("first").await;
     assert!(first.end().await.is_acked());
     let hold = world.hold_produce();
-    // The broker does not know the producer any more; and under its new identity the first is refused once again.
+    // The broker does not know the producer any more; and under its new identity the first is
+    // refused once again.
     world.inject_produce(Fault::error(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER));
     world.inject_produce(Fault::error(ErrorCode::NOT_ENOUGH_REPLICAS).skip(3));
     let mut receipts = Vec::new();
@@ -112,7 +115,7 @@ async fn the_first_batches_of_a_new_identity_keep_their_order_when_the_first_is_
     producer.stop().await;
 }
 
-/// What an operator can mend: nothing is given up for it.
+/// Refusals that an operator can lift: nothing is given up for them.
 const MENDABLE: [ErrorCode; 5] = [
     ErrorCode::TOPIC_AUTHORIZATION_FAILED,
     ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
@@ -188,7 +191,8 @@ async fn a_cluster_that_forbids_idempotent_writes_is_written_to_without_and_it_i
     producer.stop().await;
 }
 
-/// Refuses a Produce request, and names the record at this place of its batch as the one to blame (KIP-467).
+/// Refuses a Produce request, and names the record at this place of its batch as the one to blame
+/// (KIP-467).
 fn blame(code: ErrorCode, record: i32) -> [Fault; 2] {
     let edit = move |answer: &mut ProduceResponse| {
         for topic in &mut answer.responses {
@@ -240,7 +244,8 @@ async fn only_the_record_that_the_broker_names_fails() {
 async fn a_bad_record_that_the_broker_does_not_name_is_found_by_halving() {
     let world = World::new(1).await;
     let producer = world.in_memory().linger(LONG).start().await;
-    // Batches that hold the bad one are refused: the whole, the first half, its second half, and it alone.
+    // Batches that hold the bad one are refused: the whole, the first half, its second half, and it
+    // alone.
     let bad = world.inject_produce(Fault::error(ErrorCode::INVALID_RECORD));
     let mut receipts = Vec::new();
     for number in 0..8 {
@@ -335,7 +340,8 @@ async fn refusals_that_come_at_once_are_not_answered_at_the_speed_of_the_wire() 
         let refusal = world.inject_produce(Fault::error(code).always());
         let receipt = producer.accept("a").await;
         world.hits(refusal, 6).await;
-        // Six attempts with a back-off of a tenth of a second and more: a lower bound, whatever else the machine does.
+        // Six attempts with a back-off of a tenth of a second and more: a lower bound, whatever
+        // else the machine does.
         assert!(started.elapsed() > Duration::from_millis(300), "{code}");
         world.cluster.remove_fault(refusal);
         let end = receipt.end().await;
@@ -358,4 +364,27 @@ async fn one_version_that_is_refused_is_not_the_end_of_the_records() {
     assert!(producer.flush(SOON).await);
     assert_eq!(world.log(0), [padded("a").trim_end_matches('.')]);
     producer.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_producer_id_is_requested_again_and_named() {
+    for (id, epoch) in [(-1, 0), (7, -1)] {
+        let world = World::new(1).await;
+        let lie = move |answer: &mut InitProducerIdResponse| {
+            answer.producer_id = wolff::client::codec::ProducerId(id);
+            answer.producer_epoch = wolff::client::codec::ProducerEpoch(epoch);
+        };
+        let lie = world.cluster.inject(Fault::edit_answer(lie).times(2));
+        let (messages, guard) = logged();
+        let setup = world.in_memory().idempotence(Idempotence::Required);
+        let producer = setup.start().await;
+        assert!(producer.accept("a").await.end().await.is_acked());
+        assert_eq!(world.cluster.stats().hits(lie), 2);
+        let named = messages.lock().unwrap().clone();
+        let names = |message: &String| message.contains("malformed InitProducerId response");
+        assert!(named.iter().any(names), "{named:#?}");
+        drop(guard);
+        assert_eq!(world.log(0), ["a"]);
+        producer.stop().await;
+    }
 }

@@ -9,7 +9,7 @@ use crate::support::{
     End, Setup, World, add_foreign_queue, partition_directories, resident_bytes, within,
 };
 
-/// What a partition number may cost at most: far below what a table up to it takes.
+/// Most that a partition number may cost: far below what a table up to it takes.
 const SLACK: u64 = 64 * 1024 * 1024;
 
 /// Large enough to be noticed, and small enough for the machine that runs the tests.

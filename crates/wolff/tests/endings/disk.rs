@@ -1,8 +1,11 @@
-//! Queues that cannot store or cannot be opened: what is accepted is a prefix, and the other partitions flow.
+//! Queues that cannot store or cannot be opened: what is accepted is a prefix, and the other
+//! partitions flow.
 
 use std::fs;
 
-use crate::support::{End, Receipt, Refusal, World, hide, until};
+use wolff::MemoryBudget;
+
+use crate::support::{End, Receipt, Refusal, World, hide, until, within};
 
 #[tokio::test]
 async fn what_is_accepted_while_the_disk_refuses_is_a_prefix_of_what_was_offered() {
@@ -61,6 +64,78 @@ async fn what_is_accepted_while_the_disk_refuses_is_a_prefix_of_what_was_offered
     let expected: Vec<u64> = (0..u64::try_from(left).unwrap()).collect();
     assert_eq!(arrived, expected);
     next.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_is_told_that_a_call_is_queued_that_the_disk_has_refused() {
+    let world = World::new(1).await;
+    let setup = world.on_disk().segment_bytes(64 * 1024);
+    let queue = setup.directory().join("0");
+    let producer = setup.start().await;
+    world.kill_all().await;
+    drop(producer.send("stored").await.unwrap());
+    hide(&queue);
+    let senders: Vec<_> = (0..8)
+        .map(|_| {
+            let producer = producer.clone();
+            tokio::spawn(async move {
+                let mut queued = Vec::new();
+                let mut refused = 0;
+                while refused < 200 {
+                    match producer.send_bytes(vec![0; 20_000]).await {
+                        Ok(receipt) => queued.push(receipt),
+                        Err(Refusal::Queue(_)) => refused += 1,
+                        Err(other) => panic!("{other:?}"),
+                    }
+                }
+                queued
+            })
+        })
+        .collect();
+    let mut queued = Vec::new();
+    for sender in senders {
+        queued.extend(within("refusals", sender).await.unwrap());
+    }
+    let failed = queued.iter().filter_map(Receipt::end_so_far).count();
+    assert_eq!(failed, 0, "of {} that were queued", queued.len());
+    producer.stop().await;
+    for receipt in queued {
+        assert_eq!(receipt.end().await, End::LeftInQueue);
+    }
+}
+
+#[tokio::test]
+async fn calls_with_callbacks_that_the_disk_refuses_hold_no_memory_afterwards() {
+    let world = World::new(1).await;
+    let budget = MemoryBudget::default();
+    let setup = world.on_disk().segment_bytes(64 * 1024).budget(&budget);
+    let queue = setup.directory().join("0");
+    let producer = setup.start().await;
+    assert!(
+        producer
+            .send("stored")
+            .await
+            .unwrap()
+            .end()
+            .await
+            .is_acked()
+    );
+    let hidden = hide(&queue);
+    let large = "x".repeat(20_000);
+    let mut refused = 0;
+    while refused < 10 {
+        match producer.send_with(&large, |_| ()).await {
+            Ok(()) => assert_eq!(refused, 0),
+            Err(Refusal::Queue(_)) => refused += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    // One that was stored before may wait for its stamp, which cannot be written until then.
+    fs::rename(hidden, &queue).unwrap();
+    let after = producer.send("after").await.unwrap();
+    assert!(after.end().await.is_acked());
+    until("nothing is held", || budget.used_bytes() == 0).await;
+    producer.stop().await;
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Handles, runtimes and clients that go away, and futures that are dropped half-way: every call ends all the same.
+//! Handles, runtimes and clients that go away, and futures that are dropped half-way: every call
+//! ends all the same.
 
 use std::sync::mpsc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! How every call ends: scenarios against the embedded broker, judged by its log and by what callers were told.
+//! Ends of calls: scenarios against the embedded broker, judged by its log and by the results that
+//! callers got.
 
 #![expect(
     clippy::disallowed_methods,
@@ -14,6 +15,7 @@ mod damage;
 mod disk;
 mod doubt;
 mod drop;
+mod futures;
 mod offline;
 mod panics;
 mod receipts;

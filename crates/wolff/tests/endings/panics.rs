@@ -1,10 +1,15 @@
-//! Panics in the code of users: every call ends, and what others have sent arrives once.
+//! Panics, in the code of users and in the producer's own: every call ends, and what others have
+//! sent, or what is on disk, arrives once.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wolff::Strategy;
 
-use crate::support::{Setup, World, forced_panic, within};
+use wolff::MemoryBudget;
+
+use crate::support::{End, PanickingDisk, Setup, World, forced_panic, until, within};
 
 /// A long linger: what is accepted before a flush is one batch.
 const LONG: Duration = Duration::from_secs(600);
@@ -14,8 +19,8 @@ const PLACES: [(bool, bool); 4] = [(false, false), (true, false), (false, true),
 
 /// A partitioner that cannot bear one key.
 fn touchy(setup: Setup) -> Setup {
-    setup.partitioner(Strategy::custom(|key, _| {
-        if key == Some(b"panic") {
+    setup.partitioner(Strategy::custom(|call, _| {
+        if call.key() == Some(b"panic") {
             forced_panic();
         }
         0
@@ -97,5 +102,140 @@ async fn a_panic_in_a_call_leaves_its_batch_as_it_was() {
             assert_eq!(world.log(0), expected, "{on_disk} {offline} {nth}");
             next.stop().await;
         }
+    }
+}
+
+/// A panic in the thread that writes for a queue: to a segment or to the control file, in an
+/// append, a stamp or an acknowledgement.
+#[tokio::test]
+async fn a_panic_in_an_io_job_ends_every_call_and_what_is_on_disk_arrives_once() {
+    let mut panics = 0;
+    for offline in [false, true] {
+        for writes in 0..12 {
+            let world = World::new(1).await;
+            let (disk, budget) = (PanickingDisk::new(), MemoryBudget::default());
+            if offline {
+                world.kill_all().await;
+            }
+            let setup = (world.on_disk().environment(disk.environment())).budget(&budget);
+            let producer = setup.single().start().await;
+            let before = producer.send("before").await.unwrap();
+            disk.panic_after(writes);
+            let calls = ["one", "two", "three", "four"].map(|value| {
+                let producer = producer.clone();
+                tokio::spawn(async move { (value, producer.send(value).await) })
+            });
+            let mut receipts = vec![("before", before)];
+            let mut refused = Vec::new();
+            for call in calls {
+                match within("a call", call).await.unwrap() {
+                    (value, Ok(receipt)) => receipts.push((value, receipt)),
+                    (value, Err(_)) => refused.push(value),
+                }
+            }
+            world.revive_all().await;
+            let mut ends = Vec::new();
+            for (value, receipt) in receipts {
+                ends.push((value, receipt.end().await));
+            }
+            let context = format!("offline {offline}, write {writes}, {ends:?}, {refused:?}");
+            if disk.has_panicked() {
+                panics += 1;
+            } else {
+                assert!(ends.iter().all(|(_, end)| end.is_acked()), "{context}");
+            }
+            producer.counts().assert_sum();
+            // What a partition has of the unrouted queue is counted when it ends there.
+            until("nothing is queued", || producer.counts().queued == 0).await;
+            until("nothing is held", || budget.used_bytes() == 0).await;
+            producer.stop().await;
+            let next = world.on_disk().start().await;
+            next.flushed().await;
+            // A lease of unrouted records is sent again as a whole after a crash, and counted.
+            let mut counted = match offline {
+                true => usize::try_from(next.counts().possibly_duplicated).unwrap(),
+                false => 0,
+            };
+            for (value, end) in &ends {
+                let mut times = world.times(0, value);
+                if times == 2 && counted > 0 {
+                    (times, counted) = (1, counted - 1);
+                }
+                let expected = match end {
+                    End::Acked { .. } | End::LeftInQueue => 1..=1,
+                    End::InDoubt => 0..=1,
+                    _ => 0..=0,
+                };
+                assert!(expected.contains(&times), "{value}, {times}: {context}");
+            }
+            for value in refused {
+                assert!(world.times(0, value) <= 1, "{value}: {context}");
+            }
+            next.stop().await;
+        }
+    }
+    assert!(panics >= 12, "{panics}");
+}
+
+/// A clock that panics once it is armed: a worker looks at it when it has connected.
+fn with_a_bomb(setup: Setup) -> (Setup, Arc<AtomicBool>) {
+    let is_armed = Arc::new(AtomicBool::new(false));
+    let armed = is_armed.clone();
+    let clock = move || {
+        if armed.load(Ordering::Relaxed) {
+            forced_panic();
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        i64::try_from(now.as_millis()).unwrap()
+    };
+    let environment = wolff::Environment::default().wall_clock(clock);
+    (setup.environment(environment), is_armed)
+}
+
+#[tokio::test]
+async fn a_panic_in_a_worker_ends_every_call_and_what_is_on_disk_arrives_once() {
+    for (on_disk, offline) in PLACES {
+        let world = World::new(1).await;
+        if offline {
+            world.kill_all().await;
+        }
+        let (setup, is_armed) = with_a_bomb(world.setup(on_disk).single());
+        let producer = setup.start().await;
+        if !offline {
+            // The partition is known, and its leader goes.
+            assert!(producer.accept("first").await.end().await.is_acked());
+            world.kill_all().await;
+        }
+        let mut receipts = Vec::new();
+        for value in ["a", "b", "c"] {
+            receipts.push(producer.send(value).await.unwrap());
+        }
+        is_armed.store(true, Ordering::Relaxed);
+        world.revive_all().await;
+        let expected = if on_disk {
+            End::LeftInQueue
+        } else {
+            End::Failed("worker_crashed")
+        };
+        for receipt in receipts {
+            assert_eq!(receipt.end().await, expected, "{on_disk} {offline}");
+        }
+        is_armed.store(false, Ordering::Relaxed);
+        producer.counts().assert_sum();
+        let later = within("a call afterwards", producer.send("later")).await;
+        if let Ok(receipt) = later {
+            assert!(!receipt.end().await.is_acked());
+        }
+        producer.stop().await;
+        producer.counts().assert_sum();
+        assert_eq!(producer.counts().queued, 0, "{on_disk} {offline}");
+        let next = world.setup(on_disk).start().await;
+        next.flushed().await;
+        let times = usize::from(on_disk);
+        for value in ["a", "b", "c"] {
+            assert_eq!(world.times(0, value), times, "{value} {on_disk} {offline}");
+        }
+        assert_eq!(next.counts().possibly_duplicated, 0);
+        next.stop().await;
     }
 }

@@ -29,7 +29,8 @@ async fn clones_of_a_receipt_that_several_tasks_await_resolve_in_each_of_them() 
     producer.stop().await;
 }
 
-/// Time on the processor that it takes to await so many receipts of one batch, before and after it has ended.
+/// Time on the processor that it takes to await so many receipts of one batch, before and after it
+/// has ended.
 async fn await_receipts(world: &World, producer: &Handle, count: u32) -> (Duration, Duration) {
     let mut receipts = Vec::new();
     for number in 0..count {

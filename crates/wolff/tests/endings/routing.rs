@@ -1,10 +1,13 @@
 //! Partitions: not known yet, without a leader, not there at all. One holds up itself only.
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
-use crate::support::{End, SOON, World, replace_oldest_waiting_segment, until};
+use wolff::{KeyHash, Keyless, Strategy};
+
+use crate::support::{End, SOON, World, items_in, logged, replace_oldest_waiting_segment, until};
 
 #[tokio::test]
 async fn a_partition_without_a_leader_holds_up_itself_only() {
@@ -39,7 +42,8 @@ async fn a_backlog_of_a_partition_without_a_leader_holds_up_itself_only() {
     world.kill_all().await;
     drop(first.send("1-a").await.unwrap());
     first.stop().await;
-    // Started without Kafka: what comes in is not routed, behind an earlier run's records of a partition without a leader.
+    // Started without Kafka: what comes in is not routed, behind an earlier run's records of a
+    // partition without a leader.
     let second = world.on_disk().by_leading_number().start().await;
     let receipt = second.send("0-a").await.unwrap();
     world.revive_leader_of(0).await;
@@ -131,8 +135,8 @@ async fn refusing_when_full_does_not_refuse_while_the_disk_has_room() {
     producer.stop().await;
 }
 
-/// Runs a scenario in a runtime of one thread, with a count of how often that thread went to sleep. A thread that spins
-/// does not come back.
+/// Runs a scenario in a runtime of one thread, with a count of how often that thread went to sleep.
+/// A thread that spins does not come back.
 fn counting_sleeps<F, S>(scenario: S)
 where
     F: Future<Output = ()>,
@@ -203,4 +207,143 @@ fn routing_that_waits_for_a_file_to_be_readable_lets_the_runtime_sleep() {
         sleeping(&sleeps).await;
         producer.stop().await;
     });
+}
+
+#[tokio::test]
+async fn records_without_a_key_avoid_a_partition_without_a_leader_where_the_choice_sticks() {
+    for keyless in [
+        Keyless::Adaptive(NonZeroU32::MIN),
+        Keyless::Sticky(NonZeroU32::MIN),
+    ] {
+        let world = World::split().await;
+        let hash = KeyHash::Murmur2;
+        let strategy = Strategy::Keyed { hash, keyless };
+        let producer = world.in_memory().partitioner(strategy).start().await;
+        world.kill_all().await;
+        world.revive_leader_of(0).await;
+        let mut receipts = Vec::new();
+        let mut in_a_row = 0;
+        // One of them finds out, and those behind it go round it.
+        while in_a_row < 64 {
+            let receipt = producer.accept_bytes("a").await;
+            in_a_row = match receipt.partition() {
+                Some(0) => in_a_row + 1,
+                _ => 0,
+            };
+            receipts.push(receipt);
+            tokio::task::yield_now().await;
+        }
+        world.revive_all().await;
+        for receipt in receipts {
+            assert!(receipt.end().await.is_acked(), "{keyless:?}");
+        }
+        producer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_function_of_the_caller_sees_values_also_of_calls_that_waited_to_be_routed() {
+    let by_value = Strategy::custom(|call, topic| {
+        assert_eq!(topic.partition_count(), 2);
+        let mut ones = 0;
+        call.for_each_record(&mut |record| {
+            ones += i32::from(record.value.is_some_and(|value| value.starts_with(b"1")));
+        });
+        ones
+    });
+    let world = World::new(2).await;
+    world.kill_all().await;
+    let producer = world.on_disk().partitioner(by_value).start().await;
+    let unrouted = [
+        producer.accept_bytes("1").await,
+        producer.accept_bytes("0").await,
+    ];
+    world.revive_all().await;
+    for receipt in unrouted {
+        assert!(receipt.end().await.is_acked());
+    }
+    let routed = producer.accept_bytes("1").await;
+    assert_eq!(routed.partition(), Some(1));
+    assert!(routed.end().await.is_acked());
+    assert_eq!((world.log(0).len(), world.log(1).len()), (1, 2));
+    producer.stop().await;
+}
+
+/// A value that goes to this partition, and is so large that a few hundred are more than is on its
+/// way at once.
+fn large(partition: u32, number: u32) -> Vec<u8> {
+    format!("{partition}-{number}-{}", ".".repeat(100_000)).into_bytes()
+}
+
+#[tokio::test]
+async fn more_than_is_on_its_way_at_once_for_a_partition_without_a_leader_holds_up_itself_only() {
+    for on_disk in [false, true] {
+        let world = World::split().await;
+        world.kill_all().await;
+        let setup = world.setup(on_disk).by_leading_number();
+        let producer = setup.start().await;
+        let mut stuck = Vec::new();
+        for number in 0..450 {
+            stuck.push(producer.accept_keyed("1", large(1, number)).await);
+        }
+        let behind = producer.send("0-a").await.unwrap();
+        world.revive_leader_of(0).await;
+        assert!(behind.end().await.is_acked(), "behind 45 MB");
+        // What is new does not wait either, and what is new for the other partition waits behind
+        // the old.
+        let new = producer.send("0-b").await.unwrap();
+        assert!(new.end().await.is_acked());
+        let last = producer.send("1-last").await.unwrap();
+        assert!(last.end_so_far().is_none());
+        assert!(stuck.iter().all(|receipt| receipt.end_so_far().is_none()));
+        producer.counts().assert_sum();
+        world.revive_all().await;
+        assert!(last.end().await.is_acked());
+        for receipt in stuck {
+            assert!(receipt.end().await.is_acked());
+        }
+        producer.flushed().await;
+        let counts = producer.counts();
+        counts.assert_sum();
+        assert_eq!((counts.acked, counts.queued_bytes), (453, 0), "{counts:#?}");
+        assert_eq!(world.log(0), ["0-a", "0-b"]);
+        let numbers: Vec<_> = world
+            .log(1)
+            .iter()
+            .map(|value| value.split('-').nth(1).unwrap().to_owned())
+            .collect();
+        let expected: Vec<_> = (0..450).map(|number| number.to_string()).collect();
+        assert_eq!(numbers.split_last().unwrap().1, expected);
+        producer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_earlier_runs_record_for_a_partition_that_is_not_there_is_kept_and_no_flush_waits_for_it()
+ {
+    let world = World::new(2).await;
+    world.kill_all().await;
+    let first = world.on_disk().start().await;
+    drop(first.send_to(7, "nowhere").await.unwrap());
+    first.stop().await;
+    for starts_offline in [false, true] {
+        if !starts_offline {
+            world.revive_all().await;
+        }
+        let (messages, guard) = logged();
+        let second = world.on_disk().start().await;
+        let receipt = second.send("somewhere").await.unwrap();
+        world.revive_all().await;
+        assert!(receipt.end().await.is_acked());
+        second.flushed().await;
+        let named = messages.lock().unwrap().clone();
+        let names =
+            |message: &String| message.contains("partition=7") && message.contains("does not have");
+        assert!(named.iter().any(names), "{named:#?}");
+        drop(guard);
+        assert_eq!(second.left_by_stop().await, 1, "the item is told");
+        world.kill_all().await;
+    }
+    let queue = world.on_disk().directory().join("7");
+    assert_eq!(items_in(&queue).len(), 1);
 }

@@ -76,7 +76,7 @@ async fn a_hole_in_the_first_metadata_moves_no_keys() {
     let hole = Fault::hole_in_metadata(TOPIC, 3);
     world.cluster.inject(hole.api(ApiKey::METADATA).times(1));
     // The last partition of those that there are.
-    let last = Strategy::custom(|_, count| i32::try_from(count).unwrap_or(0) - 1);
+    let last = Strategy::custom(|_, topic| i32::try_from(topic.partition_count()).unwrap_or(0) - 1);
     let second = world.on_disk().partitioner(last).start().await;
     for value in ["a", "b", "c"] {
         drop(second.send(value).await.unwrap());

@@ -1,11 +1,12 @@
-//! Stops: nobody is left waiting, nothing is sent twice after a clean one, and what is left is told.
+//! Stops: nobody is left waiting, nothing is sent twice after a clean one, and what is left is
+//! told.
 
 use std::time::Duration;
 
 use wolff::Strategy;
 use wolff_testbroker::Fault;
 
-use crate::support::{End, Refusal, SOON, World, hide, judge, poll_times, until, within};
+use crate::support::{End, Handle, Refusal, SOON, World, hide, judge, poll_times, until, within};
 
 #[tokio::test]
 async fn a_stop_wakes_senders_that_wait_for_room_behind_an_earlier_runs_backlog() {
@@ -52,7 +53,8 @@ async fn a_stop_wakes_senders_that_wait_for_room_behind_an_earlier_runs_backlog(
     }
 }
 
-/// The log without what was accepted in the moment before a stop, by the calls that wait for its beginning.
+/// The log without what was accepted in the moment before a stop, by the calls that wait for its
+/// beginning.
 fn without_late(world: &World) -> Vec<String> {
     let mut log = world.log(0);
     log.retain(|value| value != "late");
@@ -156,6 +158,64 @@ async fn a_stop_while_records_are_being_routed_counts_each_of_them_once() {
     }
 }
 
+/// Ten records for each of two partitions, accepted before these were known; those for the first
+/// are acked, and the other has no leader.
+async fn half_delivered(world: &World) -> Handle {
+    world.kill_all().await;
+    let producer = world.on_disk().by_leading_number().start().await;
+    let mut near = Vec::new();
+    for number in 0..10 {
+        near.push(producer.send(&format!("0-{number}")).await.unwrap());
+        drop(producer.send(&format!("1-{number}")).await.unwrap());
+    }
+    world.revive_leader_of(0).await;
+    for receipt in near {
+        assert!(receipt.end().await.is_acked());
+    }
+    producer
+}
+
+fn ten(partition: i32) -> Vec<String> {
+    (0..10)
+        .map(|number| format!("{partition}-{number}"))
+        .collect()
+}
+
+#[tokio::test]
+async fn what_was_acked_before_a_stop_while_records_are_being_routed_is_not_sent_again() {
+    for deadline in [Duration::ZERO, Duration::from_millis(50)] {
+        let world = World::split().await;
+        let producer = half_delivered(&world).await;
+        producer.stop_within(deadline).await;
+        let counts = producer.counts();
+        assert_eq!((counts.acked, counts.left), (10, 10), "{counts:#?}");
+        assert_eq!(world.on_disk().records_left(), 10);
+        world.revive_all().await;
+        let next = world.on_disk().by_leading_number().start().await;
+        next.flushed().await;
+        let counts = next.counts();
+        assert_eq!(world.log(0), ten(0));
+        assert_eq!(world.log(1), ten(1));
+        assert_eq!((counts.replayed, counts.possibly_duplicated), (10, 0));
+        assert_eq!((counts.damaged_records, counts.queued_bytes), (0, 0));
+        next.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_again_after_a_drop_while_records_are_being_routed_is_counted() {
+    let world = World::split().await;
+    drop(half_delivered(&world).await);
+    world.revive_all().await;
+    let next = world.on_disk().by_leading_number().start().await;
+    next.flushed().await;
+    let counts = next.counts();
+    assert_eq!(world.log(1), ten(1));
+    let again = u64::try_from(world.log(0).len()).unwrap() - 10;
+    assert!(counts.possibly_duplicated >= again, "{again}: {counts:#?}");
+    next.stop().await;
+}
+
 #[tokio::test]
 async fn a_stop_tells_that_the_queue_directories_have_vanished() {
     let world = World::new(1).await;
@@ -226,5 +286,97 @@ async fn a_flush_covers_the_calls_before_it_and_none_after_it() {
             .await
             .is_some()
     );
+    producer.stop().await;
+}
+
+/// A record for a partition without a leader was accepted before the partitions were known, and
+/// another one after it, when all the others were routed.
+async fn old_and_new(world: &World) -> Handle {
+    world.kill_all().await;
+    let producer = world.on_disk().by_leading_number().start().await;
+    drop(producer.send("1-old").await.unwrap());
+    world.revive_leader_of(0).await;
+    for number in 0..20 {
+        let receipt = producer.send(&format!("0-{number}")).await.unwrap();
+        assert!(receipt.end().await.is_acked());
+    }
+    for number in 0..20 {
+        drop(producer.send(&format!("1-new-{number}")).await.unwrap());
+    }
+    producer
+}
+
+#[tokio::test]
+async fn what_was_accepted_before_the_partitions_were_known_stays_in_front_at_the_next_start() {
+    for is_dropped in [false, true] {
+        let world = World::split().await;
+        let producer = old_and_new(&world).await;
+        if !is_dropped {
+            producer.stop_within(Duration::ZERO).await;
+        }
+        drop(producer);
+        world.revive_all().await;
+        let next = world.on_disk().by_leading_number().start().await;
+        next.flushed().await;
+        let news = (0..20).map(|number| format!("1-new-{number}"));
+        let expected: Vec<String> = std::iter::once("1-old".to_owned()).chain(news).collect();
+        assert_eq!(world.log(1), expected, "dropped: {is_dropped}");
+        next.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_partition_that_gets_its_leader_back_takes_its_own_calls_again() {
+    let world = World::split().await;
+    let producer = old_and_new(&world).await;
+    world.revive_all().await;
+    producer.flushed().await;
+    let last = producer.send("1-last").await.unwrap();
+    assert!(last.end().await.is_acked());
+    let log = world.log(1);
+    assert_eq!((log[0].as_str(), log[21].as_str()), ("1-old", "1-last"));
+    assert_eq!(log.len(), 22);
+    // The queue of unrouted records is gone once nothing is left in it.
+    let unrouted = world.on_disk().directory().join("unrouted");
+    until("a queue that is removed", || !unrouted.exists()).await;
+    producer.stop().await;
+}
+
+#[tokio::test]
+async fn partitions_take_their_own_calls_also_while_callers_never_pause() {
+    let world = World::new(2).await;
+    world.kill_all().await;
+    let producer = world.on_disk().by_leading_number().start().await;
+    let unrouted = world.on_disk().directory().join("unrouted");
+    let callers: Vec<_> = (0..4)
+        .map(|caller| {
+            let (producer, unrouted) = (producer.clone(), unrouted.clone());
+            tokio::spawn(async move {
+                let mut sent = 0;
+                while unrouted.exists() {
+                    let value = format!("{}-{caller}-{sent}", caller % 2);
+                    drop(producer.send(&value).await.unwrap());
+                    sent += 1;
+                }
+                sent
+            })
+        })
+        .collect();
+    until("some calls", || producer.counts().accepted > 100).await;
+    world.revive_all().await;
+    let mut expected = Vec::new();
+    for (caller, task) in callers.into_iter().enumerate() {
+        let sent = within("a queue that is removed under load", task).await;
+        let values = (0..sent.unwrap()).map(|number| format!("{}-{caller}-{number}", caller % 2));
+        expected.push((caller, values.collect::<Vec<_>>()));
+    }
+    producer.flushed().await;
+    let logs = [world.log(0), world.log(1)];
+    for (caller, values) in expected {
+        let prefix = format!("{}-{caller}-", caller % 2);
+        let log = logs[caller % 2].iter();
+        let arrived: Vec<_> = log.filter(|value| value.starts_with(&prefix)).collect();
+        assert_eq!(arrived, values.iter().collect::<Vec<_>>());
+    }
     producer.stop().await;
 }

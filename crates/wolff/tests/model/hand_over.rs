@@ -88,11 +88,17 @@ fn a_batch_that_is_given_up_while_it_ends_ends_once() {
         let (given_up, waits) = (batch.clone(), batch.clone());
         let gives_up = thread::spawn(move || {
             let called = given_up.give_up(&Outcome::InDoubt(DoubtReason::Dropped));
-            called.into_iter().for_each(|(callback, end)| callback(end));
+            called
+                .0
+                .into_iter()
+                .for_each(|(callback, end)| callback(end));
         });
         let waits = thread::spawn(move || wait(&waits, 0));
         let called = batch.complete(0, 1, &acked(1));
-        called.into_iter().for_each(|(callback, end)| callback(end));
+        called
+            .0
+            .into_iter()
+            .for_each(|(callback, end)| callback(end));
         gives_up.join().unwrap();
         let seen = waits.join().unwrap();
         assert_eq!(count.load(Ordering::SeqCst), 1);
@@ -119,7 +125,10 @@ fn a_call_that_is_not_stored_ends_by_its_verb_or_by_its_callback_and_never_by_bo
         let full = StorageError::new(std::io::Error::other("full"));
         let failed = Outcome::Failed(FailReason::QueueUnavailable(full));
         let called = batch.complete(0, 1, &failed);
-        called.into_iter().for_each(|(callback, end)| callback(end));
+        called
+            .0
+            .into_iter()
+            .for_each(|(callback, end)| callback(end));
         verb.join().unwrap();
         assert_eq!(count.load(Ordering::SeqCst), 1);
     });

@@ -1,5 +1,5 @@
-//! What threads hand over to each other, in every order that a model checker finds: the sources of the crate with the
-//! checker's mutexes and atomics in place of their own.
+//! Exchanges between threads, in every order that a model checker finds: the sources of
+//! the crate with the checker's mutexes and atomics in place of their own.
 
 #![expect(
     dead_code,

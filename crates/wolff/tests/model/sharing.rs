@@ -64,19 +64,38 @@ fn a_partition_that_gives_back_serves_one_that_waits() {
     check(|| {
         let budget = MemoryBudget::new(1_000);
         let mut busy = Allowance::new(budget.clone());
-        assert!(busy.try_use(900));
+        let permit = busy.try_acquire(900).unwrap();
+        busy.add(permit);
         let waiting = budget.clone();
         let waits = thread::spawn(move || {
             let mut allowance = Allowance::new(waiting.clone());
-            while !allowance.try_use(500) {
-                allowance.add(block_on(waiting.acquire(allowance.needs(500))));
-            }
-            allowance.give_back(500);
+            let permit = match allowance.try_acquire(500) {
+                Some(permit) => permit,
+                None => block_on(waiting.acquire(500)),
+            };
+            allowance.add(permit);
+            assert_eq!(allowance.balance(500, 0), 0);
+            allowance.balance(0, 0);
         });
-        for _ in 0..9 {
-            busy.give_back(100);
+        for left in (0..9).rev() {
+            busy.balance(left * 100, 0);
         }
         waits.join().unwrap();
+        assert_eq!(budget.used_bytes(), 0);
+    });
+}
+
+#[test]
+fn what_a_queue_gives_back_to_the_disk_serves_one_that_waits() {
+    check(|| {
+        let budget = MemoryBudget::new(1_000);
+        let mut outage = Allowance::new(budget.clone());
+        outage.balance(0, 400);
+        let waiting = budget.clone();
+        let waits = thread::spawn(move || drop(block_on(waiting.acquire(700))));
+        outage.balance(0, 300);
+        waits.join().unwrap();
+        drop(outage);
         assert_eq!(budget.used_bytes(), 0);
     });
 }

@@ -29,30 +29,33 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Writes lines of text: mixed lengths and scripts, empty lines, some of 100 KiB; no two alike but the empty ones.
+    /// Writes lines of text: mixed lengths and scripts, empty lines, some of 100 KiB; no two alike
+    /// but the empty ones.
     Generate(GenerateArguments),
     /// Makes a topic.
     CreateTopic(CreateArguments),
-    /// Reads all of a topic and compares it with a file of lines. Prints what it counted as JSON; exit code 0 if each line is
-    /// there exactly once (or as told), and in the file's order within each partition; else 1.
+    /// Reads all of a topic and compares it with a file of lines. Prints what it counted as JSON;
+    /// exit code 0 if each line is there exactly once (or as told), and in the file's order within
+    /// each partition; else 1.
     Check(CheckArguments),
-    /// Serves librdkafka's mock cluster of three brokers with one topic: prints its addresses, ends with its standard input.
+    /// Serves librdkafka's mock cluster of three brokers with one topic: prints its addresses, ends
+    /// with its standard input.
     MockCluster(MockClusterArguments),
 }
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 struct MockClusterArguments {
     /// The topic.
     #[arg(long)]
     topic: String,
-    /// How many partitions it has.
+    /// Number of its partitions.
     #[arg(long, default_value_t = 6)]
     partitions: i32,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 struct GenerateArguments {
-    /// How many.
+    /// Number of them.
     #[arg(long)]
     lines: u64,
     /// The same seed makes the same lines.
@@ -63,7 +66,7 @@ struct GenerateArguments {
     out: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 struct CreateArguments {
     /// Addresses of the cluster.
     #[arg(long)]
@@ -71,7 +74,7 @@ struct CreateArguments {
     /// Its name.
     #[arg(long)]
     topic: String,
-    /// How many.
+    /// Number of them.
     #[arg(long, default_value_t = 6)]
     partitions: i32,
     /// Brokers that hold each partition.
@@ -79,7 +82,7 @@ struct CreateArguments {
     replication: i32,
 }
 
-#[derive(Debug, Args)]
+#[derive(Args, Debug)]
 struct CheckArguments {
     /// Addresses of the cluster.
     #[arg(long)]

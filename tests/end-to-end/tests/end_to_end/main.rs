@@ -1,5 +1,5 @@
-//! The producer from end to end: the same cases against the in-process test broker and against a real Kafka, read back by
-//! librdkafka.
+//! The producer from end to end: the same cases against the in-process test broker and against a
+//! real Kafka, read back by librdkafka.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! The cases against the real Kafka that the environment names; without one they say that they are skipped.
+//! The cases against the real Kafka that the environment names; without one they say that they are
+//! skipped.
 
 use crate::cases::for_each_case;
 use crate::site::{Kafka, PATIENCE, Site, Use, skip};

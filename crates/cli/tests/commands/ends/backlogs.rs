@@ -1,4 +1,4 @@
-//! What other runs have left: of the same queue, and of others in the same directory.
+//! Backlogs of other runs: of the same queue, and of others in the same directory.
 
 use super::{NOBODY, assert_sum, leave, produce};
 use crate::support::{TOPIC, all_values, cluster, directory, numbered, run, wolff};

@@ -43,7 +43,7 @@ fn damage(queue: &Path) {
     file.unwrap().write_all_at(&[0xa5; 8], position).unwrap();
 }
 
-/// How many of the numbered lines are in no log.
+/// Number of the numbered lines that are in no log.
 fn missing(cluster: &Cluster) -> u64 {
     let found: BTreeSet<u64> = all_values(cluster)
         .iter()
@@ -70,6 +70,26 @@ async fn records_lost_to_a_damaged_file_are_counted_and_named() {
     let ended = ended.says([base.to_str().unwrap(), ".segment", "damaged", "wolff queue"]);
     let said = ended.stderr.replace(',', "");
     assert!(said.contains(&lost.to_string()), "{lost} in {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_whose_files_are_all_gone_is_damage_and_no_success() {
+    let cluster = cluster(1).await;
+    let room = directory();
+    let base = room.path().join("q");
+    leave(&base, &numbered(LINES));
+    let queue = queue_with_segments(&base);
+    for segment in segments(&queue) {
+        fs::remove_file(segment).unwrap();
+    }
+    let mut command = produce(&cluster.bootstrap(), Some(&base), "40");
+    let ended = run(&mut command, "one more\n").code(4);
+    // At least one for each item: what an item had is gone with it.
+    assert!(ended.count("damaged_records") > 1, "{ended:#?}");
+    assert_sum(&ended);
+    assert_eq!(ended.count("acked"), 1, "{ended:#?}");
+    assert_eq!(all_values(&cluster).len(), 1);
+    ended.says([base.to_str().unwrap(), "damaged", "wolff queue"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

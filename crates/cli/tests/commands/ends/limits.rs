@@ -3,6 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use wolff::client::codec::PartitionId;
+use wolff::client::codec::messages::{MetadataResponse, MetadataResponsePartition};
+use wolff_testbroker::Fault;
+
 use super::{NOBODY, assert_sum, produce};
 use crate::support::{Ended, all_values, cluster, directory, numbered, run};
 
@@ -61,7 +65,8 @@ async fn a_partition_number_of_the_input_sizes_nothing() {
     let ended = limited(limits, &command, "{\"partition\":2147483647}\n");
     assert!(matches!(ended.code, Some(2 | 3)), "{ended:#?}");
     assert_sum(&ended);
-    // The next start, without that line, is as any other: the record ends, since there is no such partition.
+    // The next start, without that line, is as any other: the record ends, since there is no such
+    // partition.
     let command = produce(&cluster.bootstrap(), Some(room.path()), "40");
     let next = limited(limits, &command, "line\n");
     let counts = ["acked", "replay_failed", "left_from_earlier"];
@@ -81,4 +86,35 @@ async fn a_fixed_partition_that_is_absurd_is_refused_or_bounded() {
     assert!(matches!(ended.code, Some(1..=3)), "{ended:#?}");
     let command = produce(NOBODY, Some(room.path()), "0.1");
     limited(limits, &command, "b\n").code(3);
+}
+
+/// Directories below this one.
+fn directories(path: &Path) -> usize {
+    let entries = std::fs::read_dir(path).unwrap();
+    let below = entries.map(|entry| entry.unwrap().path());
+    let folders = below.filter(|path| path.is_dir());
+    folders.map(|folder| 1 + directories(&folder)).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_of_more_partitions_than_can_be_sizes_nothing() {
+    let cluster = cluster(1).await;
+    let blow_up = |response: &mut MetadataResponse| {
+        for topic in &mut response.topics {
+            let one = topic.partitions[0].clone();
+            let partition = |index| MetadataResponsePartition {
+                partition_index: PartitionId(index),
+                ..one.clone()
+            };
+            topic.partitions = (0..200_000).map(partition).collect();
+        }
+    };
+    cluster.inject(Fault::edit_answer(blow_up).always());
+    let room = directory();
+    let mut command = produce(&cluster.bootstrap(), Some(room.path()), "1");
+    let ended = run(&mut command, numbered(10)).code(3);
+    assert_eq!(ended.count("left"), 10);
+    assert_sum(&ended);
+    ended.says(["more partitions than a topic can have", "200000"]);
+    assert!(directories(room.path()) < 20);
 }

@@ -1,4 +1,5 @@
-//! How `produce` reports how records ended: exit codes, the counts of the summary, and what is said.
+//! Reports of `produce` about the ends of records: exit codes, the counts of the summary, and what
+//! is said.
 
 mod backlogs;
 mod damage;

@@ -1,4 +1,5 @@
-//! Starts against brokers that do not let us in yet: with a queue directory records wait, and it is said why.
+//! Starts against brokers that do not let us in yet: with a queue directory records wait, and it is
+//! said why.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

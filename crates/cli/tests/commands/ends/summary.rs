@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::Stdio;
 
-use wolff::client::codec::ApiKey;
+use wolff::client::codec::{ApiKey, ErrorCode};
 use wolff_testbroker::{Cluster, Fault};
 
 use super::{NOBODY, assert_sum, produce};
@@ -101,6 +101,30 @@ async fn what_was_sent_and_not_answered_is_in_doubt() {
     assert!(ended.stderr.contains("in doubt"), "{ended:#?}");
     assert_eq!(all_values(&cluster), [b"a"], "it is in the log");
     cluster.remove_fault(hold);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_keeps_refusing_is_told_while_it_lasts_and_at_the_end() {
+    for code in [
+        ErrorCode::NOT_ENOUGH_REPLICAS,
+        ErrorCode::KAFKA_STORAGE_ERROR,
+        ErrorCode(9_999),
+    ] {
+        let cluster = cluster(1).await;
+        cluster.inject(Fault::error(code).api(ApiKey::PRODUCE).always());
+        let room = directory();
+        let queue = room.path().join("q");
+        let mut command = produce(&cluster.bootstrap(), Some(&queue), "3");
+        let ended = run(&mut command, "a\n").code(3);
+        assert_eq!(ended.count("left"), 1);
+        let name = code.to_string();
+        assert_eq!(ended.json()["refusing_partitions"][&name], 1, "{ended:#?}");
+        let at_the_end = format!(
+            "no acknowledgement within 3s: the broker refuses the records of 1 partition with {name}"
+        );
+        let while_it_lasts = format!("the broker keeps refusing a batch: {name} (partition=0");
+        ended.says([at_the_end, while_it_lasts]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

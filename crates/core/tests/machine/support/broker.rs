@@ -114,6 +114,7 @@ impl Broker {
         let appended = self.model.produce(&facts, self.acks, 1_000, values)?;
         Ok(Answer {
             base_offset: Some(appended.base_offset),
+            log_start: Some(appended.log_start_offset),
             ..Answer::default()
         })
     }

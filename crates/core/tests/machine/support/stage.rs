@@ -18,7 +18,7 @@ use super::queue::{Queue, Reopened};
 pub(crate) type Token = u32;
 
 /// A call as its caller sees it.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) token: Token,
     pub(crate) first_record: u32,
@@ -52,7 +52,7 @@ pub(crate) struct Stage {
     pub(crate) others: Vec<Completion<Token>>,
     /// Completions in the order in which they came.
     pub(crate) completions: Vec<Completion<Token>>,
-    /// Whether ends are reported as soon as they are there.
+    /// True if ends are reported as soon as they are there.
     pub(crate) reports: bool,
     pub(crate) refreshes: u32,
     pub(crate) grants_identity: bool,
@@ -256,7 +256,7 @@ impl Stage {
             assert!(told.left <= counted.left, "{name}");
         }
         if snapshot.records.queued == 0 && snapshot.recovered_items == 0 {
-            let window = snapshot.in_flight_records;
+            let window = snapshot.leased_records;
             assert!(window > 0 || snapshot.held_bytes == 0, "{snapshot:?}");
         }
         assert!(snapshot.queued_calls <= snapshot.calls.accepted);
@@ -278,6 +278,8 @@ impl Stage {
             broker: BrokerId(1),
             epoch: LeaderEpoch(0),
             topic_id: TopicId::default(),
+            cluster: 0,
+            now_ms: 1_000,
         }
     }
 

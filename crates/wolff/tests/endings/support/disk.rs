@@ -47,6 +47,11 @@ pub(crate) fn add_foreign_queue(queue: &Path, items: &[&'static [u8]]) {
     queue.close().unwrap();
 }
 
+/// Appends an item that no producer of this version has written.
+pub(crate) fn add_foreign_item(queue: &Path, item: &'static [u8]) {
+    add_foreign_queue(queue, &[item]);
+}
+
 /// The segment files of a queue, in order.
 fn segments(queue: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(queue)
@@ -60,14 +65,38 @@ fn segments(queue: &Path) -> Vec<PathBuf> {
 
 /// Damages eight bytes of the first segment of a queue that is long enough to have this position.
 pub(crate) fn damage_items(queue: &Path, position: u64) {
+    damage_segment(queue, 0, position);
+}
+
+/// Damages eight bytes of a segment, counted from the oldest of those that are long enough.
+pub(crate) fn damage_segment(queue: &Path, number: usize, position: u64) {
     let is_long = |path: &PathBuf| fs::metadata(path).unwrap().len() > position + 8;
-    let path = segments(queue).into_iter().find(is_long).unwrap();
-    let file = OpenOptions::new().read(true).write(true).open(path);
+    let path = segments(queue).into_iter().filter(is_long).nth(number);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path.unwrap());
     let file = file.unwrap();
     let mut bytes = [0; 8];
     file.read_exact_at(&mut bytes, position).unwrap();
     let damaged = bytes.map(|byte| byte ^ 0x55);
     file.write_all_at(&damaged, position).unwrap();
+}
+
+/// Puts another file of the same size in the place of a segment.
+pub(crate) fn swap_segment(queue: &Path, number: usize) {
+    let path = segments(queue).swap_remove(number);
+    let other = path.with_extension("other");
+    let size = fs::metadata(&path).unwrap().len();
+    fs::write(&other, vec![0x2a; usize::try_from(size).unwrap()]).unwrap();
+    fs::rename(&other, &path).unwrap();
+}
+
+/// Removes all segments of a queue.
+pub(crate) fn remove_segments(queue: &Path) {
+    for path in segments(queue) {
+        fs::remove_file(path).unwrap();
+    }
 }
 
 /// Puts something that cannot be read in the place of a segment file, as a bad block is.

@@ -1,4 +1,4 @@
-//! How calls end, and what the producer counts, in the words of the promise that it makes.
+//! Ends of calls and counts of the producer, in the words of the promise that it makes.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::world::with_causes;
 use wolff::{Delivery, DeliveryError, FailReason, ProducerStats, SendError};
 
 /// The end of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum End {
     /// Kafka has it.
     Acked {
@@ -58,7 +58,7 @@ fn name(reason: &FailReason) -> &'static str {
 }
 
 /// Why a call was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Refusal {
     Full,
     Stopped,
@@ -77,8 +77,8 @@ impl Refusal {
     }
 }
 
-/// What a producer counts, in records.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Counts of a producer, in records.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Counts {
     pub(crate) accepted: u64,
     pub(crate) acked: u64,
@@ -93,6 +93,10 @@ pub(crate) struct Counts {
     pub(crate) damaged_records: u64,
     pub(crate) queued_bytes: u64,
     pub(crate) is_idempotent: bool,
+    pub(crate) damages: u64,
+    pub(crate) unknown_items: u64,
+    /// The same of calls: accepted, and the sum of all that they can have come to.
+    pub(crate) calls: (u64, u64),
 }
 
 impl Counts {
@@ -111,6 +115,13 @@ impl Counts {
             damaged_records: stats.damaged_records,
             queued_bytes: stats.queued_bytes,
             is_idempotent: stats.is_idempotent,
+            damages: stats.damages,
+            unknown_items: stats.unknown_items,
+            calls: {
+                let calls = &stats.calls;
+                let ended = calls.acked + calls.failed + calls.in_doubt + calls.left;
+                (calls.accepted, ended + calls.queued)
+            },
         }
     }
 
@@ -119,6 +130,7 @@ impl Counts {
     pub(crate) fn assert_sum(&self) {
         let ended = self.acked + self.failed + self.in_doubt + self.left;
         assert_eq!(self.accepted, ended + self.queued, "{self:#?}");
+        assert_eq!(self.calls.0, self.calls.1, "{self:#?}");
     }
 
     /// Asserts the sum, and that the counts are those of these ends, of one record each.
@@ -140,15 +152,15 @@ impl Counts {
     }
 }
 
-/// What a stop returns.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Result of a stop.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Stopped {
     /// Errors of closing, in words.
     pub(crate) errors: Vec<String>,
 }
 
-/// Asserts that the ends that callers got are true of the log: what is acked is in it, what failed is not, and what is in
-/// it twice is counted as possibly duplicated.
+/// Asserts that the ends that callers got are true of the log: what is acked is in it, what failed
+/// is not, and what is in it twice is counted as possibly duplicated.
 #[track_caller]
 pub(crate) fn judge(log: &[String], ends: &[(&str, End)], possibly_duplicated: u64) {
     let mut times: BTreeMap<&str, u64> = BTreeMap::new();

@@ -11,11 +11,11 @@ use super::waiting::within;
 use super::world::{padded, with_causes};
 
 /// A producer that runs.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Handle(pub(super) Producer);
 
 /// A call that was accepted.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Receipt(wolff::Receipt);
 
 impl Receipt {
@@ -29,6 +29,11 @@ impl Receipt {
     /// The end, as a plain future.
     pub(crate) async fn ended(self) -> End {
         End::of(self.0.await)
+    }
+
+    /// The partition, once it is known.
+    pub(crate) fn partition(&self) -> Option<i32> {
+        self.0.partition().map(|partition| partition.0)
     }
 
     /// The end, if it has come.
@@ -71,6 +76,16 @@ impl Handle {
         )
     }
 
+    /// The same with a key.
+    pub(crate) async fn accept_keyed(&self, key: &str, value: impl Into<Vec<u8>>) -> Receipt {
+        let record = Record::new().key(key.to_owned()).value(value.into());
+        Receipt(
+            within("room for a call", self.0.enqueue(record))
+                .await
+                .unwrap(),
+        )
+    }
+
     /// Has a record with exactly this value accepted and queued.
     pub(crate) async fn send_bytes(&self, value: impl Into<Vec<u8>>) -> Result<Receipt, Refusal> {
         let sent = self.0.send(Record::new().value(value.into())).await;
@@ -78,8 +93,8 @@ impl Handle {
         sent.map(Receipt).map_err(|error| Refusal::of(&error))
     }
 
-    /// Hands over a call of three records, of which the last panics when it is looked at for the nth time, from 0. Returns
-    /// only if it is not looked at so often.
+    /// Hands over a call of three records, of which the last panics when it is looked at for the
+    /// nth time, from 0. Returns only if it is not looked at so often.
     pub(crate) async fn send_panicking(&self, value: &str, nth: usize) {
         let call = PanickingCall {
             records: [record(value), record(value), record(value)],
@@ -87,6 +102,14 @@ impl Handle {
             nth,
         };
         drop(self.0.send(call).await.unwrap());
+    }
+
+    /// Hands over a record for a partition of the caller's choice without waiting for anything; the
+    /// error in words.
+    pub(crate) fn try_send_to(&self, partition: i32, value: &str) -> Result<Receipt, String> {
+        let call = self.0.call(record(value)).partition(PartitionId(partition));
+        let sent = call.try_send().map_err(SendError::from);
+        sent.map(Receipt).map_err(|error| with_causes(&error))
     }
 
     /// Hands over a record without waiting for anything.
@@ -116,7 +139,7 @@ impl Handle {
         }
     }
 
-    /// Whether all that was accepted before has ended in time.
+    /// Returns whether all that was accepted before has ended in time.
     pub(crate) async fn flush(&self, limit: Duration) -> bool {
         self.0.flush(limit).await.is_ok()
     }
@@ -147,6 +170,33 @@ impl Handle {
                 .collect(),
         };
         Stopped { errors }
+    }
+
+    /// Stops, and returns how many items of earlier runs it leaves.
+    pub(crate) async fn left_by_stop(&self) -> u64 {
+        let stopped = within("a stop", self.0.stop(Duration::from_millis(500))).await;
+        stopped.unwrap().recovered_items
+    }
+
+    /// Has a record accepted, as a plain future.
+    pub(crate) async fn enqueue(&self, value: &str) {
+        drop(self.0.enqueue(record(value)).await);
+    }
+
+    /// A call with a partition and a callback, handed over by another verb each, as a plain future.
+    pub(crate) async fn prepared(&self, verb: usize, value: &str) {
+        let call = self.0.call(record(value)).partition(PartitionId(0));
+        let call = call.callback(|_| ());
+        match verb {
+            0 => drop(call.send().await),
+            1 => drop(call.enqueue().await),
+            _ => drop(call.send_and_wait(super::SOON).await),
+        }
+    }
+
+    /// A drain, as a plain future.
+    pub(crate) async fn draining(&self) {
+        drop(self.0.drain(super::SOON).await);
     }
 
     /// A stop, as a plain future.

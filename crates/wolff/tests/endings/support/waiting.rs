@@ -14,7 +14,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 /// The time after which something that should happen is taken not to.
 pub(crate) const SOON: Duration = Duration::from_secs(15);
 
-/// How often a condition is looked at again.
+/// Interval at which a condition is looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Waits for a future that must end soon.
@@ -61,6 +61,41 @@ pub(crate) async fn poll_times<F: Future>(future: F, times: usize) -> Option<F::
     None
 }
 
+/// Polls a future as it is woken, and drops it when it waits for the nth time, from 1; 0: it is
+/// never polled. `None`: it was dropped.
+pub(crate) async fn until_wait<F: Future>(future: F, nth: usize) -> Option<F::Output> {
+    if nth == 0 {
+        return None;
+    }
+    UntilWait {
+        future: Box::pin(future),
+        waits_left: nth,
+    }
+    .await
+}
+
+struct UntilWait<F> {
+    future: Pin<Box<F>>,
+    waits_left: usize,
+}
+
+impl<F: Future> Future for UntilWait<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => {
+                self.waits_left -= 1;
+                if self.waits_left == 0 {
+                    return Poll::Ready(None);
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
 struct Yield(bool);
 
 impl Future for Yield {
@@ -91,7 +126,8 @@ pub(crate) fn thread_cpu() -> Duration {
     Duration::from_nanos(nanos.unwrap().parse().unwrap())
 }
 
-/// Collects the messages of warnings and errors that this thread logs from now on, until the guard is dropped.
+/// Collects the messages of warnings and errors that this thread logs from now on, until the guard
+/// is dropped.
 pub(crate) fn logged() -> (Arc<Mutex<Vec<String>>>, tracing::subscriber::DefaultGuard) {
     let messages = Arc::new(Mutex::new(Vec::new()));
     let guard = tracing::subscriber::set_default(Collect(messages.clone()));

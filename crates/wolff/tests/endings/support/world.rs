@@ -7,8 +7,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use wolff::client::codec::ApiKey;
 use wolff::{
-    Client, Compression, CompressionLevel, Idempotence, Overflow, Producer, ProducerConfig,
-    RetryDelay, Strategy,
+    Client, Compression, CompressionLevel, Environment, Idempotence, MemoryBudget, Overflow,
+    Producer, ProducerBuilder, ProducerConfig, RetryDelay, Strategy,
 };
 use wolff_testbroker::{Cluster, ClusterBuilder, Fault, FaultId};
 
@@ -17,8 +17,8 @@ use super::waiting::{until, within};
 
 pub(crate) const TOPIC: &str = "events";
 
-/// The size that the values of these tests are filled up to: a record of that size is a batch of its own where batches are
-/// as small as they may be.
+/// The size that the values of these tests are filled up to: a record of that size is a batch of
+/// its own where batches are as small as they may be.
 const VALUE_BYTES: usize = 120;
 
 /// A value, filled up with dots.
@@ -36,7 +36,7 @@ pub(super) fn with_causes(error: &dyn Error) -> String {
     text
 }
 
-/// What a scenario plays in.
+/// Setting of a scenario.
 pub(crate) struct World {
     pub(crate) cluster: Cluster,
     directory: TempDir,
@@ -81,6 +81,8 @@ impl World {
         Setup {
             client: self.client(),
             config,
+            environment: None,
+            budget: MemoryBudget::default(),
         }
     }
 
@@ -113,7 +115,7 @@ impl World {
             .collect()
     }
 
-    /// How often a value is in a partition's log.
+    /// Counts a value in a partition's log.
     pub(crate) fn times(&self, partition: i32, value: &str) -> usize {
         let log = self.log(partition);
         log.iter().filter(|found| *found == value).count()
@@ -162,8 +164,8 @@ impl World {
         within("a fault that hits", hit).await;
     }
 
-    /// Has one record acked, and then these sent, a batch each, all of them unanswered: held before they are applied until
-    /// the fault is removed. Then they meet these other faults.
+    /// Has one record acked, and then these sent, a batch each, all of them unanswered: held before
+    /// they are applied until the fault is removed. Then they meet these other faults.
     pub(crate) async fn in_flight(
         &self,
         producer: &Handle,
@@ -191,15 +193,27 @@ impl World {
 }
 
 /// A producer to be started.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) client: Client,
     config: ProducerConfig,
+    environment: Option<Environment>,
+    budget: MemoryBudget,
 }
 
 impl Setup {
     pub(crate) fn client(mut self, client: Client) -> Self {
         self.client = client;
+        self
+    }
+
+    pub(crate) fn environment(mut self, environment: Environment) -> Self {
+        self.environment = Some(environment);
+        self
+    }
+
+    pub(crate) fn budget(mut self, budget: &MemoryBudget) -> Self {
+        self.budget = budget.clone();
         self
     }
 
@@ -210,8 +224,8 @@ impl Setup {
 
     /// By a key that begins with the partition's number: `1-a` goes to partition 1.
     pub(crate) fn by_leading_number(self) -> Self {
-        self.partitioner(Strategy::custom(|key, _| {
-            let digits = key.unwrap_or_default().iter();
+        self.partitioner(Strategy::custom(|call, _| {
+            let digits = call.key().unwrap_or_default().iter();
             let digits: Vec<u8> = digits.copied().take_while(u8::is_ascii_digit).collect();
             String::from_utf8(digits)
                 .unwrap_or_default()
@@ -287,10 +301,19 @@ impl Setup {
         self
     }
 
+    fn builder(self) -> ProducerBuilder {
+        let builder = Producer::builder(&self.client, TOPIC)
+            .config(self.config)
+            .memory_budget(self.budget);
+        match self.environment {
+            Some(environment) => builder.environment(environment),
+            None => builder,
+        }
+    }
+
     /// Starts it; the error in words, with its causes.
     pub(crate) async fn try_start(self) -> Result<Handle, String> {
-        let builder = Producer::builder(&self.client, TOPIC).config(self.config);
-        match within("a start", builder.start()).await {
+        match within("a start", self.builder().start()).await {
             Ok(producer) => Ok(Handle(producer)),
             Err(error) => Err(with_causes(&error)),
         }
@@ -298,13 +321,18 @@ impl Setup {
 
     /// The same without a deadline, which would need a runtime.
     pub(crate) async fn plain_start(self) -> Result<Handle, String> {
-        let builder = Producer::builder(&self.client, TOPIC).config(self.config);
-        let started = builder.start().await;
+        let started = self.builder().start().await;
         started.map(Handle).map_err(|error| with_causes(&error))
     }
 
     pub(crate) async fn start(self) -> Handle {
         self.try_start().await.unwrap()
+    }
+
+    /// The records that are left in the queues of the topic, as a tool counts them.
+    pub(crate) fn records_left(&self) -> u64 {
+        let base = self.config.replayq_dir.as_deref().unwrap();
+        wolff::records_left(base, self.client.client_id(), TOPIC).unwrap()
     }
 
     /// Where the queues of the topic are.

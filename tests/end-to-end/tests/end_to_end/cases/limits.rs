@@ -1,4 +1,4 @@
-//! What is too large, too much, or not there.
+//! Limits: what is too large, too much, or not there.
 
 use std::time::Duration;
 

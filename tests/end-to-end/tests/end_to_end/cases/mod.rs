@@ -1,4 +1,4 @@
-//! What must hold at every site.
+//! Promises that hold at every site.
 
 pub(crate) mod delivery;
 pub(crate) mod limits;

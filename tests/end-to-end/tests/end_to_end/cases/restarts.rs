@@ -1,4 +1,4 @@
-//! What one producer leaves on disk, the next one sends.
+//! Restarts: the next producer sends what the last one left on disk.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the producer's methods promise.
+//! Promises of the producer's methods.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -42,7 +42,8 @@ pub(super) async fn flush(producer: &Producer) {
     producer.flush(PATIENCE).await.unwrap();
 }
 
-/// A topic holds the records of `0..count`: each once, unaltered, per key in order and in one partition.
+/// A topic holds the records of `0..count`: each once, unaltered, per key in order and in one
+/// partition.
 #[track_caller]
 pub(super) fn assert_exactly(found: &BTreeMap<i32, Vec<Message>>, count: u64) {
     let mut seen = vec![0_u32; usize::try_from(count).unwrap()];

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-/// What a case does to the cluster that all cases share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Effect of a case on the cluster that all cases share.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Use {
     /// It produces and reads.
     Peaceful,

@@ -13,7 +13,7 @@ use wolff_testbroker::Cluster;
 
 pub(crate) use kafka::{Kafka, Use, skip};
 
-/// How long anything may take before the case has failed. Machines can be slow.
+/// Longest time that anything may take before the case has failed. Machines can be slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Brokers of a test cluster.
@@ -26,7 +26,7 @@ pub(crate) enum Site {
 }
 
 /// A message as the independent consumer sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Message {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
