@@ -26,7 +26,7 @@ enum Target {
     Program(&'static str),
 }
 
-/// What each set runs, in order.
+/// Benchmarks of each set, in order.
 const BENCHMARKS: &[Benchmark] = &[
     Benchmark {
         set: "codec",
@@ -41,9 +41,27 @@ const BENCHMARKS: &[Benchmark] = &[
         needs_kafka: false,
     },
     Benchmark {
+        set: "partitioner",
+        folder: "benches",
+        target: Target::Bench("partitioner"),
+        needs_kafka: false,
+    },
+    Benchmark {
         set: "replayq",
         folder: "benches",
         target: Target::Bench("replayq"),
+        needs_kafka: false,
+    },
+    Benchmark {
+        set: "unrouted",
+        folder: "benches",
+        target: Target::Bench("unrouted"),
+        needs_kafka: false,
+    },
+    Benchmark {
+        set: "links",
+        folder: "benches",
+        target: Target::Bench("links"),
         needs_kafka: false,
     },
     Benchmark {

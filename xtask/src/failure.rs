@@ -11,7 +11,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// What went wrong, in one sentence.
+    /// The failure, in one sentence.
     pub(crate) fn new(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),

@@ -49,8 +49,9 @@ fn combinations(metadata: &Value) -> Vec<Combination> {
     combinations
 }
 
-/// `rust-version` of the manifests is a promise. The toolchain is not installed for it: where it is
-/// not at hand, this says so.
+/// `rust-version` of the manifests is a promise. It is kept where this toolchain, or one that is
+/// installed beside it, is the oldest supported one; none is installed for it, and where there is
+/// none, this says so.
 fn check_with_oldest(metadata: &Value) -> Result<(), Failure> {
     let packages = metadata.get("packages").and_then(Value::as_array);
     let mut versions = packages
@@ -60,15 +61,37 @@ fn check_with_oldest(metadata: &Value) -> Result<(), Failure> {
     let Some(oldest) = versions.next() else {
         return Ok(());
     };
-    let toolchain = format!("+{oldest}");
-    let is_there = program::output_of(Command::new("cargo").args([&toolchain, "--version"]));
-    if is_there.is_err() {
-        println!("Rust {oldest} is not installed: nothing was compiled with it");
+    let in_use = program::output_of(Command::new("rustc").arg("--version"))?;
+    if in_use
+        .split(' ')
+        .nth(1)
+        .is_some_and(|version| is_release_of(version, oldest))
+    {
+        println!("Rust {oldest}, the oldest that is supported, has compiled it");
         return Ok(());
     }
+    let installed = program::output_of(Command::new("rustup").args(["toolchain", "list"]));
+    let installed = installed.unwrap_or_default();
+    let Some(toolchain) = installed
+        .split_whitespace()
+        .find(|name| is_release_of(name, oldest))
+    else {
+        println!("Rust {oldest} is not installed: nothing was compiled with it");
+        return Ok(());
+    };
     let mut check = Command::new("cargo");
-    check.arg(toolchain).args(["check", "--quiet", "--locked"]);
-    program::run(check.current_dir(workspace::root()).env_remove("CARGO"))
+    check.arg(format!("+{toolchain}"));
+    check.args(["check", "--quiet", "--locked"]);
+    program::run(check.current_dir(workspace::root()).env_remove("CARGO"))?;
+    println!("Rust {oldest}, the oldest that is supported, has compiled it");
+    Ok(())
+}
+
+/// Returns whether a version such as `1.95.0`, or a toolchain such as `1.95.0-x86_64-…`, is of the
+/// release `1.95`.
+fn is_release_of(version: &str, release: &str) -> bool {
+    let rest = version.strip_prefix(release);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
 }
 
 #[cfg(test)]
@@ -90,5 +113,14 @@ mod tests {
         let expected = [None, feature("tls"), feature("zstd")];
         let expected = expected.map(|feature| ("a".to_owned(), feature));
         assert_eq!(combinations(&metadata), expected);
+    }
+    #[test]
+    fn a_toolchain_is_known_by_its_release() {
+        for version in ["1.95", "1.95.0", "1.95.1-x86_64-unknown-linux-gnu"] {
+            assert!(is_release_of(version, "1.95"), "{version}");
+        }
+        for version in ["1.950.0", "1.9.5", "stable-1.95.0"] {
+            assert!(!is_release_of(version, "1.95"), "{version}");
+        }
     }
 }

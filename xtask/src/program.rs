@@ -66,7 +66,7 @@ pub(crate) fn stream(
     child.wait().context(format!("waiting for `{name}`"))
 }
 
-/// Whether a program of this name can be started at all.
+/// Returns whether a program of this name can be started at all.
 pub(crate) fn is_there(name: impl AsRef<OsStr>) -> bool {
     Command::new(name)
         .arg("--version")

@@ -18,7 +18,7 @@ const COMPOSE_LISTENERS: [(&str, &str); 6] = [
     ("WOLFF_KAFKA_SASL_TLS", "127.0.0.1:19095"),
 ];
 
-/// What there is.
+/// The cluster, or the reason why there is none.
 #[derive(Debug)]
 pub(crate) enum RealKafka {
     /// A cluster that can be used as long as this value lives. Whatever was started for it is
@@ -26,7 +26,7 @@ pub(crate) enum RealKafka {
     Ready {
         /// Where it comes from, for the report.
         origin: String,
-        /// What tests and benchmarks must be told. Empty when their environment says it already.
+        /// Variables that tests and benchmarks need. Empty when their environment says it already.
         environment: Vec<(String, String)>,
         /// Stops what was started; `None` when nothing was.
         guard: Option<Guard>,
@@ -35,7 +35,7 @@ pub(crate) enum RealKafka {
     Absent {
         /// The reason.
         reason: String,
-        /// Whether this machine has all it takes, so that the absence is a defect.
+        /// True if this machine has all it takes, so that the absence is a defect.
         is_defect: bool,
     },
 }
@@ -131,7 +131,7 @@ impl RealKafka {
     }
 }
 
-/// Whether there is a Docker engine, and not just its client.
+/// Returns whether there is a Docker engine, and not just its client.
 fn has_docker() -> bool {
     program::output_of(Command::new("docker").args(["compose", "version"])).is_ok()
         && program::output_of(Command::new("docker").args([

@@ -20,7 +20,7 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// What `cargo metadata --no-deps` says about the workspace.
+/// Output of `cargo metadata --no-deps` for the workspace.
 pub(crate) fn metadata() -> Result<Value, Failure> {
     let text = program::output_of(cargo().args([
         "metadata",

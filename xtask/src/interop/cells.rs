@@ -11,7 +11,7 @@ use super::tools::Tools;
 use crate::failure::{Context as _, Failure};
 use crate::kafka;
 
-/// How many records a cell sends and reads back.
+/// Number of records that a cell sends and reads back.
 const RECORDS: usize = 500;
 
 const PARTITIONS: &str = "6";
@@ -22,7 +22,7 @@ pub(super) struct Cell {
     pub(super) name: &'static str,
     pub(super) client: &'static str,
     pub(super) broker: &'static str,
-    /// What happened, in a few words.
+    /// Result, in a few words.
     pub(super) run: fn(&Tools) -> Result<String, Failure>,
 }
 
@@ -167,7 +167,7 @@ fn round_trip(tools: &Tools, name: &str, mut client: Command) -> Result<String, 
     let broker = broker(tools, name)?;
     client.args([&broker.address, "t", &RECORDS.to_string()]);
     let output = run(&mut client, &tools.file(&format!("{name}.out")))?;
-    Ok(output.trim().to_owned())
+    Ok(output.trim().replace('\n', "; "))
 }
 
 fn python(tools: &Tools, name: &str) -> Result<String, Failure> {
@@ -209,7 +209,19 @@ fn kcat(tools: &Tools) -> Result<String, Failure> {
         "t",
     ]);
     let read = run(&mut consume, &tools.file("kcat.out"))?;
-    compare(&read, &lines)
+    let there_and_back = compare(&read, &lines)?;
+    let mut join = Command::new("kcat");
+    join.args(["-G", "group", "t", "-b", &broker.address]);
+    let log = tools.file("kcat-group.out");
+    let refusal = match run(&mut join, &log) {
+        Ok(_) => String::new(),
+        Err(_refused) => fs::read_to_string(log.with_extension("err")).context(log.display())?,
+    };
+    let words = "JoinGroup failed: Broker: Group authorization failed";
+    match refusal.contains(words) {
+        true => Ok(format!("{there_and_back}; a group: {words}")),
+        false => Err(Failure::new("a group is let in, or hangs")),
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a node shall do otherwise than the others, until its next restart.
+//! Settings of a node that differ from the others', until its next restart.
 
 use std::fmt;
 use std::str::FromStr;

@@ -20,11 +20,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long nodes may take from their start until they are ready. Seconds suffice; a busy machine
+/// Longest time from the start of nodes until they are ready. Seconds suffice; a busy machine
 /// gets more.
 const START_PATIENCE: Duration = Duration::from_secs(180);
 
-/// How often starting nodes are looked at.
+/// Interval at which starting nodes are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// A cluster by its name, whether it runs or not.
@@ -244,8 +244,8 @@ impl Cluster {
         }
     }
 
-    /// Whether it runs, complete and as wanted. `false` when it is dead; a [`Failure`] when it is
-    /// something else.
+    /// Returns whether it runs, complete and as wanted. `false` when it is dead; a [`Failure`] when
+    /// it is something else.
     fn is_as_wanted(&self, settings: &Settings, wanted: &Wanted) -> Result<bool, Failure> {
         let nodes = self.nodes_of(settings);
         let living = nodes

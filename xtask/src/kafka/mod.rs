@@ -44,7 +44,7 @@ use std::process::Command;
 /// Broker version that `start` takes by default: the newest that is published.
 pub(crate) const DEFAULT_VERSION: &str = "4.4.0";
 
-/// What can be done with a cluster.
+/// Commands on a cluster.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -91,12 +91,12 @@ pub(crate) struct ClusterArguments {
     cluster: Option<String>,
 }
 
-/// What to start.
+/// Description of the cluster to start.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct StartArguments {
     #[command(flatten)]
     cluster: ClusterArguments,
-    /// How many nodes, each of them broker and controller.
+    /// Number of nodes, each of them broker and controller.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
     nodes: u16,
     /// Version of Apache Kafka (3.9 or newer).
@@ -126,7 +126,7 @@ pub(crate) struct RestartArguments {
     /// connections.max.idle.ms=2000.
     #[arg(long, value_name = "NAME=VALUE")]
     config: Vec<Pair>,
-    /// How much one of Kafka's loggers tells until the next restart, for example
+    /// Level of one of Kafka's loggers until the next restart, for example
     /// kafka.request.logger=debug.
     #[arg(long, value_name = "LOGGER=LEVEL")]
     log: Vec<Pair>,

@@ -20,17 +20,17 @@ pub(crate) const USER: &str = "wolff";
 /// The user's password. It guards nothing: everything listens on loopback only.
 pub(crate) const PASSWORD: &str = "wolff-secret";
 
-/// How long a session over SASL and TLS lasts before the client must authenticate again, in
+/// Duration of a session over SASL and TLS before the client must authenticate again, in
 /// milliseconds.
-pub(crate) const SESSION_MS: u32 = 5_000;
+pub(crate) const SESSION_MS: u32 = 10_000;
 
 /// Largest heap of a node. Three nodes and a build fit a small machine.
 const HEAP: &str = "-Xmx512m";
 
-/// How long a node may take to shut down in order before it is killed.
+/// Longest time that a node may take to shut down in order before it is killed.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a killed process may take to be gone.
+/// Longest time until a killed process is gone.
 const KILL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// One node, running or not.
@@ -134,7 +134,7 @@ impl Node {
         self.daemon.spawn(&mut command, &self.log_file())
     }
 
-    /// Whether it answers and knows all of `nodes` as alive.
+    /// Returns whether it answers and knows all of `nodes` as alive.
     pub(crate) fn is_ready(&self, nodes: &[Node]) -> bool {
         probe::brokers_known_to(self.ports.plaintext).is_ok_and(|brokers| {
             nodes
@@ -143,7 +143,7 @@ impl Node {
         })
     }
 
-    /// What its process does; `None` when it is dead.
+    /// Activity of its process; `None` when it is dead.
     pub(crate) fn activity(&self) -> Option<Activity> {
         self.daemon.activity()
     }
@@ -208,8 +208,9 @@ impl Node {
     }
 
     /// Plain defaults of Kafka, but for what a small cluster on loopback needs: fewer internal
-    /// partitions and replicas, a smaller log cleaner, and a session that ends sooner, since a
-    /// killed node can't register again before that.
+    /// partitions and replicas, a smaller log cleaner, a session that ends sooner, since a
+    /// killed node can't register again before that, and no retention by time: records of tests
+    /// have old timestamps, and a node deletes such records half a minute after its start.
     fn properties(&self, settings: &Settings, certificates: &Certificates) -> String {
         let NodePorts {
             plaintext,
@@ -288,7 +289,8 @@ impl Node {
              group.initial.rebalance.delay.ms=0\n\
              broker.session.timeout.ms=5000\n\
              broker.heartbeat.interval.ms=1000\n\
-             log.cleaner.dedupe.buffer.size=8388608\n",
+             log.cleaner.dedupe.buffer.size=8388608\n\
+             log.retention.ms=-1\n",
             number = self.number,
             voters = voters.join(","),
             data = self.directory.join("data").display(),
@@ -313,7 +315,7 @@ pub(crate) fn folders(cluster_directory: &Path) -> Result<Vec<PathBuf>, Failure>
     Ok(folders)
 }
 
-/// Whether the node of this folder lives.
+/// Returns whether the node of this folder lives.
 pub(crate) fn lives_in(folder: &Path) -> bool {
     daemon_in(folder).pid().is_some()
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long one step of the probe may take.
+/// Longest time that one step of the probe may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Largest answer that is read.
@@ -77,7 +77,7 @@ fn exchange(
     }
 }
 
-/// What is left to read of an answer.
+/// Rest of a response.
 struct Answer(Vec<u8>);
 
 impl Answer {

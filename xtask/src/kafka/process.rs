@@ -9,10 +9,10 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often a process is looked at while waiting for it.
+/// Interval at which a process is looked at while waiting for it.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// What a found process does.
+/// Activity of a process that was found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Activity {
     /// It runs.
@@ -84,7 +84,7 @@ impl Daemon {
         if is_ours { Pid::from_raw(pid) } else { None }
     }
 
-    /// What it does; `None` when it is dead.
+    /// Its activity; `None` when it is dead.
     pub(crate) fn activity(&self) -> Option<Activity> {
         let pid = self.pid()?;
         let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;

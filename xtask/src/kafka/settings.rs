@@ -1,4 +1,4 @@
-//! What was asked for and what a running cluster is: version, id and ports, as kept in
+//! Description of a cluster, requested or running: version, id and ports, as kept in
 //! `cluster.properties`.
 
 use crate::failure::{Context as _, Failure};
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-/// What `start` was asked for.
+/// Arguments of `start`.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     /// Version of Apache Kafka.
@@ -73,7 +73,7 @@ impl NodePorts {
     }
 }
 
-/// What a cluster is made of, from its start to its stop.
+/// Description of a cluster, from its start to its stop.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Settings {
     /// Version of Apache Kafka.

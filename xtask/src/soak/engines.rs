@@ -12,7 +12,7 @@ pub(super) struct Engine {
     pub(super) kind: Kind,
 }
 
-/// How an engine is run.
+/// Kind of an engine, by the way it is run.
 pub(super) enum Kind {
     /// Tests of a package, which take the seed and the number of cases from the environment.
     Tests {
@@ -27,6 +27,9 @@ pub(super) enum Kind {
     },
     /// A fuzz target, with cargo-fuzz.
     Fuzz { target: &'static str },
+    /// A test of rounds on a real Kafka of three nodes, which takes the seed and the number of
+    /// rounds from the environment.
+    Rounds { test: &'static str, rounds: u64 },
 }
 
 const QUEUE: &[&str] = &["--features", "simulation", "--test", "queue"];
@@ -51,6 +54,27 @@ const fn queue(
     }
 }
 
+/// The queue's sources under a scheduler; a case is a schedule by chance in each mode.
+const fn threads(
+    name: &'static str,
+    about: &'static str,
+    filters: &'static [&'static str],
+    cases: u64,
+) -> Engine {
+    Engine {
+        name,
+        about,
+        kind: Kind::Tests {
+            package: "replayq-interleavings",
+            program: &["--test", "threads"],
+            filters,
+            seed_variable: "REPLAYQ_SEED",
+            cases_variable: "REPLAYQ_SCHEDULES",
+            cases,
+        },
+    }
+}
+
 const fn fuzz(name: &'static str, about: &'static str, target: &'static str) -> Engine {
     Engine {
         name,
@@ -58,6 +82,17 @@ const fn fuzz(name: &'static str, about: &'static str, target: &'static str) -> 
         kind: Kind::Fuzz { target },
     }
 }
+
+const fn rounds(name: &'static str, about: &'static str, test: &'static str) -> Engine {
+    Engine {
+        name,
+        about,
+        kind: Kind::Rounds { test, rounds: 10 },
+    }
+}
+
+/// The test program of the rounds.
+const ROUNDS: &[&str] = &["test", "-p", "wolff-real-cluster", "--test", "real_cluster"];
 
 /// All of them.
 pub(super) const ENGINES: &[Engine] = &[
@@ -85,6 +120,30 @@ pub(super) const ENGINES: &[Engine] = &[
         &["kill::"],
         50,
     ),
+    Engine {
+        name: "replayq-crowd",
+        about: "a process of several threads killed at random, over all modes",
+        kind: Kind::Tests {
+            package: "replayq",
+            program: QUEUE,
+            filters: &["crowd::"],
+            seed_variable: "REPLAYQ_SEED",
+            cases_variable: "REPLAYQ_KILLS",
+            cases: 40,
+        },
+    },
+    threads(
+        "replayq-threads",
+        "two to four threads in the orders of a scheduler",
+        &["--skip", "power_losses"],
+        2600,
+    ),
+    threads(
+        "replayq-power",
+        "power lost twice in the middle of threads; 60 disks a case",
+        &["power_losses"],
+        100,
+    ),
     fuzz(
         "fuzz-queue-segment",
         "fuzzing: edited segments of a queue",
@@ -105,6 +164,33 @@ pub(super) const ENGINES: &[Engine] = &[
         "fuzzing: operations, faults and kills",
         "queue_operations",
     ),
+    Engine {
+        name: "sim",
+        about: "histories of the whole producer in virtual time, each twice",
+        kind: Kind::Tests {
+            package: "wolff-sim",
+            program: &["--test", "whole_stack"],
+            filters: &[],
+            seed_variable: "WOLFF_SIM_SEED",
+            cases_variable: "WOLFF_SIM_SEEDS",
+            cases: 1000,
+        },
+    },
+    rounds(
+        "real-rolling",
+        "three real nodes, restarted one after the other under load",
+        "rounds::rolling::",
+    ),
+    rounds(
+        "real-stop",
+        "a producer stopped under load and started again, on a real Kafka",
+        "rounds::stops::",
+    ),
+    rounds(
+        "real-kill",
+        "a producer killed under load and started again, on a real Kafka",
+        "rounds::kills::",
+    ),
 ];
 
 impl Engine {
@@ -112,8 +198,14 @@ impl Engine {
     pub(super) fn cases(&self) -> Option<u64> {
         match self.kind {
             Kind::Tests { cases, .. } => Some(cases),
+            Kind::Rounds { rounds, .. } => Some(rounds),
             Kind::Fuzz { .. } => None,
         }
+    }
+
+    /// Returns whether it needs a real Kafka.
+    pub(super) fn needs_kafka(&self) -> bool {
+        matches!(self.kind, Kind::Rounds { .. })
     }
 
     /// The command that builds the engine.
@@ -129,6 +221,7 @@ impl Engine {
                 .current_dir(workspace::root().join("fuzz"))
                 .args(["fuzz", "build", "--sanitizer", "none"])
                 .args(["--features", "libfuzzer", target]),
+            Kind::Rounds { .. } => command.args(ROUNDS).arg("--no-run"),
         };
         command
     }
@@ -161,6 +254,11 @@ impl Engine {
                     .arg(format!("-max_total_time={seconds}"))
                     .arg("-print_final_stats=1")
             }
+            Kind::Rounds { test, rounds } => command
+                .args(ROUNDS)
+                .args(["--", "--nocapture", *test])
+                .env("WOLFF_SEED", seed.to_string())
+                .env("WOLFF_ROUNDS", cases.unwrap_or(*rounds).to_string()),
         };
         command
     }

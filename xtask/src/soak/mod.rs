@@ -5,19 +5,26 @@
 //! each engine is kept in the target directory, so that a run that was ended goes on where it was.
 //! An engine may print lines `figure <name> <number>`, which are added up.
 
+mod mutations;
+
 mod page;
 
 mod engines;
 
 use crate::failure::{Context as _, Failure};
 use crate::program;
+use crate::real_kafka::RealKafka;
 use crate::workspace;
 use clap::Args;
 use engines::{ENGINES, Engine, Kind};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+/// Nodes of a real Kafka.
+const NODES: u16 = 3;
 
 /// Minutes where neither seeds nor minutes are given.
 const DEFAULT_MINUTES: u64 = 10;
@@ -35,8 +42,8 @@ pub(crate) struct SoakArguments {
     /// given.
     #[arg(long, value_name = "N")]
     minutes: Option<u64>,
-    /// Cases of each seed, where the engine has cases.
-    #[arg(long, value_name = "N")]
+    /// Cases or rounds of each seed, where the engine has them.
+    #[arg(long, value_name = "N", visible_alias = "rounds")]
     cases: Option<u64>,
     /// Writes nothing to RELIABILITY.md.
     #[arg(long)]
@@ -57,8 +64,12 @@ pub(crate) fn run(arguments: &SoakArguments) -> Result<(), Failure> {
         for engine in ENGINES {
             println!("{:24} {}", engine.name, engine.about);
         }
+        println!("{:24} {}", "mutations", mutations::ABOUT);
         return Ok(());
     };
+    if name == "mutations" {
+        return mutations::run(arguments.dry);
+    }
     let Some(engine) = ENGINES.iter().find(|engine| engine.name == name) else {
         let names: Vec<&str> = ENGINES.iter().map(|engine| engine.name).collect();
         return Err(Failure::new(format!("there is no engine called `{name}`"))
@@ -74,19 +85,68 @@ pub(crate) fn run(arguments: &SoakArguments) -> Result<(), Failure> {
         (minutes, _) => Some(minutes.unwrap_or(DEFAULT_MINUTES)),
     };
     let mut tally = Tally::new(range.start);
-    let result = tally.run(engine, range, minutes, arguments.cases, |next| {
-        if arguments.seeds.is_none() {
-            progress.keep(next)
-        } else {
-            Ok(())
-        }
-    });
+    program::run(&mut engine.build())?;
+    let environment = Environment::of(engine)?;
+    let result = tally.run(
+        engine,
+        &environment,
+        range,
+        minutes,
+        arguments.cases,
+        |next| {
+            if arguments.seeds.is_none() {
+                progress.keep(next)
+            } else {
+                Ok(())
+            }
+        },
+    );
+    environment.end();
     let line = tally.line(engine, arguments.cases, result.is_err());
     println!("{line}");
     if !arguments.dry {
         page::append(&line)?;
     }
     result
+}
+
+/// Environment of an engine.
+struct Environment {
+    kafka: Option<RealKafka>,
+    variables: Vec<(String, OsString)>,
+}
+
+impl Environment {
+    fn of(engine: &Engine) -> Result<Self, Failure> {
+        if !engine.needs_kafka() {
+            return Ok(Self {
+                kafka: None,
+                variables: Vec::new(),
+            });
+        }
+        let kafka = RealKafka::provide(NODES);
+        let mut variables = match &kafka {
+            RealKafka::Ready { environment, .. } => environment.clone(),
+            RealKafka::Absent { reason, .. } => {
+                return Err(Failure::new(format!("no real Kafka: {reason}")));
+            }
+        }
+        .into_iter()
+        .map(|(name, value)| (name, value.into()))
+        .collect::<Vec<_>>();
+        let program = std::env::current_exe().context("cannot find this program")?;
+        variables.push(("WOLFF_XTASK".to_owned(), program.into()));
+        Ok(Self {
+            kafka: Some(kafka),
+            variables,
+        })
+    }
+
+    fn end(self) {
+        if let Some(kafka) = self.kafka {
+            kafka.stop();
+        }
+    }
 }
 
 /// Where an engine goes on the next time.
@@ -114,7 +174,7 @@ impl Progress {
     }
 }
 
-/// What was run.
+/// Counts of a run.
 struct Tally {
     first: u64,
     seeds: u64,
@@ -135,12 +195,12 @@ impl Tally {
     fn run(
         &mut self,
         engine: &Engine,
+        environment: &Environment,
         range: Range<u64>,
         minutes: Option<u64>,
         cases: Option<u64>,
         keep: impl Fn(u64) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        program::run(&mut engine.build())?;
         let begun = Instant::now();
         let limit = minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
         let is_over = || limit.is_some_and(|limit| begun.elapsed() >= limit);
@@ -151,7 +211,7 @@ impl Tally {
             }
             let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
             println!("{}, seed {seed}", engine.name);
-            result = self.run_seed(engine, seed, cases, left);
+            result = self.run_seed(engine, environment, seed, cases, left);
             if result.is_err() {
                 break;
             }
@@ -169,11 +229,14 @@ impl Tally {
     fn run_seed(
         &mut self,
         engine: &Engine,
+        environment: &Environment,
         seed: u64,
         cases: Option<u64>,
         left: Option<Duration>,
     ) -> Result<(), Failure> {
         let mut command = engine.command(seed, cases, left);
+        let variables = environment.variables.iter();
+        command.envs(variables.map(|(name, value)| (name, value)));
         let figures = &mut self.figures;
         let mut output = Vec::new();
         let status = program::stream(&mut command, |line| {
@@ -190,9 +253,10 @@ impl Tally {
             println!("{line}");
         }
         let again = format!(
-            "cargo xtask soak {} --seeds {seed}..{}",
+            "cargo xtask soak {} --seeds {seed}..{}{}",
             engine.name,
-            seed.saturating_add(1)
+            seed.saturating_add(1),
+            cases.map_or_else(String::new, |cases| format!(" --cases {cases}")),
         );
         Err(
             Failure::new(format!("seed {seed} of {} found something", engine.name))
@@ -204,7 +268,12 @@ impl Tally {
     fn line(&self, engine: &Engine, cases: Option<u64>, has_failed: bool) -> String {
         let mut counts: Vec<String> = Vec::new();
         if let Some(cases) = cases.or(engine.cases()) {
-            counts.push(format!("{cases} cases each"));
+            let what = if engine.needs_kafka() {
+                "rounds"
+            } else {
+                "cases"
+            };
+            counts.push(format!("{cases} {what} each"));
         }
         for (name, number) in &self.figures {
             counts.push(format!("{name} {number}"));

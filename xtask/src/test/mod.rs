@@ -52,7 +52,7 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// How the tests went, and what else the reader must know.
+/// Returns how the tests went, and what else the reader must know.
 fn run_all() -> Result<(Tally, Vec<String>), Failure> {
     let (package, target) = FOR_THREE_NODES;
     let most = all_packages_but(&[&LEFT_OUT[..], &[package]].concat())?;
@@ -78,7 +78,7 @@ fn run_all() -> Result<(Tally, Vec<String>), Failure> {
     Ok((run.tally, run.remarks))
 }
 
-/// What is known so far.
+/// State of the run so far.
 struct Run {
     tally: Tally,
     remarks: Vec<String>,

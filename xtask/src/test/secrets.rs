@@ -11,14 +11,14 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-/// What is in every password and token of the tests, the password of our real Kafka, and what
+/// Text that is in every password and token of the tests, the password of our real Kafka, and what
 /// begins a private key.
 const MARKS: [&str; 3] = ["s3ntinel", "wolff-secret", "PRIVATE KEY"];
 
-/// How much of a place that is found is shown, in letters.
+/// Letters that are shown of a place that is found.
 const SHOWN: usize = 200;
 
-/// What secrets look like, and the file that is searched.
+/// Patterns of secrets, and the file that is searched.
 #[derive(Debug)]
 pub(crate) struct Secrets {
     forms: Vec<Vec<u8>>,
@@ -36,12 +36,12 @@ impl Secrets {
         })
     }
 
-    /// What WOLFF_TRACE must say.
+    /// Path for WOLFF_TRACE.
     pub(crate) fn trace(&self) -> &Path {
         &self.trace
     }
 
-    /// Whether a secret is in this text.
+    /// Returns whether a secret is in this text.
     pub(crate) fn are_in(&self, text: &[u8]) -> bool {
         let is_in = |form: &Vec<u8>| text.windows(form.len()).any(|piece| piece == form);
         self.forms.iter().any(is_in)

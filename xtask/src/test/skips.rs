@@ -20,7 +20,7 @@ impl Skips {
         Ok(Self { file })
     }
 
-    /// What WOLFF_SKIPS must say.
+    /// Path for WOLFF_SKIPS.
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }

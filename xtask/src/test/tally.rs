@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// How the tests went so far.
+/// Results of the tests so far.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct Tally {
     /// Ran and held.
@@ -84,7 +84,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Whether a person wants to see the line: everything but each single test that went well.
+/// Returns whether a person wants to see the line: everything but each single test that went well.
 pub(crate) fn is_worth_showing(line: &str) -> bool {
     let is_success = line.starts_with("test ") && line.ends_with(" ... ok");
     let is_heading = line.starts_with("running ") && line.contains(" test");

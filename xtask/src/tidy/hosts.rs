@@ -50,8 +50,8 @@ fn lines_with_host(file: &TextFile, hosts: &[String]) -> Vec<Problem> {
     problems
 }
 
-/// Whether the host stands in the line, as itself or behind further labels, but not as the end of
-/// another word.
+/// Returns whether the host stands in the line, as itself or behind further labels, but not as the
+/// end of another word.
 fn names(line: &str, host: &str) -> bool {
     let line = line.to_ascii_lowercase();
     line.match_indices(host).any(|(at, _)| {

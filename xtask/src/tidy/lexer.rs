@@ -17,7 +17,7 @@ pub(crate) enum Kind<'a> {
 /// A token and the line it begins in, counted from 1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Token<'a> {
-    /// What it is.
+    /// Its kind.
     pub(crate) kind: Kind<'a>,
     /// Where it is.
     pub(crate) line: usize,

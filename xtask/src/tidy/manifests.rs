@@ -1,17 +1,10 @@
-//! What every manifest of the workspace must say.
+//! Rules for the manifests of the workspace.
 
 use super::package::Package;
 use super::problem::Problem;
 
 /// Keys of `[package]` that come from the workspace.
-const INHERITED: [&str; 6] = [
-    "version",
-    "edition",
-    "rust-version",
-    "license",
-    "authors",
-    "repository",
-];
+const INHERITED: [&str; 5] = ["version", "edition", "rust-version", "license", "authors"];
 
 /// The registry takes no more keywords, and no longer ones.
 const MAX_KEYWORDS: usize = 5;
@@ -37,8 +30,8 @@ fn check_package(package: &Package) -> Vec<Problem> {
         missing.push("give it a `description`".to_owned());
     }
     if package.is_published {
-        if package.license.is_empty() || package.repository.is_empty() {
-            missing.push("a published crate names its `license` and `repository`".to_owned());
+        if package.license.is_empty() {
+            missing.push("a published crate names its `license`".to_owned());
         }
         if package.readme.is_none() {
             missing.push("a published crate has a README and names it by `readme`".to_owned());
@@ -56,7 +49,8 @@ fn check_package(package: &Package) -> Vec<Problem> {
         .collect()
 }
 
-/// Whether a table of the manifest (`[lints]`), or one key of it, is taken from the workspace.
+/// Returns whether a table of the manifest (`[lints]`), or one key of it, is taken from the
+/// workspace.
 fn inherits(manifest: &str, table: &str, key: Option<&str>) -> bool {
     let header = format!("[{table}]");
     let lines = manifest
@@ -85,13 +79,12 @@ mod tests {
         Package {
             manifest: "crates/x/Cargo.toml".into(),
             text: "[package]\nname = \"x\"\nversion.workspace = true\nedition.workspace = true\nrust-version.workspace = true\n\
-                   license = { workspace = true }\nauthors.workspace = true # all of them\nrepository.workspace = true\n\n\
+                   license = { workspace = true }\nauthors.workspace = true # all of them\n\n\
                    [lints]\nworkspace = true\n"
                 .to_owned(),
             is_published: true,
             description: "A crate.".to_owned(),
             license: "Apache-2.0".to_owned(),
-            repository: "somewhere".to_owned(),
             readme: Some("README.md".into()),
             ..Package::default()
         }

@@ -3,10 +3,13 @@
 
 mod comments;
 mod crates;
+mod fields;
 mod hosts;
+mod length;
 mod manifests;
 mod map;
 mod modules;
+mod owners;
 mod packaging;
 mod skipped;
 
@@ -30,7 +33,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     let packages = package::packages(&workspace::metadata()?)?;
     let files = text_file::all(&root)?;
 
-    let checks: [(&str, Vec<Problem>); 8] = [
+    let checks: [(&str, Vec<Problem>); 11] = [
         ("layers of crates", crates::check(&packages)),
         ("layers of modules", modules::check(&packages, &root)?),
         ("manifests", manifests::check(&packages)),
@@ -39,6 +42,9 @@ pub(crate) fn run() -> Result<(), Failure> {
         ("registry hosts", hosts::check(&files)),
         ("tests that never run", skipped::check(&files)),
         ("comments and derives", comments::check(&files)),
+        ("owners of fields", fields::check(&files)),
+        ("lengths of files", length::check(&files)),
+        ("table of owners", owners::check(&files)),
     ];
     let mut found = 0_usize;
     for (name, problems) in checks {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Module {
     /// Its file.
     pub(crate) file: PathBuf,
-    /// What the file says.
+    /// Declarations and references of the file.
     pub(crate) source: Source,
 }
 

@@ -11,7 +11,7 @@ use super::source::Reference;
 use crate::failure::Failure;
 use std::path::Path;
 
-/// How many imports may stand between a name and what it names.
+/// Most imports between a name and what it names.
 const MAX_IMPORT_STEPS: usize = 8;
 
 /// Checks every library and binary of every package.
@@ -39,7 +39,7 @@ fn check_tree(tree: &ModuleTree, root: &Path) -> Vec<Problem> {
     problems
 }
 
-/// What is wrong when the module `from` uses `target`; `None` when nothing is.
+/// Returns what is wrong when the module `from` uses `target`; `None` when nothing is.
 fn verdict(tree: &ModuleTree, from: &[String], target: &[String], steps: usize) -> Option<String> {
     let shared = from
         .iter()

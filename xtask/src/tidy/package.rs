@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a dependency is for.
+/// Purpose of a dependency.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum DependencyKind {
     /// The product.
@@ -22,11 +22,11 @@ pub(crate) enum DependencyKind {
 pub(crate) struct Dependency {
     /// Package name.
     pub(crate) name: String,
-    /// What it is for.
+    /// Its purpose.
     pub(crate) kind: DependencyKind,
 }
 
-/// What Cargo knows about a package, and the text of its manifest.
+/// A package as Cargo knows it, and the text of its manifest.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Package {
     /// Its name.
@@ -37,7 +37,7 @@ pub(crate) struct Package {
     pub(crate) manifest: PathBuf,
     /// The text of that file.
     pub(crate) text: String,
-    /// Whether it may be published.
+    /// True if it may be published.
     pub(crate) is_published: bool,
     /// Its dependencies of all kinds.
     pub(crate) dependencies: Vec<Dependency>,
@@ -47,8 +47,6 @@ pub(crate) struct Package {
     pub(crate) description: String,
     /// `license`
     pub(crate) license: String,
-    /// `repository`
-    pub(crate) repository: String,
     /// `readme`, if that file exists.
     pub(crate) readme: Option<PathBuf>,
     /// `keywords`
@@ -96,7 +94,6 @@ fn package(value: &Value) -> Result<Package, Failure> {
         sources: list("targets").filter_map(source).collect(),
         description: text("description"),
         license: text("license"),
-        repository: text("repository"),
         readme: readme.filter(|readme| readme.is_file()),
         keywords: list("keywords")
             .filter_map(Value::as_str)

@@ -44,7 +44,8 @@ mod tests {
     fn found(rest_of_manifest: &str) -> Vec<Problem> {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
-        let fields = "version = \"0.1.0\"\nedition = \"2024\"\ndescription = \"d\"\nlicense = \"MIT\"\nrepository = \"r\"\n";
+        let fields =
+            "version = \"0.1.0\"\nedition = \"2024\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
         for (name, rest) in [("one", rest_of_manifest), ("other", "")] {
             fs::create_dir_all(root.join(name).join("src")).unwrap();
             fs::write(root.join(name).join("src/lib.rs"), "").unwrap();

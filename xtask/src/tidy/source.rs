@@ -1,4 +1,4 @@
-//! What one source file says about modules: which it declares, in which paragraphs, and which paths
+//! Modules of one source file: which it declares, in which paragraphs, and which paths
 //! it uses.
 
 use super::lexer::{Kind, Token, tokens};
@@ -14,7 +14,7 @@ pub(crate) struct Child {
     /// The paragraph of `mod` lines that it stands in, counted from the top: higher numbers are
     /// lower layers.
     pub(crate) layer: usize,
-    /// Whether it is compiled for tests only.
+    /// True if it is compiled for tests only.
     pub(crate) is_test: bool,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Child {
 pub(crate) struct Reference {
     /// The module it is used in: the file's own or one written inside the file.
     pub(crate) from: ModulePath,
-    /// What is named, from the crate's root. The last part may be `*`.
+    /// The path that is named, from the crate's root. The last part may be `*`.
     pub(crate) target: ModulePath,
     /// The line, from 1.
     pub(crate) line: usize,
@@ -34,7 +34,7 @@ pub(crate) struct Reference {
 pub(crate) struct Import {
     /// The name it has here.
     pub(crate) name: String,
-    /// What it stands for, from the crate's root; `None` for something of another crate.
+    /// The path that it stands for, from the crate's root; `None` for something of another crate.
     pub(crate) target: Option<ModulePath>,
 }
 
@@ -99,7 +99,7 @@ fn blank_lines(text: &str) -> Vec<usize> {
         .collect()
 }
 
-/// What an opening brace has opened.
+/// Scope that an opening brace has opened.
 enum Scope {
     Module,
     Other,
