@@ -1,5 +1,6 @@
-//! Load that shows every lost, doubled or exchanged request: numbered records for one partition, many requests in flight on one
-//! connection, without idempotence. So the offset of each is its number, or something went wrong.
+//! Load that shows every lost, doubled or exchanged request: numbered records for one partition,
+//! many requests in flight on one connection, without idempotence. So the offset of each is its
+//! number, or something went wrong.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -38,13 +39,42 @@ pub(crate) struct Load {
 impl Load {
     /// To a topic with one partition that nobody else writes to.
     pub(crate) async fn new(client: &Client, topic: &str) -> Self {
-        Self {
+        let mut load = Self {
             topic: topic.to_owned(),
             leader: leader(client, topic, P0).await,
             in_flight: VecDeque::new(),
             started: 0,
             answered: 0,
+        };
+        load.begin().await;
+        load
+    }
+
+    /// Has the first record taken, alone: another node may have named the leader of a new topic
+    /// before that one knows of it.
+    async fn begin(&mut self) {
+        const NOT_YET: [ErrorCode; 3] = [
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            ErrorCode::UNKNOWN_TOPIC_ID,
+        ];
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let request = self.request(0, ALL_REPLICAS);
+            let pending = self.leader.connection.start(&request).unwrap();
+            let answer = in_time(pending).await.unwrap();
+            let code = answer.responses[0].partition_responses[0].error_code;
+            if !NOT_YET.contains(&code) {
+                assert_eq!(code, ErrorCode::NONE);
+                break;
+            }
+            assert!(
+                Instant::now() < until,
+                "the leader does not know the topic: {code}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        (self.started, self.answered) = (1, 1);
     }
 
     /// Goes on for that long, on the connection that it has begun with.
@@ -67,7 +97,8 @@ impl Load {
         Ok(())
     }
 
-    /// Waits for what is in flight; then nothing was lost, doubled or exchanged, as an independent consumer sees it.
+    /// Waits for what is in flight; then nothing was lost, doubled or exchanged, as an independent
+    /// consumer sees it.
     pub(crate) async fn finish(mut self, nodes: &Nodes) -> i64 {
         self.start(ALL_REPLICAS).unwrap();
         while !self.in_flight.is_empty() {

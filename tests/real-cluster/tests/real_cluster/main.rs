@@ -1,5 +1,5 @@
-//! The client on a real Kafka of three nodes that have all listeners: plaintext, TLS, TLS with client certificates, and each
-//! SASL mechanism with and without TLS.
+//! The client on a real Kafka of three nodes that have all listeners: plaintext, TLS, TLS with
+//! client certificates, and each SASL mechanism with and without TLS.
 //!
 //! `cargo xtask test` starts such a cluster, after all other tests have run. By hand:
 //!
@@ -8,8 +8,9 @@
 //! cargo test -p wolff-real-cluster
 //! ```
 //!
-//! Without three nodes that may be killed, every test says that it is skipped, on standard error and in the file that
-//! `WOLFF_SKIPS` names. With `WOLFF_TEST_LONG=1` load lasts a minute where it otherwise lasts seconds.
+//! Without three nodes that may be killed, every test says that it is skipped, on standard error
+//! and in the file that `WOLFF_SKIPS` names. With `WOLFF_TEST_LONG=1` load lasts a minute where it
+//! otherwise lasts seconds.
 
 #![expect(
     clippy::unwrap_used,
@@ -23,6 +24,7 @@ mod network;
 mod outages;
 mod restarted;
 mod rotation;
+mod rounds;
 mod sessions;
 
 mod load;

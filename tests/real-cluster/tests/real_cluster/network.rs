@@ -18,7 +18,8 @@ fn line() -> Conditions {
         .slice_bytes(61)
 }
 
-/// Goes to the proxy instead of the node: in TLS no proxy can change the addresses that brokers tell.
+/// Goes to the proxy instead of the node: in TLS no proxy can change the addresses that brokers
+/// tell.
 #[derive(Debug)]
 struct Detour {
     proxy: Arc<Proxy>,
@@ -70,7 +71,8 @@ async fn slow_sliced_and_reset_lines_lose_nothing_in_plaintext_tls_and_sasl() {
         load.run_for(Duration::from_secs(1)).await.unwrap();
         assert!(load.finish(&nodes).await > 0);
 
-        // Many connections, one after the other: reset while records are on their way, also in the middle of an answer.
+        // Many connections, one after the other: reset while records are on their way, also in the
+        // middle of an answer.
         let topic = nodes.topic("network-stream", 1).await;
         let mut stream = Stream::start(&client, &topic).await;
         for bytes in [7_000, 9_500] {
@@ -83,9 +85,18 @@ async fn slow_sliced_and_reset_lines_lose_nothing_in_plaintext_tls_and_sasl() {
         proxy.reset_connections();
         in_time(metadata.closed()).await;
         in_time(client.cluster()).await.unwrap();
-        let again = leader(&client, &topic, P0).await;
+        // A connection that was reset is lost when the client notices it.
         let question = MetadataRequest::default();
-        in_time(again.connection.request(&question)).await.unwrap();
+        let answered = async {
+            loop {
+                let again = leader(&client, &topic, P0).await;
+                match again.connection.request(&question).await {
+                    Ok(_) => break,
+                    Err(error) => assert!(error.is_connection_lost(), "{error}"),
+                }
+            }
+        };
+        in_time(answered).await;
         let records = stream.finish(&nodes).await;
         let connections = proxy.stats().connections_accepted;
         assert!(connections >= 6, "{connections}");

@@ -16,14 +16,14 @@ use wolff_end_to_end::admin;
 
 use crate::trace;
 
-/// How long anything may take before a test has failed. Machines can be slow.
+/// Longest time that anything may take before a test has failed. Machines can be slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Nodes of the cluster.
 pub(crate) const COUNT: usize = 3;
 
-/// What each node listens with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Listeners of each node.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Listener {
     Plaintext,
     Tls,
@@ -163,7 +163,7 @@ impl Nodes {
     }
 }
 
-/// Whom all TLS listeners are vouched for by.
+/// Options that trust the authority of all TLS listeners.
 pub(crate) fn tls() -> TlsOptions {
     let mut options = TlsOptions::default();
     options.ca_file = Some(path("WOLFF_KAFKA_CA"));
@@ -206,7 +206,7 @@ impl wolff_client::CredentialsProvider for Counted {
     }
 }
 
-/// What Kafka takes where no authority for tokens is configured (RFC 7515, section A.5).
+/// A token as Kafka accepts it where no authority for tokens is configured (RFC 7515, section A.5).
 fn unsecured_token() -> OAuthToken {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let now = now.as_secs();
@@ -216,13 +216,13 @@ fn unsecured_token() -> OAuthToken {
     OAuthToken::new(format!("{header}.{claims}."))
 }
 
-/// How long a session over SASL and TLS lasts.
+/// Duration of a session over SASL and TLS.
 pub(crate) fn session() -> Duration {
     let millis = variable("WOLFF_KAFKA_SESSION_MS").unwrap();
     Duration::from_millis(millis.parse().unwrap())
 }
 
-/// How long load lasts: the short time in the ordinary suite, a minute in the long one.
+/// Duration of load: the short time in the ordinary suite, a minute in the long one.
 pub(crate) fn load_time(short: Duration) -> Duration {
     match variable("WOLFF_TEST_LONG") {
         Some(_) => Duration::from_secs(60),
@@ -230,7 +230,7 @@ pub(crate) fn load_time(short: Duration) -> Duration {
     }
 }
 
-/// What comes of it, within what a test may take.
+/// Awaits a future, within the time that a test may take.
 pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future)
         .await

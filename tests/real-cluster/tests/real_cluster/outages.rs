@@ -1,4 +1,5 @@
-//! Nodes that are killed, paused and restarted while records flow through them, over TLS and SCRAM with short sessions.
+//! Nodes that are killed, paused and restarted while records flow through them, over TLS and SCRAM
+//! with short sessions.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::load::{P0, leader};
 use crate::nodes::{COUNT, Listener, Nodes, credentials};
 use crate::stream::Stream;
 
-/// How long a broker may be silent before it is given up.
+/// Longest time that a broker may be silent before it is given up.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
 fn client(nodes: &Nodes) -> Client {

@@ -1,4 +1,5 @@
-//! A node that is started anew with other settings: it hangs up on whoever is silent, and tells about every request.
+//! A node that is started anew with other settings: it hangs up on whoever is silent, and tells
+//! about every request.
 
 use std::time::Duration;
 
@@ -83,7 +84,8 @@ async fn the_broker_has_seen_who_is_there(nodes: &Nodes) {
     let told = async {
         loop {
             let log = nodes.log(NUMBER);
-            // ApiVersions itself says who is there; what comes afterwards is known to be from the same.
+            // ApiVersions itself says who is there; what comes afterwards is known to be from the
+            // same.
             let told = log.lines().find(|line| {
                 line.contains("\"clientId\":\"who-is-there\"")
                     && line.contains("\"requestApiKeyName\":\"METADATA\"")

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::RwLock;
 use wolff_client::codec::ErrorCode;
 use wolff_client::codec::messages::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
@@ -19,16 +20,21 @@ use crate::load::Load;
 use crate::nodes::{Listener, Nodes, in_time, session, tls};
 use crate::scram_user::set_password;
 
-/// A password file that counts how often it is read.
+/// A password file that counts how often it is read, and is not read while the password changes:
+/// nodes and file cannot change at the same instant, and who logs in between is refused.
 struct Watched {
     file: PasswordFile,
     logins: Arc<AtomicUsize>,
+    change: Arc<RwLock<()>>,
 }
 
 impl CredentialsProvider for Watched {
     fn credentials(&self) -> SaslFuture<'_, Credentials> {
         self.logins.fetch_add(1, Ordering::Relaxed);
-        self.file.credentials()
+        Box::pin(async {
+            let _unchanged = self.change.read().await;
+            self.file.credentials().await
+        })
     }
 }
 
@@ -45,22 +51,27 @@ async fn a_rotated_scram_password_is_picked_up_by_the_next_renewal_under_load() 
         std::fs::write(file.path(), "s3ntinel-first").unwrap();
         set_password(&admin, &user, "s3ntinel-first").await;
         let logins = Arc::new(AtomicUsize::new(0));
+        let change = Arc::new(RwLock::new(()));
         let sasl = mechanism(Watched {
             file: PasswordFile::new(&user, file.path()),
             logins: Arc::clone(&logins),
+            change: Arc::clone(&change),
         });
         let client = nodes.client(Listener::SaslTls).sasl(sasl).build().unwrap();
         let topic = nodes.topic("password", 1).await;
         wait_until_known(&client).await;
         let mut load = Load::new(&client, &topic).await;
 
-        // Just after a renewal there is time to change both sides before the next one.
         let before = logins.load(Ordering::Relaxed);
         while logins.load(Ordering::Relaxed) == before {
             load.run_for(Duration::from_millis(20)).await.unwrap();
         }
+        let guard = change.write().await;
         set_password(&admin, &user, "s3ntinel-second").await;
+        let new = Sasl::scram_sha_256(Credentials::new(&user, "s3ntinel-second"));
+        wait_until_known(&nodes.client(Listener::SaslTls).sasl(new).build().unwrap()).await;
         std::fs::write(file.path(), "s3ntinel-second").unwrap();
+        drop(guard);
         load.run_for(session() * 2).await.unwrap();
         assert!(load.finish(&nodes).await > 0);
 
@@ -213,7 +224,8 @@ async fn alter(nodes: &Nodes, name: &str, value: Option<&Path>) {
     );
 }
 
-/// Why the client's host is refused, as soon as it is: the node needs a moment to learn of a change.
+/// Why the client's host is refused, as soon as it is: the node needs a moment to learn of a
+/// change.
 async fn refusal(client: &Client) -> HostReason {
     loop {
         if let Err(reason) = client.probe_hosts().await.remove(0).1 {

@@ -1,5 +1,5 @@
-//! AlterUserScramCredentials (key 51), as far as a test needs it: a user's password for both SCRAM mechanisms. A client never
-//! does that, so it is a message of our own here.
+//! AlterUserScramCredentials (key 51), as far as a test needs it: a user's password for both SCRAM
+//! mechanisms. A client never does that, so it is a message of our own here.
 
 use std::ops::RangeInclusive;
 

@@ -1,5 +1,6 @@
-//! A stream of records that never ends by itself, through a producer with its defaults: strict order, each record once. It
-//! goes on whatever happens to the nodes, and afterwards everything is there.
+//! A stream of records that never ends by itself, through a producer with its defaults: strict
+//! order, each record once. It goes on whatever happens to the nodes, and afterwards everything is
+//! there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,7 +69,8 @@ impl Stream {
         }
     }
 
-    /// Waits until a good many records are acknowledged that were not when it was called; says how long that took.
+    /// Waits until a good many records are acknowledged that were not when it was called; says how
+    /// long that took.
     pub(crate) async fn flows(&mut self) -> Duration {
         let begin = std::time::Instant::now();
         let now = *self.acked.borrow();
