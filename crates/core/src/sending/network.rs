@@ -129,6 +129,7 @@ impl<T: Clone> Sending<T> {
     }
 
     pub(crate) fn connected(&mut self, leader: Leader, now: Instant) {
+        self.search_anew();
         self.resuming.is_other_cluster = self.scan.is_other_cluster(&leader) && self.has_doubt();
         if self.resuming.is_other_cluster {
             // Its records belong to the other cluster.
@@ -167,7 +168,7 @@ impl<T: Clone> Sending<T> {
     /// The connection is gone: what was sent on it and not answered is in doubt.
     pub(crate) fn disconnected(&mut self, now: Instant, ends: &mut Ends<T>) {
         self.window.iter_mut().for_each(|slot| slot.lost(false));
-        self.search_anew();
+        self.identity.request_failed();
         if !self.link.is_down() {
             self.retry.link_failed(now);
         }
@@ -175,15 +176,15 @@ impl<T: Clone> Sending<T> {
         self.settle(now, ends);
     }
 
-    /// The link is gone: another leader may remember more of what was not recognised, and answers
-    /// no request of before.
+    /// Another leader may remember more of what was not recognised, or less: only answers of one
+    /// connection say anything together. Some come in when that is given up already, so that this
+    /// is done as the next one begins.
     fn search_anew(&mut self) {
         for slot in self.window.iter_mut() {
             if slot.is(&SlotState::Unrecognised) {
                 slot.rewind();
             }
         }
-        self.identity.request_failed();
     }
 
     pub(crate) fn request_failed(
@@ -200,7 +201,7 @@ impl<T: Clone> Sending<T> {
             // The answers to the others on this connection are still awaited one by one.
             self.link.give_up(true);
             self.retry.link_failed(now);
-            self.search_anew();
+            self.identity.request_failed();
         }
         self.settle(now, ends);
     }

@@ -176,6 +176,24 @@ fn a_leader_that_changes_during_the_walk_is_walked_from_the_start() {
 }
 
 #[test]
+fn a_walk_that_an_answer_of_a_lost_connection_began_is_begun_again_on_the_next() {
+    let (mut stage, _) = three_in_flight();
+    stage.disconnect();
+    stage.advance(Duration::from_secs(60));
+    let first = stage.next_send().unwrap();
+    stage.apply(&first);
+    let sent = stage.send_all();
+    assert_eq!(sent.len(), 2, "both in doubt, behind a success");
+    // The second is refused, and the third has no answer: only the third could tell.
+    stage.answer_code(&sent[0], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+    stage.disconnect();
+    // A leader that knows no producer takes any of them for the first.
+    stage.broker.model.forget_producers();
+    stage.drain();
+    assert_eq!(stage.log(), LOG_OF_FOUR);
+}
+
+#[test]
 fn what_a_cluster_lost_after_acking_it_is_sent_anew_and_counted() {
     let (mut stage, _) = three_in_flight();
     stage.disconnect();
