@@ -27,7 +27,8 @@ fn described(range: &Option<RangeInclusive<i16>>) -> String {
     }
 }
 
-/// The versions that a broker speaks, as it said itself.
+/// The versions that a broker speaks, as it said itself. A refusal (`error_code` of the response)
+/// announces none, so that every API is unsupported.
 ///
 /// A broker's word is not always true: Kafka 4 claims Produce 0 to 2 and refuses them (KAFKA-18659,
 /// a favour to old clients that check them). The versions that this crate speaks stay clear of

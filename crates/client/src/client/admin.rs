@@ -83,8 +83,9 @@ impl Client {
     /// controller waits up to `timeout` for the brokers to have heard of it. Records with a key may
     /// go to other partitions from then on.
     ///
-    /// # Errors [`AdminError::Refused`] with the broker's reason: `INVALID_PARTITIONS` if the topic
-    /// has as many already.
+    /// # Errors
+    /// [`AdminError::Refused`] with the broker's reason: `INVALID_PARTITIONS` if the topic has as
+    /// many already.
     pub async fn create_partitions(
         &self,
         topic: &str,

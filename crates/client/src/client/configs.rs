@@ -107,8 +107,9 @@ impl Client {
     /// # }
     /// ```
     ///
-    /// # Errors For each resource: [`AdminError::Refused`] with the broker's reason,
-    /// [`AdminError::Connect`] if no broker, or not this one, can be reached.
+    /// # Errors
+    /// For each resource: [`AdminError::Refused`] with the broker's reason, [`AdminError::Connect`]
+    /// if no broker, or not this one, can be reached.
     pub async fn describe_configs(
         &self,
         resources: &[ConfigResource],

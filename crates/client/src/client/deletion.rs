@@ -18,8 +18,9 @@ impl Client {
     /// refused keeps no other. The controller waits up to `timeout` for the brokers to have heard
     /// of it.
     ///
-    /// # Errors For all topics if no controller answers. For each topic: [`AdminError::Refused`]
-    /// with the broker's reason, `UNKNOWN_TOPIC_OR_PARTITION` among them.
+    /// # Errors
+    /// For all topics if no controller answers. For each topic: [`AdminError::Refused`] with the
+    /// broker's reason, `UNKNOWN_TOPIC_OR_PARTITION` among them.
     pub async fn delete_topics(
         &self,
         names: &[&str],
@@ -67,9 +68,10 @@ impl Client {
     ///
     /// A leader that has moved or cannot be reached is tried again a few times, after new metadata.
     ///
-    /// # Errors For each partition: [`AdminError::Refused`] with the broker's reason,
-    /// `OFFSET_OUT_OF_RANGE` and `POLICY_VIOLATION` (a compacted topic) among them;
-    /// [`AdminError::Connect`] if the leader is not known or cannot be reached.
+    /// # Errors
+    /// For each partition: [`AdminError::Refused`] with the broker's reason, `OFFSET_OUT_OF_RANGE`
+    /// and `POLICY_VIOLATION` (a compacted topic) among them; [`AdminError::Connect`] if the leader
+    /// is not known or cannot be reached.
     pub async fn delete_records(
         &self,
         topic: &str,

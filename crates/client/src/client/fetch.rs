@@ -111,9 +111,9 @@ impl Client {
     ///
     /// A leader that has moved or cannot be reached is tried again a few times, after new metadata.
     ///
-    /// # Errors For each partition: [`AdminError::Refused`] with the broker's reason,
-    /// `OFFSET_OUT_OF_RANGE` among them; [`AdminError::Connect`] if the leader is not known or
-    /// cannot be reached.
+    /// # Errors
+    /// For each partition: [`AdminError::Refused`] with the broker's reason, `OFFSET_OUT_OF_RANGE`
+    /// among them; [`AdminError::Connect`] if the leader is not known or cannot be reached.
     pub async fn fetch(
         &self,
         topic: &str,

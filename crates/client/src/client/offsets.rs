@@ -70,7 +70,8 @@ impl Client {
     ///
     /// A leader that has moved or cannot be reached is tried again a few times, after new metadata.
     ///
-    /// # Errors For each partition: [`AdminError::Refused`] with the broker's reason,
+    /// # Errors
+    /// For each partition: [`AdminError::Refused`] with the broker's reason,
     /// [`AdminError::Connect`] if the leader is not known or cannot be reached.
     pub async fn list_offsets(
         &self,

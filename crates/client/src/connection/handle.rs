@@ -74,7 +74,8 @@ impl Connection {
     /// The answer's future can be dropped at any time: the answer is then thrown away when it
     /// comes.
     ///
-    /// # Errors Always [`RequestError::NotSent`]: no common version, not encodable, queue full, or
+    /// # Errors
+    /// Always [`RequestError::NotSent`]: no common version, not encodable, queue full, or
     /// connection lost.
     pub fn start<R>(&self, request: &R) -> Result<Pending<R::Response>, RequestError>
     where
@@ -145,8 +146,9 @@ impl Connection {
     /// An answer that does not speak of exactly the partitions that were asked for ends the
     /// connection.
     ///
-    /// # Errors [`RequestError::NotSent`]: queue full, connection lost, or acks=0, which no broker
-    /// answers. What else can go wrong is told by the answer's future, to each batch for itself.
+    /// # Errors
+    /// [`RequestError::NotSent`]: queue full, connection lost, or acks=0, which no broker answers.
+    /// What else can go wrong is told by the answer's future, to each batch for itself.
     pub fn start_produce(
         &self,
         batch: ProduceBatch,

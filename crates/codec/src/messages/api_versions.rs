@@ -16,14 +16,26 @@ use crate::text::Str;
 use crate::wire::{Decoder, Encoder, Field, TaggedFields};
 
 /// Asks for the versions that the broker speaks.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ApiVersionsRequest {
-    /// The name of the client's software: letters, digits, dots and hyphens. Since version 3.
+    /// The name of the client's software: letters, digits, dots and hyphens, at least one. A broker
+    /// refuses an empty name with `INVALID_REQUEST`. Since version 3. Default: `wolff-codec`.
     pub client_software_name: Str,
-    /// The version of the client's software, of the same characters. Since version 3.
+    /// The version of the client's software, of the same characters. Since version 3. Default: this
+    /// crate's.
     pub client_software_version: Str,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
+}
+
+impl Default for ApiVersionsRequest {
+    fn default() -> Self {
+        Self {
+            client_software_name: Str::from_static("wolff-codec"),
+            client_software_version: Str::from_static(env!("CARGO_PKG_VERSION")),
+            unknown_tags: TaggedFields::new(),
+        }
+    }
 }
 
 impl Message for ApiVersionsRequest {

@@ -14,9 +14,15 @@ use crate::shared::Shared;
 /// speak (Kafka 2.4, KIP-511). Older ones send an empty list.
 const FIRST_VERSION_WITH_HINT: i16 = 3;
 
+/// The first version of ApiVersions with the client's software, whose name and version a broker
+/// checks (KIP-511).
+const FIRST_VERSION_WITH_SOFTWARE: i16 = 3;
+
 impl Serve for ApiVersionsRequest {
     async fn serve(self, call: &Call<'_>) -> Served<ApiVersionsResponse> {
-        Served::Answer(match call.script.error() {
+        let named = call.version < FIRST_VERSION_WITH_SOFTWARE || is_named(&self);
+        let refusal = (!named).then_some(ErrorCode::INVALID_REQUEST);
+        Served::Answer(match call.script.error().or(refusal) {
             Some(error_code) => ApiVersionsResponse {
                 error_code,
                 ..Default::default()
@@ -27,6 +33,23 @@ impl Serve for ApiVersionsRequest {
             },
         })
     }
+}
+
+/// Returns whether name and version of the client's software are as KIP-511 wants them.
+fn is_named(request: &ApiVersionsRequest) -> bool {
+    [
+        &request.client_software_name,
+        &request.client_software_version,
+    ]
+    .into_iter()
+    .all(|text| {
+        let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+        let ends = [text.bytes().next(), text.bytes().next_back()];
+        text.bytes().all(is_inner)
+            && ends
+                .iter()
+                .all(|end| end.is_some_and(|byte| byte.is_ascii_alphanumeric()))
+    })
 }
 
 /// The answer to a version that is too new: in version 0, which every client can read.

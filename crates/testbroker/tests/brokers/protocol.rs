@@ -198,6 +198,35 @@ async fn what_is_advertised_is_served() {
 }
 
 #[tokio::test]
+async fn a_client_without_a_name_for_its_software_is_refused_as_by_kafka() {
+    let cluster = Cluster::builder().start().await.unwrap();
+    let mut client = Client::connect(&cluster, 1).await;
+    for (name, version) in [
+        ("", "1"),
+        ("wolff", ""),
+        ("-wolff", "1"),
+        ("wolff", "1 beta"),
+    ] {
+        let request = ApiVersionsRequest {
+            client_software_name: name.into(),
+            client_software_version: version.into(),
+            ..Default::default()
+        };
+        let response = client.request(&request, 3).await;
+        assert_eq!(response.error_code, ErrorCode::INVALID_REQUEST, "{name:?}");
+        assert!(response.api_keys.is_empty());
+        let older = client.request(&request, 2).await;
+        assert_eq!(
+            older.error_code,
+            ErrorCode::NONE,
+            "older versions have no name"
+        );
+    }
+    let default = client.request(&ApiVersionsRequest::default(), 4).await;
+    assert_eq!(default.error_code, ErrorCode::NONE);
+}
+
+#[tokio::test]
 async fn a_version_of_api_versions_that_is_too_new_is_answered_in_version_0() {
     async fn answer_of(cluster: &Cluster) -> ApiVersionsResponse {
         let request = encode_request(&ApiVersionsRequest::default(), 3, CorrelationId(7), None);
