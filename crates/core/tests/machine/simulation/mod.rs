@@ -402,9 +402,11 @@ impl Simulation {
             missing <= given_up,
             "{missing} records of previous runs are missing, {given_up} were given up"
         );
-        // An end in doubt says nothing of the number of copies.
-        let is_told =
-            |number: &u32| matches!(self.records[number], Known::Ended(Outcome::InDoubt(_)));
+        // An end in doubt says nothing of the number of copies, nor does damage.
+        let is_told = |number: &u32| {
+            self.lost.contains(number)
+                || matches!(self.records[number], Known::Ended(Outcome::InDoubt(_)))
+        };
         let twice = counts
             .iter()
             .filter(|(number, count)| **count > 1 && !is_told(number))
