@@ -165,6 +165,18 @@ pub(super) const ENGINES: &[Engine] = &[
         "queue_operations",
     ),
     Engine {
+        name: "machine",
+        about: "random programs of one partition's machine, with faults, damage and kills",
+        kind: Kind::Tests {
+            package: "wolff-core",
+            program: &["--test", "machine"],
+            filters: &["simulation::"],
+            seed_variable: "PROPTEST_RNG_SEED",
+            cases_variable: "PROPTEST_CASES",
+            cases: 20_000,
+        },
+    },
+    Engine {
         name: "sim",
         about: "histories of the whole producer in virtual time, each twice",
         kind: Kind::Tests {

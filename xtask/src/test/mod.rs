@@ -78,6 +78,10 @@ fn run_all() -> Result<(Tally, Vec<String>), Failure> {
     Ok((run.tally, run.remarks))
 }
 
+/// The variable with the seed of property tests. A run has the same cases as the one before unless
+/// it is set: new ones are looked for by `cargo xtask soak`, at the time of one's own choice.
+const PROPERTY_SEED: &str = "PROPTEST_RNG_SEED";
+
 /// State of the run so far.
 struct Run {
     tally: Tally,
@@ -92,6 +96,9 @@ impl Run {
         let mut tests = cargo_test(packages);
         tests.env("WOLFF_SKIPS", self.skips.file());
         tests.env("WOLFF_TRACE", self.secrets.trace());
+        if std::env::var_os(PROPERTY_SEED).is_none() {
+            tests.env(PROPERTY_SEED, "1");
+        }
         tests.env(
             "WOLFF_XTASK",
             std::env::current_exe().context("cannot find this program")?,
