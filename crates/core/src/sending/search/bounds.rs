@@ -20,6 +20,9 @@ pub(super) struct Bounds {
     pub(super) unknown: UnknownProducers,
     /// Brokers may have forgotten the producer of what is in doubt, for its age.
     pub(super) is_stale: bool,
+    /// Of those that were stamped, one that the queue lost to damage: the broker perhaps has it,
+    /// and else will not take those behind it under their stamps.
+    pub(super) hole: Option<Number>,
     pub(super) events: Events,
 }
 

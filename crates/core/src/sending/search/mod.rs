@@ -97,6 +97,7 @@ const THREE: Bounds = Bounds {
     has_acked: true,
     unknown: UnknownProducers::Accept,
     is_stale: false,
+    hole: None,
     events: QUIET,
 };
 
@@ -186,6 +187,59 @@ fn brokers_that_have_forgotten_an_old_producer_lose_nothing_and_what_is_repeated
             events: Events {
                 elections: 1,
                 expiries: 2,
+                ..QUIET
+            },
+            ..THREE
+        });
+        println!("{states} states");
+        assert!(states > 500);
+    }
+}
+
+#[test]
+fn behind_an_item_that_the_queue_has_lost_nothing_else_is_lost() {
+    // With four of them two are in flight behind the hole at the same time.
+    for (stamped, hole, sent) in [(2, 1, 2), (3, 2, 3), (4, 2, 1)] {
+        for events in [
+            Events {
+                elections: 1,
+                reloads: 1,
+                ..QUIET
+            },
+            Events {
+                kills: 1,
+                disconnects: 1,
+                ..QUIET
+            },
+            Events {
+                disconnects: 1,
+                expiries: 1,
+                ..QUIET
+            },
+        ] {
+            let states = search(Bounds {
+                stamped,
+                sent,
+                hole: Some(hole),
+                events,
+                ..THREE
+            });
+            println!("hole {hole} of {stamped}: {states} states");
+            assert!(states > 500);
+        }
+    }
+}
+
+#[test]
+fn brokers_that_forget_a_producer_before_its_time_lose_nothing() {
+    for unknown in [UnknownProducers::Accept, UnknownProducers::Never] {
+        let states = search(Bounds {
+            stamped: 2,
+            sent: 2,
+            unknown,
+            events: Events {
+                expiries: 2,
+                disconnects: 1,
                 ..QUIET
             },
             ..THREE

@@ -133,7 +133,7 @@ impl World {
         }
         let acked_through = if bounds.has_acked { 0 } else { -1 };
         let tags = (0..=bounds.stamped + 1).map(|number| {
-            let is_stamped = (1..=bounds.stamped).contains(&number);
+            let is_stamped = (1..=bounds.stamped).contains(&number) && bounds.hole != Some(number);
             is_stamped.then(|| tag(stamp(number), acked_through))
         });
         let mut world = Self {
@@ -161,6 +161,7 @@ impl World {
 
     pub(super) fn all(&self) -> u16 {
         (1..=self.bounds.stamped + Number::from(self.bounds.has_rest))
+            .filter(|number| self.bounds.hole != Some(*number))
             .fold(0, |all, n| all | bit(n))
     }
 
