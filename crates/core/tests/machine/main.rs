@@ -23,3 +23,4 @@ mod simulation;
 mod stamps;
 mod table;
 mod unrouted;
+mod walk;

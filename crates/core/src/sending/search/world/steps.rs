@@ -129,8 +129,8 @@ impl World {
                 used
             });
             step(format!("broker {broker} forgets the producer"), &|world| {
-                // A broker that forgets what is fresh in the middle of a walk, or takes one of before
-                // for new, cannot be told from one that has it all: no promise holds there.
+                // A broker that forgets what is fresh in the middle of a walk, or takes one of
+                // before for new, cannot be told from one that has it all: no promise holds there.
                 let is_asked =
                     world.cluster.connected.is_some() || !world.cluster.ghosts.is_empty();
                 let is_walking = world.bounds.hole.is_some() && is_asked;
