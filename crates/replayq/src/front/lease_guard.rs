@@ -17,7 +17,8 @@ use crate::state::leases::Lease;
 /// lease.
 ///
 /// The queue is borrowed, or shared: `LeaseGuard::new(Arc::clone(&queue), lease)` goes into any
-/// thread or task.
+/// thread or task. Make it where the pop is: on its way to a task that was cancelled meanwhile a
+/// lease would stay open, and a guard releases it.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
