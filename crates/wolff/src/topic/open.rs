@@ -377,13 +377,20 @@ fn unknown_items(queue: &replayq::Queue) -> Option<QueueItemError> {
     error.is_foreign().then_some(error)
 }
 
-/// Items that opening found lost, where none is left by whose position their records could be
-/// counted.
+/// Items that opening found lost and that no position counts: those before the first that is left,
+/// or behind the last.
 fn lost_items(recovery: &replayq::Recovery) -> u64 {
-    if recovery.items > 0 {
-        return 0;
-    }
     let lost = recovery.damage.iter().filter_map(replayq::Damage::ids);
-    lost.map(|ids| ids.last.0.saturating_sub(ids.first.0).saturating_add(1))
-        .sum()
+    lost.map(|lost| {
+        let count = |first: u64, last: u64| last.saturating_add(1).saturating_sub(first);
+        let all = count(lost.first.0, lost.last.0);
+        let between = recovery
+            .ids
+            .filter(|_| recovery.items > 0)
+            .map_or(0, |left| {
+                count(lost.first.max(left.first).0, lost.last.min(left.last).0)
+            });
+        all.saturating_sub(between)
+    })
+    .sum()
 }
