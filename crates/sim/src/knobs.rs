@@ -48,6 +48,8 @@ pub(crate) struct Knobs {
     pub(crate) is_forgotten: bool,
     /// Batches carry no sequence numbers.
     pub(crate) is_plain: bool,
+    /// Bits of the queues' segments flip between two runs.
+    pub(crate) is_damaged: bool,
     /// Kills are power losses, at the durability that survives them.
     pub(crate) loses_power: bool,
     /// Values are some hundred bytes long instead of a few.
@@ -76,12 +78,14 @@ impl Knobs {
         let unknown = UNKNOWN.get(pick(UNKNOWN.len())).copied();
         let codec = CODECS.get(pick(CODECS.len())).copied();
         let sizes = (200 + pick(1_000), 1_024 + pick(500));
+        let is_damaged = pick(6) == 0;
         Self {
             is_routed,
             grows: grows && is_routed,
             is_limited,
             is_forgotten,
             is_plain,
+            is_damaged,
             loses_power,
             // A limit below one record would end it as too large.
             is_large: is_large && !is_limited,
@@ -94,9 +98,10 @@ impl Knobs {
     }
 
     /// Returns true if a record may be in the log twice, provided it is counted: what is in doubt
-    /// while it is routed is sent again without its numbers.
+    /// while it is routed, or has lost one of its items to damage, is sent again without its
+    /// numbers.
     pub(crate) fn may_duplicate(&self) -> bool {
-        self.is_forgotten || self.is_plain || self.is_routed
+        self.is_forgotten || self.is_plain || self.is_routed || self.is_damaged
     }
 
     /// Configures a producer.

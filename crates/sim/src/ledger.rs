@@ -142,7 +142,7 @@ impl Ledger {
         &self,
         cluster: &Cluster,
         partitions: i32,
-        may_duplicate: bool,
+        rules: Rules,
         trace: &Trace,
     ) -> Result<u64, Violation> {
         let entries = self.entries.lock();
@@ -150,11 +150,14 @@ impl Ledger {
         for partition in 0..partitions {
             read_log(&entries, cluster, partition, &mut seen)?;
         }
-        let mut duplicates = 0;
+        let (mut duplicates, mut lost) = (0, 0_u64);
         for (call, entry) in &*entries {
             for record in 0..entry.records {
                 let places = seen.get(&(*call, record)).map_or(&[][..], Vec::as_slice);
-                entry.check(*call, record, places, may_duplicate)?;
+                if places.is_empty() && entry.end == End::Left {
+                    lost += 1;
+                }
+                entry.check(*call, record, places, rules)?;
                 if places.len() > 1 {
                     trace.note(format_args!(
                         "record {record} of call {call} is at {places:?}"
@@ -163,8 +166,23 @@ impl Ledger {
                 }
             }
         }
+        if lost > 0 && rules.damaged == 0 {
+            return Err(Violation(format!(
+                "{lost} records were left in the queue and are not there, none is counted as damaged"
+            )));
+        }
         Ok(duplicates)
     }
+}
+
+/// What may be otherwise than once each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Records may be there again, if they are counted.
+    pub(crate) may_duplicate: bool,
+    /// Records that are counted as damaged. Where some are, others that were left in the queue may
+    /// be missing: of an item with no neighbour nobody knows how many it had.
+    pub(crate) damaged: u64,
 }
 
 /// Where a record is: partition and offset.
@@ -217,14 +235,19 @@ impl Entry {
         call: u32,
         record: u32,
         places: &[Place],
-        may_duplicate: bool,
+        rules: Rules,
     ) -> Result<(), Violation> {
+        let may_duplicate = rules.may_duplicate;
         let is_true = match &self.end {
             End::Open => false,
             End::Failed => places.is_empty(),
             End::InDoubt => true,
             // The next run sends it under the numbers that it had.
-            End::Left => places.len() == 1 || may_duplicate && !places.is_empty(),
+            End::Left => match places.len() {
+                0 => rules.damaged > 0,
+                1 => true,
+                _ => may_duplicate,
+            },
             End::Acked {
                 partition,
                 offset,

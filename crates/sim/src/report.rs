@@ -38,12 +38,14 @@ pub struct Rare {
     pub forgotten: u64,
     /// Records that are in the log again, and were counted.
     pub repeated: u64,
+    /// Records that were lost to damage, and were counted.
+    pub damaged: u64,
 }
 
 impl Rare {
     /// Each state with its count.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 16] {
+    pub fn counts(&self) -> [(&'static str, u64); 17] {
         [
             ("five in flight", self.five_in_flight),
             ("leader moved", self.leader_moved),
@@ -61,6 +63,7 @@ impl Rare {
             ("limit changed", self.limited),
             ("forgotten", self.forgotten),
             ("repeated", self.repeated),
+            ("damaged", self.damaged),
         ]
     }
 }
@@ -83,6 +86,7 @@ impl std::ops::AddAssign for Rare {
         self.limited += other.limited;
         self.forgotten += other.forgotten;
         self.repeated += other.repeated;
+        self.damaged += other.damaged;
     }
 }
 

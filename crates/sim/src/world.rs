@@ -1,11 +1,12 @@
 //! The parts of a run that outlive a producer: brokers, network, disk and clock.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use replayq::vfs::sim::{Fate, PendingWrite, SimVfs};
+use replayq::{Depth, Inspector};
 use wolff::{Client, Producer, ProducerBuilder};
 use wolff_backoff::Random;
 use wolff_testbroker::{Cluster, MemoryNetwork};
@@ -132,6 +133,50 @@ impl World {
         let names = usize::try_from(names).unwrap_or(0);
         self.disk = self.disk.after_power_loss(names, fate);
         self.trace.note(format_args!("the power was lost"));
+    }
+}
+
+impl World {
+    /// A bit of a queue's segment flips, if there is one. The last write that a segment has stays
+    /// as it is: damaged, it is taken for one that a crash has cut short. So do tags of leases: what
+    /// has lost its own is sent behind what still has one.
+    pub(crate) fn flip_bit(&mut self) {
+        let is_segment = |file: &PathBuf| file.extension().is_some_and(|end| end == "segment");
+        let segments: Vec<PathBuf> = self.disk.files().into_iter().filter(is_segment).collect();
+        let mut below = |bound: usize| {
+            let drawn = self.random.below(u64::try_from(bound).unwrap_or(1).max(1));
+            usize::try_from(drawn).unwrap_or(0)
+        };
+        let Some(file) = segments.get(below(segments.len())) else {
+            return;
+        };
+        let before = self.disk.read_file(file).unwrap_or_default();
+        // Behind the last entry there are zeros, which nobody reads.
+        let used = before.iter().rposition(|byte| *byte != 0);
+        let (at, bit) = (below(used.map_or(0, |last| last + 1)), below(8));
+        let mut after = before.clone();
+        let Some(byte) = after.get_mut(at) else {
+            return;
+        };
+        *byte ^= 1 << bit;
+        let spared = self.spared(file);
+        self.disk.write_file(file, after);
+        if self.spared(file) != spared {
+            return self.disk.write_file(file, before);
+        }
+        let name = file.display();
+        self.trace
+            .note(format_args!("bit {bit} of byte {at} of {name} flips"));
+    }
+
+    /// In the queue that a file is of: bytes that look like a write that was cut short, and the
+    /// number of leases.
+    fn spared(&self, file: &Path) -> Option<(u64, usize)> {
+        let inspector = Inspector::with_vfs(Arc::new(self.disk.clone()));
+        let directory = file.parent().unwrap_or(file);
+        let found = inspector.inspect(directory, Depth::EveryByte).ok()?;
+        let torn = found.segments.iter().map(|segment| segment.torn_bytes);
+        Some((torn.sum(), found.leases.len()))
     }
 }
 

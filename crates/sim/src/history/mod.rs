@@ -11,7 +11,7 @@ use wolff::{Producer, StartError};
 use wolff_codec::records::crc32c;
 use wolff_testbroker::FaultId;
 
-use crate::ledger::{Ledger, Violation};
+use crate::ledger::{Ledger, Rules, Violation};
 use crate::report::{Rare, Report};
 use crate::world::{TOPIC, World};
 
@@ -45,6 +45,7 @@ pub fn run(seed: u64) -> Result<Report, (Violation, Vec<String>)> {
             rare: Rare::default(),
             next_call: 0,
             possibly_duplicated: 0,
+            damaged: 0,
             lost_answers: Vec::new(),
             late_errors: Vec::new(),
         };
@@ -67,6 +68,8 @@ struct History {
     next_call: u32,
     /// Records that any run has counted so.
     possibly_duplicated: u64,
+    /// Records that any run has counted as lost to damage.
+    damaged: u64,
     /// Faults that lose an answer.
     lost_answers: Vec<FaultId>,
     /// Faults that answer with an error after the append.
@@ -82,6 +85,12 @@ impl History {
                 sleep(TWO_DAYS).await;
                 self.rare.forgotten += 1;
             }
+            if self.world.knobs.is_damaged && self.below(2) == 0 {
+                let flips = 1 + self.below(4);
+                for _ in 0..flips {
+                    self.world.flip_bit();
+                }
+            }
         }
         self.heal()?;
         self.deliver_all().await
@@ -93,9 +102,10 @@ impl History {
         self.rare.replayed += stats.replayed;
         self.rare.resumed += stats.resumed;
         self.possibly_duplicated += stats.possibly_duplicated;
+        self.damaged += stats.damaged_records;
         self.note(format_args!(
-            "possibly duplicated: {}",
-            stats.possibly_duplicated
+            "possibly duplicated: {}, damaged: {}",
+            stats.possibly_duplicated, stats.damaged_records
         ));
     }
 
@@ -193,13 +203,15 @@ impl History {
         self.count(&producer);
         let partitions = self.world.partitions;
         let may_duplicate = self.world.knobs.may_duplicate();
-        let repeated = (self.ledger).check_logs(
-            &self.world.cluster,
-            partitions,
+        let rules = Rules {
             may_duplicate,
-            &self.world.trace,
-        )?;
-        let counted = self.possibly_duplicated;
+            damaged: self.damaged,
+        };
+        let repeated =
+            (self.ledger).check_logs(&self.world.cluster, partitions, rules, &self.world.trace)?;
+        self.rare.damaged += self.damaged;
+        // Nobody is left to count a record that is there again if its item is lost.
+        let counted = self.possibly_duplicated + self.damaged;
         if repeated > counted {
             return Err(Violation(format!(
                 "{repeated} records are there again, only {counted} are counted"
