@@ -103,6 +103,9 @@ pub struct Config {
     pub max_unqueued_bytes: usize,
     /// Bytes of stored records that a local queue on disk keeps in memory as well. Default: 4 MiB.
     pub resident_bytes: u64,
+    /// Size of batches on the wire on a link that is lost in the middle of larger ones; what it
+    /// carries of these makes them larger again. Default: 16 KiB.
+    pub link_floor_bytes: usize,
     /// Compression of batches when they are leased. Default: none.
     pub compression: Compression,
     /// Its level. Default: the codec's own.
@@ -130,6 +133,7 @@ impl Default for Config {
             max_queue_bytes: 2_000_000_000,
             max_unqueued_bytes: 4 * 1024 * 1024,
             resident_bytes: 4 * 1024 * 1024,
+            link_floor_bytes: 16 * 1024,
             compression: Compression::None,
             compression_level: CompressionLevel::default(),
             retry_delay: RetryDelay::default(),

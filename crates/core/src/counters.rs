@@ -280,6 +280,9 @@ pub struct Snapshot {
     /// Whether the leader belongs to another cluster than the one that has what is in doubt: nothing is
     /// sent to it.
     pub is_other_cluster: bool,
+    /// The most bytes of a batch that the link to the leader is taken to carry, where it was lost in
+    /// the middle of larger ones. Batches that may be with the broker keep their size.
+    pub link_limit_bytes: Option<usize>,
     /// The last refusal since the last success.
     pub refusal: Option<crate::verdict::Refusal>,
 }

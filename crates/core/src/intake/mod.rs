@@ -45,8 +45,10 @@ pub(crate) struct Intake<T> {
     linger: Linger,
     admission: Admission,
     storage: Storage,
-    /// Lowered when the broker refuses batches as too large.
+    /// Size at which batches are closed: as configured, or smaller where the broker refuses such, or
+    /// the link does not carry them.
     max_batch_bytes: usize,
+    configured_batch_bytes: usize,
     fragment_bytes: usize,
     resident_bytes: u64,
 }
@@ -60,6 +62,7 @@ impl<T: Clone> Intake<T> {
             admission: Admission::new(config),
             storage: config.storage,
             max_batch_bytes: config.max_batch_bytes,
+            configured_batch_bytes: config.max_batch_bytes,
             resident_bytes: config.resident_bytes,
             fragment_bytes: match config.storage {
                 // In memory a damaged item is no concern: a batch is one item.
@@ -250,10 +253,10 @@ impl<T: Clone> Intake<T> {
         }
     }
 
-    /// New batches are closed at so many bytes, if that is less than now.
+    /// New batches are closed at so many bytes, if that is less than what is configured.
     pub(crate) fn limit_batches(&mut self, bytes: usize) {
         let least = BATCH_HEADER_BYTES.saturating_add(1);
-        self.max_batch_bytes = self.max_batch_bytes.min(bytes.max(least));
+        self.max_batch_bytes = self.configured_batch_bytes.min(bytes.max(least));
     }
 
     /// Whether anything was accepted that the local queue does not have.

@@ -174,8 +174,7 @@ impl<T: Clone> Partition<T> {
             }
         }
         self.sending.stamp_next(now);
-        self.intake
-            .limit_batches(self.sending.learned_batch_bytes());
+        self.intake.limit_batches(self.sending.batch_bytes_limit());
         self.let_appends_go_on();
         self.end_abandoned();
     }
@@ -383,6 +382,7 @@ impl<T: Clone> Partition<T> {
             is_connected: self.sending.is_connected(),
             is_idempotent: self.sending.is_idempotent(),
             is_other_cluster: self.sending.is_other_cluster(),
+            link_limit_bytes: self.sending.link_limit_bytes(),
             refusal: self.sending.refusal().cloned(),
             ..Snapshot::default()
         };

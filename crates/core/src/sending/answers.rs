@@ -42,6 +42,10 @@ impl<T: Clone> Sending<T> {
         }
         let log_start = answer.log_start;
         slot.answered(answer, proof, class);
+        if proof == Proof::Appended {
+            let bytes = slot.body().wire_bytes();
+            self.policy.link_limit.carried(bytes);
+        }
         self.compare_log_start(log_start);
         if proof == Proof::Appended {
             self.note_success(batch, now);

@@ -10,7 +10,11 @@ mod unrecognised;
 
 mod stamping;
 
+mod smaller_batches;
+
 mod scan_hints;
+
+mod link_limit;
 
 mod window;
 
@@ -28,6 +32,7 @@ use std::time::Instant;
 
 use wolff_codec::records::Compression;
 
+use self::link_limit::LinkLimit;
 use self::slot::{Doubt, Resumed, Slot, SlotParts, SlotState};
 use self::window::Window;
 use crate::action::{LeaseNo, LeaseOperation};
@@ -47,6 +52,7 @@ struct Policy {
     storage: Storage,
     compression: Compression,
     learned: LearnedLimit,
+    link_limit: LinkLimit,
 }
 
 /// Sizes that the broker has refused.
@@ -165,6 +171,7 @@ impl<T: Clone> Sending<T> {
                     batch_bytes: usize::MAX,
                     taken_bytes: 0,
                 },
+                link_limit: LinkLimit::new(config.link_floor_bytes, config.max_batch_bytes),
             },
             writing: Writing::default(),
             refusal: None,
@@ -203,8 +210,15 @@ impl<T: Clone> Sending<T> {
     }
 
     /// New batches are closed at so many bytes, before compression.
-    pub(crate) fn learned_batch_bytes(&self) -> usize {
-        self.policy.learned.batch_bytes
+    pub(crate) fn batch_bytes_limit(&self) -> usize {
+        let link = self.policy.link_limit.bytes_or_max();
+        self.policy.learned.batch_bytes.min(link)
+    }
+
+    /// The most bytes of a batch that the link is taken to carry, where it was lost in the middle
+    /// of larger ones.
+    pub(crate) fn link_limit_bytes(&self) -> Option<usize> {
+        self.policy.link_limit.bytes()
     }
 
     /// The bytes that what is leased takes.

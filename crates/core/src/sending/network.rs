@@ -130,6 +130,7 @@ impl<T: Clone> Sending<T> {
 
     pub(crate) fn connected(&mut self, leader: Leader, now: Instant) {
         self.search_anew();
+        self.policy.link_limit.connected();
         self.resuming.is_other_cluster = self.scan.is_other_cluster(&leader) && self.has_doubt();
         if self.resuming.is_other_cluster {
             // Its records belong to the other cluster.
@@ -194,10 +195,14 @@ impl<T: Clone> Sending<T> {
         now: Instant,
         ends: &mut Ends<T>,
     ) {
-        if let Some(slot) = self.window.find(batch) {
+        let bytes = self.window.find(batch).map_or(0, |slot| {
             slot.lost(not_sent);
-        }
+            slot.body().wire_bytes()
+        });
         if self.link.is_up() {
+            if not_sent {
+                self.policy.link_limit.lost_in_the_middle(bytes);
+            }
             // The answers to the others on this connection are still awaited one by one.
             self.link.give_up(true);
             self.retry.link_failed(now);

@@ -15,7 +15,6 @@ use crate::ends::Ends;
 use crate::outcome::FailReason;
 use crate::reencode::Piece;
 use crate::retry::Pace;
-use crate::split::SplitRule;
 use crate::stamp_tag::{LeaseTag, MAX_STAMPED, StampedBatch, compression_number};
 
 /// Batches up to this size are compressed where they are appended, so that they can be stamped
@@ -47,7 +46,7 @@ impl<T: Clone> Sending<T> {
     /// Takes the sequence range of a batch that is about to be appended. Returns the tag of its
     /// lease; `None` where it has to be looked at first.
     pub(crate) fn reserve(&mut self, batch: &CompletedBatch, now: Instant) -> Option<Bytes> {
-        let is_too_large = batch.bytes() > self.policy.learned.wire_bytes;
+        let is_too_large = batch.bytes() > self.wire_bytes_limit();
         let delays_appends = self.policy.compression != Compression::None
             && batch.bytes() > COMPRESSED_AT_ONCE_BYTES;
         if is_too_large || delays_appends {
@@ -146,7 +145,7 @@ impl<T: Clone> Sending<T> {
     /// Assigns sequence ranges to the batches that have none, in order. Called after every change,
     /// so that what can be done next is plain to see.
     pub(crate) fn stamp_next(&mut self, now: Instant) {
-        self.split_oversized();
+        self.make_smaller();
         while self.can_stamp(now) {
             let needs_durable_stamps = self.needs_durable_stamps();
             let Some(slot) = self.window.iter_mut().find(|slot| has_no_range(slot)) else {
@@ -272,25 +271,6 @@ impl<T: Clone> Sending<T> {
         self.retry.failed(Pace::Normal, now);
     }
 
-    /// Splits what the broker is known to refuse before it is sent.
-    fn split_oversized(&mut self) {
-        let limit = self.policy.learned.wire_bytes;
-        for slot in self.window.iter_mut() {
-            let wire_bytes = slot.body().wire_bytes();
-            if wire_bytes <= limit || slot.is_single_call() || !slot.is(&SlotState::Unstamped) {
-                continue;
-            }
-            slot.start_split(Blame::default());
-            self.writing.operations.push_back(LeaseOperation::Split {
-                batch: slot.no(),
-                body: slot.body().clone(),
-                rule: SplitRule::AtMost {
-                    bytes: share(slot.body().records_bytes(), limit, wire_bytes),
-                },
-            });
-        }
-    }
-
     /// The pieces of a batch have been made.
     pub(crate) fn split(&mut self, batch: BatchNo, pieces: Vec<Piece>, ends: &mut Ends<T>) {
         let Some(slot) = self.window.find(batch) else {
@@ -339,11 +319,4 @@ fn condemn<T: Clone>(piece: &mut Slot<T>, blame: &Blame) {
             message: message.clone(),
         });
     }
-}
-
-/// The part of `whole` that `limit` is of `size`; at least one byte.
-fn share(whole: usize, limit: usize, size: usize) -> usize {
-    let wide = |length: usize| u128::try_from(length).unwrap_or(u128::MAX);
-    let part = wide(whole).saturating_mul(wide(limit)) / wide(size.max(1));
-    usize::try_from(part).unwrap_or(usize::MAX).max(1)
 }

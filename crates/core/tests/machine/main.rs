@@ -17,6 +17,7 @@ mod delivery;
 mod doubt;
 mod ending;
 mod kills;
+mod link;
 mod refusals;
 mod resume;
 mod simulation;

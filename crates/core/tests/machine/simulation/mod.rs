@@ -125,6 +125,11 @@ impl Simulation {
                 applied,
                 knows_not_sent,
             } => self.lose_link(applied, knows_not_sent),
+            Step::CutLink(times) => {
+                for _ in 0..times {
+                    self.cut_link();
+                }
+            }
             Step::Restart => {
                 self.lose_link(5, false);
                 self.stage().broker.restart();
@@ -255,6 +260,24 @@ impl Simulation {
             }
         }
         self.stage().handle(Event::Disconnected);
+    }
+
+    /// The link is lost in the middle of the next request, if there is one.
+    fn cut_link(&mut self) {
+        self.lose_link(0, true);
+        for _ in 0..8 {
+            if !self.in_flight.is_empty() {
+                break;
+            }
+            let stage = self.stage();
+            stage.driver.run_leases(&stage.host);
+            let now = stage.now();
+            if let Some(at) = stage.driver.machine().poll_timeout(now) {
+                stage.host.now.set(at.max(now));
+            }
+            self.act();
+        }
+        self.lose_link(0, true);
     }
 
     /// The queue loses an item that is there.

@@ -31,6 +31,8 @@ pub(super) enum Step {
         /// The rest is known not to have been sent.
         knows_not_sent: bool,
     },
+    /// So many connections in a row are lost in the middle of the next request.
+    CutLink(u8),
     /// The broker is restarted: it knows the last batch of each producer.
     Restart,
     /// The broker forgets all producers.
@@ -74,6 +76,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
             applied,
             knows_not_sent,
         }),
+        1 => (2u8..4).prop_map(Step::CutLink),
         1 => Just(Step::Restart),
         1 => Just(Step::ConnectFails),
         1 => Just(Step::IdentityFails),
@@ -106,32 +109,36 @@ pub(super) fn configs() -> impl Strategy<Value = Config> {
         40usize..300,
         prop::sample::select(vec![0u64, 0, 50]),
         any::<bool>(),
+        prop::sample::select(vec![16 * 1024, 100, 150]),
         any::<u64>(),
     )
         .prop_map(
-            |(on_disk, idempotence, window, batch, fragment, linger, compresses, seed)| Config {
-                storage: if on_disk {
-                    Storage::Disk
-                } else {
-                    Storage::Memory
-                },
-                idempotence,
-                // Without sequence numbers only one request at a time keeps the order.
-                max_in_flight: if idempotence == Idempotence::Off {
-                    1
-                } else {
-                    window
-                },
-                max_batch_bytes: batch,
-                fragment_bytes: fragment,
-                linger: Duration::from_millis(linger),
-                compression: if compresses {
-                    Compression::Lz4
-                } else {
-                    Compression::None
-                },
-                seed,
-                ..config()
+            |(on_disk, idempotence, window, batch, fragment, linger, compresses, floor, seed)| {
+                Config {
+                    storage: if on_disk {
+                        Storage::Disk
+                    } else {
+                        Storage::Memory
+                    },
+                    idempotence,
+                    // Without sequence numbers only one request at a time keeps the order.
+                    max_in_flight: if idempotence == Idempotence::Off {
+                        1
+                    } else {
+                        window
+                    },
+                    max_batch_bytes: batch,
+                    fragment_bytes: fragment,
+                    link_floor_bytes: floor,
+                    linger: Duration::from_millis(linger),
+                    compression: if compresses {
+                        Compression::Lz4
+                    } else {
+                        Compression::None
+                    },
+                    seed,
+                    ..config()
+                }
             },
         )
 }
