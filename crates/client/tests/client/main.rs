@@ -6,20 +6,26 @@
 )]
 
 mod administration;
+mod bootstrap;
+mod closing;
 mod cluster;
 mod connection;
 mod dialers;
 mod dropped;
 mod encrypted_keys;
 mod handshake;
+mod leaders;
 mod memory;
 mod metadata;
 mod proxy;
 mod sasl;
+mod sasl_peer;
+mod sasl_renewal;
 mod secured;
 mod seed;
 mod shared_produce;
 mod silent_drop;
+mod single_broker;
 mod slow_links;
 mod tls;
 mod upstream;
