@@ -65,7 +65,7 @@ fn default_targets(verbosity: u8) -> Targets {
 
 /// Writes each event as one line.
 struct Lines {
-    /// Where given, lines of one kind are held back when they come too often.
+    /// If given, holds back lines of one kind that come too often.
     repeats: Option<Mutex<Repeats<Identifier>>>,
 }
 

@@ -105,7 +105,7 @@ async fn check(client: &Client, is_json: bool) -> Result<Exit, Failure> {
         {
             for broker in advertised.iter().filter(|broker| !broker.is_fine) {
                 if named.insert((broker.broker, broker.address.clone())) {
-                    tell_unreachable(host, broker)?;
+                    print_unreachable(host, broker)?;
                 }
             }
         }
@@ -128,7 +128,7 @@ fn advertised(broker: &AdvertisedBroker) -> Advertised {
 
 /// Names the host that was given, the address that was advertised, and the setting of the broker
 /// that decides it.
-fn tell_unreachable(host: &str, broker: &Advertised) -> Result<(), Failure> {
+fn print_unreachable(host: &str, broker: &Advertised) -> Result<(), Failure> {
     let id = broker.broker;
     let reason = broker.reason.as_deref().unwrap_or("unknown");
     let what = match &broker.address {

@@ -25,7 +25,7 @@ pub(crate) struct ProduceArgs {
     pub(crate) input: InputArgs,
 }
 
-/// Where records go, and how.
+/// Target of records, and the way there.
 #[derive(Args, Debug)]
 pub(crate) struct SendingArgs {
     #[command(flatten)]

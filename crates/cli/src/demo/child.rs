@@ -12,7 +12,7 @@ use super::workload;
 /// Interval at which the feeding thread looks at the time.
 const BEAT: Duration = Duration::from_millis(10);
 
-/// Where the process works.
+/// Working directory of the process.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) brokers: String,

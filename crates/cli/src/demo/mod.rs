@@ -37,7 +37,7 @@ const FEEDING: Duration = Duration::from_secs(9);
 /// The slowest feed; smaller demos are shorter.
 const LEAST_PER_SECOND: u64 = 33_000;
 
-/// When something hangs, the demo has failed.
+/// Limit of the time, after which the demo has failed.
 const TIME_LIMIT: Duration = Duration::from_secs(58);
 
 /// Interval at which the counts are looked at.
@@ -48,14 +48,14 @@ pub(crate) async fn run(args: &DemoArgs, stop: &Stop) -> Result<Exit, Failure> {
     tokio::select! {
         biased;
         () = stop.asked() => Err(Failure::failed("the demo was stopped before its end")),
-        ended = tokio::time::timeout(TIME_LIMIT, tell(args)) => ended.unwrap_or_else(|_| {
+        ended = tokio::time::timeout(TIME_LIMIT, run_story(args)) => ended.unwrap_or_else(|_| {
             Err(Failure::failed(format!("the demo did not come to its end within {TIME_LIMIT:?}")))
         }),
     }
 }
 
-async fn tell(args: &DemoArgs) -> Result<Exit, Failure> {
-    let report = Story::begin(args.records).await?.tell().await?;
+async fn run_story(args: &DemoArgs) -> Result<Exit, Failure> {
+    let report = Story::begin(args.records).await?.run().await?;
     if args.json {
         console::print_json(&report)?;
     } else {
@@ -108,7 +108,7 @@ impl Story {
         })
     }
 
-    async fn tell(mut self) -> Result<Report, Failure> {
+    async fn run(mut self) -> Result<Report, Failure> {
         self.say(format_args!(
             "a broker listens on {}; topic {TOPIC} has {PARTITIONS} partitions",
             self.place.brokers

@@ -1,4 +1,4 @@
-//! Where input comes from: files and stdin.
+//! Sources of input: files and stdin.
 
 use std::fmt;
 use std::fs::{self, File};

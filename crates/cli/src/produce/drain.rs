@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wolff::client::MetadataError;
-use wolff::{Client, PartitionId, Producer};
+use wolff::{Client, HoldUp, PartitionId, Producer};
 
 use super::neighbours::{self, Neighbour};
 use super::refusals::Refusals;
@@ -82,13 +82,12 @@ pub(super) async fn waits_for(
     drained: Drained,
     refusals: &Refusals,
 ) -> String {
+    let topic = producer.topic();
     let question = async {
-        let topic = producer.topic();
         if producer.partition_count().is_none() {
             return match client.topic(topic).await {
                 Ok(_) => None,
-                Err(MetadataError::Topic { code, .. }) => Some(format!("topic {topic:?}: {code}")),
-                Err(error) => Some(error.to_string()),
+                Err(error) => Some(about_topic(topic, &error)),
             };
         }
         if producer.stats().connected_partitions > 0 {
@@ -104,7 +103,10 @@ pub(super) async fn waits_for(
     };
     match (answer, drained) {
         (Ok(Some(why)), _) => why,
-        (Err(_), _) => "no broker answers".to_owned(),
+        (Err(_), _) => match producer.hold_up(None) {
+            Some(HoldUp::NoMetadata(error)) => about_topic(topic, &error),
+            _ => "no broker answers".to_owned(),
+        },
         (_, Drained::TimedOut(timeout)) => with_reason(
             format!("no acknowledgement within {timeout:?}"),
             producer,
@@ -115,6 +117,14 @@ pub(super) async fn waits_for(
             let what = "stopped before the acknowledgement".to_owned();
             with_reason(what, producer, client, refusals)
         }
+    }
+}
+
+/// Words for a topic of which nothing is known.
+fn about_topic(topic: &str, error: &MetadataError) -> String {
+    match error {
+        MetadataError::Topic { code, .. } => format!("topic {topic:?}: {code}"),
+        error => error.to_string(),
     }
 }
 

@@ -101,8 +101,8 @@ pub(crate) async fn send(
         counts: &counts,
         refused: &feed.refused,
     };
-    report.tell(&end, &waits_for);
-    report.tell_neighbours(&drain::neighbours(args).await);
+    report.print(&end, &waits_for);
+    report.print_neighbours(&drain::neighbours(args).await);
     let exit = summary.exit(&end);
     if !args.json {
         console::say(&summary);

@@ -15,7 +15,7 @@ const MOST_READ: usize = 256 * 1024 * 1024;
 pub(super) struct Neighbour {
     pub(super) client_id: String,
     pub(super) topic: String,
-    /// Where its queues are.
+    /// Directory of its queues.
     pub(super) directory: PathBuf,
     pub(super) records: u64,
     /// There are more than were counted.

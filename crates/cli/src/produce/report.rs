@@ -20,8 +20,8 @@ pub(super) struct Report<'a> {
 
 impl Report<'_> {
     /// Tells what went wrong and what is left to do.
-    pub(super) fn tell(&self, end: &EndOfInput, waits_for: &str) {
-        self.tell_end(end);
+    pub(super) fn print(&self, end: &EndOfInput, waits_for: &str) {
+        self.print_end(end);
         for reason in &self.counts.reasons {
             let end = if reason.is_in_doubt {
                 "in doubt"
@@ -40,12 +40,12 @@ impl Report<'_> {
                 count_records(lines)
             ));
         }
-        self.tell_damage();
-        self.tell_doubts();
-        self.tell_rest(waits_for);
+        self.print_damage();
+        self.print_doubts();
+        self.print_rest(waits_for);
     }
 
-    fn tell_end(&self, end: &EndOfInput) {
+    fn print_end(&self, end: &EndOfInput) {
         match end {
             EndOfInput::Reached | EndOfInput::Asked => {}
             EndOfInput::Broken(why) => console::error(format_args!(
@@ -62,7 +62,7 @@ impl Report<'_> {
         }
     }
 
-    fn tell_damage(&self) {
+    fn print_damage(&self) {
         if self.summary.vanished > 0 {
             console::error(format_args!(
                 "{} lost: the queue in {} was removed or emptied while it was in use\n  look for who removes it; \
@@ -82,7 +82,7 @@ impl Report<'_> {
         }
     }
 
-    fn tell_doubts(&self) {
+    fn print_doubts(&self) {
         if self.summary.broker_data_loss > 0 {
             console::warn(
                 "the cluster has lost records that it had acknowledged, or took a batch for another one: what was \
@@ -111,7 +111,7 @@ impl Report<'_> {
         }
     }
 
-    fn tell_rest(&self, why: &str) {
+    fn print_rest(&self, why: &str) {
         let left = self.summary.left + self.summary.left_from_earlier;
         if left > 0 {
             let earlier = match self.summary.left_from_earlier {
@@ -132,7 +132,7 @@ impl Report<'_> {
     }
 
     /// Names the backlogs of others in the same directory, which this run did not touch.
-    pub(super) fn tell_neighbours(&self, neighbours: &[Neighbour]) {
+    pub(super) fn print_neighbours(&self, neighbours: &[Neighbour]) {
         for neighbour in neighbours {
             let at_least = if neighbour.is_at_least {
                 "at least "

@@ -57,7 +57,7 @@ pub(super) async fn start(args: &SendingArgs, client: &Client) -> Result<Produce
         .await;
     let producer = started.map_err(|error| failure(args, &error))?;
     if is_reached && producer.partition_count().is_none() {
-        tell_missing_topic(args, client).await;
+        warn_of_missing_topic(args, client).await;
     }
     if let (PartitionerName::Fixed(partition), Some(count)) =
         (args.partitioner, producer.partition_count())
@@ -74,7 +74,7 @@ pub(super) async fn start(args: &SendingArgs, client: &Client) -> Result<Produce
 }
 
 /// Says why records are queued although a broker answers.
-async fn tell_missing_topic(args: &SendingArgs, client: &Client) {
+async fn warn_of_missing_topic(args: &SendingArgs, client: &Client) {
     let question = client.topic(args.topic.as_str());
     let Ok(Err(MetadataError::Topic { code, .. })) =
         tokio::time::timeout(LAST_QUESTION, question).await

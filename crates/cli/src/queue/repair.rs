@@ -24,7 +24,7 @@ pub(super) fn run(args: &RepairArgs) -> Result<Exit, Failure> {
                         "after": report::json(&repaired.after),
                     }))?;
                 } else {
-                    tell(&repaired)?;
+                    print_repair(&repaired)?;
                 }
                 if !repaired.after.is_clean() && exit == Exit::Done {
                     exit = Exit::Damaged;
@@ -44,7 +44,7 @@ pub(super) fn run(args: &RepairArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn tell(repaired: &Repair) -> Result<(), Failure> {
+fn print_repair(repaired: &Repair) -> Result<(), Failure> {
     let directory = OneLine(&repaired.after.directory);
     if repaired.before.is_clean() {
         return console::print(format_args!("{directory}: was clean"));

@@ -75,7 +75,18 @@ fn a_password_is_not_sent_unencrypted_unless_that_is_allowed() {
     assert!(!format!("{ended:?}").contains(SENTINEL));
 }
 
-/// Where in the memory of a process the bytes are.
+/// A cluster that lets alice in with [`SENTINEL`] as her password.
+async fn cluster_of_alice() -> Cluster {
+    let users = Users::new([SaslMechanism::Plain, SaslMechanism::ScramSha512]);
+    Cluster::builder()
+        .topic(TOPIC, 1)
+        .sasl(users.user("alice", SENTINEL))
+        .start()
+        .await
+        .unwrap()
+}
+
+/// Mappings of a process that have the bytes in them.
 #[cfg(target_os = "linux")]
 fn places_in_memory(process: u32, wanted: &[u8]) -> Vec<String> {
     use std::os::unix::fs::FileExt as _;
@@ -100,13 +111,7 @@ fn places_in_memory(process: u32, wanted: &[u8]) -> Vec<String> {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_not_in_memory_once_the_broker_has_let_us_in() {
-    let users = Users::new([SaslMechanism::Plain, SaslMechanism::ScramSha512]);
-    let cluster = Cluster::builder()
-        .topic(TOPIC, 1)
-        .sasl(users.user("alice", SENTINEL))
-        .start()
-        .await
-        .unwrap();
+    let cluster = cluster_of_alice().await;
     for mechanism in ["plain", "scram-sha-512"] {
         let room = directory();
         let password = room.path().join("password");
@@ -137,13 +142,7 @@ async fn a_password_is_not_in_memory_once_the_broker_has_let_us_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_in_no_file_of_a_queue_and_in_nothing_that_is_told() {
-    let users = Users::new([SaslMechanism::Plain, SaslMechanism::ScramSha512]);
-    let cluster = Cluster::builder()
-        .topic(TOPIC, 1)
-        .sasl(users.user("alice", SENTINEL))
-        .start()
-        .await
-        .unwrap();
+    let cluster = cluster_of_alice().await;
     // Nothing is acknowledged, so that all of it stays on disk.
     cluster.inject(Fault::hold().api(ApiKey::PRODUCE).always());
     for mechanism in ["plain", "scram-sha-512"] {

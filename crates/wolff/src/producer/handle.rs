@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use wolff_codec::PartitionId;
 
 use super::send::{self, CallOptions, Until};
 use super::unacknowledged::{SendAndWaitError, with_call};
 use crate::completion::{Ack, Receipt};
-use crate::error::{FlushTimeout, Rejected, StopError};
+use crate::error::{FlushTimeout, HoldUp, Rejected, StopError};
 use crate::record::Call;
 use crate::stats::ProducerStats;
 use crate::stopped::Leftover;
@@ -181,6 +182,13 @@ impl Producer {
     #[doc(alias = "close")]
     pub async fn stop(&self, deadline: Duration) -> Result<Leftover, StopError> {
         self.topic.stop(deadline).await
+    }
+
+    /// The last known reason why records of a partition have not ended yet; with `None`, of those
+    /// whose partition is not known. `None` where nothing holds them up.
+    #[must_use]
+    pub fn hold_up(&self, partition: Option<PartitionId>) -> Option<HoldUp> {
+        self.topic.hold_up(partition)
     }
 
     /// Counts of this producer.

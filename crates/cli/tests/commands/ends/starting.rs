@@ -149,6 +149,30 @@ async fn a_topic_that_is_being_created_is_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_topic_error_that_lasts_is_the_reason_at_the_end_and_not_that_nobody_answers() {
+    let cluster = cluster(1).await;
+    let refusing = Fault::edit_answer(|answer: &mut MetadataResponse| {
+        for topic in &mut answer.topics {
+            topic.error_code = ErrorCode::LEADER_NOT_AVAILABLE;
+            topic.partitions.clear();
+        }
+    });
+    cluster.inject(refusing.topic(TOPIC).always());
+    let room = directory();
+    for queue in [None, Some(room.path().join("q"))] {
+        let code = if queue.is_some() { 3 } else { 2 };
+        let mut command = produce(&cluster.bootstrap(), queue.as_deref(), "3");
+        let ended = run(&mut command, "a\n").code(code);
+        let last = ended.stderr.lines().filter(|line| {
+            line.contains("lost with this process") || line.contains("left in the queue")
+        });
+        let last = last.collect::<Vec<_>>().join("; ");
+        assert!(last.contains("LEADER_NOT_AVAILABLE"), "{ended:#?}");
+        assert!(!ended.stderr.contains("no broker answers"), "{ended:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_contradicts_itself_is_refused_at_once_with_a_queue_directory_too() {
     let cluster = cluster(1).await;
     let room = directory();

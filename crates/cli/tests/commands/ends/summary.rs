@@ -127,14 +127,19 @@ async fn what_the_broker_keeps_refusing_is_told_while_it_lasts_and_at_the_end() 
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn possible_duplicates_are_a_warning_and_no_failure() {
+/// A cluster that grants no producer ids.
+async fn cluster_without_identities() -> Cluster {
     let builder = Cluster::builder().topic(TOPIC, 1);
-    let cluster = builder
+    builder
         .without_api(ApiKey::INIT_PRODUCER_ID)
         .start()
         .await
-        .unwrap();
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn possible_duplicates_are_a_warning_and_no_failure() {
+    let cluster = cluster_without_identities().await;
     cluster.inject(Fault::drop_answer().api(ApiKey::PRODUCE));
     let ended = run(&mut produce(&cluster.bootstrap(), None, "40"), "a\n").code(0);
     assert_eq!(all_values(&cluster), [b"a", b"a"]);
@@ -148,12 +153,7 @@ async fn possible_duplicates_are_a_warning_and_no_failure() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loss_of_idempotence_is_told_with_its_reason_and_what_it_means() {
-    let builder = Cluster::builder().topic(TOPIC, 1);
-    let cluster = builder
-        .without_api(ApiKey::INIT_PRODUCER_ID)
-        .start()
-        .await
-        .unwrap();
+    let cluster = cluster_without_identities().await;
     let ended = run(&mut produce(&cluster.bootstrap(), None, "40"), "a\n").code(0);
     assert_eq!(ended.json()["idempotent"], false);
     let ended = ended.says(["warning", "idempotence"]);
