@@ -1,4 +1,4 @@
-//! Where a broker listens: host and port, and endpoint strings as people write them.
+//! Address at which a broker listens: host and port, and endpoint strings as people write them.
 //!
 //! Not here: resolving names (that is dialling, and done anew for every attempt).
 
@@ -156,7 +156,7 @@ pub struct UnknownProtocol {
 pub struct Endpoint {
     /// The protocol in front of `://`, if there is one.
     pub protocol: Option<SecurityProtocol>,
-    /// Where to connect.
+    /// Address to connect to.
     pub address: Address,
 }
 

@@ -72,9 +72,9 @@ impl Client {
         self.administer(&topic.name, &request, |answer| {
             let result = answer
                 .topics
-                .into_iter()
+                .iter()
                 .find(|result| *result.name == *topic.name);
-            result.map(|result| (result.error_code, result.error_message))
+            result.map(|result| (result.error_code, result.error_message.clone()))
         })
         .await
     }
@@ -102,9 +102,9 @@ impl Client {
             ..CreatePartitionsRequest::default()
         };
         self.administer(topic, &request, |answer| {
-            let mut results = answer.results.into_iter();
+            let mut results = answer.results.iter();
             let result = results.find(|result| *result.name == *topic);
-            result.map(|result| (result.error_code, result.error_message))
+            result.map(|result| (result.error_code, result.error_message.clone()))
         })
         .await
     }
@@ -124,48 +124,40 @@ impl Client {
             ..DeleteTopicsRequest::default()
         };
         self.administer(name, &request, |answer| {
-            let mut results = answer.responses.into_iter();
+            let mut results = answer.responses.iter();
             let result = results.find(|result| result.name.as_deref() == Some(name));
-            result.map(|result| (result.error_code, result.error_message))
+            result.map(|result| (result.error_code, result.error_message.clone()))
         })
         .await
     }
 
-    /// Sends a request to the controller, wherever that is by now.
+    /// Sends a request about a topic to the controller, wherever that is by now.
     async fn administer<R>(
         &self,
         topic: &str,
         request: &R,
-        verdict: impl Fn(R::Response) -> Option<(ErrorCode, Option<Str>)>,
+        result: impl Fn(&R::Response) -> Option<(ErrorCode, Option<Str>)>,
     ) -> Result<(), AdminError>
     where
         R: Request,
         R::Response: Send + 'static,
     {
-        let mut attempts = 1;
-        loop {
-            let connection = self
-                .controller_connection()
-                .await
-                .map_err(AdminError::Connect)?;
-            let answer = connection
-                .request(request)
-                .await
-                .map_err(AdminError::Request)?;
-            match verdict(answer).ok_or(AdminError::LeftOut)? {
-                (code, _) if code.is_ok() => {
-                    self.mark_stale(topic);
-                    return Ok(());
-                }
-                (ErrorCode::NOT_CONTROLLER, _) if attempts < ATTEMPTS => attempts += 1,
-                (code, message) => return Err(AdminError::Refused { code, message }),
+        let has_moved = |response: &R::Response| {
+            result(response).is_some_and(|(code, _)| code == ErrorCode::NOT_CONTROLLER)
+        };
+        let response = self.send_to_controller(request, has_moved).await?;
+        match result(&response).ok_or(AdminError::LeftOut)? {
+            (code, _) if code.is_ok() => {
+                self.mark_stale(topic);
+                Ok(())
             }
+            (code, message) => Err(AdminError::Refused { code, message }),
         }
     }
 
     /// Sends a request to the controller, again to the next one while the response says that it has
     /// moved.
-    pub(super) async fn ask_controller<R>(
+    pub(super) async fn send_to_controller<R>(
         &self,
         request: &R,
         has_moved: impl Fn(&R::Response) -> bool,

@@ -38,7 +38,7 @@ impl Client {
             ..DeleteTopicsRequest::default()
         };
         let response = self
-            .ask_controller(&request, |response| {
+            .send_to_controller(&request, |response| {
                 let mut results = response.responses.iter();
                 results.any(|result| result.error_code == ErrorCode::NOT_CONTROLLER)
             })
@@ -78,7 +78,7 @@ impl Client {
         before: &[(PartitionId, Offset)],
         timeout: Duration,
     ) -> Vec<(PartitionId, Result<Offset, AdminError>)> {
-        self.ask_leaders(topic, &DeleteRecords { timeout }, before)
+        self.send_to_leaders(topic, &DeleteRecords { timeout }, before)
             .await
     }
 }

@@ -120,7 +120,7 @@ impl Client {
         from: &[(PartitionId, Offset)],
         options: &FetchOptions,
     ) -> Vec<(PartitionId, Result<FetchedPartition, AdminError>)> {
-        self.ask_leaders(topic, options, from).await
+        self.send_to_leaders(topic, options, from).await
     }
 }
 

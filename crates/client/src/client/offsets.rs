@@ -78,7 +78,7 @@ impl Client {
         topic: &str,
         wanted: &[(PartitionId, OffsetSpec)],
     ) -> Vec<(PartitionId, Result<ListedOffset, AdminError>)> {
-        self.ask_leaders(topic, &ListOffsets, wanted).await
+        self.send_to_leaders(topic, &ListOffsets, wanted).await
     }
 }
 

@@ -53,7 +53,7 @@ type Groups = BTreeMap<(BrokerId, usize), (TopicId, Vec<usize>)>;
 
 impl Client {
     /// Sends a request to the leaders of partitions. The outcomes are in the order of `items`.
-    pub(super) async fn ask_leaders<P: PartitionRequest>(
+    pub(super) async fn send_to_leaders<P: PartitionRequest>(
         &self,
         topic: &str,
         what: &P,
@@ -67,7 +67,7 @@ impl Client {
                 self.mark_stale(topic);
                 sleep(PAUSE.saturating_mul(attempt)).await;
             }
-            for (index, outcome) in self.ask_leaders_once(topic, what, items, &open).await {
+            for (index, outcome) in self.send_to_leaders_once(topic, what, items, &open).await {
                 if let Some(slot) = outcomes.get_mut(index) {
                     *slot = Some(outcome);
                 }
@@ -89,7 +89,7 @@ impl Client {
     }
 
     /// One attempt for the items at these positions.
-    async fn ask_leaders_once<P: PartitionRequest>(
+    async fn send_to_leaders_once<P: PartitionRequest>(
         &self,
         topic: &str,
         what: &P,

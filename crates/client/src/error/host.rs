@@ -86,7 +86,7 @@ pub enum HostReason {
     /// A proxy on the way could not be used, or refused.
     #[error("the proxy {proxy} {what}")]
     Proxy {
-        /// Where the proxy is.
+        /// Address of the proxy.
         proxy: Address,
         /// The proxy's response or behaviour.
         what: String,
@@ -199,7 +199,7 @@ pub enum NotKafka {
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{host}: {reason}")]
 pub struct HostError {
-    /// Where a connection was attempted.
+    /// Address to which a connection was attempted.
     pub host: Address,
     /// Why that did not work.
     #[source]

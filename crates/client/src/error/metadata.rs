@@ -95,7 +95,7 @@ pub enum ConnectError {
     /// The broker cannot be reached.
     #[error(transparent)]
     Host(HostError),
-    /// Where the broker is cannot be found out.
+    /// The address of the broker cannot be found out.
     #[error(transparent)]
     Metadata(MetadataError),
     /// The topic has no such partition.

@@ -32,7 +32,7 @@ pub enum ProtocolViolation {
     Malformed {
         /// The API of the request.
         api: ApiKey,
-        /// Where and why.
+        /// Place and cause.
         source: DecodeError,
     },
     /// An answer that can be read, but does not belong to what was asked.

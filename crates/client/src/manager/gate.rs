@@ -1,4 +1,4 @@
-//! When an attempt to reach a broker may start: what decides, without any I/O.
+//! Time at which an attempt to reach a broker may start: decided without any I/O.
 //!
 //! A thousand partitions that lost the same broker must not dial it a thousand times at once, nor
 //! learn one after the other that it is down. While all is well, a number of attempts run side by

@@ -19,7 +19,7 @@ const MOST_HOSTS: usize = 10_000;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HostState {
-    /// Where it was dialled.
+    /// Address at which it was dialled.
     pub address: Address,
     /// Attempts that failed since one last succeeded.
     pub failures: u32,

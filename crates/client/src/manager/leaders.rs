@@ -187,6 +187,16 @@ impl Manager {
             }
             return connected;
         }
+        let (leader, topic_id) = self.leader_in_metadata(topic, partition).await?;
+        self.connect(topic, partition, leader, topic_id).await
+    }
+
+    /// The leader of a partition as metadata names it, and the id of the topic.
+    async fn leader_in_metadata(
+        &self,
+        topic: &str,
+        partition: PartitionId,
+    ) -> Result<(Leader, TopicId), ConnectError> {
         let metadata = self.topic(topic).await.map_err(|error| match error {
             MetadataError::ClientClosed => ConnectError::ClientClosed,
             error => ConnectError::Metadata(error),
@@ -198,8 +208,7 @@ impl Manager {
                 self.questions.mark_stale(topic);
                 no_leader(topic, partition, reason)
             })?;
-        self.connect(topic, partition, leader, metadata.topic_id)
-            .await
+        Ok((leader, metadata.topic_id))
     }
 
     async fn connect(
@@ -291,18 +300,8 @@ impl Manager {
         topic: &str,
         partition: PartitionId,
     ) -> Result<(BrokerId, TopicId), ConnectError> {
-        let metadata = self.topic(topic).await.map_err(|error| match error {
-            MetadataError::ClientClosed => ConnectError::ClientClosed,
-            error => ConnectError::Metadata(error),
-        })?;
-        let leader = self
-            .questions
-            .read(|topology| topology.leader(topic, partition))
-            .map_err(|reason| {
-                self.questions.mark_stale(topic);
-                no_leader(topic, partition, reason)
-            })?;
-        Ok((leader.broker, metadata.topic_id))
+        let (leader, topic_id) = self.leader_in_metadata(topic, partition).await?;
+        Ok((leader.broker, topic_id))
     }
 
     pub(crate) async fn probe(&self) -> Vec<HostReport> {

@@ -1,4 +1,4 @@
-//! Which connection a partition shares where no further one can be opened: no I/O.
+//! Connection that a partition shares if no further one can be opened: decided without any I/O.
 //!
 //! Descriptors of this process run out, brokers limit connections per address
 //! (`max.connections.per.ip`), and a user may set a limit. A partition that shares is slower than

@@ -1,4 +1,4 @@
-//! Which mechanism a client uses.
+//! Choice of the mechanism that a client uses.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Where names and passwords come from, anew for every authentication.
+//! Sources of names and passwords, anew for every authentication.
 
 use std::future::Future;
 use std::io::Read as _;

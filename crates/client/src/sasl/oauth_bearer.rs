@@ -19,7 +19,7 @@ const SEPARATOR: u8 = 1;
 pub struct OAuthToken {
     /// The token as the authorization server gave it.
     pub token: Secret,
-    /// When it ends, if that is known. A token that has ended is not sent. Default: `None`.
+    /// End of its life, if that is known. A token that has ended is not sent. Default: `None`.
     pub expires_at: Option<SystemTime>,
     /// Names and values for the broker (KIP-342), for example `logicalCluster`. Default: none.
     pub extensions: Vec<(String, String)>,

@@ -48,7 +48,7 @@ pub struct PartitionMetadata {
 pub struct BrokerMetadata {
     /// The broker's id.
     pub id: BrokerId,
-    /// Where it listens; `None` when what it advertises cannot be connected to.
+    /// Address at which it listens; `None` when what it advertises cannot be connected to.
     pub address: Option<Address>,
     /// The rack it stands in, if that is configured.
     pub rack: Option<Str>,

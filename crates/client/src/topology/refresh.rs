@@ -1,4 +1,4 @@
-//! When to ask the cluster about topics: once for all who wait, and not too often.
+//! Schedule of requests about topics: once for all who wait, and not too often.
 //!
 //! ```text
 //! lookup: known and not stale -> answered at once;   else -> wait
@@ -225,7 +225,7 @@ impl<W> Refresh<W> {
         Some(due)
     }
 
-    /// When [`Self::poll_fetch`] will have something, if nothing else happens.
+    /// Time at which [`Self::poll_fetch`] will have something, if nothing else happens.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         if self.is_asking {
             return None;

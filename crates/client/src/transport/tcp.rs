@@ -68,7 +68,7 @@ impl TcpDialer {
             .map(|address| self.connect_one(address));
         race_staggered(attempts, STAGGER, Growth::Steady)
             .await
-            .map_err(|failures| tell_best(failures).unwrap_or_else(|| no_addresses(family)))
+            .map_err(|failures| most_telling(failures).unwrap_or_else(|| no_addresses(family)))
     }
 
     #[expect(
@@ -126,7 +126,7 @@ fn keep_alive(socket: &SockRef<'_>, options: &SocketOptions) -> io::Result<()> {
 }
 
 /// Of several failures the one that says most: somebody who refused is nearer than silence.
-fn tell_best(failures: Vec<io::Error>) -> Option<HostReason> {
+fn most_telling(failures: Vec<io::Error>) -> Option<HostReason> {
     let reasons = failures.into_iter().map(HostReason::from);
     reasons.min_by_key(|reason| match reason {
         HostReason::Refused | HostReason::NoDescriptors(_) => 0,

@@ -108,7 +108,7 @@ impl Connections {
         running.finish(&outcome);
     }
 
-    /// Where a connection for metadata cannot be opened for want of room, one to a leader serves.
+    /// Connection to a leader, which serves if one for metadata cannot be opened for want of room.
     fn instead(
         &self,
         state: &mut State,
