@@ -1,6 +1,7 @@
 //! Bad links in front of a broker: slow, far, cut again and again, and dropped without a word while
 //! nobody uses them. For the client alone, one batch after the other, and for the producer with its
-//! defaults: time, copies in the log, and bytes sent. With `--client` for the client alone.
+//! defaults: time, copies in the log, and bytes sent. With `--client` for the client alone; other
+//! arguments choose links by a part of their name.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
 
@@ -207,8 +208,14 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    let is_chosen = |link: &Link| {
+        let mut names = chosen.iter().filter(|name| !name.starts_with("--"));
+        chosen.iter().all(|name| name.starts_with("--"))
+            || names.any(|name| link.name().contains(name))
+    };
     runtime.block_on(async {
-        for link in [
+        let links = [
             Link::Good,
             Link::Dropped(3),
             Link::Dropped(25),
@@ -216,7 +223,8 @@ fn main() {
             Link::Far(400),
             Link::Cut(64 << 10),
             Link::Slow(10_000),
-        ] {
+        ];
+        for link in links.into_iter().filter(is_chosen) {
             measure(link).await;
         }
     });

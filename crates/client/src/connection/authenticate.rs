@@ -34,8 +34,8 @@ pub(super) trait Line {
 /// Outcome of a successful exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Session {
-    /// When the last message went out. The broker's clock for the session starts later, when it has
-    /// read it.
+    /// Time at which the last message went out. The broker's clock for the session starts later,
+    /// when it has read it.
     pub(super) since: Instant,
     /// Time until the broker expects another exchange; `None` for never.
     pub(super) lifetime: Option<Duration>,

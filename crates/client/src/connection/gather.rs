@@ -15,6 +15,11 @@ use wolff_codec::{PartitionId, Str, TopicId};
 /// clusters that are hosted often less; beyond a megabyte or so, nothing is gained any more.
 const SHARED_BYTES: usize = 4 * 1024 * 1024;
 
+/// Bytes of records that share a request on a connection that has carried nothing yet. A link that
+/// is lost again and again carries what its connections carried before, not batches of all
+/// partitions together.
+const FIRST_SHARED_BYTES: usize = 16 * 1024;
+
 /// Partitions that share a request.
 const SHARED_PARTITIONS: usize = 1_000;
 
@@ -42,7 +47,7 @@ pub(super) struct Gathering<W> {
     bytes: usize,
 }
 
-/// Which partition of a request somebody waits for.
+/// Partition of a request for which somebody waits.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Asked<W> {
     pub(super) topic: Str,
@@ -80,7 +85,13 @@ impl<W> Gathering<W> {
     }
 
     /// The next request, and who waits for which part of its answer; `None` when nobody waits.
-    pub(super) fn next_request(&mut self) -> Option<(ProduceRequest, Vec<Asked<W>>)> {
+    /// `carried_bytes`: of requests that have their responses on this connection.
+    pub(super) fn next_request(
+        &mut self,
+        carried_bytes: u64,
+    ) -> Option<(ProduceRequest, Vec<Asked<W>>)> {
+        let carried_bytes = usize::try_from(carried_bytes).unwrap_or(usize::MAX);
+        let most_bytes = carried_bytes.clamp(FIRST_SHARED_BYTES, SHARED_BYTES);
         let (acks, timeout_ms) = {
             let (first, _) = self.batches.front()?;
             (first.acks, first.timeout_ms)
@@ -97,7 +108,7 @@ impl<W> Gathering<W> {
             let key = (batch.topic.clone(), batch.partition);
             let fits = asked.is_empty()
                 || (asked.len() < SHARED_PARTITIONS
-                    && shared_bytes.saturating_add(bytes) <= SHARED_BYTES);
+                    && shared_bytes.saturating_add(bytes) <= most_bytes);
             let is_alike = batch.acks == acks && batch.timeout_ms == timeout_ms;
             if !closed.insert(key) || !fits || !is_alike {
                 left.push_back((batch, waiter));
@@ -164,12 +175,17 @@ mod tests {
 
     /// The requests that come of these batches: who is in each.
     fn requests(batches: Vec<ProduceBatch>) -> Vec<Vec<usize>> {
+        requests_after(u64::MAX, batches)
+    }
+
+    /// The same on a connection that has carried so many bytes.
+    fn requests_after(carried_bytes: u64, batches: Vec<ProduceBatch>) -> Vec<Vec<usize>> {
         let mut gathering = Gathering::new();
         for (number, batch) in batches.into_iter().enumerate() {
             gathering.push(batch, number);
         }
         let mut requests = Vec::new();
-        while let Some((request, asked)) = gathering.next_request() {
+        while let Some((request, asked)) = gathering.next_request(carried_bytes) {
             let data = request.topic_data.iter();
             let count: usize = data.map(|topic| topic.partition_data.len()).sum();
             assert_eq!(count, asked.len());
@@ -186,7 +202,7 @@ mod tests {
         for batch in batches {
             gathering.push(batch, ());
         }
-        let (request, _) = gathering.next_request().unwrap();
+        let (request, _) = gathering.next_request(0).unwrap();
         let shape: Vec<_> = request
             .topic_data
             .iter()
@@ -226,6 +242,14 @@ mod tests {
         leader_only.acks = 1;
         let batches = vec![batch("a", 0, 1), leader_only, batch("a", 2, 1)];
         assert_eq!(requests(batches), [vec![0, 2], vec![1]]);
+    }
+
+    #[test]
+    fn a_request_shares_no_more_bytes_than_its_connection_has_carried() {
+        let batches = || (0..4).map(|index| batch("a", index, 10_000)).collect();
+        assert_eq!(requests_after(0, batches()), [[0], [1], [2], [3]]);
+        assert_eq!(requests_after(20_000, batches()), [[0, 1], [2, 3]]);
+        assert_eq!(requests_after(40_000, batches()), [[0, 1, 2, 3]]);
     }
 
     #[test]

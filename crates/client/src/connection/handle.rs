@@ -148,7 +148,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`RequestError::NotSent`]: queue full, connection lost, or acks=0, which no broker answers.
-    /// What else can go wrong is told by the answer's future, to each batch for itself.
+    /// All other failures come with the answer's future, for each batch by itself.
     pub fn start_produce(
         &self,
         batch: ProduceBatch,

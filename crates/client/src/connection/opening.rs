@@ -16,7 +16,7 @@ use crate::secret::wiped;
 use crate::tls::stream_failure;
 use crate::transport::BoxStream;
 
-/// Where the correlation ids of authentication begin; those of the handshake stay below.
+/// First correlation id of authentication; those of the handshake stay below.
 const FIRST_CORRELATION_ID: CorrelationId = CorrelationId(1_000);
 
 /// A stream with what was read from it too early.

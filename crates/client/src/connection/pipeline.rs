@@ -57,8 +57,7 @@ struct InFlight<W> {
     correlation_id: CorrelationId,
     api: ApiKey,
     departure: Departure,
-    offered_at: Instant,
-    /// When the stream took the last byte; before that, when it took the last byte so far.
+    /// Time at which the stream took the last byte; before that, the last one so far.
     sent_at: Instant,
     bytes: u64,
     /// The position in the outgoing stream after its last byte.
@@ -218,7 +217,6 @@ impl<W> Pipeline<W> {
                     correlation_id: request.correlation_id,
                     api: request.api,
                     departure: self.window.depart(now),
-                    offered_at: now,
                     sent_at: now,
                     bytes,
                     ends_at: self.offered,
@@ -278,10 +276,10 @@ impl<W> Pipeline<W> {
         done
     }
 
-    /// Writing failed: some streams (TLS) then have taken bytes without saying so. From here on
-    /// every offered request counts as sent.
-    pub(super) fn handle_write_error(&mut self) {
-        self.written = self.offered;
+    /// A write of `given` bytes failed: some streams (TLS) then have taken bytes without saying so.
+    /// From here on all of them count as sent.
+    pub(super) fn handle_write_error(&mut self, given: usize) {
+        self.written = self.written.saturating_add(given as u64).min(self.offered);
     }
 
     /// A part of a response has come.
@@ -334,7 +332,7 @@ impl<W> Pipeline<W> {
         let next = self.in_flight.front();
         let next = next.map(|next| self.window.allowance(next.bytes));
         self.deadlines.handle_response(now, next);
-        let latency = now.saturating_duration_since(oldest.offered_at);
+        let latency = now.saturating_duration_since(oldest.departure.at());
         self.latency = latency.max(self.latency / 8 * 7);
         Ok(Some(oldest.waiter))
     }
@@ -350,8 +348,13 @@ impl<W> Pipeline<W> {
     /// from its responses, and from how long it has been silent by now.
     pub(super) fn latency(&self, now: Instant) -> Duration {
         let oldest = self.in_flight.front();
-        let silence = oldest.map(|oldest| now.saturating_duration_since(oldest.offered_at));
+        let silence = oldest.map(|oldest| now.saturating_duration_since(oldest.departure.at()));
         self.latency.max(silence.unwrap_or_default())
+    }
+
+    /// Bytes of requests that have their responses.
+    pub(super) fn carried_bytes(&self) -> u64 {
+        self.window.carried_bytes()
     }
 
     /// The state of the link.
@@ -382,7 +385,7 @@ impl<W> Pipeline<W> {
         !self.in_flight.is_empty() && self.deadlines.poll_silence(now)
     }
 
-    /// When to look again although nothing has come or gone.
+    /// Time to look again although nothing has come or gone.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let is_something_due =
             !self.urgent.is_empty() || (!self.is_held && !self.waiting.is_empty());

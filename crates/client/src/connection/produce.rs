@@ -22,12 +22,12 @@ use crate::error::{ConnectionFailure, ProtocolViolation, RequestCause, RequestEr
 pub struct ProduceAnswer {
     /// The outcome for the partition.
     pub partition: PartitionProduceResponse,
-    /// Where to reach the leader that the outcome hints at (KIP-951), if the broker tells.
+    /// Address of the leader that the outcome hints at (KIP-951), if the broker tells.
     pub node_endpoints: Vec<NodeEndpoint>,
 }
 
 /// Tells the outcome of a batch.
-pub(super) type BatchTeller = oneshot::Sender<Result<ProduceAnswer, RequestError>>;
+pub(super) type BatchSender = oneshot::Sender<Result<ProduceAnswer, RequestError>>;
 
 /// The frame of a request, in the newest version that can carry it.
 pub(super) fn encode(
@@ -67,7 +67,7 @@ pub(super) fn is_unacknowledged(frame: &Chunks) -> bool {
 }
 
 /// Gives each their part of the answer.
-pub(super) fn waiter(version: i16, asked: Vec<Asked<BatchTeller>>) -> Waiter {
+pub(super) fn waiter(version: i16, asked: Vec<Asked<BatchSender>>) -> Waiter {
     Box::new(move |outcome| match outcome {
         Outcome::Answered(frame) => {
             let (result, mut effect) = answered::<ProduceRequest>(&frame, version, |_| Ok(()));
@@ -87,12 +87,12 @@ pub(super) fn waiter(version: i16, asked: Vec<Asked<BatchTeller>>) -> Waiter {
                         let _ = asked.waiter.send(Ok(part));
                     }
                 }
-                Err(error) => tell_all(asked, &error),
+                Err(error) => fail_all(asked, &error),
             }
             effect
         }
         Outcome::Failed(error) => {
-            tell_all(asked, &error);
+            fail_all(asked, &error);
             Effect::NONE
         }
         Outcome::Sent => Effect::NONE,
@@ -105,7 +105,7 @@ fn in_doubt(violation: ProtocolViolation) -> RequestError {
 }
 
 /// Tells everybody the same.
-pub(super) fn tell_all(asked: Vec<Asked<BatchTeller>>, error: &RequestError) {
+pub(super) fn fail_all(asked: Vec<Asked<BatchSender>>, error: &RequestError) {
     for asked in asked {
         let _ = asked.waiter.send(Err(error.clone()));
     }

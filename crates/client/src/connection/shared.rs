@@ -16,7 +16,7 @@ use super::gather::{Gathering, ProduceBatch};
 use super::outcome::{Effect, Outcome, Waiter};
 use super::pipeline::{Limits, Outgoing, Pipeline};
 use super::probe;
-use super::produce::{self, BatchTeller};
+use super::produce::{self, BatchSender};
 use super::window::LinkStats;
 use crate::endpoint::Address;
 use crate::error::{ConnectionFailure, ProtocolViolation, RequestCause, RequestError};
@@ -46,7 +46,7 @@ pub(crate) type SilenceReport = Box<dyn Fn() + Send + Sync>;
 struct State {
     pipeline: Pipeline<Waiter>,
     /// Batches that will share a request as soon as the stream has taken what came before.
-    gathering: Gathering<BatchTeller>,
+    gathering: Gathering<BatchSender>,
     /// Wakes the task, when that sleeps.
     task: Option<Waker>,
     /// Sticky: nothing is accepted any more, nobody waits any more.
@@ -60,7 +60,7 @@ struct State {
     refused_bytes: usize,
 }
 
-/// Which way a request goes.
+/// Way of a request to the stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Lane {
     /// With all others.
@@ -156,7 +156,7 @@ impl Shared {
     pub(super) fn submit_batch(
         &self,
         batch: ProduceBatch,
-        teller: BatchTeller,
+        teller: BatchSender,
     ) -> Result<(), RequestError> {
         let mut state = self.state.lock();
         if let Some(failure) = &state.failure {
@@ -355,7 +355,8 @@ impl Shared {
         let mut is_changed = false;
         while state.pipeline.is_nothing_waiting()
             && state.pipeline.has_room_for(0)
-            && let Some((request, asked)) = state.gathering.next_request()
+            && let Some((request, asked)) =
+                state.gathering.next_request(state.pipeline.carried_bytes())
         {
             is_changed = true;
             let correlation_id = self.next_correlation_id();
@@ -377,7 +378,7 @@ impl Shared {
                     }
                 }
                 // Those behind may be better.
-                Err(cause) => produce::tell_all(asked, &RequestError::NotSent(cause)),
+                Err(cause) => produce::fail_all(asked, &RequestError::NotSent(cause)),
             }
         }
         is_changed
@@ -399,9 +400,9 @@ impl Shared {
         }
     }
 
-    /// The stream failed in a write.
-    pub(super) fn handle_write_error(&self) {
-        self.state.lock().pipeline.handle_write_error();
+    /// The stream failed in a write of `given` bytes.
+    pub(super) fn handle_write_error(&self, given: usize) {
+        self.state.lock().pipeline.handle_write_error(given);
     }
 
     /// An answer has come.

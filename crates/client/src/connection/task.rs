@@ -21,6 +21,10 @@ use crate::transport::BoxStream;
 /// rarely in more than a few.
 const SLICES: usize = 64;
 
+/// Bytes given to one write: as many as may wait unsent in the kernel. A write that fails may have
+/// taken all of them (TLS), so that the fewer there are, the more is known not to have been sent.
+const WRITE_BYTES: usize = 64 * 1024;
+
 /// Room made for one read.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -42,7 +46,7 @@ pub(super) struct Task {
     out: VecDeque<Bytes>,
     is_flushed: bool,
     timer: Pin<Box<Sleep>>,
-    /// When the timer rings; earlier than necessary is fine, so it is rarely moved.
+    /// Time at which the timer rings; earlier than necessary is fine, so it is rarely moved.
     timer_at: Option<Instant>,
 }
 
@@ -69,7 +73,7 @@ impl Task {
     /// Runs until the connection has ended; then everybody who waited has been told.
     pub(super) async fn run(mut self) {
         // A runtime that shuts down drops this future at its await point.
-        let _told = TellWhenDropped(Arc::clone(&self.shared));
+        let _told = NotifyWhenDropped(Arc::clone(&self.shared));
         let failure = poll_fn(|context| self.poll(context)).await;
         let is_orderly = failure.is_intended();
         tracing::debug!(broker = %self.shared.address, reason = %failure, "connection ended");
@@ -96,7 +100,6 @@ impl Task {
             match self.poll_write(context) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => {
-                    self.shared.handle_write_error();
                     return Poll::Ready(ConnectionFailure::Io(error.into()));
                 }
                 Poll::Pending => break wake_at,
@@ -177,26 +180,37 @@ impl Task {
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
             let mut used = 0;
+            let mut given = 0;
             for (slice, chunk) in slices.iter_mut().zip(&self.out) {
-                *slice = IoSlice::new(chunk);
+                let room = WRITE_BYTES - given;
+                *slice = IoSlice::new(chunk.get(..room).unwrap_or(chunk));
+                given += slice.len();
                 used += 1;
+                if given == WRITE_BYTES {
+                    break;
+                }
             }
             let slices = slices.get(..used).unwrap_or_default();
             match Pin::new(&mut self.stream).poll_write_vectored(context, slices) {
-                Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(0)) => {
+                    break Poll::Ready(Err((io::ErrorKind::WriteZero.into(), 0)));
+                }
                 Poll::Ready(Ok(count)) => {
                     written += count;
                     self.is_flushed = false;
                     advance(&mut self.out, count);
                 }
-                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Ready(Err(error)) => break Poll::Ready(Err((error, given))),
                 Poll::Pending => break Poll::Pending,
             }
         };
         if written > 0 {
             self.shared.handle_written(now(), written);
         }
-        outcome
+        outcome.map_err(|(error, given)| {
+            self.shared.handle_write_error(given);
+            error
+        })
     }
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -237,9 +251,9 @@ impl Task {
 }
 
 /// Tells everybody that the runtime has gone, unless they have been told something else before.
-struct TellWhenDropped(Arc<Shared>);
+struct NotifyWhenDropped(Arc<Shared>);
 
-impl Drop for TellWhenDropped {
+impl Drop for NotifyWhenDropped {
     fn drop(&mut self) {
         self.0.fail(ConnectionFailure::RuntimeEnded);
     }

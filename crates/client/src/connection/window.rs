@@ -1,7 +1,8 @@
 //! Window of bytes in flight on a connection, and their rate: no I/O.
 //!
-//! What is swallowed by a buffer on the way is not seen to move. A window that starts small and
-//! grows with the responses keeps the bytes behind such a buffer to what the link carries in time.
+//! Bytes that a buffer on the way has swallowed are not seen to move. A window that starts small
+//! and grows with the responses keeps the bytes behind such a buffer to what the link carries in
+//! time.
 
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,13 @@ pub(super) struct Departure {
     at: Instant,
     /// Bytes that had responses by then.
     delivered: u64,
+}
+
+impl Departure {
+    /// The moment at which the request was offered to the stream.
+    pub(super) fn at(&self) -> Instant {
+        self.at
+    }
 }
 
 /// The window of one connection.
@@ -129,6 +137,11 @@ impl Window {
         let proved = self.rate.unwrap_or_default() / RATE_MARGIN;
         let millis = excess.saturating_mul(1_000) / proved.max(SLOWEST);
         Duration::from_millis(millis)
+    }
+
+    /// Bytes of requests that have their responses.
+    pub(super) fn carried_bytes(&self) -> u64 {
+        self.delivered
     }
 
     /// The shortest round trip so far.

@@ -206,7 +206,15 @@ impl Worker {
 
     fn request_error(&mut self, batch: BatchNo, error: &RequestError) {
         tracing::debug!(partition = self.partition(), %error, "a produce request failed");
+        let limit_before = self.queue.snapshot().link_limit_bytes;
         self.request_failed(batch, !error.is_in_doubt());
+        let limit = self.queue.snapshot().link_limit_bytes;
+        if let (None, Some(batch_bytes)) = (limit_before, limit) {
+            tracing::warn!(
+                partition = self.partition(), batch_bytes, %error,
+                "the link to the leader is lost again and again in the middle of a batch: from now on batches are of this size, until it carries more; a larger one that the broker may have already is sent again as it is"
+            );
+        }
     }
 
     fn request_failed(&mut self, batch: BatchNo, not_sent: bool) {

@@ -82,7 +82,7 @@ impl Line {
         self.pipeline.handle_written(now, count)
     }
 
-    /// When the connection would fail, or be looked at for another reason than a silence.
+    /// Time at which the connection would fail, or be looked at for another reason than a silence.
     fn deadline(&mut self) -> Option<Instant> {
         loop {
             let at = self.pipeline.poll_timeout()?;
@@ -224,15 +224,25 @@ fn a_mute_counts_for_what_is_urgent_and_not_for_what_is_held() {
 }
 
 #[test]
-fn a_failed_write_leaves_everything_offered_in_doubt() {
-    let mut line = Line::new();
-    line.ask(1..=2);
-    line.offer(0);
-    line.ask(3..=3);
-    line.pipeline.handle_write_error();
-    let abandoned = line.pipeline.handle_failure();
-    assert_eq!(abandoned.in_doubt, [1, 2]);
-    assert_eq!(abandoned.not_sent, [3]);
+fn a_failed_write_leaves_in_doubt_what_it_was_given_as_a_whole() {
+    for (written, given, in_doubt) in [
+        (0, 9, vec![]),
+        (0, 10, vec![1]),
+        (5, 14, vec![1]),
+        (5, 15, vec![1, 2]),
+        (20, 100, vec![1, 2]),
+    ] {
+        let mut line = Line::new();
+        line.ask(1..=2);
+        assert_eq!(line.offer(0), 20);
+        line.ask(3..=3);
+        line.written(0, written);
+        line.pipeline.handle_write_error(given);
+        let abandoned = line.pipeline.handle_failure();
+        assert_eq!(abandoned.in_doubt, in_doubt);
+        let not_sent: Vec<u32> = (1..=3).filter(|id| !in_doubt.contains(id)).collect();
+        assert_eq!(abandoned.not_sent, not_sent);
+    }
 }
 
 #[test]
