@@ -114,7 +114,7 @@ impl Task {
     /// Reads until there is nothing; ready when the connection is over.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<ConnectionFailure> {
         // What came together with the handshake's last answer.
-        if let Err(violation) = self.handle_received() {
+        if let Err(violation) = self.handle_frames() {
             return Poll::Ready(ConnectionFailure::Protocol(violation));
         }
         for _ in 0..READS_IN_A_ROW {
@@ -130,8 +130,12 @@ impl Task {
                 }
                 Err(error) => return Poll::Ready(ConnectionFailure::Io(error.into())),
             }
-            if let Err(violation) = self.handle_received() {
+            if let Err(violation) = self.handle_frames() {
                 return Poll::Ready(ConnectionFailure::Protocol(violation));
+            }
+            // Only bytes that have just come are progress: this is polled for other reasons, too.
+            if !self.received.is_empty() {
+                self.shared.handle_received(now());
             }
         }
         context.waker().wake_by_ref();
@@ -155,7 +159,7 @@ impl Task {
         }
     }
 
-    fn handle_received(&mut self) -> Result<(), ProtocolViolation> {
+    fn handle_frames(&mut self) -> Result<(), ProtocolViolation> {
         while let Some(frame) = self
             .splitter
             .next_frame(&mut self.received)
@@ -164,9 +168,6 @@ impl Task {
             let correlation_id =
                 response_correlation_id(&frame).map_err(ProtocolViolation::Header)?;
             self.shared.handle_frame(now(), correlation_id, frame)?;
-        }
-        if !self.received.is_empty() {
-            self.shared.handle_received(now());
         }
         Ok(())
     }

@@ -557,3 +557,20 @@ async fn what_is_not_known_to_the_broker_is_not_sent() {
     peer.stream.shutdown().await.unwrap();
     assert_eq!(connection.closed().await, ConnectionFailure::ClosedByPeer);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_stops_in_the_middle_is_awaited_no_longer_than_one_that_never_begins() {
+    for received in [0, 1, 4, 8] {
+        let (_client, connection, mut peer) = connected().await;
+        let pending = connection.start(&question()).unwrap();
+        assert!(peer.frame().await.is_some());
+        peer.send(&[0, 0, 0, 30, 0, 0, 0, 1][..received]).await;
+        let start = Instant::now();
+        pending.await.unwrap_err();
+        let waited = start.elapsed();
+        assert!(
+            (29..=31).contains(&waited.as_secs()),
+            "{received} bytes: {waited:?}"
+        );
+    }
+}
