@@ -48,8 +48,10 @@
 //! A [`NullBroker`] is the opposite: it acknowledges at once and keeps nothing, for benchmarks of
 //! clients.
 //!
-//! Not here: groups and transactions, authorisation, quotas, anything on disk. Who joins a group or
-//! commits an offset is refused for good; consumers name their partitions.
+//! Not here: groups and transactions, rules of authorisation, quotas by itself, anything on disk.
+//! What a client sees of authorisation and quotas is scripted, by [`Fault::deny_topic`],
+//! [`Fault::principal`] and [`Fault::quota`]. Who joins a group or commits an offset is refused for
+//! good; consumers name their partitions.
 #![cfg_attr(
     test,
     allow(
