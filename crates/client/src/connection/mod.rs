@@ -31,6 +31,7 @@ mod pipeline;
 mod throttle;
 
 mod deadlines;
+mod unwanted;
 mod window;
 
 pub use self::answer::Pending;

@@ -20,15 +20,13 @@ use wolff_codec::CorrelationId;
 use wolff_codec::wire::Chunks;
 
 use super::deadlines::{Deadlines, Patience};
+use super::unwanted::Unwanted;
 use super::window::{Departure, LinkStats, Window};
 use crate::error::{ConnectionFailure, ProtocolViolation};
 
 /// Bytes offered to the stream at a time: enough to keep a socket busy, little enough to leave what
 /// is queued after it *not sent* when the connection breaks.
 const OFFER_BYTES: u64 = 256 * 1024;
-
-/// Produce requests with acks=0 whose unwanted responses are recognised.
-const UNWANTED: usize = 1_024;
 
 /// Bounds of a pipeline.
 #[derive(Clone, Copy, Debug)]
@@ -92,8 +90,8 @@ pub(super) struct Pipeline<W> {
     in_flight_bytes: u64,
     /// Offered, and done as soon as sent.
     unanswered: VecDeque<(u64, W)>,
-    /// The last requests that need no response, for brokers that respond all the same.
-    unwanted: VecDeque<CorrelationId>,
+    /// Requests that need no response, for brokers that respond all the same.
+    unwanted: Unwanted,
     /// Bytes given to the stream so far; never below `written`.
     offered: u64,
     /// Bytes the stream has taken so far.
@@ -117,7 +115,7 @@ impl<W> Pipeline<W> {
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             unanswered: VecDeque::new(),
-            unwanted: VecDeque::new(),
+            unwanted: Unwanted::new(),
             offered: 0,
             written: 0,
             deadlines: Deadlines::new(limits.patience, now),
@@ -223,10 +221,7 @@ impl<W> Pipeline<W> {
                     waiter: request.waiter,
                 });
             } else {
-                if self.unwanted.len() >= UNWANTED {
-                    self.unwanted.pop_front();
-                }
-                self.unwanted.push_back(request.correlation_id);
+                self.unwanted.handle_offered(request.correlation_id);
                 self.unanswered.push_back((self.offered, request.waiter));
             }
         }
@@ -311,8 +306,8 @@ impl<W> Pipeline<W> {
                 if let Some(request) = other {
                     self.in_flight.push_front(request);
                 }
-                if let Some(index) = self.unwanted.iter().position(|id| *id == got) {
-                    self.unwanted.drain(..=index);
+                let is_awaited = (self.in_flight.iter()).any(|asked| asked.correlation_id == got);
+                if !is_awaited && self.unwanted.handle_response(got) {
                     return Ok(None);
                 }
                 return Err(match expected.filter(|_| is_sent) {

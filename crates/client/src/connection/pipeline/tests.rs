@@ -539,3 +539,56 @@ fn responses_to_requests_that_need_none_are_ignored() {
     let unknown = line.pipeline.handle_frame(now, got);
     assert_eq!(unknown, Err(ProtocolViolation::Unasked { got }));
 }
+
+#[test]
+fn a_broker_far_behind_may_still_respond_to_requests_that_need_no_response() {
+    const MANY: u32 = 5_000;
+    let mut line = Line::new();
+    for id in 1..=MANY {
+        line.submit(id, false).unwrap();
+        line.offer(0);
+        line.written(0, 10);
+    }
+    let now = line.at(0);
+    for id in 1..=MANY {
+        let got = CorrelationId(i32::try_from(id).unwrap());
+        assert_eq!(line.pipeline.handle_frame(now, got), Ok(None), "{id}");
+        let repeated = line.pipeline.handle_frame(now, got);
+        assert_eq!(repeated, Err(ProtocolViolation::Unasked { got }), "{id}");
+    }
+}
+
+#[test]
+fn a_response_that_is_awaited_is_never_taken_for_one_that_is_not() {
+    let mut line = Line::new();
+    for id in 1..=2_000 {
+        let is_answered = id % 2 == 0;
+        line.submit(id, is_answered).unwrap();
+        line.offer(0);
+        line.written(0, 10);
+        if is_answered {
+            let got = i32::try_from(id).unwrap();
+            assert_eq!(line.answer(0, got), Ok(id));
+        }
+    }
+    line.ask(2_001..=2_001);
+    line.submit(2_002, false).unwrap();
+    line.ask(2_003..=2_003);
+    line.submit(2_004, false).unwrap();
+    line.offer(0);
+    line.written(0, 40);
+    let (now, got) = (line.at(0), CorrelationId(2_003));
+    let expected = CorrelationId(2_001);
+    let early = line.pipeline.handle_frame(now, got);
+    assert_eq!(early, Err(ProtocolViolation::OutOfOrder { expected, got }));
+    for id in (1..2_000).step_by(2) {
+        let got = CorrelationId(id);
+        assert_eq!(line.pipeline.handle_frame(now, got), Ok(None), "{id}");
+    }
+    assert_eq!(line.answer(0, 2_001), Ok(2_001));
+    assert_eq!(
+        line.pipeline.handle_frame(now, CorrelationId(2_002)),
+        Ok(None)
+    );
+    assert_eq!(line.answer(0, 2_003), Ok(2_003));
+}
