@@ -176,7 +176,8 @@ impl Endpoint {
 impl FromStr for Endpoint {
     type Err = EndpointError;
 
-    /// Reads `[PROTOCOL://]host[:port]`; IPv6 literals in brackets, or bare without a port.
+    /// Reads `[PROTOCOL://]host[:port]`; IPv6 literals in brackets, or bare without a port where
+    /// they do not end in what may be one.
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         let fail = |reason| EndpointError {
             // Not with a password in it, and not at any length.
@@ -237,6 +238,16 @@ pub enum EndpointReason {
     /// An opening bracket without its closing one, or a bracket around something else than IPv6.
     #[error("brackets are for IPv6 literals, as in [::1]:9092")]
     Brackets,
+    /// An IPv6 literal without brackets, of which nobody can say whether it ends in a port.
+    #[error(
+        "an IPv6 literal with a port has brackets: write [{host}]:{port}, or [{host}:{port}] if the address ends so"
+    )]
+    Ambiguous {
+        /// The literal, if the rest is a port.
+        host: String,
+        /// The last group, read as a port.
+        port: u16,
+    },
     /// A character that no host name has.
     #[error("a host cannot contain {0:?}")]
     Character(char),
@@ -262,7 +273,10 @@ fn split_host_port(text: &str) -> Result<(&str, u16), EndpointReason> {
     }
     match text.split_once(':') {
         // More than one colon and no brackets: a bare IPv6 literal, which has no room for a port.
-        Some((_, rest)) if rest.contains(':') => check_ipv6(text).map(|()| (text, DEFAULT_PORT)),
+        Some((_, rest)) if rest.contains(':') => {
+            check_end(text)?;
+            check_ipv6(text).map(|()| (text, DEFAULT_PORT))
+        }
         Some((host, port)) => Ok((check_name(host)?, parse_port(Some(port), port)?)),
         None => Ok((check_name(text)?, DEFAULT_PORT)),
     }
@@ -275,6 +289,21 @@ fn parse_port(digits: Option<&str>, shown: &str) -> Result<u16, EndpointReason> 
         .and_then(|digits| digits.parse().ok())
         .filter(|port| *port != 0)
         .ok_or_else(|| EndpointReason::Port(shown.into()))
+}
+
+/// Refuses a bare IPv6 literal whose last group may be meant as a port: `::1:9092` is an address as
+/// well, and a zone may have a colon in it.
+fn check_end(text: &str) -> Result<(), EndpointReason> {
+    match text.rsplit_once(':') {
+        Some((host, end)) if check_ipv6(host).is_ok() => match parse_port(Some(end), end) {
+            Ok(port) => Err(EndpointReason::Ambiguous {
+                host: host.into(),
+                port,
+            }),
+            Err(_) => Ok(()),
+        },
+        _ => Ok(()),
+    }
 }
 
 fn check_ipv6(host: &str) -> Result<(), EndpointReason> {
@@ -386,6 +415,32 @@ mod tests {
         assert_eq!(long.unwrap_err().reason, EndpointReason::TooLong);
         let unknown = "KAFKA://host".parse::<Endpoint>().unwrap_err().to_string();
         assert!(unknown.contains("unknown security protocol \"KAFKA\""));
+    }
+
+    #[test]
+    fn an_ipv6_literal_that_may_end_in_a_port_is_not_guessed_at() {
+        for (text, literal, port) in [
+            ("::1:9092", "::1", 9092),
+            ("fe80::1%lo:9092", "fe80::1%lo", 9092),
+            ("2001:db8::7:443", "2001:db8::7", 443),
+            ("1:2:3:4:5:6:7:8:9092", "1:2:3:4:5:6:7:8", 9092),
+            ("SSL://::1:19092", "::1", 19092),
+            ("fe80::1:2", "fe80::1", 2),
+        ] {
+            let error = text.parse::<Endpoint>().unwrap_err();
+            let advice = format!("write [{literal}]:{port}");
+            assert!(error.to_string().contains(&advice), "{text}: {error}");
+        }
+        for text in [
+            "::1",
+            "::",
+            "fe80::1%lo",
+            "2001:db8::7",
+            "1:2:3:4:5:6:7:8",
+            "::1:cafe",
+        ] {
+            assert_eq!(parse(text), Ok((None, text.into(), 9092)), "{text}");
+        }
     }
 
     #[test]
