@@ -57,6 +57,13 @@ impl Deliveries {
         before.map_or(0, |(_, (end, count))| if id <= *end { *count } else { 0 })
     }
 
+    /// The number of ranges that are kept.
+    #[cfg(test)]
+    #[cfg(not(shuttle))]
+    pub(crate) fn ranges(&self) -> usize {
+        self.released.len()
+    }
+
     /// Lets a range begin at the id, where one reaches over it.
     fn split(&mut self, id: u64) {
         if let Some((_, (end, count))) = self.released.range_mut(..id).next_back()

@@ -223,7 +223,11 @@ impl Ledger {
         }
         let lease = self.leases.remove(id).ok_or(AckError::UnknownLease(id))?;
         self.metrics.note_released(lease.open_items);
-        self.deliveries.add(lease.items.first.0, lease.items.last.0);
+        // Only of those that are not done: nobody would forget the others.
+        let (first, last) = (lease.items.first.0, lease.items.last.0);
+        for (first, last) in self.acks.open_within(first, last).iter() {
+            self.deliveries.add(first, last);
+        }
         match lease.held {
             None => self.backlog.add_unread(lease.open_items, lease.open_bytes),
             Some(held) if may_read_again && self.read_again_from(&held) => {}
@@ -356,6 +360,28 @@ mod tests {
         let mut ledger = Ledger::new();
         ledger.open_lease(range(3, 5), (items(3..=5), 0), None, Vec::new());
         ledger.open_lease(range(1, 4), (items(1..=2), 0), None, Vec::new());
+    }
+
+    /// Each release would count the items that are done as well, and never forget them.
+    #[test]
+    fn releases_are_counted_of_items_that_are_not_done() {
+        let mut ledger = Ledger::new();
+        // Item 1 fails again and again; one more item is done in each round.
+        ledger.wait_again(items(1..=1));
+        for last in 2..=500 {
+            let mut held = Vec::from(ledger.backlog.take_from(1));
+            held.extend(items(last..=last));
+            let id = ledger.open_lease(range(1, last), (held, 0), None, Vec::new());
+            assert!(ledger.ack_items(id, range(last, last)).is_ok());
+            let released = ledger.release(id, false, false);
+            assert!(matches!(released, Ok(ReleaseStep::Done)));
+            assert_eq!(ledger.deliveries.ranges(), 1);
+        }
+        assert_eq!(ledger.delivery_count(ItemId(1)), 499);
+        let held = Vec::from(ledger.backlog.take_from(1));
+        let id = ledger.open_lease(range(1, 1), (held, 0), None, Vec::new());
+        assert!(ledger.ack(id).is_ok());
+        assert_eq!(ledger.deliveries.ranges(), 0);
     }
 
     #[test]
