@@ -119,22 +119,45 @@ impl Watch<'_> {
 
     /// Wakes the task when the signal is raised, once. To be called before the look.
     pub(crate) fn wake(&mut self, waker: &Waker) {
+        if self.would_wake(waker) {
+            return;
+        }
+        // Clones and drops of wakers are the caller's code. The last waker of a task may drop the
+        // task and the lease in it, whose release raises this signal: never under the lock.
+        let waker = waker.clone();
+        let replaced = self.register(waker);
+        drop(replaced);
+    }
+
+    /// Returns whether the task is registered already.
+    fn would_wake(&self, waker: &Waker) -> bool {
+        let state = self.signal.state.lock();
+        let registered = self.key.and_then(|key| state.wakers.get(&key));
+        registered.is_some_and(|registered| registered.will_wake(waker))
+    }
+
+    /// Registers a waker in the place of the one before, which is returned.
+    fn register(&mut self, waker: Waker) -> Option<Waker> {
         let mut state = self.signal.state.lock();
         if let Some(registered) = self.key.and_then(|key| state.wakers.get_mut(&key)) {
-            registered.clone_from(waker);
-            return;
+            return Some(std::mem::replace(registered, waker));
         }
         state.last_key = state.last_key.wrapping_add(1);
         let key = state.last_key;
-        state.wakers.insert(key, waker.clone());
+        state.wakers.insert(key, waker);
         self.key = Some(key);
+        None
+    }
+
+    /// Takes the waker out that is registered under the key, to be dropped without the lock.
+    fn take_waker(&self, key: u64) -> Option<Waker> {
+        self.signal.state.lock().wakers.remove(&key)
     }
 
     /// The look was successful: being woken was not in vain.
     pub(crate) fn is_content(&mut self) {
-        if let Some(key) = self.key.take() {
-            self.signal.state.lock().wakers.remove(&key);
-        }
+        let registered = self.key.take().and_then(|key| self.take_waker(key));
+        drop(registered);
     }
 }
 
@@ -148,11 +171,9 @@ fn now() -> Instant {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        let was_woken = self
-            .key
-            .is_some_and(|key| self.signal.state.lock().wakers.remove(&key).is_none());
+        let registered = self.key.map(|key| self.take_waker(key));
         self.signal.watchers.fetch_sub(1, Ordering::SeqCst);
-        if was_woken {
+        if matches!(registered, Some(None)) {
             // Woken and dropped before it looked: another one must.
             self.signal.raise(1);
         }

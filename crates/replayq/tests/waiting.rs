@@ -110,6 +110,52 @@ fn a_task_is_woken_once_there_is_an_item_and_one_that_is_dropped_before_it_looke
     ));
 }
 
+/// A task that lives in its wakers, as in many executors, and has a lease.
+struct Holder(#[expect(dead_code, reason = "dropped with the task")] LeaseGuard<Arc<Queue>>);
+
+impl Wake for Holder {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// Leases the only item to a task of which nothing is left but its waker.
+fn holder(queue: &Arc<Queue>) -> Waker {
+    let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+    Waker::from(Arc::new(Holder(LeaseGuard::new(Arc::clone(queue), lease))))
+}
+
+/// It was under a lock that the release takes as well, and the thread waited for itself.
+#[test]
+fn a_waker_whose_drop_releases_a_lease_is_dropped_without_a_lock() {
+    let queue = memory();
+    queue.append_one(ONE).unwrap();
+    let count = Arc::new(Count::default());
+    let counting = Waker::from(Arc::clone(&count));
+    let waiting = || {
+        let mut ready = Box::pin(queue.ready());
+        let holder = holder(&queue);
+        let polled = ready.as_mut().poll(&mut Context::from_waker(&holder));
+        assert!(polled.is_pending());
+        ready
+    };
+
+    // Replaced by the waker of another task: the item waits before this one looks.
+    let mut ready = waiting();
+    let polled = ready.as_mut().poll(&mut Context::from_waker(&counting));
+    assert!(matches!(polled, std::task::Poll::Ready(Ok(()))));
+    assert_eq!((queue.count(), queue.open_leases()), (1, Vec::new()));
+
+    // Dropped with the future: the release wakes the other one, which looked before.
+    let ready = waiting();
+    let mut other = Box::pin(queue.ready());
+    let mut context = Context::from_waker(&counting);
+    assert!(other.as_mut().poll(&mut context).is_pending());
+    let woken_before = count.0.load(Ordering::SeqCst);
+    drop(ready);
+    assert_eq!(count.0.load(Ordering::SeqCst), woken_before + 1);
+    assert!(other.as_mut().poll(&mut context).is_ready());
+    assert_eq!((queue.count(), queue.open_leases()), (1, Vec::new()));
+}
+
 #[test]
 fn an_append_that_blocks_goes_on_when_an_ack_makes_room_and_ends_with_the_queue() {
     let config = || {
