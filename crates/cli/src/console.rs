@@ -29,37 +29,43 @@ pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()
 }
 
-/// A line of output, or several, for whatever reads stdout.
+/// A line of output for whatever reads stdout.
 pub(crate) fn print(text: impl Display) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    // Flushed line by line: who reads a pipe wants to see it, and at exit it would be too late to
-    // notice an error.
-    judge(writeln!(stdout, "{}", Shown(text)).and_then(|()| stdout.flush()))
+    print_lines(&Shown(text))
 }
 
-/// Lines of output in which nobody else's words are, or only in the cells of a table.
+/// A line of output, and one about what to do.
+pub(crate) fn print_advised(what: impl Display, advice: impl Display) -> Result<(), Failure> {
+    print_lines(&Advised(what, advice))
+}
+
+/// Lines of output in which nobody else's words are, or only as [`Shown`] and in the cells of a
+/// table.
 pub(crate) fn print_lines(lines: &impl Display) -> Result<(), Failure> {
+    // Flushed line by line: who reads a pipe wants to see it, and at exit it would be too late to
+    // notice an error.
     let mut stdout = io::stdout().lock();
     judge(writeln!(stdout, "{lines}").and_then(|()| stdout.flush()))
 }
 
-/// Text without what a terminal would obey: in names of files, and in the words of brokers, there
-/// may be anything. A line of ours that goes on in another one is indented there, so that nothing
-/// else can begin a line: it would pass for one of ours.
-struct Shown<T>(T);
+/// Text on one line, without what a terminal would obey: in names of files, and in the words of
+/// brokers, there may be anything. A line that they begin would pass for one of ours, so that none
+/// of their line breaks is one here.
+pub(crate) struct Shown<T>(pub(crate) T);
 
 impl<T: Display> Display for Shown<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();
-        for (at, letter) in text.char_indices() {
-            let rest = text.get(at..).unwrap_or_default();
-            let is_indented = rest.trim_start_matches('\n').starts_with("  ");
-            match letter {
-                '\n' if is_indented => f.write_char(letter)?,
-                letter => write_visible(f, letter)?,
-            }
-        }
-        Ok(())
+        text.chars().try_for_each(|letter| write_visible(f, letter))
+    }
+}
+
+/// Something and, on an indented line of its own, what to do about it.
+struct Advised<W, A>(W, A);
+
+impl<W: Display, A: Display> Display for Advised<W, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n  {}", Shown(&self.0), Shown(&self.1))
     }
 }
 
@@ -129,7 +135,11 @@ pub(crate) fn judge(written: io::Result<()>) -> Result<(), Failure> {
 
 /// A line for the person at the terminal, on stderr.
 pub(crate) fn say(line: impl Display) {
-    let write = || writeln!(io::stderr().lock(), "{}", Shown(&line));
+    write_lines(&Shown(line));
+}
+
+fn write_lines(lines: &impl Display) {
+    let write = || writeln!(io::stderr().lock(), "{lines}");
     let _nobody_reads = if is_watched() {
         bars().suspend(write)
     } else {
@@ -142,9 +152,27 @@ pub(crate) fn warn(what: impl Display) {
     say(format_args!("warning: {what}"));
 }
 
+/// As [`warn`], with what to do about it.
+pub(crate) fn warn_advised(what: impl Display, advice: impl Display) {
+    write_lines(&Advised(format_args!("warning: {what}"), advice));
+}
+
 /// Something went wrong.
 pub(crate) fn error(what: impl Display) {
     say(format_args!("error: {what}"));
+}
+
+/// As [`error()`], with what to do about it.
+pub(crate) fn error_advised(what: impl Display, advice: impl Display) {
+    write_lines(&Advised(format_args!("error: {what}"), advice));
+}
+
+/// A command, or a part of it, could not do its work.
+pub(crate) fn failure(failure: &Failure) {
+    match failure.advice_given() {
+        Some(advice) => error_advised(failure.what(), advice),
+        None => error(failure.what()),
+    }
 }
 
 #[cfg(test)]
@@ -153,10 +181,12 @@ mod tests {
 
     #[test]
     fn words_of_others_begin_no_line_and_turn_nothing() {
-        let shown = Shown("broken\nerror: forged\r\n  advice\u{1b}[31m\u{202e}");
+        let words = "broken\nerror: forged\r\n  advice\u{1b}[31m\u{202e}";
+        let shown = "broken\\nerror: forged\\r\\n  advice\\u{1b}[31m\\u{202e}";
+        assert_eq!(Shown(words).to_string(), shown);
         assert_eq!(
-            shown.to_string(),
-            "broken\\nerror: forged\\r\n  advice\\u{1b}[31m\\u{202e}"
+            Advised(words, words).to_string(),
+            format!("{shown}\n  {shown}")
         );
     }
 }

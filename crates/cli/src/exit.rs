@@ -66,6 +66,16 @@ impl Failure {
         }
     }
 
+    /// The problem, without the advice.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The advice, where there is any.
+    pub(crate) fn advice_given(&self) -> Option<&str> {
+        self.advice.as_deref()
+    }
+
     /// With what the user can do.
     pub(crate) fn advice(self, advice: impl Into<String>) -> Self {
         Self {

@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         run(&cli.command)
     });
     let exit = ended.unwrap_or_else(|failure| {
-        console::error(&failure);
+        console::failure(&failure);
         failure.exit
     });
     exit.into()
@@ -71,7 +71,7 @@ fn show_usage(error: &clap::Error) -> Exit {
     match console::judge(printed) {
         Ok(()) => Exit::Done,
         Err(failure) => {
-            console::error(&failure);
+            console::failure(&failure);
             failure.exit
         }
     }

@@ -135,9 +135,10 @@ fn print_unreachable(host: &str, broker: &Advertised) -> Result<(), Failure> {
         Some(address) => format!("{address}, which {host} names for broker {id}: {reason}"),
         None => format!("{host} names no usable address for broker {id}: {reason}"),
     };
-    console::print(format_args!(
-        "{what}\n  producers connect there: see advertised.listeners of broker {id}"
-    ))
+    console::print_advised(
+        what,
+        format_args!("producers connect there: see advertised.listeners of broker {id}"),
+    )
 }
 
 fn show(described: Described) -> Result<(), Failure> {

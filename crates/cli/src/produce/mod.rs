@@ -107,7 +107,7 @@ pub(crate) async fn send(
     if !args.json {
         console::say(&summary);
     } else if let Err(failure) = console::report_json(&summary) {
-        console::error(&failure);
+        console::failure(&failure);
         console::say(&summary);
         // What became of the records says more.
         return Ok(match exit {

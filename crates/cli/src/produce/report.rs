@@ -48,37 +48,50 @@ impl Report<'_> {
     fn print_end(&self, end: &EndOfInput) {
         match end {
             EndOfInput::Reached | EndOfInput::Asked => {}
-            EndOfInput::Broken(why) => console::error(format_args!(
-                "{why}\n  reading stopped there; {} before it were accepted",
-                count_records(self.summary.accepted)
-            )),
-            EndOfInput::QueueFailed { at, why } => console::error(format_args!(
-                "the queue in {} cannot store records any more: {why}\n  reading stopped at {at}; {} records up to \
-                 there were accepted, {} were not",
-                self.queue_dir(),
-                HumanCount(self.summary.accepted),
-                HumanCount(self.summary.refused)
-            )),
+            EndOfInput::Broken(why) => console::error_advised(
+                why,
+                format_args!(
+                    "reading stopped there; {} before it were accepted",
+                    count_records(self.summary.accepted)
+                ),
+            ),
+            EndOfInput::QueueFailed { at, why } => console::error_advised(
+                format_args!(
+                    "the queue in {} cannot store records any more: {why}",
+                    self.queue_dir()
+                ),
+                format_args!(
+                    "reading stopped at {at}; {} records up to there were accepted, {} were not",
+                    HumanCount(self.summary.accepted),
+                    HumanCount(self.summary.refused)
+                ),
+            ),
         }
     }
 
     fn print_damage(&self) {
         if self.summary.vanished > 0 {
-            console::error(format_args!(
-                "{} lost: the queue in {} was removed or emptied while it was in use\n  look for who removes it; \
-                 the input has to be read again",
-                count_records(self.summary.vanished),
-                self.queue_dir()
-            ));
+            console::error_advised(
+                format_args!(
+                    "{} lost: the queue in {} was removed or emptied while it was in use",
+                    count_records(self.summary.vanished),
+                    self.queue_dir()
+                ),
+                "look for who removes it; the input has to be read again",
+            );
         }
         if self.counts.damaged > 0 {
             let queue = self.queue_dir();
-            console::error(format_args!(
-                "{} lost: files of the queue in {queue} are damaged\n  check the disk; to see what is damaged: \
-                 wolff queue verify {}",
-                count_records(self.counts.damaged),
-                quoted(&queue)
-            ));
+            console::error_advised(
+                format_args!(
+                    "{} lost: files of the queue in {queue} are damaged",
+                    count_records(self.counts.damaged)
+                ),
+                format_args!(
+                    "check the disk; to see what is damaged: wolff queue verify {}",
+                    quoted(&queue)
+                ),
+            );
         }
     }
 
@@ -90,9 +103,9 @@ impl Report<'_> {
             );
         }
         if self.summary.other_cluster_partitions > 0 {
-            console::warn(
-                "this is another cluster than the one that an earlier run sent to: what is in doubt waits for that one\n  \
-                 connect to that cluster, or use another --queue-dir",
+            console::warn_advised(
+                "this is another cluster than the one that an earlier run sent to: what is in doubt waits for that one",
+                "connect to that cluster, or use another --queue-dir",
             );
         }
         if self.summary.possibly_duplicated > 0 {
@@ -103,10 +116,11 @@ impl Report<'_> {
             ));
         }
         if !self.summary.idempotent && self.summary.sent == 0 {
-            console::warn(
+            console::warn_advised(
                 "sent without idempotence: the cluster gives no producer id, so a lost answer means that records \
-                 come twice\n  it needs Kafka 0.11 or newer and, with ACLs, WRITE on the topic (before 2.8 \
-                 IDEMPOTENT_WRITE on the cluster)",
+                 come twice",
+                "it needs Kafka 0.11 or newer and, with ACLs, WRITE on the topic (before 2.8 IDEMPOTENT_WRITE on \
+                 the cluster)",
             );
         }
     }
@@ -118,16 +132,22 @@ impl Report<'_> {
                 0 => String::new(),
                 count => format!(" ({} of them of earlier runs)", HumanCount(count)),
             };
-            console::warn(format_args!(
-                "{} left in the queue in {}{earlier}: {why}\n  they are safe on disk; to deliver them: {}",
-                count_records(left),
-                self.queue_dir(),
-                command_to_go_on(self.args, &self.args.connection.client_id, &self.args.topic)
-            ));
+            console::warn_advised(
+                format_args!(
+                    "{} left in the queue in {}{earlier}: {why}",
+                    count_records(left),
+                    self.queue_dir()
+                ),
+                format_args!(
+                    "they are safe on disk; to deliver them: {}",
+                    command_to_go_on(self.args, &self.args.connection.client_id, &self.args.topic)
+                ),
+            );
         } else if self.summary.failed > 0 && self.args.queue_dir.is_none() && !why.is_empty() {
-            console::error(format_args!(
-                "what was not acknowledged is lost with this process: {why}\n  with --queue-dir it would be kept on disk"
-            ));
+            console::error_advised(
+                format_args!("what was not acknowledged is lost with this process: {why}"),
+                "with --queue-dir it would be kept on disk",
+            );
         }
     }
 
@@ -139,15 +159,19 @@ impl Report<'_> {
             } else {
                 ""
             };
-            console::warn(format_args!(
-                "{at_least}{} of client id {:?} for topic {:?} left in {}: this run does not send them\n  to deliver \
-                 them: {}",
-                count_records(neighbour.records),
-                neighbour.client_id,
-                neighbour.topic,
-                neighbour.directory.display(),
-                command_to_go_on(self.args, &neighbour.client_id, &neighbour.topic)
-            ));
+            console::warn_advised(
+                format_args!(
+                    "{at_least}{} of client id {:?} for topic {:?} left in {}: this run does not send them",
+                    count_records(neighbour.records),
+                    neighbour.client_id,
+                    neighbour.topic,
+                    neighbour.directory.display()
+                ),
+                format_args!(
+                    "to deliver them: {}",
+                    command_to_go_on(self.args, &neighbour.client_id, &neighbour.topic)
+                ),
+            );
         }
     }
 

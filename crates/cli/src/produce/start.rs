@@ -91,11 +91,13 @@ async fn warn_of_missing_topic(args: &SendingArgs, client: &Client) {
     } else {
         format!("topic {:?} cannot be used yet: {code}", args.topic)
     };
-    console::warn(format_args!(
-        "{what}; records are queued in {} until it can be used\n  to create it: {}",
-        place.display(),
-        create_command(args)
-    ));
+    console::warn_advised(
+        format_args!(
+            "{what}; records are queued in {} until it can be used",
+            place.display()
+        ),
+        format_args!("to create it: {}", create_command(args)),
+    );
 }
 
 fn create_command(args: &SendingArgs) -> String {

@@ -51,7 +51,7 @@ impl Found {
                 // It was there a moment ago: its owner has no more use for it.
                 Err(failure) if failure.exit == Exit::Usage => {}
                 Err(failure) => {
-                    console::error(failure);
+                    console::failure(&failure);
                     self.exit = Exit::Failed;
                 }
             }

@@ -22,7 +22,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
         if index > 0 {
             console::print("")?;
         }
-        console::print(Picture { inspection, depth })
+        console::print_lines(&Picture { inspection, depth })
     })
 }
 
@@ -125,7 +125,7 @@ fn look(
             }
             Err(error) => {
                 let failure = report::failure(&error);
-                console::error(&failure);
+                console::failure(&failure);
                 exit = failure.exit;
                 total.unreadable = total.unreadable.saturating_add(1);
             }

@@ -5,7 +5,7 @@ use std::fmt;
 use indicatif::{HumanBytes, HumanCount};
 use replayq::{Damage, Depth, Inspection, ItemId, ItemRange, Owner, SegmentView};
 
-use crate::console::OneLine;
+use crate::console::{OneLine, Shown};
 
 use super::report::state;
 
@@ -33,7 +33,7 @@ pub(super) struct Picture<'a> {
 impl fmt::Display for Picture<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let queue = self.inspection;
-        writeln!(f, "queue {}", OneLine(&queue.directory))?;
+        writeln!(f, "queue {}", Shown(OneLine(&queue.directory)))?;
         let owner = match queue.owner {
             Owner::Nobody => "not in use".to_owned(),
             Owner::Process(Some(process)) => format!("in use by process {process}"),
@@ -68,14 +68,14 @@ impl fmt::Display for Picture<'_> {
                 "  items {} are leased with a tag of {} bytes, in {}",
                 lease.items,
                 lease.tag.len(),
-                lease.file
+                Shown(&lease.file)
             )?;
         }
         for other in queue.others.iter().filter(|other| other.is_put_aside) {
             writeln!(
                 f,
                 "  put aside: {}, {}",
-                other.file,
+                Shown(&other.file),
                 HumanBytes(other.file_bytes)
             )?;
         }
@@ -99,7 +99,7 @@ impl fmt::Display for Picture<'_> {
             count => {
                 write!(f, "\n  {}:", places(count))?;
                 for damage in queue.damage.iter().take(MOST_DAMAGE) {
-                    write!(f, "\n    {damage}")?;
+                    write!(f, "\n    {}", Shown(damage))?;
                 }
                 match count.saturating_sub(MOST_DAMAGE) {
                     0 => Ok(()),

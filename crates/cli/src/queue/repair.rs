@@ -32,7 +32,7 @@ pub(super) fn run(args: &RepairArgs) -> Result<Exit, Failure> {
             }
             Err(RepairError::Inspect(error)) => {
                 let failure = report::failure(&error);
-                console::error(&failure);
+                console::failure(&failure);
                 exit = failure.exit;
             }
             Err(error) => {
