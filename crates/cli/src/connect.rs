@@ -4,7 +4,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use wolff::Client;
-use wolff::client::{HostError, HostReason, HostState, NotKafka, SaslFailure, TlsFailure};
+use wolff::client::{
+    ConnectStage, HostError, HostReason, HostState, NotKafka, SaslFailure, TlsFailure,
+};
 
 use crate::exit::Failure;
 
@@ -119,10 +121,22 @@ fn advice(client: &Client) -> &'static str {
         .iter()
         .filter_map(|state| state.last_failure.as_ref())
         .collect();
+    advice_about(&reasons, client.credentials_pending() > 0)
+}
+
+/// Advice about hosts that failed like this, while credentials are perhaps still waited for: then
+/// one of them was reached, and its address is right.
+fn advice_about(reasons: &[&HostReason], awaits_credentials: bool) -> &'static str {
     let all = |is: fn(&HostReason) -> bool| {
         !reasons.is_empty() && reasons.iter().all(|reason| is(reason))
     };
-    if all(|reason| matches!(reason, HostReason::NoDescriptors(_))) {
+    let has_no_credentials = |reason: &HostReason| {
+        let stage = ConnectStage::Credentials;
+        matches!(reason, HostReason::TimedOut { stage: waited_for, .. } if *waited_for == stage)
+    };
+    if awaits_credentials || all(has_no_credentials) {
+        "the command of --token-command does not end: run it by hand, and see what it waits for"
+    } else if all(|reason| matches!(reason, HostReason::NoDescriptors(_))) {
         "raise the limit of open files (ulimit -n)"
     } else if all(|reason| matches!(reason, HostReason::Tls(_))) {
         "check --ca-file, --cert-file and --tls-server-name"
@@ -151,4 +165,29 @@ fn is_final(reason: &HostReason, patience: Patience) -> bool {
 fn list(hosts: &[HostError]) -> String {
     let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
     hosts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_command_that_hangs_is_not_blamed_on_the_address() {
+        let after = Duration::from_secs(10);
+        let timed_out = |stage| HostReason::TimedOut { stage, after };
+        let credentials = timed_out(ConnectStage::Credentials);
+        let dialling = timed_out(ConnectStage::Dialling);
+        for (reasons, awaits_credentials, word) in [
+            (vec![&credentials], false, "--token-command"),
+            (vec![&credentials, &credentials], false, "--token-command"),
+            (vec![], true, "--token-command"),
+            (vec![&dialling], true, "--token-command"),
+            (vec![&credentials, &dialling], false, "--brokers"),
+            (vec![&dialling], false, "--brokers"),
+            (vec![], false, "--brokers"),
+        ] {
+            let advice = advice_about(&reasons, awaits_credentials);
+            assert!(advice.contains(word), "{reasons:?}: {advice}");
+        }
+    }
 }
