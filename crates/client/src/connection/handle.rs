@@ -179,7 +179,7 @@ impl Connection {
 
     /// Ends the connection now. Everybody who waits on it is told.
     pub fn close(&self) {
-        self.shared().fail(ConnectionFailure::ClosedHere);
+        self.shared().abort(ConnectionFailure::ClosedHere);
     }
 
     /// Bytes in flight, rate and round-trip time of the connection.
@@ -248,7 +248,7 @@ impl WeakConnection {
 
     /// Ends the connection, if somebody still uses it.
     pub(crate) fn close(&self) {
-        self.shared.fail(ConnectionFailure::ClosedHere);
+        self.shared.abort(ConnectionFailure::ClosedHere);
     }
 }
 

@@ -68,7 +68,7 @@ impl Renewal {
             _failure = shared.wait_for_failure() => {}
             reason = self.renew(first) => {
                 if let Err(reason) = reason {
-                    shared.fail(ConnectionFailure::Reauthentication(reason));
+                    shared.abort(ConnectionFailure::Reauthentication(reason));
                 }
             }
         }
@@ -186,7 +186,7 @@ impl Drop for FailWhenDropped {
         if self.0.failure().is_none() && std::thread::panicking() {
             let what = "the mechanism panicked".to_owned();
             let reason = HostReason::Sasl(SaslFailure::Credentials(what));
-            self.0.fail(ConnectionFailure::Reauthentication(reason));
+            self.0.abort(ConnectionFailure::Reauthentication(reason));
         }
     }
 }

@@ -248,8 +248,19 @@ impl Shared {
         }
     }
 
-    /// Ends the connection and tells everybody. The first failure is the one that stays.
+    /// Ends the connection and tells everybody. The first failure is the one that stays. For the
+    /// connection's own task, which knows how much the stream has taken.
     pub(super) fn fail(&self, failure: ConnectionFailure) {
+        self.end(failure, false);
+    }
+
+    /// The same for everybody else, at any moment. The task may be writing, and not have noted yet
+    /// what the stream took: all that it was given is in doubt.
+    pub(super) fn abort(&self, failure: ConnectionFailure) {
+        self.end(failure, true);
+    }
+
+    fn end(&self, failure: ConnectionFailure, may_be_writing: bool) {
         let (abandoned, gathered, task) = {
             let mut state = self.state.lock();
             if state.failure.is_some() {
@@ -258,7 +269,13 @@ impl Shared {
             state.failure = Some(failure.clone());
             state.ended_at = Some(now());
             let gathered: Vec<_> = state.gathering.drain().collect();
-            let abandoned = state.pipeline.handle_failure();
+            let unanswered = if may_be_writing {
+                state.pipeline.handle_written(now(), usize::MAX)
+            } else {
+                Vec::new()
+            };
+            let mut abandoned = state.pipeline.handle_failure();
+            abandoned.in_doubt.extend(unanswered);
             (abandoned, gathered, state.task.take())
         };
         let cause = RequestCause::Connection(failure);
