@@ -279,6 +279,11 @@ impl<T: Clone> Intake<T> {
         self.commit.request();
     }
 
+    /// Returns whether the local queue is storing something right now.
+    pub(crate) fn is_appending(&self) -> bool {
+        self.commit.is_appending()
+    }
+
     /// Whether [`poll_append`](Self::poll_append) has something.
     pub(crate) fn wants_append(&self, closes: bool) -> bool {
         !self.commit.is_appending()

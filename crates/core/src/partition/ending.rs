@@ -42,6 +42,13 @@ impl<T: Clone> Partition<T> {
         !self.holds_appends && self.intake.has_uncommitted()
     }
 
+    /// Returns whether the local queue is storing calls right now: their ends are not known before
+    /// that is done.
+    #[must_use]
+    pub fn is_appending(&self) -> bool {
+        self.intake.is_appending()
+    }
+
     /// Everything accepted so far goes to the local queue at the next poll.
     pub fn request_commit(&mut self) {
         self.intake.request_commit();

@@ -29,6 +29,12 @@ impl<T: Clone> Unrouted<T> {
         self.intake.has_uncommitted()
     }
 
+    /// See [`Partition::is_appending`](crate::Partition::is_appending).
+    #[must_use]
+    pub fn is_appending(&self) -> bool {
+        self.intake.is_appending()
+    }
+
     /// See [`Partition::request_commit`](crate::Partition::request_commit).
     pub fn request_commit(&mut self) {
         self.intake.request_commit();
@@ -69,7 +75,7 @@ impl<T: Clone> Unrouted<T> {
         self.is_routed()
             && self.routing.is_empty()
             && !self.routing.has_left()
-            && self.operations.is_empty()
+            && self.lease_work.is_empty()
             && self.acks.is_empty()
             && self.ends.is_empty()
     }

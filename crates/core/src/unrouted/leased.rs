@@ -14,9 +14,7 @@ use crate::routing_tag::RoutingTag;
 impl<T: Clone> Unrouted<T> {
     /// A lease was read, for the first time or again.
     pub(super) fn handle_leased(&mut self, lease: LeaseNo, batches: LeasedBatches) {
-        self.is_leasing = false;
-        self.reading = None;
-        self.retry.succeeded();
+        self.lease_work.succeeded();
         if let Some(origin) = self.routing.origin(lease) {
             return self.reloaded(lease, origin, batches);
         }
@@ -62,7 +60,7 @@ impl<T: Clone> Unrouted<T> {
     }
 
     fn release(&mut self, lease: LeaseNo) {
-        self.operations.push_back(LeaseOperation::Release(lease));
+        self.lease_work.push(LeaseOperation::Release(lease));
     }
 
     /// A lease was read again, for partitions that have room now.

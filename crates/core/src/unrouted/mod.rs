@@ -11,6 +11,7 @@ mod leased;
 
 mod memory;
 
+mod lease_work;
 mod tagging;
 
 use std::collections::VecDeque;
@@ -31,10 +32,10 @@ use crate::ends::Ends;
 use crate::event::Event;
 use crate::intake::{Intake, Opening};
 use crate::outcome::FailReason;
-use crate::retry::{Pace, Retry};
 use crate::routable::{Routable, RoutedCall, RoutedEnd, RoutedPart};
 use crate::routing::Routing;
 use crate::routing_tag::RoutingTag;
+use lease_work::LeaseWork;
 use tagging::Tagging;
 
 /// The machine of an unrouted queue. `T` is the owner's token of a batch.
@@ -48,14 +49,8 @@ pub struct Unrouted<T> {
     /// To be polled; in front those whose tag is durable.
     routable: VecDeque<Routable<T>>,
     tagging: Tagging<T>,
-    /// Tags to be written, and leases to be given back.
-    operations: VecDeque<LeaseOperation>,
+    lease_work: LeaseWork,
     acks: Vec<EndedLease>,
-    is_leasing: bool,
-    /// The lease that is read again.
-    reading: Option<LeaseNo>,
-    /// Back-off of reads that failed.
-    retry: Retry,
     /// The end of what is not finished, once it was given up.
     abandoned: Option<FailReason>,
 }
@@ -74,11 +69,8 @@ impl<T: Clone> Unrouted<T> {
             routing: Routing::new(),
             routable: VecDeque::new(),
             tagging: Tagging::new(),
-            operations: VecDeque::new(),
+            lease_work: LeaseWork::new(config.retry_delay, config.seed),
             acks: Vec::new(),
-            is_leasing: false,
-            reading: None,
-            retry: Retry::new(config.retry_delay, config.seed),
             abandoned: None,
         }
     }
@@ -169,17 +161,17 @@ impl<T: Clone> Unrouted<T> {
             && self.backlog.is_empty()
             && self.routable.is_empty()
             && !self.tagging.is_waiting()
-            && !self.is_leasing
+            && !self.lease_work.is_under_way()
     }
 
     fn could_lease(&self, now: Instant) -> bool {
-        self.routing.has_room(now) && self.retry.is_due(now)
+        self.routing.has_room(now) && self.lease_work.is_due(now)
     }
 
     /// When to look again if nothing else happens.
     #[must_use]
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let waits = [self.retry.due_at(now), self.routing.room_at(now)];
+        let waits = [self.lease_work.due_at(now), self.routing.room_at(now)];
         waits.into_iter().flatten().min()
     }
 
@@ -210,8 +202,7 @@ impl<T: Clone> Unrouted<T> {
 
     /// A tag could not be written. Without it the next run does not know that the records were
     /// perhaps sent; a disk that takes none must be emptied all the same.
-    fn tag_failed(&mut self, lease: LeaseNo, now: Instant) {
-        self.retry.failed(Pace::Normal, now);
+    fn tag_failed(&mut self, lease: LeaseNo) {
         if self.tagging.failed(lease) {
             let tag = self.routing.tag(lease);
             self.write_tag(lease, &tag);
@@ -223,8 +214,7 @@ impl<T: Clone> Unrouted<T> {
     fn write_tag(&mut self, lease: LeaseNo, tag: &RoutingTag) {
         if self.storage == Storage::Disk {
             let tag = tag.encode();
-            self.operations
-                .push_back(LeaseOperation::Stamp { lease, tag });
+            self.lease_work.push(LeaseOperation::Stamp { lease, tag });
         }
     }
 
@@ -254,22 +244,17 @@ impl<T: Clone> Unrouted<T> {
     /// Returns whether there is a lease to do.
     #[must_use]
     pub fn wants_lease(&self, now: Instant) -> bool {
-        !self.is_leasing
-            && (self.has_operation(now)
+        !self.lease_work.is_under_way()
+            && (self.lease_work.has_due(now)
                 || self.next_reload(now).is_some()
                 || (self.could_lease(now) && self.backlog.next().is_some()))
-    }
-
-    /// Returns whether there is a tag or a release to do: what failed is tried again after a delay.
-    fn has_operation(&self, now: Instant) -> bool {
-        !self.operations.is_empty() && self.retry.is_due(now)
     }
 
     /// The lease to read again for a partition that has room.
     fn next_reload(&self, now: Instant) -> Option<LeaseNo> {
         self.routing
             .next_reload()
-            .filter(|_| self.retry.is_due(now))
+            .filter(|_| self.lease_work.is_due(now))
     }
 
     fn reload(&self, now: Instant) -> Option<LeaseOperation> {
@@ -300,22 +285,17 @@ impl<T: Clone> Machine for Unrouted<T> {
     }
 
     fn poll_lease(&mut self, now: Instant) -> Option<LeaseOperation> {
-        if self.is_leasing {
+        if self.lease_work.is_under_way() {
             return None;
         }
-        let has_operation = self.has_operation(now);
-        let operation = has_operation
-            .then(|| self.operations.pop_front())
-            .flatten()
+        let operation = (self.lease_work.pop(now))
             .or_else(|| self.reload(now))
-            .or_else(|| self.could_lease(now).then(|| self.backlog.next()).flatten());
-        if let Some(LeaseOperation::Reload { lease, .. }) = &operation {
+            .or_else(|| self.could_lease(now).then(|| self.backlog.next()).flatten())?;
+        if let LeaseOperation::Reload { lease, .. } = &operation {
             self.routing.start_reload(*lease);
-            self.reading = Some(*lease);
         }
-        // Nothing is reported of a release.
-        self.is_leasing = !matches!(operation, None | Some(LeaseOperation::Release(_)));
-        operation
+        self.lease_work.begin(&operation);
+        Some(operation)
     }
 
     fn handle(&mut self, event: Event, now: Instant) {
@@ -331,20 +311,17 @@ impl<T: Clone> Machine for Unrouted<T> {
             }
             Event::Leased(lease, batches) => self.handle_leased(lease, batches),
             Event::LeaseFailed => {
-                self.is_leasing = false;
-                if let Some(lease) = self.reading.take() {
+                if let Some(lease) = self.lease_work.failed(now) {
                     self.routing.reload_failed(lease);
                 }
-                self.retry.failed(Pace::Normal, now);
             }
             Event::Stamped(lease) => {
-                self.is_leasing = false;
-                self.retry.succeeded();
+                self.lease_work.succeeded();
                 self.routable.extend(self.tagging.tagged(lease));
             }
             Event::StampFailed(lease) => {
-                self.is_leasing = false;
-                self.tag_failed(lease, now);
+                self.lease_work.failed(now);
+                self.tag_failed(lease);
             }
             Event::Reported(lease) => self.acks.push(lease),
             // Everything else is about a link, which this machine does not have.
