@@ -5,29 +5,10 @@ use std::time::Duration;
 use wolff_codec::ErrorCode;
 use wolff_core::{
     Answer, AppendOperation, AppendedLease, Config, DoubtReason, Event, FailReason, Idempotence,
-    LeaseNo, LeaseOperation, LeaseTag, LeasedBatches, LocalQueue, Outcome,
+    LeaseNo, LeaseOperation, LeasedBatches, LocalQueue, Outcome,
 };
 
-use crate::support::{Fault, Stage, config, values_of};
-
-/// The next batch, after the delay before it.
-fn sent_later(stage: &mut Stage) -> wolff_core::Transmit {
-    loop {
-        if let Some(transmit) = stage.next_send() {
-            return transmit;
-        }
-        assert!(stage.wait_for_timer());
-    }
-}
-
-fn tags(stage: &Stage) -> Vec<LeaseTag> {
-    let state = stage.queue.state();
-    state
-        .tags
-        .iter()
-        .map(|(_, tag)| LeaseTag::decode(tag).unwrap())
-        .collect()
-}
+use crate::support::{Fault, Stage, config, sent_later, tags, values_of};
 
 /// A run that has an identity and a link that has proven it.
 fn warm(config: Config) -> Stage {

@@ -2,45 +2,10 @@
 //! the next one.
 
 use wolff_codec::Offset;
-use wolff_core::{Config, DoubtReason, Event, FailReason, Idempotence, Transmit};
+use wolff_core::{Config, DoubtReason, Event, FailReason, Idempotence};
 use wolff_testbroker::partition::UnknownProducers;
 
-use crate::support::{Stage, config};
-
-fn small_batches() -> Config {
-    Config {
-        max_batch_bytes: 100,
-        ..config()
-    }
-}
-
-/// A stage with so many batches of one record each.
-fn with_batches(count: u8) -> Stage {
-    let mut stage = Stage::new(small_batches());
-    for number in 0..count {
-        stage.send_one(&[number; 60]);
-    }
-    stage
-}
-
-/// The first batch is acked, and as many as can be are in flight.
-fn in_flight(count: u8) -> (Stage, Vec<Transmit>) {
-    let mut stage = with_batches(count);
-    let first = stage.next_send().unwrap();
-    stage.apply(&first);
-    let sent = stage.send_all();
-    (stage, sent)
-}
-
-fn once_each(count: u8) -> Vec<Vec<u8>> {
-    (0..count).map(|number| vec![number; 60]).collect()
-}
-
-/// Counts the records that are in the log more than once.
-fn repeated(stage: &Stage, count: u8) -> u64 {
-    let twice = |number: u8| stage.broker.count(&[number; 60]).saturating_sub(1);
-    (0..count).map(|number| twice(number) as u64).sum()
-}
+use crate::support::{Stage, in_flight, once_each, repeated, small_batches};
 
 #[test]
 fn a_kill_does_not_forget_that_a_batch_was_sent_before_under_other_numbers() {

@@ -9,36 +9,7 @@ use wolff_core::{
 };
 use wolff_testbroker::partition::UnknownProducers;
 
-use crate::support::{Stage, config, values_of};
-
-fn small_batches() -> Config {
-    Config {
-        max_batch_bytes: 100,
-        ..config()
-    }
-}
-
-/// A stage with so many batches of one record each.
-fn with_batches(count: u8) -> Stage {
-    let mut stage = Stage::new(small_batches());
-    for number in 0..count {
-        stage.send_one(&[number; 60]);
-    }
-    stage
-}
-
-/// The first batch is acked, and as many as can be are in flight.
-fn in_flight(count: u8) -> (Stage, Vec<Transmit>) {
-    let mut stage = with_batches(count);
-    let first = stage.next_send().unwrap();
-    stage.apply(&first);
-    let sent = stage.send_all();
-    (stage, sent)
-}
-
-fn once_each(count: u8) -> Vec<Vec<u8>> {
-    (0..count).map(|number| vec![number; 60]).collect()
-}
+use crate::support::{Stage, config, in_flight, once_each, values_of, with_batches};
 
 fn leader(topic: u8, cluster: u64) -> Leader {
     Leader {

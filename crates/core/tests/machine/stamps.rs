@@ -3,41 +3,15 @@
 use std::collections::BTreeMap;
 
 use wolff_codec::ErrorCode;
-use wolff_core::{Config, LeaseTag, Outcome, Stamp};
+use wolff_core::{Config, Outcome, Stamp};
 
-use crate::support::{Fault, Stage, config, values_of};
-
-fn small_batches() -> Config {
-    Config {
-        max_batch_bytes: 100,
-        ..config()
-    }
-}
+use crate::support::{Fault, Stage, config, sent_later, small_batches, tags, values_of};
 
 fn outcome_offset(outcome: &Outcome) -> Option<wolff_codec::Offset> {
     match outcome {
         Outcome::Acked { base_offset, .. } => *base_offset,
         other => panic!("{other:?}"),
     }
-}
-
-/// The next batch, after the delay before it.
-fn sent_later(stage: &mut Stage) -> wolff_core::Transmit {
-    loop {
-        if let Some(transmit) = stage.next_send() {
-            return transmit;
-        }
-        assert!(stage.wait_for_timer());
-    }
-}
-
-fn tags(stage: &Stage) -> Vec<LeaseTag> {
-    let state = stage.queue.state();
-    state
-        .tags
-        .iter()
-        .map(|(_, tag)| LeaseTag::decode(tag).unwrap())
-        .collect()
 }
 
 #[test]

@@ -3,9 +3,13 @@
 mod broker;
 mod host;
 mod queue;
+mod scenario;
 mod stage;
 
 pub(crate) use broker::values_of;
 pub(crate) use host::Host;
 pub(crate) use queue::{Fault, Faults, Queue};
+pub(crate) use scenario::{
+    in_flight, once_each, repeated, sent_later, small_batches, tags, with_batches,
+};
 pub(crate) use stage::{Stage, config};
