@@ -58,16 +58,16 @@ impl Allowance {
         }
     }
 
-    /// Acquires so many bytes, or a piece, if the budget has them.
+    /// Acquires so many bytes, up to a piece where the budget has more.
     pub(crate) fn try_acquire(&self, bytes: usize) -> Option<MemoryPermit> {
-        let piece = self.budget.try_acquire(bytes.max(self.piece.now));
-        // The last bytes of a budget are not enough for a piece.
-        piece.or_else(|| self.budget.try_acquire(bytes))
+        let most = bytes.max(self.piece.now);
+        self.budget.try_acquire_some(bytes, most)
     }
 
-    /// Acquires a piece before it is needed, if the budget has as much.
+    /// Acquires up to a piece before it is needed, if the budget has as much as the least.
     pub(crate) fn try_acquire_ahead(&self) -> Option<MemoryPermit> {
-        self.budget.try_acquire(self.piece.now)
+        self.budget
+            .try_acquire_some(self.piece.least, self.piece.now)
     }
 
     /// Waits for room.

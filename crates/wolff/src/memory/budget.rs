@@ -10,6 +10,9 @@ use std::task::{Context, Poll, Waker};
 
 use crate::sync::{AtomicUsize, Mutex};
 
+/// Largest piece, as a fraction of what is free: something is left for the queues that come next.
+const FREE_PER_PIECE: usize = 4;
+
 /// A limit on the memory that producers hold for records: what waits to be queued, is kept beside a
 /// queue on disk, is compressed or in flight, and what callbacks and receipts take.
 ///
@@ -88,9 +91,14 @@ impl MemoryBudget {
         self.0.waiting.load(Ordering::SeqCst) > 0
     }
 
-    /// Acquires these bytes if they are free and nobody waits.
-    pub(crate) fn try_acquire(&self, bytes: usize) -> Option<MemoryPermit> {
-        (!self.is_wanted() && self.0.reserve(bytes)).then(|| self.permit(bytes))
+    /// Acquires some bytes if `least` are free and nobody waits: a part of what is free then,
+    /// up to `most`. So the last bytes of a budget go in pieces as well, and not call by call.
+    pub(crate) fn try_acquire_some(&self, least: usize, most: usize) -> Option<MemoryPermit> {
+        if self.is_wanted() {
+            return None;
+        }
+        let bytes = self.0.reserve_some(least, most)?;
+        Some(self.permit(bytes))
     }
 
     /// Acquires these bytes, waiting for those who came before.
@@ -146,15 +154,23 @@ impl fmt::Debug for MemoryBudget {
 impl Shared {
     /// Counts the bytes as used if they are free. More than all of it is free when nothing is used.
     fn reserve(&self, bytes: usize) -> bool {
+        self.reserve_some(bytes, bytes).is_some()
+    }
+
+    /// The same for a part of what is free, within these bounds. Returns how many bytes that is.
+    fn reserve_some(&self, least: usize, most: usize) -> Option<usize> {
         let leased = self.leased.load(Ordering::SeqCst).min(self.limit / 2);
+        let mut bytes = least;
         let add = |used: usize| {
+            let free = self.limit.saturating_sub(used.saturating_add(leased));
+            bytes = (free / FREE_PER_PIECE).min(most).max(least);
             let after = used.checked_add(bytes)?;
-            let is_free = after.saturating_add(leased) <= self.limit;
-            (is_free || used == 0).then_some(after)
+            (bytes <= free || used == 0).then_some(after)
         };
-        self.used
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add)
-            .is_ok()
+        let reserved = self
+            .used
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
+        reserved.ok().map(|_| bytes)
     }
 
     fn release(&self, bytes: usize) {

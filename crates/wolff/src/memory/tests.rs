@@ -19,11 +19,11 @@ fn poll(acquire: Pin<&mut Acquire>) -> Option<MemoryPermit> {
 #[test]
 fn who_came_first_is_served_first_also_when_a_later_one_needs_less() {
     let budget = MemoryBudget::new(100);
-    let mut held = budget.try_acquire(90).unwrap();
+    let mut held = budget.try_acquire_some(90, 90).unwrap();
     let mut large = pin!(budget.acquire(50));
     let mut small = pin!(budget.acquire(5));
     assert!(poll(large.as_mut()).is_none() && poll(small.as_mut()).is_none());
-    assert!(budget.try_acquire(1).is_none(), "others wait");
+    assert!(budget.try_acquire_some(1, 1).is_none(), "others wait");
     drop(held.split(40));
     let large = poll(large).unwrap();
     assert_eq!((large.bytes(), budget.used_bytes()), (50, 100));
@@ -35,7 +35,7 @@ fn who_came_first_is_served_first_also_when_a_later_one_needs_less() {
 #[test]
 fn who_leaves_the_line_holds_up_nobody_and_keeps_nothing() {
     let budget = MemoryBudget::new(100);
-    let held = budget.try_acquire(90).unwrap();
+    let held = budget.try_acquire_some(90, 90).unwrap();
     let mut large = Box::pin(budget.acquire(50));
     let mut small = Box::pin(budget.acquire(5));
     assert!(poll(large.as_mut()).is_none() && poll(small.as_mut()).is_none());
@@ -54,15 +54,15 @@ fn who_leaves_the_line_holds_up_nobody_and_keeps_nothing() {
 #[test]
 fn more_than_the_whole_budget_is_granted_to_one_that_is_alone() {
     let budget = MemoryBudget::new(10);
-    let small = budget.try_acquire(1).unwrap();
+    let small = budget.try_acquire_some(1, 1).unwrap();
     let mut large = pin!(budget.acquire(1_000));
     assert!(poll(large.as_mut()).is_none());
     drop(small);
     let large = poll(large).unwrap();
     assert_eq!(budget.used_bytes(), 1_000);
-    assert!(budget.try_acquire(1).is_none());
+    assert!(budget.try_acquire_some(1, 1).is_none());
     drop(large);
-    assert!(MemoryBudget::new(0).try_acquire(7).is_some());
+    assert!(MemoryBudget::new(0).try_acquire_some(7, 7).is_some());
     let default = MemoryBudget::default().limit_bytes();
     assert_eq!(default, MemoryBudget::DEFAULT_BYTES);
 }
@@ -71,31 +71,62 @@ fn more_than_the_whole_budget_is_granted_to_one_that_is_alone() {
 fn what_must_go_on_is_counted_and_delays_the_others() {
     let budget = MemoryBudget::new(100);
     let mut forced = budget.take(150);
-    assert!(budget.try_acquire(1).is_none());
+    assert!(budget.try_acquire_some(1, 1).is_none());
     forced.merge(budget.take(10));
     drop(forced);
-    assert!(budget.try_acquire(100).is_some());
+    assert!(budget.try_acquire_some(100, 100).is_some());
 }
 
 #[test]
 fn what_is_leased_from_the_disk_keeps_half_of_the_limit_for_calls() {
     let budget = MemoryBudget::new(100);
-    let first = budget.try_acquire(10).unwrap();
+    let first = budget.try_acquire_some(10, 10).unwrap();
     let mut outage = budget.leased();
     outage.set(30);
-    assert!(budget.try_acquire(61).is_none() && !budget.is_short());
+    assert!(budget.try_acquire_some(61, 61).is_none() && !budget.is_short());
     outage.set(51);
     assert!(budget.is_short(), "more than half");
     outage.set(1_000);
     assert_eq!(budget.used_bytes(), 1_010);
-    let held = budget.try_acquire(40).unwrap();
-    assert!(budget.try_acquire(1).is_none());
+    let held = budget.try_acquire_some(40, 40).unwrap();
+    assert!(budget.try_acquire_some(1, 1).is_none());
     let mut waiting = pin!(budget.acquire(30));
     assert!(poll(waiting.as_mut()).is_none());
     outage.set(20);
     assert!(poll(waiting.as_mut()).is_some());
     drop((first, held, outage));
     assert_eq!(budget.used_bytes(), 0);
+}
+
+#[test]
+fn the_last_bytes_of_a_budget_go_in_pieces_too() {
+    let budget = MemoryBudget::new(1_000);
+    let held = budget.try_acquire_some(200, 200).unwrap();
+    assert_eq!(budget.try_acquire_some(10, 100).unwrap().bytes(), 100);
+    assert_eq!(budget.try_acquire_some(10, 900).unwrap().bytes(), 200);
+    assert_eq!(budget.try_acquire_some(700, 900).unwrap().bytes(), 700);
+    assert!(budget.try_acquire_some(801, 900).is_none());
+    let waiting = &mut pin!(budget.acquire(900));
+    assert!(poll(waiting.as_mut()).is_none());
+    assert!(budget.try_acquire_some(1, 1).is_none(), "another one waits");
+    drop(held);
+    assert_eq!(poll(waiting.as_mut()).unwrap().bytes(), 900);
+}
+
+#[test]
+fn a_busy_queue_takes_few_pieces_of_a_budget_that_is_nearly_used_up() {
+    let budget = MemoryBudget::new(256 << 20);
+    let mut user = User::new(&budget);
+    user.used = (255 << 20) - 1;
+    user.balance();
+    // A batch has ended, and calls of a kilobyte follow.
+    let mut grants = 0;
+    for _ in 0..800 {
+        let before = user.room;
+        assert!(user.accept(1_000));
+        grants += u32::from(user.room > before);
+    }
+    assert!(grants <= 10, "{grants}");
 }
 
 /// A queue's machine as far as memory is concerned: what it uses, and its room.
@@ -206,8 +237,10 @@ fn the_last_bytes_of_a_budget_can_be_used() {
 fn while_somebody_waits_no_reserve_is_kept() {
     let budget = MemoryBudget::new(PIECE_BYTES * 4096);
     let mut user = User::new(&budget);
-    let others = budget.try_acquire(PIECE_BYTES * 4095).unwrap();
     assert!(user.accept(10));
+    assert_eq!(budget.used_bytes(), PIECE_BYTES);
+    let rest = budget.limit_bytes() - PIECE_BYTES;
+    let others = budget.try_acquire_some(rest, rest).unwrap();
     assert_eq!(budget.used_bytes(), PIECE_BYTES * 4096);
     let mut waiting = pin!(budget.acquire(1_000));
     assert!(poll(waiting.as_mut()).is_none());

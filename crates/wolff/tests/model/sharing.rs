@@ -41,7 +41,7 @@ fn the_limit_is_kept_and_everybody_who_waits_is_served() {
 fn who_gives_up_waiting_at_any_moment_keeps_nothing_and_stops_nobody() {
     check(|| {
         let budget = MemoryBudget::new(10);
-        let held = budget.try_acquire(8).unwrap();
+        let held = budget.try_acquire_some(8, 8).unwrap();
         let (gives_up, waits) = (budget.clone(), budget.clone());
         let gives_up = thread::spawn(move || {
             let mut acquire = pin!(gives_up.acquire(9));
@@ -55,7 +55,7 @@ fn who_gives_up_waiting_at_any_moment_keeps_nothing_and_stops_nobody() {
         gives_up.join().unwrap();
         waits.join().unwrap();
         assert_eq!(budget.used_bytes(), 0);
-        assert!(budget.try_acquire(10).is_some());
+        assert!(budget.try_acquire_some(10, 10).is_some());
     });
 }
 
