@@ -27,6 +27,7 @@ pub(crate) trait CallMachine: Machine + Send + 'static {
     fn wants_append(&self, now: Instant) -> bool;
     fn wants_lease(&self, now: Instant) -> bool;
     fn has_uncommitted(&self) -> bool;
+    fn is_appending(&self) -> bool;
     fn request_commit(&mut self);
     fn queued_calls(&self) -> u64;
     fn has_failed_calls(&self) -> bool;
@@ -77,6 +78,10 @@ macro_rules! call_machine {
 
             fn has_uncommitted(&self) -> bool {
                 $machine::has_uncommitted(self)
+            }
+
+            fn is_appending(&self) -> bool {
+                $machine::is_appending(self)
             }
 
             fn request_commit(&mut self) {

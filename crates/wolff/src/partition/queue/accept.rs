@@ -105,7 +105,7 @@ impl<M: CallMachine> Queue<M> {
             self.request_append(accepted.work == QueueWork::Now);
         }
         if accepted.wakes {
-            self.wake.notify_one();
+            self.signals.wake();
         }
         Ok(Taken {
             receipt: Receipt::new(accepted.token, accepted.first_record),
@@ -141,7 +141,7 @@ impl<M: CallMachine> Queue<M> {
         let mut permit = None;
         loop {
             // Listen before trying, or the room that is made between the two would be missed.
-            let mut moved = std::pin::pin!(self.progress.notified());
+            let mut moved = std::pin::pin!(self.signals.next_move());
             moved.as_mut().enable();
             let accepted = match permit.take() {
                 None => self.accept(call, observer, is_awaited),
@@ -188,7 +188,7 @@ impl<M: CallMachine> Queue<M> {
         mut look: impl FnMut(&mut M) -> Option<R>,
     ) -> R {
         loop {
-            let mut moved = std::pin::pin!(self.progress.notified());
+            let mut moved = std::pin::pin!(self.signals.next_move());
             // Listen before looking, or a move between the two would be missed.
             moved.as_mut().enable();
             if let Some(found) = look(&mut self.driver.machine()) {

@@ -15,7 +15,7 @@ impl<M: CallMachine> Queue<M> {
     /// returned.
     async fn until_idle(self: &Arc<Self>) {
         loop {
-            let mut moved = std::pin::pin!(self.progress.notified());
+            let mut moved = std::pin::pin!(self.signals.next_move());
             moved.as_mut().enable();
             self.settle();
             let is_idle = {
@@ -28,7 +28,7 @@ impl<M: CallMachine> Queue<M> {
             }
             moved.await;
         }
-        self.callbacks.idle().await;
+        self.callbacks().idle().await;
     }
 
     /// Stores what was accepted, reports the rest as left behind, and closes the local queue.
@@ -85,12 +85,20 @@ impl<M: CallMachine> Queue<M> {
         if ended.is_err() {
             tracing::error!(partition = ?self.partition, "a queue is inconsistent after a panic");
         }
-        let observers = self.open.lock().give_up(&Outcome::InDoubt(sent));
+        // What has no end yet is with partitions that may be gone before they report it, and on the
+        // disk all the same; or it is just being stored, or in a machine that makes no sense any more.
+        let is_kept = self.is_on_disk && ended.is_ok() && !self.driver.machine().is_appending();
+        let rest = if is_kept {
+            Outcome::LeftInQueue
+        } else {
+            Outcome::InDoubt(sent)
+        };
+        let observers = self.open.lock().give_up(&rest);
         self.driver.local().give_up();
         let mut machine = self.driver.machine();
         machine.let_go_beside(observers.saturating_mul(OBSERVER_BYTES));
         self.balance(&mut machine);
         drop(machine);
-        self.progress.notify_waiters();
+        self.signals.moved();
     }
 }

@@ -3,6 +3,9 @@
 //! The machine's lock is held for the encoding of one call or for one event; file I/O,
 //! compression and callbacks run outside of it.
 
+#[cfg(test)]
+mod tests;
+
 mod closing;
 
 mod unrouted;
@@ -13,17 +16,19 @@ mod report;
 
 mod accept;
 
+mod signals;
+
 use std::fmt;
 use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use wolff_codec::PartitionId;
 use wolff_codec::records::{Compression, CompressionLevel};
 use wolff_core::{Driver, Event, Partition, Snapshot, Ticket, Unrouted};
 
 use self::report::Reporting;
+use self::signals::Signals;
 use self::work::QueueLanes;
 use super::Token;
 use super::foreign::ForeignBatch;
@@ -50,16 +55,11 @@ pub(crate) struct Queue<M: CallMachine> {
     driver: Driver<M, Local>,
     lanes: QueueLanes,
     open: Mutex<OpenBatches>,
-    callbacks: Arc<CallbackLane>,
-    reporting: Mutex<Reporting>,
+    reporting: Reporting,
     /// The queue's part of the memory budget. Locked for a moment, with the machine's lock
     /// held.
     memory: Mutex<Allowance>,
-    /// Wakes the task that serves the machine's network side.
-    wake: Notify,
-    /// Notified whenever something changed that a caller may wait for.
-    progress: Notify,
-    failures: Arc<Failures>,
+    signals: Signals,
     /// For records that bring no time.
     wall_clock: WallClock,
 }
@@ -106,12 +106,9 @@ impl<M: CallMachine> Queue<M> {
                     parts.is_on_disk || parts.compression.0 != Compression::None,
                 ),
                 open: Mutex::new(OpenBatches::new(callbacks.clone())),
-                callbacks,
-                reporting: Mutex::default(),
+                reporting: Reporting::new(callbacks, parts.failures),
                 memory,
-                wake: Notify::new(),
-                progress: Notify::new(),
-                failures: parts.failures,
+                signals: Signals::default(),
                 wall_clock: parts.wall_clock,
             }
         })
@@ -128,7 +125,7 @@ impl<M: CallMachine> Queue<M> {
 
     /// The lane in which callbacks of this queue run.
     pub(crate) fn callbacks(&self) -> &Arc<CallbackLane> {
-        &self.callbacks
+        self.reporting.callbacks()
     }
 
     /// Returns whether everything in it was ended early, and it accepts nothing for good.
@@ -170,21 +167,24 @@ impl<M: CallMachine> Queue<M> {
     pub(crate) fn change<R>(self: &Arc<Self>, change: impl FnOnce(&mut M) -> R) -> R {
         let result = change(&mut self.driver.machine());
         self.settle();
-        self.progress.notify_waiters();
-        self.wake.notify_one();
+        self.signals.moved();
+        self.signals.wake();
         result
     }
 
     /// Carries out the consequences of an event: ends are reported, work on the local queue is
-    /// done or handed to the I/O threads.
+    /// done or handed to the I/O threads. A panic in that ends the queue and not whoever caused the
+    /// event: a caller would leave the others waiting for what is not done.
     pub(crate) fn settle(self: &Arc<Self>) {
-        self.report_ends();
-        self.request_work();
+        self.contain(|queue| {
+            queue.report_ends();
+            queue.request_work();
+        });
     }
 
     /// Waits until something may have to be done on the machine's network side.
     pub(crate) async fn woken(&self) {
-        self.wake.notified().await;
+        self.signals.woken().await;
     }
 }
 
@@ -196,7 +196,7 @@ impl PartitionQueue {
         body: wolff_core::BatchBody,
         was_sent: bool,
     ) {
-        let ticket: Ticket = self.reporting.lock().add_foreign(batch);
+        let ticket: Ticket = self.reporting.add_foreign(batch);
         let event = Event::Foreign {
             ticket,
             body,

@@ -1,5 +1,8 @@
 //! Ends of calls, on their way to receipts, callbacks and the acknowledgement of their leases.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use wolff_core::{Ended, EndedLease, Event, FailReason, Origin, Outcome, Ticket};
 
 use super::super::Token;
@@ -9,19 +12,51 @@ use super::super::machines::CallMachine;
 use super::Queue;
 use super::accept::OBSERVER_BYTES;
 use crate::clock;
+use crate::completion::CallbackLane;
 use crate::error::with_causes;
+use crate::failures::Failures;
 
-/// Ends are reported by one thread at a time, in order.
-#[derive(Default)]
+/// Ends of one queue's calls, until those who wait for them have them.
 pub(super) struct Reporting {
+    callbacks: Arc<CallbackLane>,
+    failures: Arc<Failures>,
+    /// Ends are reported by one thread at a time, in order: the one that has this lock.
+    waiting: Mutex<Waiting>,
+}
+
+/// Leases and foreign batches that wait for ends, or for their reports.
+#[derive(Default)]
+struct Waiting {
     reports: Reports,
     foreign: ForeignBatches,
 }
 
 impl Reporting {
+    pub(super) fn new(callbacks: Arc<CallbackLane>, failures: Arc<Failures>) -> Self {
+        Self {
+            callbacks,
+            failures,
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// The lane in which callbacks run.
+    pub(super) fn callbacks(&self) -> &Arc<CallbackLane> {
+        &self.callbacks
+    }
+
     /// Takes in a batch of another queue: its ticket.
-    pub(super) fn add_foreign(&mut self, batch: ForeignBatch) -> Ticket {
-        self.foreign.add(batch)
+    pub(super) fn add_foreign(&self, batch: ForeignBatch) -> Ticket {
+        self.waiting.lock().foreign.add(batch)
+    }
+
+    /// Counts records that came to this end without being delivered.
+    fn count(&self, outcome: &Outcome, records: u32) {
+        match outcome {
+            Outcome::InDoubt(reason) => self.failures.record_doubt(*reason, records),
+            Outcome::Failed(reason) => self.failures.record(reason, records),
+            _ => {}
+        }
     }
 }
 
@@ -32,12 +67,12 @@ impl<M: CallMachine> Queue<M> {
         let mut has_reported = false;
         let mut observed = 0usize;
         {
-            let mut reporting = self.reporting.lock();
+            let mut waiting = self.reporting.waiting.lock();
             loop {
                 let Some(ended) = self.driver.machine().poll_end() else {
                     break;
                 };
-                observed = observed.saturating_add(self.report(ended, &mut reporting));
+                observed = observed.saturating_add(self.report(ended, &mut waiting));
                 has_reported = true;
             }
         }
@@ -47,15 +82,15 @@ impl<M: CallMachine> Queue<M> {
         }
         self.callbacks_returned();
         if has_reported {
-            self.progress.notify_waiters();
+            self.signals.moved();
         }
     }
 
     /// Returns how many of its calls were observed.
-    fn report(&self, ended: Ended<Token>, reporting: &mut Reporting) -> usize {
+    fn report(&self, ended: Ended<Token>, waiting: &mut Waiting) -> usize {
         let mut observed = 0;
         let mut sources = Vec::new();
-        let mut number = self.callbacks.reported_through();
+        let mut number = self.callbacks().reported_through();
         if let Some(completion) = ended.completion {
             let range = (completion.first_record, completion.record_count);
             let called = match completion.origin {
@@ -68,14 +103,14 @@ impl<M: CallMachine> Queue<M> {
                 Origin::PreviousRun => Vec::new(),
                 Origin::Foreign(ticket) => {
                     let (called, leases) =
-                        reporting
+                        waiting
                             .foreign
                             .end(ticket, self.partition, range, &completion.outcome);
                     sources = leases;
                     called
                 }
             };
-            number = self.callbacks.call(called);
+            number = self.callbacks().call(called);
             self.count(&completion.outcome, completion.record_count);
         }
         let own = ended.lease.map(ReportedLease::Own);
@@ -83,20 +118,16 @@ impl<M: CallMachine> Queue<M> {
             .into_iter()
             .chain(sources.into_iter().map(ReportedLease::Source))
         {
-            reporting.reports.push(number, lease);
+            waiting.reports.push(number, lease);
         }
         observed
     }
 
     pub(super) fn count(&self, outcome: &Outcome, records: u32) {
-        if let Outcome::InDoubt(reason) = outcome {
-            self.failures.record_doubt(*reason, records);
-        }
-        let Outcome::Failed(reason) = outcome else {
-            return;
-        };
-        self.failures.record(reason, records);
-        if *reason != FailReason::Stopped {
+        self.reporting.count(outcome, records);
+        if let Outcome::Failed(reason) = outcome
+            && *reason != FailReason::Stopped
+        {
             tracing::error!(
                 partition = ?self.partition, records, reason = %with_causes(reason), "records failed"
             );
@@ -109,11 +140,11 @@ impl<M: CallMachine> Queue<M> {
         let mut leases = Vec::new();
         // Callbacks can return while ends are being reported, even in the thread that reports them:
         // whoever holds the lock looks again afterwards.
-        while seen != Some(self.callbacks.reported_through())
-            && let Some(mut reporting) = self.reporting.try_lock()
+        while seen != Some(self.callbacks().reported_through())
+            && let Some(mut waiting) = self.reporting.waiting.try_lock()
         {
-            let through = self.callbacks.reported_through();
-            leases.extend(reporting.reports.reported(through));
+            let through = self.callbacks().reported_through();
+            leases.extend(waiting.reports.reported(through));
             seen = Some(through);
         }
         let mut own: Vec<EndedLease> = Vec::new();
@@ -132,6 +163,6 @@ impl<M: CallMachine> Queue<M> {
             machine.handle(Event::Reported(lease), now);
         }
         drop(machine);
-        self.wake.notify_one();
+        self.signals.wake();
     }
 }

@@ -23,7 +23,7 @@ impl UnroutedQueue {
     ) {
         if let Origin::ThisRun(token) = origin {
             let (called, _) = token.complete_in(at, first_record, records, outcome);
-            self.callbacks.call(called);
+            self.callbacks().call(called);
         }
         self.count(outcome, records);
         let end = RoutedEnd {
@@ -43,8 +43,8 @@ impl UnroutedQueue {
 impl ForeignSource for UnroutedQueue {
     fn ended(&self, end: &RoutedEnd<'_>) -> Option<EndedLease> {
         let ended = self.driver.machine().ended(end);
-        self.progress.notify_waiters();
-        self.wake.notify_one();
+        self.signals.moved();
+        self.signals.wake();
         ended
     }
 

@@ -71,7 +71,7 @@ impl<M: CallMachine> Queue<M> {
     pub(super) fn request_append(self: &Arc<Self>, at_once: bool) {
         match self.lanes.appends.request(at_once) {
             Handover::None => {}
-            Handover::Now if !self.lanes.uses_threads => self.run_appends(),
+            Handover::Now if !self.lanes.uses_threads => self.contain(|queue| queue.run_appends()),
             Handover::Now => self.lanes.threads.append(self.clone()),
             Handover::Later => self.lanes.threads.append_later(self.clone()),
         }
@@ -80,7 +80,7 @@ impl<M: CallMachine> Queue<M> {
     fn request_lease(self: &Arc<Self>) {
         match self.lanes.leases.request(true) {
             Handover::None => {}
-            _ if !self.lanes.uses_threads => self.run_leases(),
+            _ if !self.lanes.uses_threads => self.contain(|queue| queue.run_leases()),
             _ => self.lanes.threads.lease(Arc::new(LeaseJob(self.clone()))),
         }
     }
@@ -127,15 +127,16 @@ impl<M: CallMachine> Queue<M> {
 
     fn after_work(self: &Arc<Self>) {
         self.report_ends();
-        self.progress.notify_waiters();
-        self.wake.notify_one();
+        self.signals.moved();
+        self.signals.wake();
         self.request_work();
     }
 
-    /// Runs a job of the queue; a panic in it ends the queue and not the thread.
-    fn contain(self: &Arc<Self>, job: impl FnOnce(&Arc<Self>)) {
+    /// Runs a job of the queue; a panic in it ends the queue, and neither the thread nor the caller
+    /// who happens to do it.
+    pub(super) fn contain(self: &Arc<Self>, job: impl FnOnce(&Arc<Self>)) {
         if catch_unwind(AssertUnwindSafe(|| job(self))).is_err() {
-            tracing::error!(partition = ?self.partition, "an I/O job panicked: the queue accepts no more calls");
+            tracing::error!(partition = ?self.partition, "work on a queue panicked: it accepts no more calls");
             // Whatever it was appending has no other end: nobody says any more whether it was
             // stored.
             let panicked = std::io::Error::other("the thread that appended panicked");
@@ -178,7 +179,7 @@ impl<M: CallMachine> DriverHost for Host<'_, M> {
     fn notice(&self, notice: Notice<'_>) {
         let partition = self.0.partition;
         match notice {
-            Notice::Appended => self.0.progress.notify_waiters(),
+            Notice::Appended => self.0.signals.moved(),
             Notice::AppendFailed(error) => {
                 tracing::error!(?partition, error = %with_causes(error), "the local queue refused records");
                 self.0.report_ends();
@@ -187,7 +188,7 @@ impl<M: CallMachine> DriverHost for Host<'_, M> {
                 for damage in self.0.driver.local().new_damages() {
                     tracing::error!(?partition, %damage, "the local queue is damaged");
                 }
-                self.0.wake.notify_one();
+                self.0.signals.wake();
             }
             Notice::LeaseFailed(error) => {
                 tracing::error!(?partition, error = %with_causes(error), "the local queue cannot be read; trying again");
