@@ -151,6 +151,44 @@ async fn a_refusal_that_an_operator_can_mend_gives_up_nothing() {
 }
 
 #[tokio::test]
+async fn with_on_refused_fail_a_refusal_ends_the_calls_of_its_batch_and_no_others() {
+    for code in MENDABLE {
+        for on_disk in [false, true] {
+            let world = World::new(1).await;
+            let producer = world.setup(on_disk).fail_refused().single().start().await;
+            assert!(producer.accept("first").await.end().await.is_acked());
+            let refusal = world.inject_produce(Fault::error(code).always());
+            let reason = match code {
+                ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::CLUSTER_AUTHORIZATION_FAILED => {
+                    "unauthorized"
+                }
+                _ => "rejected",
+            };
+            let mut ends = Vec::new();
+            for value in ["a", "b"] {
+                ends.push(producer.accept(value).await.end().await);
+            }
+            assert_eq!(
+                ends,
+                [(); 2].map(|()| End::Failed(reason)),
+                "{code} {on_disk}"
+            );
+            world.cluster.remove_fault(refusal);
+            assert!(producer.accept("c").await.end().await.is_acked());
+            assert_eq!(world.log(0), ["first", "c"], "{code} {on_disk}");
+            let counts = producer.counts();
+            counts.assert_sum();
+            assert_eq!((counts.acked, counts.failed), (2, 2), "{code} {on_disk}");
+            producer.stop().await;
+            let next = world.setup(on_disk).start().await;
+            next.flushed().await;
+            assert_eq!(world.log(0), ["first", "c"], "{code} {on_disk}");
+            next.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_permission_that_is_missing_for_a_while_does_not_empty_the_backlog_on_disk() {
     let world = World::new(1).await;
     let first = world.on_disk().start().await;

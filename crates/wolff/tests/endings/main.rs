@@ -11,6 +11,7 @@
 mod answers;
 mod bounds;
 mod callbacks;
+mod causes;
 mod damage;
 mod disk;
 mod doubt;

@@ -1,15 +1,16 @@
 //! Panics, in the code of users and in the producer's own: every call ends, and what others have
 //! sent, or what is on disk, arrives once.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use wolff::Strategy;
 
 use wolff::MemoryBudget;
 
-use crate::support::{End, PanickingDisk, Setup, World, forced_panic, until, within};
+use crate::support::{
+    End, PanickingDisk, Setup, World, forced_panic, panic_at_log, panicking_clock, until, within,
+};
 
 /// A long linger: what is accepted before a flush is one batch.
 const LONG: Duration = Duration::from_secs(600);
@@ -105,91 +106,118 @@ async fn a_panic_in_a_call_leaves_its_batch_as_it_was() {
     }
 }
 
-/// A panic in the thread that writes for a queue: to a segment or to the control file, in an
-/// append, a stamp or an acknowledgement.
+/// The operation of the disk that panics, counted from 0.
+#[derive(Clone, Copy, Debug)]
+enum Operation {
+    Write(i64),
+    Read(i64),
+}
+
+/// Calls around a panic in an I/O job of a queue on disk: each ends, the ends are true, and what is
+/// on disk is sent once by the next run. Returns whether the panic has come.
+async fn panic_in_an_io_job(offline: bool, operation: Operation) -> bool {
+    let world = World::new(1).await;
+    let disk = PanickingDisk::new();
+    let (calls, budget) = match operation {
+        Operation::Write(_) => (4, MemoryBudget::default()),
+        // So little of so many stays in memory that most have to be read.
+        Operation::Read(_) => (40, MemoryBudget::new(64 << 10)),
+    };
+    if offline {
+        world.kill_all().await;
+    }
+    let setup = (world.on_disk().environment(disk.environment())).budget(&budget);
+    let producer = setup.single().start().await;
+    let before = producer.send("before").await.unwrap();
+    match operation {
+        Operation::Write(nth) => disk.panic_after_writes(nth),
+        Operation::Read(nth) => {
+            world.kill_all().await;
+            disk.panic_after_reads(nth);
+        }
+    }
+    let calls: Vec<_> = (0..calls)
+        .map(|number| {
+            let producer = producer.clone();
+            let value = format!("call {number}");
+            tokio::spawn(async move {
+                let sent = producer.send(&value).await;
+                (value, sent)
+            })
+        })
+        .collect();
+    let mut receipts = vec![("before".to_owned(), before)];
+    let mut refused = Vec::new();
+    for call in calls {
+        match within("a call", call).await.unwrap() {
+            (value, Ok(receipt)) => receipts.push((value, receipt)),
+            (value, Err(_)) => refused.push(value),
+        }
+    }
+    world.revive_all().await;
+    let mut ends = Vec::new();
+    for (value, receipt) in receipts {
+        ends.push((value, receipt.end().await));
+    }
+    let context = format!("offline {offline}, {operation:?}, {ends:?}, {refused:?}");
+    let has_panicked = disk.has_panicked();
+    if !has_panicked {
+        assert!(ends.iter().all(|(_, end)| end.is_acked()), "{context}");
+    }
+    producer.counts().assert_sum();
+    // What a partition has of the unrouted queue is counted when it ends there.
+    until("nothing is queued", || producer.counts().queued == 0).await;
+    until("nothing is held", || budget.used_bytes() == 0).await;
+    producer.stop().await;
+    let next = world.on_disk().start().await;
+    next.flushed().await;
+    // A lease of unrouted records is sent again as a whole after a crash, and counted.
+    let mut counted = match offline {
+        true => usize::try_from(next.counts().possibly_duplicated).unwrap(),
+        false => 0,
+    };
+    for (value, end) in &ends {
+        let mut times = world.times(0, value);
+        if times == 2 && counted > 0 {
+            (times, counted) = (1, counted - 1);
+        }
+        let expected = match end {
+            End::Acked { .. } | End::LeftInQueue => 1..=1,
+            End::InDoubt => 0..=1,
+            _ => 0..=0,
+        };
+        assert!(expected.contains(&times), "{value}, {times}: {context}");
+    }
+    for value in refused {
+        assert!(world.times(0, &value) <= 1, "{value}: {context}");
+    }
+    next.stop().await;
+    has_panicked
+}
+
+/// To a segment or to the control file, in an append, a stamp or an acknowledgement.
 #[tokio::test]
-async fn a_panic_in_an_io_job_ends_every_call_and_what_is_on_disk_arrives_once() {
+async fn a_panic_in_a_write_ends_every_call_and_what_is_on_disk_arrives_once() {
     let mut panics = 0;
     for offline in [false, true] {
-        for writes in 0..12 {
-            let world = World::new(1).await;
-            let (disk, budget) = (PanickingDisk::new(), MemoryBudget::default());
-            if offline {
-                world.kill_all().await;
-            }
-            let setup = (world.on_disk().environment(disk.environment())).budget(&budget);
-            let producer = setup.single().start().await;
-            let before = producer.send("before").await.unwrap();
-            disk.panic_after(writes);
-            let calls = ["one", "two", "three", "four"].map(|value| {
-                let producer = producer.clone();
-                tokio::spawn(async move { (value, producer.send(value).await) })
-            });
-            let mut receipts = vec![("before", before)];
-            let mut refused = Vec::new();
-            for call in calls {
-                match within("a call", call).await.unwrap() {
-                    (value, Ok(receipt)) => receipts.push((value, receipt)),
-                    (value, Err(_)) => refused.push(value),
-                }
-            }
-            world.revive_all().await;
-            let mut ends = Vec::new();
-            for (value, receipt) in receipts {
-                ends.push((value, receipt.end().await));
-            }
-            let context = format!("offline {offline}, write {writes}, {ends:?}, {refused:?}");
-            if disk.has_panicked() {
-                panics += 1;
-            } else {
-                assert!(ends.iter().all(|(_, end)| end.is_acked()), "{context}");
-            }
-            producer.counts().assert_sum();
-            // What a partition has of the unrouted queue is counted when it ends there.
-            until("nothing is queued", || producer.counts().queued == 0).await;
-            until("nothing is held", || budget.used_bytes() == 0).await;
-            producer.stop().await;
-            let next = world.on_disk().start().await;
-            next.flushed().await;
-            // A lease of unrouted records is sent again as a whole after a crash, and counted.
-            let mut counted = match offline {
-                true => usize::try_from(next.counts().possibly_duplicated).unwrap(),
-                false => 0,
-            };
-            for (value, end) in &ends {
-                let mut times = world.times(0, value);
-                if times == 2 && counted > 0 {
-                    (times, counted) = (1, counted - 1);
-                }
-                let expected = match end {
-                    End::Acked { .. } | End::LeftInQueue => 1..=1,
-                    End::InDoubt => 0..=1,
-                    _ => 0..=0,
-                };
-                assert!(expected.contains(&times), "{value}, {times}: {context}");
-            }
-            for value in refused {
-                assert!(world.times(0, value) <= 1, "{value}: {context}");
-            }
-            next.stop().await;
+        for nth in 0..12 {
+            let has_panicked = panic_in_an_io_job(offline, Operation::Write(nth)).await;
+            panics += usize::from(has_panicked);
         }
     }
     assert!(panics >= 12, "{panics}");
 }
 
-/// A clock that panics once it is armed: a worker looks at it when it has connected.
-fn with_a_bomb(setup: Setup) -> (Setup, Arc<AtomicBool>) {
-    let is_armed = Arc::new(AtomicBool::new(false));
-    let armed = is_armed.clone();
-    let clock = move || {
-        if armed.load(Ordering::Relaxed) {
-            forced_panic();
+/// Of what waits, for a lease.
+#[tokio::test]
+async fn a_panic_in_a_read_ends_every_call_and_what_is_on_disk_arrives_once() {
+    for offline in [false, true] {
+        let mut panics = 0;
+        while panic_in_an_io_job(offline, Operation::Read(panics)).await {
+            panics += 1;
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        i64::try_from(now.as_millis()).unwrap()
-    };
-    let environment = wolff::Environment::default().wall_clock(clock);
-    (setup.environment(environment), is_armed)
+        assert!(panics > 0, "nothing was read, offline {offline}");
+    }
 }
 
 #[tokio::test]
@@ -199,8 +227,9 @@ async fn a_panic_in_a_worker_ends_every_call_and_what_is_on_disk_arrives_once() 
         if offline {
             world.kill_all().await;
         }
-        let (setup, is_armed) = with_a_bomb(world.setup(on_disk).single());
-        let producer = setup.start().await;
+        let (environment, is_armed) = panicking_clock();
+        let setup = world.setup(on_disk).environment(environment);
+        let producer = setup.single().start().await;
         if !offline {
             // The partition is known, and its leader goes.
             assert!(producer.accept("first").await.end().await.is_acked());
@@ -238,4 +267,66 @@ async fn a_panic_in_a_worker_ends_every_call_and_what_is_on_disk_arrives_once() 
         assert_eq!(next.counts().possibly_duplicated, 0);
         next.stop().await;
     }
+}
+
+/// The task names what a previous run left for a partition that is not there, before it routes
+/// anything: the application's log panics at that.
+#[tokio::test]
+async fn a_panic_in_the_task_that_routes_ends_every_call_and_what_is_on_disk_arrives_once() {
+    let world = World::new(1).await;
+    world.kill_all().await;
+    let earlier = world.on_disk().start().await;
+    drop(earlier.send_to(7, "nowhere").await.unwrap());
+    earlier.stop().await;
+    let producer = world.on_disk().start().await;
+    let mut receipts = Vec::new();
+    for value in ["a", "b", "c"] {
+        receipts.push(producer.send(value).await.unwrap());
+    }
+    let guard = panic_at_log("that the topic does not have");
+    world.revive_all().await;
+    for receipt in receipts {
+        assert_eq!(receipt.end().await, End::LeftInQueue);
+    }
+    drop(guard);
+    producer.counts().assert_sum();
+    let later = within("a call afterwards", producer.send("later")).await;
+    if let Ok(receipt) = later {
+        assert!(!receipt.end().await.is_acked());
+    }
+    producer.stop().await;
+    producer.counts().assert_sum();
+    assert_eq!(producer.counts().queued, 0);
+    let next = world.on_disk().start().await;
+    next.flushed().await;
+    for value in ["a", "b", "c"] {
+        assert_eq!(world.times(0, value), 1, "{value}");
+    }
+    assert_eq!(next.counts().possibly_duplicated, 0);
+    next.stop().await;
+}
+
+/// The log of a call that the task fails panics in the midst of the work of its queue.
+#[tokio::test]
+async fn a_panic_while_the_end_of_a_call_is_reported_costs_its_own_queue_alone() {
+    let world = World::new(1).await;
+    world.kill_all().await;
+    let producer = world.in_memory().start().await;
+    let mut receipts = Vec::new();
+    for value in ["a", "b", "c"] {
+        receipts.push(producer.send(value).await.unwrap());
+    }
+    let nowhere = producer.send_to(7, "nowhere").await.unwrap();
+    let guard = panic_at_log("records failed");
+    world.revive_all().await;
+    assert_eq!(nowhere.end().await, End::Failed("invalid_partition"));
+    for receipt in receipts {
+        assert!(receipt.end().await.is_acked());
+    }
+    drop(guard);
+    assert_eq!(world.log(0), ["a", "b", "c"]);
+    producer.stop().await;
+    let counts = producer.counts();
+    counts.assert_sum();
+    assert_eq!((counts.acked, counts.failed, counts.queued), (3, 1, 0));
 }

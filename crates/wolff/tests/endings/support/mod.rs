@@ -18,7 +18,7 @@ pub(crate) use self::{
     },
     ends::{End, Refusal, judge},
     handle::{Handle, Receipt, forced_panic},
-    panicking::PanickingDisk,
+    panicking::{PanickingDisk, panic_at_log, panicking_clock},
     waiting::{SOON, logged, poll_times, resident_bytes, thread_cpu, until, until_wait, within},
     world::{Setup, TOPIC, World, padded},
 };

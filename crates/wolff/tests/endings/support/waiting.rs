@@ -130,13 +130,22 @@ pub(crate) fn thread_cpu() -> Duration {
 /// is dropped.
 pub(crate) fn logged() -> (Arc<Mutex<Vec<String>>>, tracing::subscriber::DefaultGuard) {
     let messages = Arc::new(Mutex::new(Vec::new()));
-    let guard = tracing::subscriber::set_default(Collect(messages.clone()));
+    let collected = messages.clone();
+    let guard = listen(move |message| collected.lock().unwrap().push(message));
     (messages, guard)
 }
 
-struct Collect(Arc<Mutex<Vec<String>>>);
+/// Has this called with the messages of warnings and errors that this thread logs from now on,
+/// until the guard is dropped.
+pub(super) fn listen(
+    hear: impl Fn(String) + Send + Sync + 'static,
+) -> tracing::subscriber::DefaultGuard {
+    tracing::subscriber::set_default(Listener(hear))
+}
 
-impl Subscriber for Collect {
+struct Listener<F>(F);
+
+impl<F: Fn(String) + Send + Sync + 'static> Subscriber for Listener<F> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         *metadata.level() <= Level::WARN
     }
@@ -152,7 +161,7 @@ impl Subscriber for Collect {
     fn event(&self, event: &Event<'_>) {
         let mut text = Text(String::new());
         event.record(&mut text);
-        self.0.lock().unwrap().push(text.0);
+        (self.0)(text.0);
     }
 
     fn enter(&self, _: &Id) {}

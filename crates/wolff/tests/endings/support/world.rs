@@ -7,8 +7,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use wolff::client::codec::ApiKey;
 use wolff::{
-    Client, Compression, CompressionLevel, Environment, Idempotence, MemoryBudget, Overflow,
-    Producer, ProducerBuilder, ProducerConfig, RetryDelay, Strategy,
+    Client, Compression, CompressionLevel, Environment, Idempotence, MemoryBudget, OnRefused,
+    Overflow, Producer, ProducerBuilder, ProducerConfig, RetryDelay, Strategy,
 };
 use wolff_testbroker::{Cluster, ClusterBuilder, Fault, FaultId};
 
@@ -252,6 +252,12 @@ impl Setup {
 
     pub(crate) fn idempotence(mut self, idempotence: Idempotence) -> Self {
         self.config.idempotence = idempotence;
+        self
+    }
+
+    /// Fails what an operator could lift.
+    pub(crate) fn fail_refused(mut self) -> Self {
+        self.config.on_refused = OnRefused::Fail;
         self
     }
 
