@@ -1,8 +1,6 @@
 //! Hosts and brokers that are asked for metadata: which, in which order, and what a search says, in
 //! virtual time.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use std::time::Duration;
 
 use tokio::time::{Instant, advance};

@@ -1,7 +1,5 @@
 //! Ends of clients, lookups and runtimes, in virtual time.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};

@@ -1,7 +1,5 @@
 //! Topics' metadata of a client, and how it is learnt, in virtual time.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use std::time::Duration;
 
 use tokio::time::{Instant, advance};

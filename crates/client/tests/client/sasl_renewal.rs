@@ -1,7 +1,5 @@
 //! Renewal of SASL sessions (KIP-368), in virtual time.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -86,7 +86,8 @@ impl<M: CallMachine> Queue<M> {
             tracing::error!(partition = ?self.partition, "a queue is inconsistent after a panic");
         }
         // What has no end yet is with partitions that may be gone before they report it, and on the
-        // disk all the same; or it is just being stored, or in a machine that makes no sense any more.
+        // disk all the same; or it is just being stored, or in a machine that makes no sense any
+        // more.
         let is_kept = self.is_on_disk && ended.is_ok() && !self.driver.machine().is_appending();
         let rest = if is_kept {
             Outcome::LeftInQueue
