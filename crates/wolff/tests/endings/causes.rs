@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{End, World, panicking_clock, within};
+use crate::support::{End, World, panicking_clock, until, within};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Cause {
@@ -84,6 +84,11 @@ async fn end_by(cause: Cause, place: Place, on_disk: bool) {
     }
     if place == Place::Waiting {
         world.kill_all().await;
+        // Before that the record would be given to the lost connection, and be in doubt.
+        until("a loss that is noticed", || {
+            producer.connected_partitions() == 0
+        })
+        .await;
     }
     let hold = place.is_sent().then(|| world.hold_produce());
     let receipt = producer.send("a").await.unwrap();

@@ -208,6 +208,10 @@ impl Handle {
         Counts::of(&self.0.stats())
     }
 
+    pub(crate) fn connected_partitions(&self) -> usize {
+        self.0.stats().connected_partitions
+    }
+
     pub(crate) fn partition_count(&self) -> Option<usize> {
         self.0.partition_count()
     }
