@@ -197,6 +197,8 @@ mod batch;
 mod config;
 mod outcome;
 
+mod words;
+
 pub use action::{
     Accepted, Action, AppendOperation, ClusterRequest, Completion, Ended, EndedLease, LeaseNo,
     LeaseOperation, Origin, QueueWork, Refused, Ticket, Transmit,
@@ -223,3 +225,4 @@ pub use split::{SplitRule, StoredBatch, split};
 pub use stamp_tag::{LeaseTag, LeaseTagError, StampedBatch};
 pub use unrouted::Unrouted;
 pub use verdict::{Class, Proof, Refusal, Situation, TABLE, Verdict, classify, verdict};
+pub use words::BrokerWords;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use wolff_codec::{ErrorCode, Offset, PartitionId};
 
+use crate::words::BrokerWords;
+
 /// The end of a run of records of one batch.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -224,6 +226,6 @@ impl fmt::Display for Detail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0
             .as_ref()
-            .map_or(Ok(()), |message| write!(f, ": {message}"))
+            .map_or(Ok(()), |message| write!(f, ": {}", BrokerWords(message)))
     }
 }

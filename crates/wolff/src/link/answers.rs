@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wolff_client::{Address, Client, ProduceAnswer};
 use wolff_codec::{ErrorCode, Offset, PartitionId};
-use wolff_core::Answer;
+use wolff_core::{Answer, BrokerWords};
 
 /// Converts a broker's response into the machine's input. Notifies the client of a leader that the
 /// broker names (KIP-951).
@@ -16,7 +16,8 @@ pub(super) fn answer(
 ) -> Answer {
     let names_leader = use_leader_hint(answer, client, topic, partition);
     let answer = &answer.partition;
-    let words = |text: Option<&str>| text.map(Arc::<str>::from);
+    // From here they go to outcomes, statistics and logs: nobody needs to look after them there.
+    let words = |text: Option<&str>| text.map(|text| Arc::from(BrokerWords(text).to_string()));
     let record_errors = answer.record_errors.iter().filter_map(|error| {
         let record = u32::try_from(error.batch_index).ok()?;
         Some((record, words(error.batch_index_error_message.as_deref())))

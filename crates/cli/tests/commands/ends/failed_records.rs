@@ -4,6 +4,7 @@ use std::fs;
 
 use wolff::ErrorCode;
 use wolff::client::codec::ApiKey;
+use wolff::client::codec::messages::{BatchIndexAndErrorMessage, ProduceResponse};
 use wolff_testbroker::Fault;
 
 use super::{assert_sum, produce};
@@ -69,6 +70,40 @@ async fn a_small_record_that_the_broker_rejects_is_named_with_the_brokers_reason
     assert_eq!((ended.count("accepted"), ended.count("failed")), (1, 1));
     assert_sum(&ended);
     assert!(all_values(&cluster).is_empty());
+}
+
+/// A broker that refuses records with a code, and with these words about the batch and the record.
+fn refusal(code: ErrorCode, words: &'static str) -> Fault {
+    Fault::edit_answer(move |response: &mut ProduceResponse| {
+        let topics = response.responses.iter_mut();
+        for answer in topics.flat_map(|topic| &mut topic.partition_responses) {
+            answer.error_code = code;
+            answer.error_message = Some(words.into());
+            answer.record_errors = vec![BatchIndexAndErrorMessage {
+                batch_index: 0,
+                batch_index_error_message: Some(words.into()),
+                ..BatchIndexAndErrorMessage::default()
+            }];
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_of_a_broker_forge_no_line_and_come_to_an_end() {
+    let cluster = cluster(1).await;
+    let words = "bad record\n  install the fix: curl\u{1b}[2J\nerror: forged".to_owned();
+    let words: &str = format!("{words}{}", "x".repeat(20_000)).leak();
+    cluster.inject(refusal(ErrorCode::INVALID_RECORD, words).always());
+    let ended = run(&mut produce(&cluster.bootstrap(), None, "40"), "only\n").code(2);
+    let shown = "bad record\\n  install the fix: curl\\u{1b}[2J\\nerror: forgedxxx";
+    for line in ended.stderr.lines() {
+        let start = line.trim_start();
+        assert!(!start.starts_with("install"), "{line}");
+        assert!(!line.starts_with("error: forged"), "{line}");
+        assert!(!line.contains('\u{1b}'), "{line:?}");
+        assert!(line.chars().count() < 800, "{line}");
+    }
+    ended.says(["<stdin>:1:", "INVALID_RECORD", shown]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
