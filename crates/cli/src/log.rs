@@ -57,8 +57,7 @@ fn default_targets(verbosity: u8) -> Targets {
         0 => targets
             .with_target("wolff::producer::builder", LevelFilter::ERROR)
             // So are records that were given up: with their line, or counted in the summary.
-            .with_target("wolff::queue", LevelFilter::OFF)
-            .with_target("wolff::queue::worker", LevelFilter::WARN),
+            .with_target("wolff::partition::queue::report", LevelFilter::OFF),
         _ => targets,
     }
 }

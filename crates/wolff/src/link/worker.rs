@@ -293,11 +293,12 @@ impl Worker {
             .filter(|refusal| refusal.code == answer.code)
             .map_or(1, |refusal| refusal.count.saturating_add(1));
         let partition = self.partition();
-        let (error, message) = (answer.code, answer.message.as_deref().unwrap_or_default());
+        // Not `message`: that is the name of the text of the event.
+        let (error, said) = (answer.code, answer.message.as_deref());
         if count > 2 && count.is_power_of_two() {
-            tracing::warn!(partition, %error, message, count, "the broker keeps refusing a batch");
+            tracing::warn!(partition, %error, said, count, "the broker keeps refusing a batch");
         } else {
-            tracing::debug!(partition, %error, message, count, "the broker refused a batch");
+            tracing::debug!(partition, %error, said, count, "the broker refused a batch");
         }
     }
 

@@ -107,6 +107,40 @@ async fn words_of_a_broker_forge_no_line_and_come_to_an_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_failed_record_is_told_once_and_in_words_for_people() {
+    let cluster = cluster(1).await;
+    cluster.inject(refusal(ErrorCode::INVALID_RECORD, "no key").always());
+    let ended = run(&mut produce(&cluster.bootstrap(), None, "40"), "only\n").code(2);
+    let told = |line: &&str| line.contains("no key");
+    let lines: Vec<_> = ended.stderr.lines().filter(told).collect();
+    assert_eq!(lines.len(), 2, "the record and the count: {ended:#?}");
+    assert!(lines[0].starts_with("error: <stdin>:1: "), "{ended:#?}");
+    assert!(
+        lines[1].starts_with("error: 1 record failed for good: "),
+        "{ended:#?}"
+    );
+
+    // Whoever asks for more gets the library's own line as well.
+    let mut command = produce(&cluster.bootstrap(), None, "40");
+    let ended = run(command.arg("-v"), "only\n").code(2);
+    assert!(!ended.stderr.contains("PartitionId("), "{ended:#?}");
+    ended.says(["records failed: ", "(partition=0, records=1)"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_goes_on_is_told_apart_from_the_brokers_words() {
+    let cluster = cluster(1).await;
+    let words = "3107 records have no key";
+    cluster.inject(refusal(ErrorCode::NOT_ENOUGH_REPLICAS, words).times(4));
+    run(&mut produce(&cluster.bootstrap(), None, "40"), "only\n")
+        .code(0)
+        .says([
+            "warning: the broker keeps refusing a batch: NOT_ENOUGH_REPLICAS",
+            words,
+        ]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lines_of_which_no_record_can_be_made_are_refused_and_never_accepted() {
     let cluster = cluster(1).await;
     let mut command = produce(&cluster.bootstrap(), None, "40");

@@ -83,7 +83,10 @@ impl<M: CallMachine> Queue<M> {
             self.report_ends();
         }));
         if ended.is_err() {
-            tracing::error!(partition = ?self.partition, "a queue is inconsistent after a panic");
+            tracing::error!(
+                partition = self.partition.map(|number| number.0),
+                "a queue is inconsistent after a panic"
+            );
         }
         // What has no end yet is with partitions that may be gone before they report it, and on the
         // disk all the same; or it is just being stored, or in a machine that makes no sense any

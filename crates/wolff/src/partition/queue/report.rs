@@ -129,7 +129,7 @@ impl<M: CallMachine> Queue<M> {
             && *reason != FailReason::Stopped
         {
             tracing::error!(
-                partition = ?self.partition, records, reason = %with_causes(reason), "records failed"
+                partition = self.partition.map(|number| number.0), records, reason = %with_causes(reason), "records failed"
             );
         }
     }

@@ -136,7 +136,10 @@ impl<M: CallMachine> Queue<M> {
     /// who happens to do it.
     pub(super) fn contain(self: &Arc<Self>, job: impl FnOnce(&Arc<Self>)) {
         if catch_unwind(AssertUnwindSafe(|| job(self))).is_err() {
-            tracing::error!(partition = ?self.partition, "work on a queue panicked: it accepts no more calls");
+            tracing::error!(
+                partition = self.partition.map(|number| number.0),
+                "work on a queue panicked: it accepts no more calls"
+            );
             // Whatever it was appending has no other end: nobody says any more whether it was
             // stored.
             let panicked = std::io::Error::other("the thread that appended panicked");
@@ -177,35 +180,35 @@ impl<M: CallMachine> DriverHost for Host<'_, M> {
     }
 
     fn notice(&self, notice: Notice<'_>) {
-        let partition = self.0.partition;
+        let partition = self.0.partition.map(|number| number.0);
         match notice {
             Notice::Appended => self.0.signals.moved(),
             Notice::AppendFailed(error) => {
-                tracing::error!(?partition, error = %with_causes(error), "the local queue refused records");
+                tracing::error!(partition, error = %with_causes(error), "the local queue refused records");
                 self.0.report_ends();
             }
             Notice::Leased => {
                 for damage in self.0.driver.local().new_damages() {
-                    tracing::error!(?partition, %damage, "the local queue is damaged");
+                    tracing::error!(partition, %damage, "the local queue is damaged");
                 }
                 self.0.signals.wake();
             }
             Notice::LeaseFailed(error) => {
-                tracing::error!(?partition, error = %with_causes(error), "the local queue cannot be read; trying again");
+                tracing::error!(partition, error = %with_causes(error), "the local queue cannot be read; trying again");
             }
             Notice::Unreadable(error, items) => {
-                tracing::error!(?partition, %error, items, "the local queue holds unreadable items");
+                tracing::error!(partition, %error, items, "the local queue holds unreadable items");
             }
             Notice::StampFailed(error) => {
-                tracing::warn!(?partition, error = %with_causes(error), "a stamp could not be stored; trying again");
+                tracing::warn!(partition, error = %with_causes(error), "a stamp could not be stored; trying again");
             }
             Notice::AckFailed(error) => {
                 // Kafka has them; they are sent again only if the process dies before a later
                 // acknowledgement covers this one.
-                tracing::warn!(?partition, error = %with_causes(error), "an acknowledgement could not be stored");
+                tracing::warn!(partition, error = %with_causes(error), "an acknowledgement could not be stored");
             }
             Notice::NotCompressed(error) => {
-                tracing::warn!(?partition, %error, "a batch could not be compressed and is sent as it is");
+                tracing::warn!(partition, %error, "a batch could not be compressed and is sent as it is");
             }
             _ => {}
         }
