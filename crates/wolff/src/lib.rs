@@ -43,7 +43,7 @@ pub use config::{Overflow, ProducerConfig, RequiredAcks};
 pub use environment::Environment;
 pub use error::{
     CloseError, ConfigError, DeliveryError, FlushTimeout, HoldUp, LeftoverError, Rejected,
-    SendError, StartError, StopError, WaitError,
+    RequestFailure, SendError, StartError, StopError, WaitError,
 };
 pub use failures::{FailureCount, FailureKind};
 pub use io::Executor;

@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 use wolff_client::{ConnectError, MetadataError};
 use wolff_codec::PartitionId;
 
+use crate::error::RequestFailure;
+
 /// Troubles of one producer. Written when an attempt ends, never for a record.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Troubles(Arc<Mutex<Known>>);
@@ -16,6 +18,8 @@ struct Known {
     metadata: Option<MetadataError>,
     /// Partitions whose leader could not be reached at the last attempt.
     unreached: BTreeMap<PartitionId, ConnectError>,
+    /// Partitions whose leader gave no response to the last request.
+    unanswered: BTreeMap<PartitionId, RequestFailure>,
 }
 
 impl Troubles {
@@ -33,11 +37,24 @@ impl Troubles {
         };
     }
 
+    /// The end of a request to a partition's leader.
+    pub(crate) fn responded(&self, partition: PartitionId, failure: Option<RequestFailure>) {
+        let mut known = self.0.lock();
+        match failure {
+            Some(failure) => known.unanswered.insert(partition, failure),
+            None => known.unanswered.remove(&partition),
+        };
+    }
+
     pub(crate) fn metadata(&self) -> Option<MetadataError> {
         self.0.lock().metadata.clone()
     }
 
     pub(crate) fn unreached(&self, partition: PartitionId) -> Option<ConnectError> {
         self.0.lock().unreached.get(&partition).cloned()
+    }
+
+    pub(crate) fn unanswered(&self, partition: PartitionId) -> Option<RequestFailure> {
+        self.0.lock().unanswered.get(&partition).cloned()
     }
 }

@@ -105,18 +105,18 @@ pub(super) async fn waits_for(
         (Ok(Some(why)), _) => why,
         (Err(_), _) => match producer.hold_up(None) {
             Some(HoldUp::NoMetadata(error)) => about_topic(topic, &error),
-            _ => "no broker answers".to_owned(),
+            _ => with_reason("no broker answers", producer, client, refusals),
         },
-        (_, Drained::TimedOut(timeout)) => with_reason(
-            format!("no acknowledgement within {timeout:?}"),
+        (_, Drained::TimedOut(timeout)) => {
+            let what = format!("no acknowledgement within {timeout:?}");
+            with_reason(&what, producer, client, refusals)
+        }
+        _ => with_reason(
+            "stopped before the acknowledgement",
             producer,
             client,
             refusals,
         ),
-        _ => {
-            let what = "stopped before the acknowledgement".to_owned();
-            with_reason(what, producer, client, refusals)
-        }
     }
 }
 
@@ -128,17 +128,32 @@ fn about_topic(topic: &str, error: &MetadataError) -> String {
     }
 }
 
-/// Adds the last refusals of brokers, or why the leader of a partition could not be reached.
-fn with_reason(what: String, producer: &Producer, client: &Client, refusals: &Refusals) -> String {
+/// Adds what is known: the last refusals of brokers, why the leader of a partition could not be
+/// reached or gave no response, or which brokers owe one.
+fn with_reason(what: &str, producer: &Producer, client: &Client, refusals: &Refusals) -> String {
     let count = producer.partition_count().unwrap_or_default();
-    let mut partitions = (0_i32..).take(count).map(PartitionId);
-    let unreached = |partition| {
-        let failure = client.last_failure(producer.topic(), partition)?;
-        Some(format!("partition {partition}: {failure}"))
+    let held_up = |partition| {
+        let words = match producer.hold_up(Some(partition))? {
+            HoldUp::NotConnected(error) => error.to_string(),
+            HoldUp::Unanswered(failure) => console::WithCauses(&*failure).to_string(),
+            // Those are summed up over all partitions.
+            _ => return None,
+        };
+        Some(format!("partition {partition}: {words}"))
     };
-    match refusals.words().or_else(|| partitions.find_map(unreached)) {
-        Some(reason) => format!("{what}: {reason}"),
-        None => what,
+    let silent = || {
+        let (broker, silent_for) = client.silent_brokers().into_iter().next()?;
+        let silent_for = Duration::from_millis(silent_for.as_millis().try_into().ok()?);
+        Some(format!(
+            "{broker} is connected, and owes a response for {silent_for:?}"
+        ))
+    };
+    let mut partitions = (0_i32..).take(count).map(PartitionId);
+    let other = partitions.find_map(held_up).or_else(silent);
+    let reasons: Vec<_> = refusals.words().into_iter().chain(other).collect();
+    match reasons.is_empty() {
+        true => what.to_owned(),
+        false => format!("{what}: {}", reasons.join("; ")),
     }
 }
 

@@ -94,7 +94,8 @@ pub(crate) async fn send(
     let counts = Counts::of(&producer.stats(), args.acks.into());
     feed.watch.finish(counts.failed + counts.in_doubt);
     let left = drain::records_left(args, drained, counts.left).await;
-    let summary = Summary::new(&counts, &feed.refused, left, started.elapsed()).refusals(&refusals);
+    let summary = Summary::new(&counts, &feed.refused, left, started.elapsed())
+        .held_up(&refusals, &waits_for);
     let report = Report {
         args,
         summary: &summary,

@@ -148,6 +148,8 @@ impl Report<'_> {
                 format_args!("what was not acknowledged is lost with this process: {why}"),
                 "with --queue-dir it would be kept on disk",
             );
+        } else if self.summary.in_doubt > 0 && !why.is_empty() {
+            console::error(format_args!("what is in doubt was sent, and {why}"));
         }
     }
 

@@ -164,6 +164,8 @@ pub(super) struct Summary {
     pub(super) reasons: BTreeMap<String, u64>,
     /// Partitions whose records the broker refused last, by its code.
     pub(super) refusing_partitions: BTreeMap<String, u64>,
+    /// Why records were not acknowledged when the wait for that ended, for a person.
+    pub(super) waits_for: Option<String>,
     pub(super) seconds: f64,
     #[serde(skip)]
     pub(super) vanished: u64,
@@ -204,14 +206,17 @@ impl Summary {
             idempotent: counts.is_idempotent,
             reasons,
             refusing_partitions: BTreeMap::new(),
+            waits_for: None,
             seconds: (elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
             vanished: left.vanished,
         }
     }
 
-    /// Adds what brokers refused when the wait for acknowledgements ended.
-    pub(super) fn refusals(mut self, refusals: &Refusals) -> Self {
+    /// Adds what was known when the wait for acknowledgements ended; `waits_for` is empty where all
+    /// are there.
+    pub(super) fn held_up(mut self, refusals: &Refusals, waits_for: &str) -> Self {
         self.refusing_partitions = refusals.by_code();
+        self.waits_for = (!waits_for.is_empty()).then(|| waits_for.to_owned());
         self
     }
 

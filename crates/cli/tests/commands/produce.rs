@@ -104,10 +104,12 @@ async fn the_json_summary_has_exactly_the_promised_counts() {
             "replayed",
             "resumed",
             "seconds",
-            "sent"
+            "sent",
+            "waits_for"
         ]
     );
     assert!(json["seconds"].as_f64().unwrap() > 0.0);
+    assert!(json["waits_for"].is_null());
     let counts = ["accepted", "acked", "failed", "left", "replayed"].map(|name| ended.count(name));
     assert_eq!(counts, [2, 2, 0, 0, 0]);
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wolff_codec::{BrokerId, LeaderEpoch, PartitionId, Str, TopicId};
 
@@ -168,6 +169,12 @@ impl Client {
     /// All hosts that were dialled, by address, with what came of it.
     pub fn host_states(&self) -> Vec<HostState> {
         self.manager.host_states()
+    }
+
+    /// The brokers that are connected and owe a response, with the time for which they have sent
+    /// nothing, the longest first.
+    pub fn silent_brokers(&self) -> Vec<(Address, Duration)> {
+        self.manager.silent_brokers()
     }
 
     /// The cluster's id, once a broker has told it.

@@ -8,7 +8,7 @@ mod for_metadata;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -126,6 +126,24 @@ impl Connections {
     /// All hosts that were ever dialled, with what came of it.
     pub(super) fn host_states(&self) -> Vec<HostState> {
         self.state.lock().hosts.states(now())
+    }
+
+    /// The brokers that owe a response, with the time for which they have sent nothing, the longest
+    /// first.
+    pub(super) fn silent(&self) -> Vec<(Address, Duration)> {
+        let state = self.state.lock();
+        let leaders = state.leaders.values().filter_map(Slot::open);
+        let mut silent: BTreeMap<Address, Duration> = BTreeMap::new();
+        for connection in leaders.chain(state.metadata.connection.clone()) {
+            let silent_for = connection.link().silent_for;
+            if !silent_for.is_zero() {
+                let longest = silent.entry(connection.address().clone()).or_default();
+                *longest = silent_for.max(*longest);
+            }
+        }
+        let mut silent: Vec<_> = silent.into_iter().collect();
+        silent.sort_by_key(|(_, silent_for)| std::cmp::Reverse(*silent_for));
+        silent
     }
 
     /// The connection that serves `purpose`, to the broker at `address`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
@@ -127,6 +128,11 @@ impl Manager {
     /// All hosts that were ever dialled, with what came of it.
     pub(crate) fn host_states(&self) -> Vec<HostState> {
         self.connections.host_states()
+    }
+
+    /// The brokers that owe a response, with the time for which they have sent nothing.
+    pub(crate) fn silent_brokers(&self) -> Vec<(Address, Duration)> {
+        self.connections.silent()
     }
 
     /// Attempts to connect that wait for credentials at the moment.

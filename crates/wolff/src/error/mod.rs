@@ -17,7 +17,7 @@ mod chain;
 pub(crate) use chain::with_causes;
 pub use config::ConfigError;
 pub use delivery::{DeliveryError, FlushTimeout, WaitError};
-pub use holdup::HoldUp;
+pub use holdup::{HoldUp, RequestFailure};
 pub use leftover::LeftoverError;
 pub use rejected::Rejected;
 pub use send::SendError;

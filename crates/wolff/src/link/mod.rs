@@ -3,6 +3,7 @@
 
 mod worker;
 
+mod reports;
 mod requests;
 
 mod identity;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wolff_client::{Connection, Pending, ProduceAnswer, ProduceBatch, RequestError};
 use wolff_codec::messages::{PartitionProduceData, ProduceRequest, TopicProduceData};
@@ -12,6 +12,7 @@ use wolff_codec::records::BatchTooLarge;
 use wolff_codec::{PartitionId, Str, TopicId};
 use wolff_core::{BatchNo, Transmit};
 
+use crate::clock;
 use crate::config::RequiredAcks;
 
 /// Fields that all produce requests of a partition share.
@@ -30,7 +31,14 @@ pub(super) struct Link {
     /// A batch for which the connection's queue had no room.
     blocked: Option<Transmit>,
     /// Requests on their way, oldest first.
-    pending: VecDeque<(BatchNo, Answering)>,
+    pending: VecDeque<InFlight>,
+}
+
+/// A request on its way.
+struct InFlight {
+    batch: BatchNo,
+    sent_at: Instant,
+    answering: Answering,
 }
 
 /// The answer to come.
@@ -52,8 +60,13 @@ impl From<RequestError> for NotStarted {
     }
 }
 
-/// The end of a request: an answer, `None` with acks=none, or an error.
-pub(super) type Answered = (BatchNo, Result<Option<ProduceAnswer>, RequestError>);
+/// The end of a request.
+pub(super) struct Answered {
+    pub(super) batch: BatchNo,
+    pub(super) sent_at: Instant,
+    /// An answer, `None` with acks=none, or an error.
+    pub(super) result: Result<Option<ProduceAnswer>, RequestError>,
+}
 
 impl Link {
     pub(super) fn new(connection: Connection, topic_id: TopicId) -> Self {
@@ -106,17 +119,21 @@ impl Link {
             }
             _ => Answering::Answer(self.connection.start_produce(batch)?),
         };
-        self.pending.push_back((transmit.batch, answering));
+        self.pending.push_back(InFlight {
+            batch: transmit.batch,
+            sent_at: clock::now(),
+            answering,
+        });
         Ok(())
     }
 
     /// The end of the oldest request.
     pub(super) fn poll_answer(&mut self, context: &mut std::task::Context<'_>) -> Poll<Answered> {
-        let Some((batch, answering)) = self.pending.front_mut() else {
+        let Some(oldest) = self.pending.front_mut() else {
             return Poll::Pending;
         };
-        let batch = *batch;
-        let result = match answering {
+        let (batch, sent_at) = (oldest.batch, oldest.sent_at);
+        let result = match &mut oldest.answering {
             Answering::Answer(pending) => Pin::new(pending)
                 .poll(context)
                 .map(|result| result.map(Some)),
@@ -126,7 +143,11 @@ impl Link {
         };
         result.map(|result| {
             self.pending.pop_front();
-            (batch, result)
+            Answered {
+                batch,
+                sent_at,
+                result,
+            }
         })
     }
 

@@ -7,17 +7,18 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use wolff_client::{
-    Client, ConnectError, Connection, LeaderConnection, RequestCause, RequestError,
+    Address, Client, ConnectError, Connection, LeaderConnection, RequestCause, RequestError,
 };
 use wolff_codec::messages::{InitProducerIdRequest, InitProducerIdResponse};
-use wolff_codec::{ErrorCode, PartitionId, Str};
+use wolff_codec::{ApiKey, ErrorCode, PartitionId, Str};
 use wolff_core::{
     Action, Answer, BatchNo, ClusterRequest, DoubtReason, Event, FailReason, IdentityRequest,
     Leader, Transmit,
 };
 
 use super::answers;
-use super::identity::{NoIdentity, identity};
+use super::identity::identity;
+use super::reports::Reports;
 use super::requests::{Answered, Link, NotStarted, Target};
 use crate::clock;
 use crate::config::RequiredAcks;
@@ -43,27 +44,20 @@ pub(crate) struct Worker {
     stop: watch::Receiver<bool>,
     link: Option<Link>,
     connecting: Option<Boxed<Result<LeaderConnection, ConnectError>>>,
-    identity: Option<Boxed<Result<InitProducerIdResponse, RequestError>>>,
-    troubles: Troubles,
-    logged: Logged,
+    /// The response, and when it was requested.
+    identity: Option<Boxed<(Result<InitProducerIdResponse, RequestError>, Instant)>>,
+    /// The broker of the last connection.
+    broker: Option<Address>,
+    reports: Reports,
     /// It has ended in order: nothing has to be given up when it is dropped.
     is_stopped: bool,
-}
-
-/// Counts by which the worker logs something once, or ever more rarely.
-#[derive(Default)]
-struct Logged {
-    /// Attempts in a row to connect that failed.
-    failed_connects: u32,
-    /// Number of times that the cluster was found to have lost something.
-    losses: u64,
 }
 
 /// Why the worker woke up.
 enum Woken {
     Answered(Answered),
     Connected(Result<LeaderConnection, ConnectError>),
-    Identity(Result<InitProducerIdResponse, RequestError>),
+    Identity((Result<InitProducerIdResponse, RequestError>, Instant)),
     LinkClosed,
     /// The connection's queue has room again.
     Room,
@@ -92,8 +86,8 @@ impl Worker {
             link: None,
             connecting: None,
             identity: None,
-            troubles: config.troubles,
-            logged: Logged::default(),
+            broker: None,
+            reports: Reports::new(partition, config.troubles),
             is_stopped: false,
         }
     }
@@ -179,20 +173,26 @@ impl Worker {
             transaction_timeout_ms: 60_000,
             ..Default::default()
         };
-        self.identity = Some(Box::pin(async move { connection.request(&request).await }));
+        self.identity = Some(Box::pin(async move {
+            let sent_at = clock::now();
+            (connection.request(&request).await, sent_at)
+        }));
     }
 
     fn send(&mut self, transmit: Transmit) {
         let batch = transmit.batch;
         let Some(link) = &mut self.link else {
-            return self.request_failed(batch, true);
+            return self.queue.handle(Event::RequestFailed {
+                batch,
+                not_sent: true,
+            });
         };
         match link.start(&self.target, &transmit) {
             Ok(()) => {}
             Err(NotStarted::Request(RequestError::NotSent(RequestCause::QueueFull))) => {
                 link.block(transmit);
             }
-            Err(NotStarted::Request(error)) => self.request_error(batch, &error),
+            Err(NotStarted::Request(error)) => self.request_error(batch, clock::now(), &error),
             Err(NotStarted::TooLarge(error)) => {
                 tracing::error!(partition = self.partition(), %error, "a batch cannot be expressed");
                 let answer = Answer {
@@ -204,10 +204,11 @@ impl Worker {
         }
     }
 
-    fn request_error(&mut self, batch: BatchNo, error: &RequestError) {
-        tracing::debug!(partition = self.partition(), %error, "a produce request failed");
+    fn request_error(&mut self, batch: BatchNo, sent_at: Instant, error: &RequestError) {
+        self.report_failure(ApiKey::PRODUCE, sent_at, error);
         let limit_before = self.queue.snapshot().link_limit_bytes;
-        self.request_failed(batch, !error.is_in_doubt());
+        let not_sent = !error.is_in_doubt();
+        self.queue.handle(Event::RequestFailed { batch, not_sent });
         let limit = self.queue.snapshot().link_limit_bytes;
         if let (None, Some(batch_bytes)) = (limit_before, limit) {
             tracing::warn!(
@@ -217,8 +218,11 @@ impl Worker {
         }
     }
 
-    fn request_failed(&mut self, batch: BatchNo, not_sent: bool) {
-        self.queue.handle(Event::RequestFailed { batch, not_sent });
+    fn report_failure(&mut self, api: ApiKey, sent_at: Instant, error: &RequestError) {
+        let after = clock::now().saturating_duration_since(sent_at);
+        if let Some(broker) = &self.broker {
+            self.reports.request_failed(api, broker, after, error);
+        }
     }
 
     async fn wait(&mut self, timeout: Option<Instant>) -> Woken {
@@ -261,8 +265,9 @@ impl Worker {
         }
     }
 
-    fn answered(&mut self, (batch, result): Answered) {
-        let answer = match result {
+    fn answered(&mut self, answered: Answered) {
+        let batch = answered.batch;
+        let answer = match answered.result {
             Ok(None) => answers::handed_over(),
             Ok(Some(answer)) => answers::answer(
                 &answer,
@@ -270,48 +275,22 @@ impl Worker {
                 &self.target.topic,
                 self.target.partition,
             ),
-            Err(error) => return self.request_error(batch, &error),
+            Err(error) => return self.request_error(batch, answered.sent_at, &error),
         };
+        self.reports.responded();
         if answer.code != ErrorCode::NONE {
-            self.log_refusal(&answer);
+            let before = self.queue.machine().snapshot().refusal;
+            self.reports.refused(&answer, before.as_ref());
         }
         self.queue.handle(Event::Answered(batch, answer));
-        let losses = self.queue.snapshot().broker_data_loss;
-        if losses > std::mem::replace(&mut self.logged.losses, losses) {
-            tracing::error!(
-                partition = self.partition(),
-                losses,
-                "the cluster has lost records that it had acknowledged, or took a batch for another one"
-            );
-        }
-    }
-
-    /// A refusal is logged when it is new, and again ever more rarely.
-    fn log_refusal(&self, answer: &Answer) {
-        let refusal = self.queue.machine().snapshot().refusal;
-        let count = refusal
-            .filter(|refusal| refusal.code == answer.code)
-            .map_or(1, |refusal| refusal.count.saturating_add(1));
-        let partition = self.partition();
-        // Not `message`: that is the name of the text of the event.
-        let (error, said) = (answer.code, answer.message.as_deref());
-        if count > 2 && count.is_power_of_two() {
-            tracing::warn!(partition, %error, said, count, "the broker keeps refusing a batch");
-        } else {
-            tracing::debug!(partition, %error, said, count, "the broker refused a batch");
-        }
+        self.reports.lost(self.queue.snapshot().broker_data_loss);
     }
 
     fn connected(&mut self, result: Result<LeaderConnection, ConnectError>) {
         match result {
             Ok(leader) => {
-                tracing::debug!(
-                    partition = self.partition(),
-                    broker = leader.broker.0,
-                    "connected to the leader"
-                );
-                self.logged.failed_connects = 0;
-                self.troubles.connected(self.target.partition, None);
+                self.reports.connected(leader.broker.0);
+                self.broker = Some(leader.connection.address().clone());
                 let facts = Leader {
                     broker: leader.broker,
                     epoch: leader.leader_epoch,
@@ -335,19 +314,23 @@ impl Worker {
                     .give_up(&FailReason::Stopped, DoubtReason::Stopped);
             }
             Err(error) => {
-                self.logged.failed_connects = self.logged.failed_connects.saturating_add(1);
-                if self.logged.failed_connects.is_power_of_two() {
-                    tracing::warn!(
-                        partition = self.partition(), attempts = self.logged.failed_connects, %error, "no connection to the leader"
-                    );
-                }
-                self.troubles.connected(self.target.partition, Some(error));
+                self.reports.connect_failed(error);
                 self.queue.handle(Event::ConnectFailed);
             }
         }
     }
 
-    fn identified(&mut self, result: Result<InitProducerIdResponse, RequestError>) {
+    fn identified(
+        &mut self,
+        (result, requested_at): (Result<InitProducerIdResponse, RequestError>, Instant),
+    ) {
+        if let Err(error) = &result
+            && error.is_connection_lost()
+        {
+            self.report_failure(ApiKey::INIT_PRODUCER_ID, requested_at, error);
+        } else {
+            self.reports.responded();
+        }
         let reason = match identity(result) {
             Ok((producer_id, epoch)) => {
                 return self
@@ -359,20 +342,7 @@ impl Worker {
         let is_refused = reason.is_refused();
         self.queue.handle(Event::IdentityFailed { is_refused });
         let goes_on = !self.queue.snapshot().is_idempotent;
-        let partition = self.partition();
-        if is_refused && goes_on {
-            tracing::warn!(
-                partition, %reason,
-                "the cluster gives no producer id: going on without idempotence, at least once"
-            );
-        } else if is_refused {
-            tracing::error!(
-                partition, %reason,
-                "the cluster gives no producer id, and idempotence is required: nothing is sent; grant IDEMPOTENT_WRITE on the cluster or WRITE on the topic"
-            );
-        } else if matches!(reason, NoIdentity::Malformed { .. }) {
-            tracing::error!(partition, %reason, "the request for a producer id is sent again");
-        }
+        self.reports.no_identity(&reason, goes_on);
     }
 }
 

@@ -149,6 +149,9 @@ impl Topic {
         if let Some(error) = self.incidents.troubles.unreached(partition) {
             return Some(HoldUp::NotConnected(error));
         }
+        if let Some(failure) = self.incidents.troubles.unanswered(partition) {
+            return Some(HoldUp::Unanswered(Box::new(failure)));
+        }
         refusal.map(|refusal| HoldUp::Refused {
             code: refusal.code,
             message: refusal.message.as_deref().map(str::to_owned),

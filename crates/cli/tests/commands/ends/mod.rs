@@ -5,6 +5,7 @@ mod backlogs;
 mod damage;
 mod failed_records;
 mod limits;
+mod responses;
 mod starting;
 mod summary;
 
