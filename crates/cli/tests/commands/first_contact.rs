@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use wolff::client::codec::{ApiKey, BrokerId};
 use wolff_testbroker::Fault;
 
-use crate::support::{cluster, run, wolff};
+use crate::support::{cluster, produce, run, values, wolff};
 
 /// A port that accepts and says nothing.
 fn silent() -> String {
@@ -44,6 +44,21 @@ async fn a_healthy_host_after_three_silent_ones_is_found() {
     run(&mut wolff(["metadata", "--brokers", &hosts]), "").code(0);
     assert!(start.elapsed() < Duration::from_secs(10));
     run(&mut wolff(["topic", "list", "--brokers", &hosts]), "").code(0);
+}
+
+/// Hosts that take connections and say nothing, and hosts that shake hands and then hang.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_healthy_host_among_99_silent_ones_is_found_within_the_first_look() {
+    let (hanging, healthy) = (cluster(1).await, cluster(1).await);
+    hanging.inject(Fault::hold().api(ApiKey::METADATA).always());
+    let mut hosts: Vec<_> = (0..98).map(|_| silent()).collect();
+    hosts.extend([hanging.bootstrap(), healthy.bootstrap()]);
+    let hosts = hosts.join(",");
+    // The first look has 3 s, after which these commands end with 2.
+    run(&mut wolff(["metadata", "--brokers", &hosts]), "").code(0);
+    run(&mut wolff(["topic", "list", "--brokers", &hosts]), "").code(0);
+    run(&mut produce(&hosts), "line\n").code(0);
+    assert_eq!(values(&healthy, 0), [b"line"]);
 }
 
 #[test]

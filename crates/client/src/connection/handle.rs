@@ -192,11 +192,6 @@ impl Connection {
         Arc::ptr_eq(&self.handle, &other.handle)
     }
 
-    /// True if the broker owes a response.
-    pub(crate) fn is_silent(&self) -> bool {
-        !self.link().silent_for.is_zero()
-    }
-
     /// Time since something was last sent or received.
     pub(crate) fn idle(&self) -> Duration {
         self.shared().idle()

@@ -198,22 +198,17 @@ impl Questions {
         self.asked.notify_one();
     }
 
-    /// The connection for metadata.
+    /// The connection for metadata; where it has to be opened, a broker in doubt is tried last.
     pub(super) async fn connection(&self) -> Result<Connection, MetadataError> {
-        self.connection_to_others(&[]).await
-    }
-
-    /// As [`Questions::connection`]; where it has to be opened, `avoided` are tried last.
-    async fn connection_to_others(&self, avoided: &[Address]) -> Result<Connection, MetadataError> {
-        let (known, avoided) = {
+        let (known, doubted) = {
             let state = self.state.lock();
             if state.is_closed {
                 return Err(MetadataError::ClientClosed);
             }
-            let avoided: Vec<_> = avoided.iter().chain(&state.doubted).cloned().collect();
-            (state.topology.addresses(), avoided)
+            let doubted: Vec<_> = state.doubted.iter().cloned().collect();
+            (state.topology.addresses(), doubted)
         };
-        let connection = self.connections.metadata(known, &avoided).await;
+        let connection = self.connections.metadata(known, &doubted).await;
         connection.map_err(MetadataError::Unreachable)
     }
 

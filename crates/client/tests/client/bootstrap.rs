@@ -198,6 +198,45 @@ async fn a_host_that_shakes_hands_and_hangs_does_not_hide_a_healthy_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn any_number_of_hosts_that_shake_hands_and_hang_do_not_hide_a_healthy_one() {
+    for count in [3, 10, 99] {
+        let network = Network::default();
+        let mut names = vec!["healthy".to_owned()];
+        for number in 0..count {
+            let name = format!("hung-{number}");
+            let mut hung = network.listen(&name);
+            names.push(name);
+            tokio::spawn(async move {
+                let mut held = Vec::new();
+                loop {
+                    held.push(hung.accept_ready().await);
+                }
+            });
+        }
+        let mut healthy = network.listen("healthy");
+        let answer = metadata(&[(1, "healthy")], [topic("t", &[(1, 0)])]);
+        tokio::spawn(async move {
+            while let Some(peer) = healthy.accept_or_end().await {
+                tokio::spawn(peer.serve(answer.clone()));
+            }
+        });
+        for round in 0..10 {
+            let client = network.client(&names.join(",")).build().unwrap();
+            let start = Instant::now();
+            match round % 3 {
+                0 => drop(client.topic("t").await.unwrap()),
+                1 => drop(client.topics().await.unwrap()),
+                _ => drop(client.cluster().await.unwrap()),
+            }
+            let took = start.elapsed();
+            assert!(took < Duration::from_secs(2), "{count}: {took:?}");
+            let connection = client.any_connection().await.unwrap();
+            assert_eq!(connection.address(), &Address::new("healthy", 9092));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_search_that_takes_too_long_names_the_hosts_that_were_tried_and_no_other() {
     let network = Network::default();
     network.black_hole("hole");

@@ -76,15 +76,43 @@ impl Connections {
         (!silent_for.is_zero()).then(|| (connection.address().clone(), silent_for))
     }
 
-    /// As [`Self::leave_metadata`], where the connection is to one of these hosts.
-    pub(in crate::manager) fn leave_metadata_of(&self, known: &[Address], hosts: &[Address]) {
-        let is_of_them = {
-            let state = self.state.lock();
-            let connection = state.metadata.connection.as_ref();
-            connection.is_some_and(|connection| hosts.contains(connection.address()))
-        };
-        if is_of_them {
-            self.leave_metadata(known);
+    /// True if there is a connection for metadata already.
+    pub(in crate::manager) fn has_metadata(&self) -> bool {
+        let state = self.state.lock();
+        let connection = state.metadata.connection.as_ref();
+        connection.is_some_and(|connection| !connection.is_closed())
+    }
+
+    /// All hosts that can be asked for metadata, in the order in which they are tried.
+    pub(in crate::manager) fn metadata_hosts(
+        &self,
+        known: Vec<Address>,
+        avoided: &[Address],
+    ) -> Vec<Address> {
+        self.candidates(&mut self.state.lock(), known, avoided)
+    }
+
+    /// Connects to a host beside the connection for metadata, which this one may replace.
+    pub(in crate::manager) async fn dial_metadata(
+        &self,
+        host: &Address,
+    ) -> Result<Connection, HostError> {
+        let outcome = self.unless_closed(self.dial(host)).await;
+        outcome.unwrap_or_else(|| {
+            Err(HostError {
+                host: host.clone(),
+                reason: HostReason::ClientClosed,
+            })
+        })
+    }
+
+    /// Has the next question for metadata asked on this connection. The one before stays for those
+    /// who use it still.
+    pub(in crate::manager) fn use_for_metadata(&self, connection: Connection) {
+        let mut state = self.state.lock();
+        match state.is_closed {
+            true => connection.close(),
+            false => state.metadata.connection = Some(connection),
         }
     }
 

@@ -1,5 +1,6 @@
 //! One question for metadata, put to as many brokers as it takes.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -9,17 +10,37 @@ use wolff_codec::{ErrorCode, Str};
 
 use super::super::hosts::HostState;
 use super::{Questions, now};
+use crate::connection::Connection;
 use crate::endpoint::Address;
 use crate::error::{ConnectStage, HostError, HostReason, MetadataError, RequestCause};
 use crate::leaders_response::{LeadersRequest, LeadersResponse};
 use crate::topology::Topology;
 use crate::transport::{Growth, race_staggered};
 
-/// Hosts that are asked in one go, before the question counts as failed.
+/// Refusals, or attempts at the first broker, before the question counts as failed.
 const ATTEMPTS: u32 = 3;
 
-/// Time that one broker may be alone in having a request, before another one is asked beside it.
-const STAGGER: Duration = Duration::from_millis(1_500);
+/// Time that a broker which has been connected for a while may be alone in having a request, before
+/// others are asked beside it.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// The same where nothing is known of the broker, and the time between the attempts at others; more
+/// of them each time.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// The end of an attempt at a broker: what ends the question, or an error after which another broker
+/// is worth a try; `None` stands for silence.
+type Attempted = Result<Result<LeadersResponse, MetadataError>, Option<MetadataError>>;
+
+/// The end of several of them.
+type AllAttempted = Result<Result<LeadersResponse, MetadataError>, Vec<Option<MetadataError>>>;
+
+/// The attempts of one question so far.
+#[derive(Default)]
+struct Tried {
+    hosts: Vec<Address>,
+    refusals: u32,
+}
 
 impl Questions {
     /// Asks about `topics`, or about all with `None`, and takes the brokers from the answer.
@@ -68,14 +89,32 @@ impl Questions {
         &self,
         request: &LeadersRequest,
     ) -> Result<LeadersResponse, MetadataError> {
-        let asked = Mutex::new(Vec::new());
-        let attempts = (0..ATTEMPTS).map(|_| self.fetch_beside(request, &asked));
-        race_staggered(attempts, STAGGER, Growth::Steady)
+        let is_used = self.connections.has_metadata();
+        let first = self.connection().await?;
+        let tried = Mutex::new(Tried {
+            hosts: vec![first.address().clone()],
+            refusals: 0,
+        });
+        let candidates = self.candidates(&[first.address().clone()]);
+        let first: Pin<Box<dyn Future<Output = AllAttempted> + Send + '_>> = Box::pin(async {
+            let outcome = self.ask_first(first, request, &tried).await;
+            outcome.map_err(|error| vec![error])
+        });
+        let others = Box::pin(async {
+            let others = candidates
+                .iter()
+                .map(|host| self.ask_other(host, request, &tried));
+            race_staggered(others, STAGGER, Growth::Doubling).await
+        });
+        let patience = if is_used { PATIENCE } else { STAGGER };
+        race_staggered([first, others], patience, Growth::Steady)
             .await
             .unwrap_or_else(|failures| {
-                // What a broker said counts for more than that one was silent.
-                let mut failures = failures.into_iter().rev().flatten();
-                Err(failures.next().unwrap_or_else(|| self.late()))
+                // What a broker said counts for more than that others were silent or away.
+                let failures = failures.into_iter().flatten().flatten();
+                let mut said =
+                    failures.filter(|error| !matches!(error, MetadataError::Unreachable(_)));
+                Err(said.next_back().unwrap_or_else(|| self.late()))
             })
             .map_err(|error| match error {
                 MetadataError::TimedOut(_) => self.late(),
@@ -83,29 +122,74 @@ impl Questions {
             })
     }
 
-    /// Asks a broker that is not among those in `asked`, as far as there is one. Errors are those
-    /// after which another one is worth a try; `None` stands for silence.
-    async fn fetch_beside(
-        &self,
-        request: &LeadersRequest,
-        asked: &Mutex<Vec<Address>>,
-    ) -> Result<Result<LeadersResponse, MetadataError>, Option<MetadataError>> {
-        let avoided = asked.lock().clone();
-        if !avoided.is_empty() {
-            let known = self.read(Topology::addresses);
-            self.connections.leave_metadata_of(&known, &avoided);
-        }
-        let connection = loop {
-            match self.connection_to_others(&avoided).await {
-                // There is no other one, and this one has the request.
-                Ok(silent) if avoided.contains(silent.address()) && silent.is_silent() => {
-                    silent.closed().await;
-                }
-                Ok(connection) => break connection,
-                Err(error) => return Ok(Err(error)),
-            }
+    /// Hosts to ask beside those in `avoided`, in the order in which they are tried.
+    fn candidates(&self, avoided: &[Address]) -> Vec<Address> {
+        let (known, doubted) = {
+            let state = self.state.lock();
+            (state.topology.addresses(), state.doubted.clone())
         };
-        asked.lock().push(connection.address().clone());
+        let doubted: Vec<_> = doubted.into_iter().collect();
+        let mut hosts = self.connections.metadata_hosts(known, &doubted);
+        hosts.retain(|host| !avoided.contains(host));
+        hosts
+    }
+
+    /// Asks the broker that is connected already, and on another connection where that is lost.
+    async fn ask_first(
+        &self,
+        mut connection: Connection,
+        request: &LeadersRequest,
+        tried: &Mutex<Tried>,
+    ) -> Attempted {
+        for _ in 1..ATTEMPTS {
+            let error = match self.ask_on(&connection, request, tried).await {
+                // A broker is not to blame for a connection that was idle for too long, and where
+                // it was silent there may be nobody else to ask.
+                Err(None) => None,
+                Err(Some(error)) if is_worth_another_connection(&error) => Some(error),
+                outcome => return outcome,
+            };
+            connection = match self.connection().await {
+                Ok(connection) => connection,
+                Err(MetadataError::ClientClosed) => return Ok(Err(MetadataError::ClientClosed)),
+                Err(_) if error.is_some() => return Err(error),
+                Err(error) => return Err(Some(error)),
+            };
+            tried.lock().hosts.push(connection.address().clone());
+        }
+        self.ask_on(&connection, request, tried).await
+    }
+
+    /// Connects to a host that nobody has tried for this question, and asks it.
+    async fn ask_other(
+        &self,
+        host: &Address,
+        request: &LeadersRequest,
+        tried: &Mutex<Tried>,
+    ) -> Attempted {
+        {
+            let mut tried = tried.lock();
+            if tried.hosts.contains(host) {
+                return Err(None);
+            }
+            tried.hosts.push(host.clone());
+        }
+        let connection = self.connections.dial_metadata(host).await;
+        let connection =
+            connection.map_err(|error| Some(MetadataError::Unreachable(vec![error])))?;
+        let outcome = self.ask_on(&connection, request, tried).await;
+        if let Ok(Ok(_)) = outcome {
+            self.connections.use_for_metadata(connection);
+        }
+        outcome
+    }
+
+    async fn ask_on(
+        &self,
+        connection: &Connection,
+        request: &LeadersRequest,
+        tried: &Mutex<Tried>,
+    ) -> Attempted {
         let patience = self.timeout / (ATTEMPTS - 1);
         let since = now();
         match timeout(patience, connection.request(request)).await {
@@ -128,11 +212,16 @@ impl Questions {
             Ok(Ok(answer)) => {
                 // Kept, this connection would be asked for ever.
                 connection.close();
-                Err(Some(MetadataError::Refused(answer.error_code)))
+                let error = MetadataError::Refused(answer.error_code);
+                let mut tried = tried.lock();
+                tried.refusals += 1;
+                match tried.refusals < ATTEMPTS {
+                    true => Err(Some(error)),
+                    // So many brokers say what others would say as well.
+                    false => Ok(Err(error)),
+                }
             }
             Ok(Err(error)) if error.is_connection_lost() => {
-                // A broker is not to blame for a connection that was idle for too long.
-                asked.lock().retain(|host| host != connection.address());
                 Err(Some(MetadataError::Request(error)))
             }
             Ok(Err(error)) if matches!(error.cause(), RequestCause::Unsupported(_)) => {
@@ -162,6 +251,19 @@ impl Questions {
             expected: expected.to_owned(),
             got: Str::from(got),
         })
+    }
+}
+
+/// True if a new connection, to whichever broker, is the remedy.
+fn is_worth_another_connection(error: &MetadataError) -> bool {
+    match error {
+        MetadataError::Request(error) => {
+            // That it has no such API may be a bit that was turned.
+            let is_unsupported = matches!(error.cause(), RequestCause::Unsupported(_));
+            error.is_connection_lost() || is_unsupported
+        }
+        MetadataError::Refused(code) => *code == ErrorCode::REBOOTSTRAP_REQUIRED,
+        _ => false,
     }
 }
 
