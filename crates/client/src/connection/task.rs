@@ -21,9 +21,10 @@ use crate::transport::BoxStream;
 /// rarely in more than a few.
 const SLICES: usize = 64;
 
-/// Bytes given to one write: as many as may wait unsent in the kernel. A write that fails may have
-/// taken all of them (TLS), so that the fewer there are, the more is known not to have been sent.
-const WRITE_BYTES: usize = 64 * 1024;
+/// Bytes given to one write. A write that fails may have taken all of them (TLS), so that the fewer
+/// there are, the more is known not to have been sent; but 64 KiB a write cost 8 % more processor
+/// time a byte than writes without a limit, and 256 KiB cost nothing.
+const WRITE_BYTES: usize = 256 * 1024;
 
 /// Room made for one read.
 const READ_BYTES: usize = 16 * 1024;
