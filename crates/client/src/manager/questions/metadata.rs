@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 /// of them each time.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// The end of an attempt at a broker: what ends the question, or an error after which another broker
+/// The end of an attempt at a broker: what ends the question, or an error after which another one
 /// is worth a try; `None` stands for silence.
 type Attempted = Result<Result<LeadersResponse, MetadataError>, Option<MetadataError>>;
 
