@@ -3,13 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 /// The time after which something that should happen is taken not to.
 pub(crate) const SOON: Duration = Duration::from_secs(15);
@@ -140,6 +140,10 @@ pub(crate) fn logged() -> (Arc<Mutex<Vec<String>>>, tracing::subscriber::Default
 pub(super) fn listen(
     hear: impl Fn(String) + Send + Sync + 'static,
 ) -> tracing::subscriber::DefaultGuard {
+    // While there is but one subscriber, the thread that meets an event first decides whether
+    // anybody wants it: another test's, which has none, would say no for this one.
+    static SECOND: OnceLock<Dispatch> = OnceLock::new();
+    SECOND.get_or_init(|| Dispatch::new(Listener(drop::<String>)));
     tracing::subscriber::set_default(Listener(hear))
 }
 
