@@ -9,6 +9,7 @@ use wolff::client::{
     RemapDialer, SocketOptions, TcpDialer,
 };
 
+use super::values::Seconds;
 use crate::exit::Failure;
 
 /// The variable of the environment that holds the proxy's password where no file does.
@@ -38,6 +39,20 @@ pub(crate) struct NetworkArgs {
     /// Which addresses of a name to connect to.
     #[arg(long, value_name = "FAMILY", default_value = "any")]
     address_family: Family,
+    /// Give a connection up after so long without progress of the oldest request's bytes, seconds: a
+    /// connection that is dropped without a word while it is in use costs this. Brokers may take
+    /// up to 10 s for a batch while a replica is away.
+    #[arg(
+        long,
+        value_name = "S",
+        default_value = "30",
+        allow_hyphen_values = true
+    )]
+    request_timeout: Seconds,
+    /// Have the kernel give a connection up when a broker's machine has acknowledged nothing for so
+    /// long, seconds (TCP_USER_TIMEOUT, on Linux); not where brokers read slowly. Default: never.
+    #[arg(long, value_name = "S", allow_hyphen_values = true)]
+    tcp_user_timeout: Option<Seconds>,
     /// The most connections to one broker, beside the one for metadata; partitions share them.
     /// Default: one for each partition, as far as the system and the broker allow.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -67,12 +82,7 @@ struct Proxy {
 impl NetworkArgs {
     /// Configures a client by these flags.
     pub(crate) fn apply(&self, mut builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
-        let mut socket = SocketOptions::default();
-        socket.address_family = match self.address_family {
-            Family::Any => AddressFamily::Any,
-            Family::Ipv4 => AddressFamily::V4,
-            Family::Ipv6 => AddressFamily::V6,
-        };
+        let socket = self.socket();
         if let Some(proxy) = &self.proxy {
             let tcp = TcpDialer::new(socket.clone());
             let mut dialer = ProxyDialer::new(tcp, proxy.protocol, proxy.address.clone());
@@ -93,8 +103,20 @@ impl NetworkArgs {
         let most = self.max_connections_per_broker;
         Ok(builder
             .socket(socket)
+            .request_timeout(self.request_timeout.0)
             .max_connections_per_broker(most.and_then(|most| usize::try_from(most).ok()))
             .query_api_versions(!self.no_api_versions))
+    }
+
+    fn socket(&self) -> SocketOptions {
+        let mut socket = SocketOptions::default();
+        socket.address_family = match self.address_family {
+            Family::Any => AddressFamily::Any,
+            Family::Ipv4 => AddressFamily::V4,
+            Family::Ipv6 => AddressFamily::V6,
+        };
+        socket.user_timeout = self.tcp_user_timeout.map(|timeout| timeout.0);
+        socket
     }
 
     fn proxy_password(&self) -> Result<String, Failure> {

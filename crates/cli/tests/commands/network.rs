@@ -2,7 +2,9 @@
 
 use wolff::PartitionId;
 
-use crate::support::{TOPIC, cluster, produce, run, wolff};
+use wolff_testbroker::{Direction, Proxy, ProxyFault};
+
+use crate::support::{TOPIC, assert_numbered, cluster, numbered, produce, run, values, wolff};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_is_reached_at_another_address_than_its_own() {
@@ -62,6 +64,30 @@ fn a_proxy_that_cannot_be_reached_is_named() {
     run(metadata.args(proxy), "")
         .code(1)
         .says(["WOLFF_PROXY_PASSWORD"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_dropped_while_in_use_costs_the_request_timeout_and_no_record() {
+    let cluster = cluster(1).await;
+    let proxy = Proxy::builder(cluster.bootstrap()).start().await.unwrap();
+    let swallowed = ProxyFault::black_hole_after(Direction::ToBroker, 1_000);
+    proxy.inject(swallowed.times(2));
+    let mut command = produce(&proxy.bootstrap());
+    command.args([
+        "--request-timeout",
+        "2",
+        "--tcp-user-timeout",
+        "5",
+        "--json",
+    ]);
+    let ended = run(&mut command, numbered(1_000)).code(0);
+    assert_eq!(ended.count("acked"), 1_000);
+    assert_numbered(&values(&cluster, 0), 1_000);
+    assert_eq!(cluster.stats().records(), 1_000, "each once");
+    ended.says(["no response to ", "no answer to Produce within 2s"]);
+    for wrong in [["--request-timeout", "0"], ["--request-timeout", "-1"]] {
+        run(produce("127.0.0.1:1").args(wrong), "").code(1);
+    }
 }
 
 /// More partitions than descriptors: connections are shared, and one is left for metadata.
