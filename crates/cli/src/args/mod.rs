@@ -9,6 +9,7 @@ mod connection;
 mod again;
 mod network;
 mod security;
+
 mod values;
 
 use std::net::SocketAddr;

@@ -39,9 +39,9 @@ pub(crate) struct NetworkArgs {
     /// Which addresses of a name to connect to.
     #[arg(long, value_name = "FAMILY", default_value = "any")]
     address_family: Family,
-    /// Give a connection up after so long without progress of the oldest request's bytes, seconds: a
-    /// connection that is dropped without a word while it is in use costs this. Brokers may take
-    /// up to 10 s for a batch while a replica is away.
+    /// Give a connection up after so long without progress of the oldest request's bytes, seconds:
+    /// one that is dropped without a word while it is in use costs this. Brokers may take up to
+    /// 10 s for a batch while a replica is away.
     #[arg(
         long,
         value_name = "S",
@@ -49,8 +49,9 @@ pub(crate) struct NetworkArgs {
         allow_hyphen_values = true
     )]
     request_timeout: Seconds,
-    /// Have the kernel give a connection up when a broker's machine has acknowledged nothing for so
-    /// long, seconds (TCP_USER_TIMEOUT, on Linux); not where brokers read slowly. Default: never.
+    /// Have the kernel give a connection up when a broker's machine has acknowledged nothing for
+    /// so long, seconds (TCP_USER_TIMEOUT, on Linux); not where brokers read slowly. Default:
+    /// never.
     #[arg(long, value_name = "S", allow_hyphen_values = true)]
     tcp_user_timeout: Option<Seconds>,
     /// The most connections to one broker, beside the one for metadata; partitions share them.
