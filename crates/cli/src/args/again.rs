@@ -11,6 +11,15 @@ const WITH_VALUE: &[&str] = &[
     "--username",
     "--password-file",
     "--token-command",
+    "--proxy",
+    "--proxy-user",
+    "--proxy-password-file",
+    "--map-address",
+    "--address-family",
+    "--max-connections-per-broker",
+    "--max-api-version",
+    "--request-timeout",
+    "--tcp-user-timeout",
     "--acks",
     "--compression",
     "--max-batch-bytes",
@@ -20,6 +29,7 @@ const WITH_VALUE: &[&str] = &[
 const WITHOUT_VALUE: &[&str] = &[
     "--danger-accept-any-certificate",
     "--allow-unencrypted-password",
+    "--no-api-versions",
 ];
 
 /// Of a command line, the words that matter to whoever goes on where it stopped. They hold no
@@ -54,5 +64,13 @@ mod tests {
         let expected =
             "--security-protocol ssl --ca-file=ca.pem --acks none --allow-unencrypted-password";
         assert_eq!(kept.join(" "), expected);
+        let line = "--proxy socks5://p:1 --map-address=a:1=b:2 --address-family ipv4 --request-timeout 5 \
+                    --no-api-versions --max-api-version Produce=7";
+        let kept = flags_to_go_on(line.split_whitespace().map(str::to_owned));
+        assert_eq!(
+            kept,
+            line.split_whitespace().collect::<Vec<_>>(),
+            "the way to the cluster"
+        );
     }
 }
