@@ -54,6 +54,29 @@ async fn a_hard_limit_of_descriptors_loses_nothing_that_is_not_counted() {
     }
 }
 
+/// Fewer descriptors than the queues alone take: each line is in Kafka, or refused with the limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_fewer_descriptors_than_queues_each_line_is_delivered_or_refused_by_name() {
+    let cluster = cluster(200).await;
+    let room = directory();
+    let mut command = with_queue(&cluster.bootstrap(), room.path());
+    command.args(["--partitioner", "roundrobin"]);
+    let ended = limited("ulimit -n 64", &command, &numbered(2_000));
+    let ended = ended.code(2).says(["Too many open files", "ulimit -n"]);
+    assert_sum(&ended);
+    assert_eq!(ended.count("accepted") + ended.count("refused"), 2_000);
+    let reasons = &ended.json()["reasons"];
+    assert_eq!(
+        reasons["queue_unavailable"].as_u64(),
+        Some(ended.count("refused"))
+    );
+    let acked = usize::try_from(ended.count("acked")).unwrap();
+    assert_eq!(all_values(&cluster).len(), acked);
+    // What the queue took is sent where there are enough.
+    let next = run(&mut with_queue(&cluster.bootstrap(), room.path()), "").code(0);
+    assert_eq!(next.count("replayed"), ended.count("left"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_number_of_the_input_sizes_nothing() {
     let cluster = cluster(1).await;
