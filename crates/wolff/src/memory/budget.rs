@@ -75,15 +75,20 @@ impl MemoryBudget {
     /// Bytes that are held now. Partitions hold a little more than they use at the moment.
     #[must_use]
     pub fn used_bytes(&self) -> usize {
-        let leased = self.0.leased.load(Ordering::Relaxed);
-        self.0.used.load(Ordering::Relaxed).saturating_add(leased)
+        let used = self.0.used.load(Ordering::Relaxed);
+        used.saturating_add(self.leased_bytes())
+    }
+
+    /// Bytes of them that are leased from queues on disk, and could be read again.
+    #[must_use]
+    pub fn leased_bytes(&self) -> usize {
+        self.0.leased.load(Ordering::Relaxed)
     }
 
     /// Returns whether what is leased from queues on disk has to become less: it is more than half
     /// of the limit, or all that is held is more than the limit.
     pub(crate) fn is_short(&self) -> bool {
-        let leased = self.0.leased.load(Ordering::Relaxed);
-        leased > self.0.limit / 2 || self.used_bytes() > self.0.limit
+        self.leased_bytes() > self.0.limit / 2 || self.used_bytes() > self.0.limit
     }
 
     /// Returns whether somebody waits: what is held in reserve should be released.
@@ -147,6 +152,7 @@ impl fmt::Debug for MemoryBudget {
         f.debug_struct("MemoryBudget")
             .field("limit_bytes", &self.limit_bytes())
             .field("used_bytes", &self.used_bytes())
+            .field("leased_bytes", &self.leased_bytes())
             .finish_non_exhaustive()
     }
 }

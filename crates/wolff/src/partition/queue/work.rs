@@ -191,6 +191,8 @@ impl<M: CallMachine> DriverHost for Host<'_, M> {
                 for damage in self.0.driver.local().new_damages() {
                     tracing::error!(partition, %damage, "the local queue is damaged");
                 }
+                // Before the next one: what all queues have leased by now may be enough.
+                self.0.balance(&mut self.0.driver.machine());
                 self.0.signals.wake();
             }
             Notice::LeaseFailed(error) => {
