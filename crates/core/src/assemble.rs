@@ -44,6 +44,7 @@ pub struct LeasedBatches {
     accepted_at_ms: i64,
     unreadable: Option<QueueItemError>,
     unreadable_items: u64,
+    lost_before: u64,
 }
 
 impl LeasedBatches {
@@ -67,6 +68,7 @@ impl LeasedBatches {
             accepted_at_ms: i64::MAX,
             unreadable: None,
             unreadable_items: 0,
+            lost_before: 0,
         };
         let mut group = Group::default();
         for (_, payload) in items {
@@ -109,6 +111,18 @@ impl LeasedBatches {
         let pieces = self.pieces.into_iter();
         self.pieces = pieces.flat_map(|piece| cut(piece, &before)).collect();
         self
+    }
+
+    /// So many items between the lease before it and this one are lost to damage.
+    #[must_use]
+    pub fn after_lost(mut self, items: u64) -> Self {
+        self.lost_before = items;
+        self
+    }
+
+    /// Items between the lease before it and this one that are lost to damage.
+    pub(crate) fn lost_before(&self) -> u64 {
+        self.lost_before
     }
 
     /// The batches with their first records, to be compressed before they are handed over.

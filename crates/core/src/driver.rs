@@ -90,6 +90,8 @@ pub struct Driver<M, Q: LocalQueue> {
 #[derive(Debug)]
 struct Leases<L> {
     next: u64,
+    /// The newest item that was read.
+    read_through: u64,
     open: VecDeque<(LeaseNo, L)>,
 }
 
@@ -149,6 +151,7 @@ impl<M: Machine, Q: LocalQueue> Driver<M, Q> {
     ) -> Self {
         let mut leases = Leases {
             next: 0,
+            read_through: 0,
             open: VecDeque::new(),
         };
         for lease in recovered {
@@ -361,8 +364,23 @@ impl<M: Machine, Q: LocalQueue> Driver<M, Q> {
         stored: &[StoredBatch],
         host: &impl DriverHost,
     ) {
-        let batches = self.read(items, stored, host);
+        let lost = self.lost_before(items);
+        let batches = self.read(items, stored, host).after_lost(lost);
         self.handle(Event::Leased(number, batches), host);
+    }
+
+    /// Items that are lost to damage between what was read before and these.
+    fn lost_before(&self, items: &[(u64, Bytes)]) -> u64 {
+        let (Some((first, _)), Some((last, _))) = (items.first(), items.last()) else {
+            return 0;
+        };
+        let through = {
+            let mut leases = self.leases.lock();
+            let through = leases.read_through;
+            leases.read_through = through.max(*last);
+            through
+        };
+        self.local.lost_between(through, *first)
     }
 
     /// Makes batches of leased items, and compresses them. `stored`: as which batches a previous

@@ -44,6 +44,12 @@ pub trait LocalQueue: Send + Sync {
         stop_before: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<Option<LocalLease<Self::Lease>>, StorageError>;
 
+    /// Items with ids between these two that are known to be lost to damage. A queue that never has
+    /// damage leaves this method as it is.
+    fn lost_between(&self, _after: u64, _before: u64) -> u64 {
+        0
+    }
+
     /// Reads the items of a lease that is open.
     ///
     /// # Errors

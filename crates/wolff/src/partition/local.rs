@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use replayq::{AppendError, Damage, ItemId, ItemRef, LeaseId, PopLimits, Queue};
+use replayq::{AppendError, Damage, ItemId, ItemRef, LeaseId, Metrics, PopLimits, Queue, Recovery};
 use wolff_core::{AppendedLease, LocalLease, LocalQueue, StorageError};
 
 /// The local queue was closed.
@@ -19,6 +19,9 @@ struct Closed;
 pub(crate) struct Local {
     /// `None` after it was closed: whatever became of that, its directory is free.
     queue: ArcSwapOption<Queue>,
+    metrics: Arc<Metrics>,
+    /// The oldest item that opening found.
+    first_item: u64,
     /// Number of damages that were seen.
     seen_damages: Mutex<usize>,
     /// It was not closed: who served it is gone.
@@ -26,10 +29,13 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    pub(crate) fn new(queue: Queue, seen_damages: usize) -> Self {
+    /// A queue that was opened, and what opening found in it.
+    pub(crate) fn new(queue: Queue, recovery: &Recovery) -> Self {
         Self {
+            metrics: queue.metrics(),
             queue: ArcSwapOption::from_pointee(queue),
-            seen_damages: Mutex::new(seen_damages),
+            first_item: recovery.ids.map_or(u64::MAX, |ids| ids.first.0),
+            seen_damages: Mutex::new(recovery.damage.len()),
             is_given_up: AtomicBool::new(false),
         }
     }
@@ -137,6 +143,25 @@ impl LocalQueue for Local {
         let limits = PopLimits::items(max_items).stop_before(&mut stop_before);
         let lease = self.open()?.pop(limits).map_err(StorageError::new)?;
         Ok(lease.map(items_of))
+    }
+
+    fn lost_between(&self, after: u64, before: u64) -> u64 {
+        let Ok(queue) = self.open() else {
+            return 0;
+        };
+        if self.metrics.damaged_places() == 0 {
+            return 0;
+        }
+        let (first, end) = (after.saturating_add(1).max(self.first_item), before);
+        let lost = queue.damage();
+        lost.iter()
+            .filter_map(Damage::ids)
+            .map(|ids| {
+                let last = ids.last.0.min(end.saturating_sub(1));
+                last.saturating_add(1)
+                    .saturating_sub(ids.first.0.max(first))
+            })
+            .sum()
     }
 
     fn reload(&self, lease: LeaseId) -> Result<LocalLease<LeaseId>, StorageError> {

@@ -181,12 +181,12 @@ impl Topic {
     ) -> Result<Arc<PartitionQueue>, StartError> {
         let config = self.machine_config(false, true);
         let opened = replayq::Queue::open(replayq::Config::memory());
-        let (queue, _) = opened.map_err(|source| StartError::Queue {
+        let (queue, recovery) = opened.map_err(|source| StartError::Queue {
             path: PathBuf::new(),
             source,
         })?;
         let machine = Partition::new(&config, Recovered::default());
-        let local = Local::new(queue, 0);
+        let local = Local::new(queue, &recovery);
         let queue = self.queue(Some(partition), machine, local, Vec::new(), &config);
         self.serve(partition, queue.clone());
         Ok(queue)
@@ -285,7 +285,7 @@ impl Topic {
             commit_tag: recovery.commit_tag.clone(),
         };
         Ok(Opened {
-            local: Local::new(queue, recovery.damage.len()),
+            local: Local::new(queue, &recovery),
             recovered,
             leases,
             left_behind: path.filter(|_| recovery.items > 0),

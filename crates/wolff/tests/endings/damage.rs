@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::{
-    End, World, add_foreign_item, add_foreign_queue, damage_items, damage_segment, items_in,
-    logged, remove_segments, swap_segment, until,
+    End, World, add_foreign_item, add_foreign_queue, damage_items, damage_middle, damage_segment,
+    items_in, logged, remove_segments, swap_segment, until,
 };
 
 /// More than stays in memory beside the files.
@@ -111,6 +111,31 @@ async fn a_segment_that_is_replaced_under_a_running_producer_costs_its_own_recor
     let lost = damaged_while_they_wait(|queue| swap_segment(queue, 3)).await;
     // A segment ends with the append that goes beyond its size.
     assert!(lost <= 2 * 1024 * 1024 / 130, "{lost}");
+}
+
+#[tokio::test]
+async fn unrouted_records_of_an_earlier_run_that_are_damaged_between_two_calls_are_counted() {
+    let world = World::new(1).await;
+    let setup = world.on_disk().max_batch_bytes(100);
+    let queue = setup.directory().join("unrouted");
+    world.kill_all().await;
+    let first = setup.start().await;
+    for number in 0..9 {
+        // Each is a batch of its own, and so one item and one lease.
+        drop(first.send(&number.to_string()).await.unwrap());
+    }
+    first.stop().await;
+    let before = items_in(&queue).len();
+    assert_eq!(before, 9, "one item each");
+    damage_middle(&queue);
+    world.revive_all().await;
+    let second = world.on_disk().start().await;
+    second.flushed().await;
+    let arrived = world.log(0).len();
+    assert_eq!(arrived, 8, "{:?}", world.log(0));
+    let counts = second.counts();
+    assert_eq!(counts.damaged_records, 1, "{counts:#?}");
+    second.stop().await;
 }
 
 #[tokio::test]

@@ -190,14 +190,14 @@ fn queue(compression: Compression, budget: &MemoryBudget) -> (TestQueue, Arc<Ato
         compression,
         ..Config::default()
     };
-    let (local, _) = replayq::Queue::open(replayq::Config::memory()).unwrap();
+    let (local, recovery) = replayq::Queue::open(replayq::Config::memory()).unwrap();
     let queue = Queue::new(QueueParts {
         partition: Some(PartitionId(0)),
         machine: Panicking {
             machine: Partition::new(&config, Recovered::default()),
             steps: steps.clone(),
         },
-        local: Local::new(local, 0),
+        local: Local::new(local, &recovery),
         recovered_leases: Vec::new(),
         is_on_disk: false,
         compression: (compression, CompressionLevel::default()),

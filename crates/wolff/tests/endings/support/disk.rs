@@ -68,6 +68,16 @@ pub(crate) fn damage_items(queue: &Path, position: u64) {
     damage_segment(queue, 0, position);
 }
 
+/// Damages eight bytes in the middle of what the first segment of a queue holds.
+pub(crate) fn damage_middle(queue: &Path) {
+    /// Items begin there.
+    const HEADER_BYTES: usize = 4096;
+    let bytes = fs::read(segments(queue).first().unwrap()).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    let middle = HEADER_BYTES + (end - HEADER_BYTES) / 2;
+    damage_segment(queue, 0, u64::try_from(middle).unwrap());
+}
+
 /// Damages eight bytes of a segment, counted from the oldest of those that are long enough.
 pub(crate) fn damage_segment(queue: &Path, number: usize, position: u64) {
     let is_long = |path: &PathBuf| fs::metadata(path).unwrap().len() > position + 8;
