@@ -169,14 +169,15 @@ impl World {
             .note(format_args!("bit {bit} of byte {at} of {name} flips"));
     }
 
-    /// In the queue that a file is of: bytes that look like a write that was cut short, and the
-    /// number of leases.
-    fn spared(&self, file: &Path) -> Option<(u64, usize)> {
+    /// In the queue that a file is of: bytes that look like a write that was cut short, where the
+    /// writes before that end, and the number of leases.
+    fn spared(&self, file: &Path) -> Option<(u64, u64, usize)> {
         let inspector = Inspector::with_vfs(Arc::new(self.disk.clone()));
         let directory = file.parent().unwrap_or(file);
         let found = inspector.inspect(directory, Depth::EveryByte).ok()?;
         let torn = found.segments.iter().map(|segment| segment.torn_bytes);
-        Some((torn.sum(), found.leases.len()))
+        let ends = found.segments.iter().map(|segment| segment.end);
+        Some((torn.sum(), ends.sum(), found.leases.len()))
     }
 }
 
