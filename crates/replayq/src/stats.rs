@@ -4,7 +4,7 @@
 #[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Items that wait: neither leased nor done.
+    /// Items that wait: neither leased nor done. Those that a pop is about to lease are among them.
     pub waiting_items: u64,
     /// Their payloads' bytes.
     pub waiting_bytes: u64,

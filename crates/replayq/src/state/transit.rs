@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::field;
 use crate::ids::ItemId;
 use crate::ids::ranges::RangeSet;
+use crate::limits::load::Load;
 use crate::state::waiting::Item;
 
 /// The items that calls under way have taken and not leased yet: neither waiting nor leased.
@@ -14,6 +16,8 @@ pub(crate) struct Transit {
     runs: BTreeMap<u64, Vec<Item>>,
     /// From the first to the last id of each run; the ids in between that no run has are done.
     ids: RangeSet,
+    /// All of them.
+    load: Load,
 }
 
 /// The items of one call in transit, by the id of the first. Not to be copied: whoever has it gets
@@ -30,6 +34,7 @@ impl Transit {
             !self.ids.overlaps(first.0, last.0),
             "items {first} to {last} are on their way into two leases"
         );
+        self.load = self.load.plus(load_of(&items));
         self.ids.insert(first.0, last.0);
         self.runs.insert(first.0, items);
         Some(Parked(first.0))
@@ -41,7 +46,13 @@ impl Transit {
         if let Some(last) = items.last() {
             self.ids.remove(first, last.id.0);
         }
+        self.load = self.load.less(load_of(&items));
         items
+    }
+
+    /// All items in transit: limits count them like those that wait.
+    pub(crate) fn load(&self) -> Load {
+        self.load
     }
 
     pub(crate) fn contains(&self, id: ItemId) -> bool {
@@ -69,5 +80,12 @@ impl Transit {
 
     pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
         self.runs.values().flatten()
+    }
+}
+
+fn load_of(items: &[Item]) -> Load {
+    Load {
+        items: field::wide(items.len()),
+        bytes: items.iter().map(Item::bytes).sum(),
     }
 }

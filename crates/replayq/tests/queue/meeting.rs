@@ -8,7 +8,7 @@ use std::thread;
 
 use bytes::Bytes;
 use replayq::vfs::sim::{Change, Fault, FaultKind};
-use replayq::{Flush, FlushError, PopLimits, Queue, ReadError};
+use replayq::{AppendError, Flush, FlushError, Overflow, PopLimits, Queue, ReadError};
 
 use crate::calls::{append, ids, pop_ids};
 use crate::hook::{Act, HookVfs};
@@ -45,6 +45,42 @@ fn a_lease_never_reaches_over_items_that_another_pop_has_taken_and_not_yet_lease
     assert_eq!(ids(&lease.items), [2, 3, 4, 5, 6]);
     let (queue, _) = setup.open(&vfs.sim.after_kill()).unwrap();
     assert_eq!(pop_ids(&queue, 9), [2, 3, 4, 5, 6]);
+}
+
+/// They were neither waiting nor leased while it went on to the disk, so that as much again was
+/// let in.
+#[test]
+fn limits_and_figures_count_what_a_pop_has_taken_and_not_yet_leased() {
+    let (setup, vfs) = (Setup::small(Mode::Os), HookVfs::new());
+    let config = setup
+        .config(&vfs.sim)
+        .vfs(Arc::new(vfs.clone()))
+        .max_total_bytes(3000)
+        .overflow(Overflow::Reject);
+    let queue = Arc::new(Queue::open(config).unwrap().0);
+    append(&queue, 1..=5, 100);
+    // More than stays in memory.
+    append(&queue, 6..=6, 2000);
+    let other = Arc::clone(&queue);
+    vfs.before_next(Act::Read, move || {
+        let stats = other.stats();
+        let counts = (stats.waiting_items, stats.waiting_bytes, stats.leased_items);
+        assert_eq!(counts, (6, 2500, 0), "{stats:?}");
+        let refused = other.append_one(Bytes::from(vec![7; 600]));
+        assert!(
+            matches!(refused, Err(AppendError::Full { .. })),
+            "{refused:?}"
+        );
+    });
+    let lease = queue.pop(PopLimits::items(10)).unwrap().unwrap();
+    assert!(!vfs.is_waiting());
+    assert_eq!(ids(&lease.items), [1, 2, 3, 4, 5, 6]);
+    let stats = queue.stats();
+    assert_eq!(
+        (stats.waiting_items, stats.leased_bytes),
+        (0, 2500),
+        "{stats:?}"
+    );
 }
 
 /// The copy of a segment was put into a directory that might be another's by then.

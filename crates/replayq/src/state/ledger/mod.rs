@@ -167,17 +167,27 @@ impl Ledger {
 
     /// All items that are not done.
     pub(crate) fn load(&self) -> Load {
-        Load {
-            items: self.backlog.items().saturating_add(self.leases.items()),
-            bytes: self.backlog.bytes().saturating_add(self.leases.bytes()),
-        }
+        self.waiting_load().plus(Load {
+            items: self.leases.items(),
+            bytes: self.leases.bytes(),
+        })
+    }
+
+    /// All items that are not leased, those in transit included: until a pop has them they wait.
+    fn waiting_load(&self) -> Load {
+        let transit = self.transit.load();
+        transit.plus(Load {
+            items: self.backlog.items(),
+            bytes: self.backlog.bytes(),
+        })
     }
 
     /// Figures of the queue; of its files those of segments.
     pub(crate) fn stats(&self) -> Stats {
+        let waiting = self.waiting_load();
         Stats {
-            waiting_items: self.backlog.items(),
-            waiting_bytes: self.backlog.bytes(),
+            waiting_items: waiting.items,
+            waiting_bytes: waiting.bytes,
             leased_items: self.leases.items(),
             leased_bytes: self.leases.bytes(),
             leases: field::wide(self.leases.len()),
@@ -185,6 +195,7 @@ impl Ledger {
             memory_bytes: self
                 .backlog
                 .resident_bytes()
+                .saturating_add(self.transit.load().bytes)
                 .saturating_add(self.leases.held_bytes()),
             disk_bytes: self.segments.file_bytes(),
             segments: field::wide(self.segments.iter().count()),
