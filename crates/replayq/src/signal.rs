@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -63,7 +64,7 @@ impl Signal {
                 woken.push(waker);
             }
         }
-        woken.into_iter().for_each(Waker::wake);
+        wake_all(woken);
     }
 
     /// Raises it for all.
@@ -80,6 +81,18 @@ impl Signal {
             seen: self.state.lock().generation,
             key: None,
         }
+    }
+}
+
+/// Wakes all of them, also where waking one panics: the panic goes on when the others are woken.
+fn wake_all(woken: Vec<Waker>) {
+    let mut first_panic = None;
+    for waker in woken {
+        let outcome = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        first_panic = first_panic.or(outcome.err());
+    }
+    if let Some(panic) = first_panic {
+        resume_unwind(panic);
     }
 }
 

@@ -110,6 +110,35 @@ fn a_task_is_woken_once_there_is_an_item_and_one_that_is_dropped_before_it_looke
     ));
 }
 
+/// A waker of a broken executor.
+struct Broken;
+
+impl Wake for Broken {
+    fn wake(self: Arc<Self>) {
+        std::panic::resume_unwind(Box::new("a waker panics"));
+    }
+}
+
+/// The others were never woken, although there were items for them.
+#[test]
+fn a_waker_that_panics_keeps_no_other_from_being_woken() {
+    let queue = memory();
+    let count = Arc::new(Count::default());
+    let wakers = [
+        Waker::from(Arc::new(Broken)),
+        Waker::from(Arc::clone(&count)),
+    ];
+    let mut futures = [Box::pin(queue.ready()), Box::pin(queue.ready())];
+    for (future, waker) in futures.iter_mut().zip(&wakers) {
+        let polled = future.as_mut().poll(&mut Context::from_waker(waker));
+        assert!(polled.is_pending());
+    }
+    let append = || queue.append(&[ONE, ONE]);
+    let appended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(append));
+    assert!(appended.is_err(), "its panic is not swallowed");
+    assert_eq!((count.0.load(Ordering::SeqCst), queue.count()), (1, 2));
+}
+
 /// A task that lives in its wakers, as in many executors, and has a lease.
 struct Holder(#[expect(dead_code, reason = "dropped with the task")] LeaseGuard<Arc<Queue>>);
 
