@@ -216,9 +216,14 @@ impl Disk {
         self.control.lock().file.sync()
     }
 
-    /// Makes sure, at some of the calls, that the directory is where it was.
+    /// Makes sure that the directory is where it was: at each call beside a sync, else at some of
+    /// them, since a look takes 1.6 µs where a write takes one.
     fn glance_at_directory(&self) -> Result<(), IoFailure> {
-        self.watch.glance(&*self.vfs, &self.directory)
+        if self.settings.is_synced {
+            self.check_directory()
+        } else {
+            self.watch.glance(&*self.vfs, &self.directory)
+        }
     }
 
     /// Makes sure that the directory is where it was.

@@ -23,7 +23,7 @@ use crate::format::control::lease::SlotState;
 use crate::format::control::{Control, FILE_NAME, Found, LeaseSlot};
 use crate::format::segment::generations::{self, Generations};
 use crate::format::segment::key::QueueUuid;
-use crate::put_aside::Reason;
+use crate::put_aside::{Reason, put_aside};
 use crate::scan::{Listing, Scan, ScanError};
 use crate::state::leases::Home;
 use crate::state::ledger::Ledger;
@@ -52,7 +52,12 @@ pub(crate) fn open(config: &Config, path: &Path) -> Result<(Disk, Recovery), Ope
     let mut listing = Listing::read(&*vfs, &directory, OpenMode::Write)?;
     if matches!(config.storage, Storage::OffloadVolatile(_)) {
         // Only now: a directory of another version stays as it is.
-        remove_files(&*vfs, &directory, listing.identify().uuid)?;
+        let before = listing.identify();
+        if (before.control).is_some_and(|found| !matches!(found.header, HeaderState::Valid(_))) {
+            // A file of that name which no queue has written.
+            put_aside(&*vfs, &directory.join(FILE_NAME), Reason::Foreign)?;
+        }
+        remove_files(&*vfs, &directory, before.uuid)?;
         listing = Listing::read(&*vfs, &directory, OpenMode::Write)?;
     }
     let mut scan = listing.identify();

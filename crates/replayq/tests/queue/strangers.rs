@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use replayq::{
-    AckError, AppendError, Config, Damage, Flush, FlushError, ItemId, LeaseError, OpenError,
-    PopLimits, Queue, Recovery,
+    AckError, AppendError, Config, Damage, Durability, Flush, FlushError, ItemId, LeaseError,
+    OpenError, PopLimits, Queue, Recovery, Storage,
 };
 
 use crate::setup::payload;
@@ -107,6 +108,31 @@ fn a_directory_that_was_moved_away_is_noticed_and_the_one_in_its_place_is_not_to
     assert!(contents(&directory) == before);
     drop(old);
     assert_eq!(drain(&reopen(&directory).0), (1..=25).collect::<Vec<_>>());
+}
+
+/// Beside a sync a look costs nothing: no item is answered as durable where it is lost.
+#[test]
+fn at_level_fsync_the_next_append_and_ack_notice_that_the_directory_is_gone() {
+    let room = tempfile::tempdir().unwrap();
+    let directory = room.path().join("queue");
+    let durability = Durability::Fsync {
+        max_delay: Duration::ZERO,
+    };
+    let (queue, _) = Queue::open(config(&directory).durability(durability)).unwrap();
+    for serial in 1..=3 {
+        queue.append_one(payload(serial, 104)).unwrap();
+    }
+    let lease = queue.pop(PopLimits::items(1)).unwrap().unwrap();
+    let moved = room.path().join("queue.old");
+    fs::rename(&directory, &moved).unwrap();
+    let appended = queue.append_one(payload(4, 104));
+    assert!(
+        matches!(appended, Err(AppendError::NotAppended(_))),
+        "{appended:?}"
+    );
+    assert!(queue.ack(lease.id).is_err());
+    fs::rename(&moved, &directory).unwrap();
+    queue.append_one(payload(4, 104)).unwrap();
 }
 
 #[test]
@@ -400,5 +426,22 @@ fn a_control_file_that_is_a_strangers_or_damaged_is_kept_aside() {
         let (queue, recovery) = reopen(room.path());
         assert!(recovery.damage.is_empty(), "{recovery:?}");
         queue.close().unwrap();
+    }
+}
+
+/// Where nothing is to survive, all files of the queue go at the next open: only the queue's.
+#[test]
+fn a_strangers_control_file_is_kept_aside_also_where_nothing_else_survives() {
+    let room = tempfile::tempdir().unwrap();
+    let control = room.path().join("control");
+    fs::write(&control, b"precious").unwrap();
+    let storage = Storage::OffloadVolatile(room.path().into());
+    for _ in 0..2 {
+        let (queue, recovery) = Queue::open(Config::new(storage.clone())).unwrap();
+        assert_eq!(recovery.items, 0);
+        drop(queue);
+        let kept = fs::read(room.path().join("control.foreign")).unwrap();
+        assert_eq!(kept, b"precious");
+        assert!(!room.path().join("control.foreign.1").exists());
     }
 }
