@@ -120,11 +120,6 @@ impl LeasedBatches {
         self
     }
 
-    /// Items between the lease before it and this one that are lost to damage.
-    pub(crate) fn lost_before(&self) -> u64 {
-        self.lost_before
-    }
-
     /// The batches with their first records, to be compressed before they are handed over.
     pub fn bodies(&self) -> impl Iterator<Item = (u32, &BatchBody)> {
         let pieces = self.pieces.iter();
@@ -156,14 +151,16 @@ impl LeasedBatches {
     }
 
     /// Records of the same run that are missing between `end`, the position behind the last lease,
-    /// and each piece in turn; and the position behind this lease.
+    /// and each piece in turn; and the position behind this lease. Of items that are lost before
+    /// this lease, where the positions do not tell, a record each.
     pub(crate) fn missing_since(&self, end: Option<RunPosition>) -> (u64, Option<RunPosition>) {
         let mut missing = 0u64;
+        let mut lost = self.lost_before;
         let mut expected = end;
         for (position, records) in &self.positions {
-            if let Some(expected) = expected.filter(|expected| expected.run == position.run) {
-                missing = missing.saturating_add(position.number.saturating_sub(expected.number));
-            }
+            let of_run = expected.filter(|expected| expected.run == position.run);
+            let gap = of_run.map_or(0, |end| position.number.saturating_sub(end.number));
+            missing = missing.saturating_add(gap.max(std::mem::take(&mut lost)));
             expected = Some(position.after(*records));
         }
         (missing, expected)

@@ -36,10 +36,8 @@ impl<T: Clone> Unrouted<T> {
         }
         match found.held {
             Held::Previous { tag, .. } => {
-                // Leases end in any order: only gaps within one say that something was lost.
-                // Between two it is known of items, and of a record in each.
+                // Leases end in any order, so that positions tell of gaps within one only.
                 let (missing, _) = batches.missing_since(None);
-                let missing = missing.saturating_add(batches.lost_before());
                 let pieces = batches.into_pieces();
                 let held = pieces.iter().map(Piece::byte_count).sum();
                 let counters = self.ends.counters_mut();

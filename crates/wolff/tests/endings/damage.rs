@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::{
     End, World, add_foreign_item, add_foreign_queue, damage_items, damage_middle, damage_segment,
-    items_in, logged, remove_segments, swap_segment, until,
+    end_of_segment, items_in, logged, remove_segments, swap_segment, until,
 };
 
 /// More than stays in memory beside the files.
@@ -136,6 +136,38 @@ async fn unrouted_records_of_an_earlier_run_that_are_damaged_between_two_calls_a
     let counts = second.counts();
     assert_eq!(counts.damaged_records, 1, "{counts:#?}");
     second.stop().await;
+}
+
+#[tokio::test]
+async fn the_last_item_of_a_run_that_is_damaged_is_counted_although_another_run_follows() {
+    let world = World::split().await;
+    let setup = world.on_disk().max_batch_bytes(100);
+    let queue = setup.directory().join("0");
+    let first = setup.start().await;
+    world.kill_all().await;
+    world.revive_leader_of(1).await;
+    let mut last_item_at = 0;
+    for number in 0..3 {
+        // Each is a batch of its own, and so one item.
+        last_item_at = end_of_segment(&queue);
+        drop(first.send_to(0, &number.to_string()).await.unwrap());
+    }
+    let end = end_of_segment(&queue);
+    first.stop().await;
+    let second = world.on_disk().max_batch_bytes(100).start().await;
+    for number in 3..6 {
+        drop(second.send_to(0, &number.to_string()).await.unwrap());
+    }
+    second.stop().await;
+    assert_eq!(items_in(&queue).len(), 6, "one item each");
+    damage_segment(&queue, 0, u64::midpoint(last_item_at, end));
+    world.revive_all().await;
+    let third = world.on_disk().start().await;
+    third.flushed().await;
+    assert_eq!(world.log(0), ["0", "1", "3", "4", "5"]);
+    let counts = third.counts();
+    assert_eq!(counts.damaged_records, 1, "{counts:#?}");
+    third.stop().await;
 }
 
 #[tokio::test]

@@ -71,11 +71,16 @@ pub(crate) fn damage_items(queue: &Path, position: u64) {
 /// Damages eight bytes in the middle of what the first segment of a queue holds.
 pub(crate) fn damage_middle(queue: &Path) {
     /// Items begin there.
-    const HEADER_BYTES: usize = 4096;
-    let bytes = fs::read(segments(queue).first().unwrap()).unwrap();
-    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
-    let middle = HEADER_BYTES + (end - HEADER_BYTES) / 2;
-    damage_segment(queue, 0, u64::try_from(middle).unwrap());
+    const HEADER_BYTES: u64 = 4096;
+    let end = end_of_segment(queue);
+    damage_segment(queue, 0, u64::midpoint(HEADER_BYTES, end));
+}
+
+/// Position behind the last byte of the first segment that is not zero; 0 while there is none.
+pub(crate) fn end_of_segment(queue: &Path) -> u64 {
+    let bytes = segments(queue).first().map(|path| fs::read(path).unwrap());
+    let last = bytes.and_then(|bytes| bytes.iter().rposition(|byte| *byte != 0));
+    last.map_or(0, |last| u64::try_from(last).unwrap() + 1)
 }
 
 /// Damages eight bytes of a segment, counted from the oldest of those that are long enough.

@@ -13,9 +13,9 @@ mod waiting;
 
 pub(crate) use self::{
     disk::{
-        add_foreign_item, add_foreign_queue, damage_items, damage_middle, damage_segment, hide,
-        items_in, partition_directories, remove_segments, replace_oldest_waiting_segment,
-        swap_segment,
+        add_foreign_item, add_foreign_queue, damage_items, damage_middle, damage_segment,
+        end_of_segment, hide, items_in, partition_directories, remove_segments,
+        replace_oldest_waiting_segment, swap_segment,
     },
     ends::{End, Refusal, judge},
     handle::{Handle, Receipt, forced_panic},
