@@ -218,8 +218,9 @@ async fn the_process_that_is_measured() {
     let mut peak = before;
     let mut accepted = u64::try_from(partitions).expect("not negative");
     if is_on_disk {
-        // Twice the budget and more; where callers are ahead of the disk they wait for it.
-        for number in 0..160_000 {
+        // Ten times the budget, three full batches in each queue; where callers are ahead of the
+        // disk they wait for it.
+        for number in 0..640_000 {
             let partition = PartitionId(number % partitions);
             loop {
                 let call = producer.call(record(1_000)).partition(partition);

@@ -80,6 +80,10 @@ pub struct RecordsBuilder {
     shape: Shape,
     /// Recent size of batches, in bytes.
     expected_bytes: usize,
+    /// Most memory that is taken ahead of the records, in bytes.
+    most_ahead_bytes: usize,
+    /// Bytes of the piece of memory in use that were handed out: it is kept for what follows them.
+    piece_cut_bytes: usize,
 }
 
 impl RecordsBuilder {
@@ -105,6 +109,29 @@ impl RecordsBuilder {
             running_crc32c: 0,
             shape: Shape::default(),
             expected_bytes: expected_bytes.min(MAX_RECORDS_BYTES),
+            most_ahead_bytes: usize::MAX,
+            piece_cut_bytes: 0,
+        }
+    }
+
+    /// Takes no more than about so many bytes of memory ahead of the records that are appended, and
+    /// gives up a piece at the cut that leaves less than half of it. Default: as many as the batch is
+    /// expected to need. A batch that stays open keeps the piece that it grows in with all frames in
+    /// it; where these are short-lived, smaller pieces take less. Best is a little more than a frame
+    /// with its trailer.
+    #[must_use]
+    pub fn take_ahead_at_most(mut self, bytes: usize) -> Self {
+        self.most_ahead_bytes = bytes;
+        self
+    }
+
+    /// Gives back the memory of the frames that were handed out, if it is so many bytes at least and
+    /// no record has come behind them: the next one takes new memory.
+    pub fn release_cut(&mut self, least_bytes: usize) {
+        if self.buffer.is_empty() && self.piece_cut_bytes >= least_bytes {
+            self.buffer = BytesMut::new();
+            self.checkpoint = 0;
+            self.piece_cut_bytes = 0;
         }
     }
 
@@ -127,13 +154,15 @@ impl RecordsBuilder {
         self.checkpoint = 0;
         self.summed_len = 0;
         self.running_crc32c = 0;
-        if self.buffer.capacity() < self.expected_bytes + SLACK_BYTES {
+        let expected = self.expected_bytes.min(self.most_ahead_bytes);
+        if self.buffer.capacity() < expected + SLACK_BYTES {
             // Not enough for another such batch: an idle one does not hold on to the memory of the
             // last. What is left of it goes first, so that a frame in the same memory has no other
             // owner when it is asked for.
             self.buffer = BytesMut::new();
-            self.buffer = memory(self.expected_bytes + SLACK_BYTES);
+            self.buffer = memory(expected + SLACK_BYTES);
             self.buffer.clear();
+            self.piece_cut_bytes = 0;
         }
         self.base_timestamp_ms = base_timestamp_ms;
         self.cut_max_timestamp_ms = i64::MIN;
@@ -290,6 +319,7 @@ impl RecordsBuilder {
     pub fn cut(&mut self) -> Option<Frame> {
         let metadata = self.close_frame()?;
         let records = self.buffer.split().freeze();
+        self.leave_spent_piece();
         Some(Frame::from_parts(records, metadata))
     }
 
@@ -310,6 +340,7 @@ impl RecordsBuilder {
         write_trailer(&metadata, &mut trailer);
         self.buffer.unsplit(trailer);
         let with_trailer = self.buffer.split().freeze();
+        self.leave_spent_piece();
         let records = with_trailer.slice(..records_len);
         Some(Frame::with_trailer(records, with_trailer, metadata))
     }
@@ -332,10 +363,20 @@ impl RecordsBuilder {
         self.uncut_max_timestamp_ms = i64::MIN;
         self.cut_count = self.record_count;
         self.cut_bytes += self.buffer.len();
+        self.piece_cut_bytes += self.buffer.len();
         self.running_crc32c = 0;
         self.summed_len = 0;
         self.checkpoint = 0;
         Some(metadata)
+    }
+
+    /// Where memory ahead is limited: gives up a piece that is mostly used while there is nothing to
+    /// copy out of it. The next frame fits into a new one.
+    fn leave_spent_piece(&mut self) {
+        if self.buffer.capacity() < self.most_ahead_bytes / 2 && self.most_ahead_bytes < usize::MAX
+        {
+            self.release_cut(0);
+        }
     }
 
     #[inline(always)]
@@ -375,15 +416,14 @@ impl RecordsBuilder {
         let still_expected = self.expected_bytes.saturating_sub(self.byte_len());
         // An eighth more than expected, lest the last records of a slightly larger batch cost a
         // copy; at least twice what has to be copied now.
-        let wanted = needed
-            .max(still_expected + still_expected / 8)
-            .max(uncut)
-            .max(MIN_CHUNK_BYTES);
+        let ahead = (still_expected + still_expected / 8).min(self.most_ahead_bytes);
+        let wanted = needed.max(ahead).max(uncut).max(MIN_CHUNK_BYTES);
         if !self.buffer.try_reclaim(wanted) {
             let mut larger = BytesMut::with_capacity(uncut + wanted);
             larger.extend_from_slice(&self.buffer);
             self.buffer = larger;
         }
+        self.piece_cut_bytes = 0;
     }
 
     /// Brings the running checksum up to the last record.

@@ -1,6 +1,6 @@
 //! The end of an append: batches in the local queue, or calls that end with it.
 
-use super::{CutFragment, Intake};
+use super::{CutFragment, Intake, KEPT_PART};
 use crate::action::Origin;
 use crate::backlog::{Backlog, Entry};
 use crate::counters::Counters;
@@ -40,6 +40,10 @@ impl<T: Clone> Intake<T> {
                     first_call: fragment.first_call,
                 }),
             }
+        }
+        if self.commit.is_empty() {
+            // It may stay open for long with nothing to come, and there may be thousands of them.
+            self.open.release_stored(self.fragment_bytes / KEPT_PART);
         }
     }
 

@@ -37,6 +37,10 @@ const DELTA_SLACK_BYTES: usize = 16;
 /// others. Waking a thread and writing costs more than the copy of a fragment.
 const APPEND_AT_BYTES: usize = 4 * 64 * 1024;
 
+/// The part of a fragment that may be stored while the memory that it lies in is still kept: not a
+/// piece of memory for each lone record.
+const KEPT_PART: usize = 8;
+
 /// The part of a partition that accepts calls.
 #[derive(Debug)]
 pub(crate) struct Intake<T> {
@@ -55,8 +59,15 @@ pub(crate) struct Intake<T> {
 
 impl<T: Clone> Intake<T> {
     pub(crate) fn new(config: &Config) -> Self {
+        let fragment_bytes = match config.storage {
+            // In memory a damaged item is no concern: a batch is one item.
+            Storage::Memory => usize::MAX,
+            Storage::Disk => config.fragment_bytes,
+        };
+        // Room for the rest of the item behind the records.
+        let piece_bytes = fragment_bytes.saturating_add(fragment_bytes / 8);
         Self {
-            open: OpenBatch::new(config.run),
+            open: OpenBatch::new(config.run, piece_bytes),
             commit: GroupCommit::new(),
             linger: Linger::new(config.linger),
             admission: Admission::new(config),
@@ -64,11 +75,7 @@ impl<T: Clone> Intake<T> {
             max_batch_bytes: config.max_batch_bytes,
             configured_batch_bytes: config.max_batch_bytes,
             resident_bytes: config.resident_bytes,
-            fragment_bytes: match config.storage {
-                // In memory a damaged item is no concern: a batch is one item.
-                Storage::Memory => usize::MAX,
-                Storage::Disk => config.fragment_bytes,
-            },
+            fragment_bytes,
         }
     }
 

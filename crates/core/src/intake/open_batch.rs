@@ -59,9 +59,10 @@ struct Current<T> {
 }
 
 impl<T: Clone> OpenBatch<T> {
-    pub(crate) fn new(run: u64) -> Self {
+    /// `piece_bytes`: most memory that is taken ahead of the records.
+    pub(crate) fn new(run: u64, piece_bytes: usize) -> Self {
         Self {
-            builder: RecordsBuilder::new(0),
+            builder: RecordsBuilder::new(0).take_ahead_at_most(piece_bytes),
             current: None,
             calls: Calls::default(),
             uncut_calls: 0,
@@ -158,6 +159,12 @@ impl<T: Clone> OpenBatch<T> {
             current.moved_bytes = moved;
         }
         moved
+    }
+
+    /// What was cut is in the local queue: its memory is given back, if that is so many bytes at
+    /// least and nothing has come behind it.
+    pub(crate) fn release_stored(&mut self, least_bytes: usize) {
+        self.builder.release_cut(least_bytes);
     }
 
     pub(crate) fn encoded_size(&self, record: &RecordRef<'_>) -> usize {

@@ -317,6 +317,64 @@ fn memory_returns_to_use_once_the_frames_are_gone() {
 }
 
 #[test]
+fn memory_is_taken_ahead_up_to_its_limit() {
+    let limit = 64 * 1024;
+    let mut unlimited = RecordsBuilder::with_capacity(0, 1 << 20);
+    let mut limited = RecordsBuilder::with_capacity(0, 1 << 20).take_ahead_at_most(limit);
+    // The first batch of `limited` is in memory that was there before the limit was known.
+    for round in 0..2 {
+        unlimited.restart(0);
+        limited.restart(0);
+        let (mut expected, mut batch) = (Vec::new(), Vec::new());
+        for number in 0..900u32 {
+            let bytes = [u8::try_from(number % 251).unwrap(); 1_000];
+            unlimited.append(&value(&bytes)).unwrap();
+            limited.append(&value(&bytes)).unwrap();
+            if number % 20 == 19 {
+                expected.push(unlimited.cut().unwrap().records);
+                batch.push(limited.cut().unwrap().records);
+                assert!(round == 0 || limited.spare_bytes() <= limit + limit / 8 + SLACK_BYTES);
+            }
+        }
+        assert_eq!(expected.concat(), batch.concat());
+        assert_eq!(limited.byte_len(), batch.concat().len());
+    }
+}
+
+#[test]
+fn memory_of_frames_is_given_back_where_nothing_follows_them() {
+    let mut builder = RecordsBuilder::with_capacity(0, 1 << 20);
+    builder.append(&value(&[1; 100])).unwrap();
+    builder.release_cut(0);
+    assert!(builder.spare_bytes() > 1 << 19, "a record is not cut yet");
+    let first = builder.cut().unwrap();
+    builder.release_cut(first.records.len() + 1);
+    assert!(builder.spare_bytes() > 1 << 19, "too little was cut");
+    builder.append(&value(&[2; 100])).unwrap();
+    let second = builder.cut().unwrap();
+    builder.release_cut(first.records.len() + second.records.len());
+    assert_eq!(builder.spare_bytes(), 0, "both frames are in it");
+    builder.append(&value(&[3; 100])).unwrap();
+    let third = builder.cut().unwrap();
+    let frames = [&first, &second, &third];
+    let totals = FrameTotals::of(frames).unwrap();
+    assert_eq!(totals.record_count, 3);
+    let mut whole = RecordsBuilder::new(0);
+    for byte in 1..=3 {
+        whole.append(&value(&[byte; 100])).unwrap();
+    }
+    let whole = whole.cut().unwrap();
+    let parts = frames.map(|frame| &frame.records[..]).concat();
+    assert_eq!(
+        (parts, totals.records_crc32c),
+        (whole.records.to_vec(), whole.crc32c)
+    );
+    // The new piece is as large as what the batch still expects, and counts its own frames only.
+    builder.release_cut(third.records.len() + 1);
+    assert!(builder.spare_bytes() > 1 << 19);
+}
+
+#[test]
 fn a_roll_back_leaves_the_frame_as_if_nothing_had_been_appended() {
     // Enough bytes that the running checksum moves on and the buffer grows behind the mark.
     for behind in [0usize, 1, 40, 3000] {
