@@ -114,19 +114,19 @@ impl RecordsBuilder {
         }
     }
 
-    /// Takes no more than about so many bytes of memory ahead of the records that are appended, and
-    /// gives up a piece at the cut that leaves less than half of it. Default: as many as the batch is
-    /// expected to need. A batch that stays open keeps the piece that it grows in with all frames in
-    /// it; where these are short-lived, smaller pieces take less. Best is a little more than a frame
-    /// with its trailer.
+    /// Takes no more than about so many bytes of memory ahead of the records that are appended,
+    /// and gives up a piece at the cut that leaves less than half of it. Default: as many as the
+    /// batch is expected to need. A batch that stays open keeps the piece that it grows in with
+    /// all frames in it; where these are short-lived, smaller pieces take less. Best is a little
+    /// more than a frame with its trailer.
     #[must_use]
     pub fn take_ahead_at_most(mut self, bytes: usize) -> Self {
         self.most_ahead_bytes = bytes;
         self
     }
 
-    /// Gives back the memory of the frames that were handed out, if it is so many bytes at least and
-    /// no record has come behind them: the next one takes new memory.
+    /// Gives back the memory of the frames that were handed out, if it is so many bytes at least
+    /// and no record has come behind them: the next one takes new memory.
     pub fn release_cut(&mut self, least_bytes: usize) {
         if self.buffer.is_empty() && self.piece_cut_bytes >= least_bytes {
             self.buffer = BytesMut::new();
@@ -370,8 +370,8 @@ impl RecordsBuilder {
         Some(metadata)
     }
 
-    /// Where memory ahead is limited: gives up a piece that is mostly used while there is nothing to
-    /// copy out of it. The next frame fits into a new one.
+    /// Where memory ahead is limited: gives up a piece that is mostly used while there is nothing
+    /// to copy out of it. The next frame fits into a new one.
     fn leave_spent_piece(&mut self) {
         if self.buffer.capacity() < self.most_ahead_bytes / 2 && self.most_ahead_bytes < usize::MAX
         {

@@ -161,8 +161,8 @@ impl<T: Clone> OpenBatch<T> {
         moved
     }
 
-    /// What was cut is in the local queue: its memory is given back, if that is so many bytes at
-    /// least and nothing has come behind it.
+    /// Gives back the memory of the fragments that were cut and are in the local queue now, if it
+    /// is so many bytes at least and nothing has come behind them.
     pub(crate) fn release_stored(&mut self, least_bytes: usize) {
         self.builder.release_cut(least_bytes);
     }
