@@ -1,15 +1,14 @@
 //! The broker's answers, dealt with in the order of the queue.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Instant;
 
 use wolff_codec::records::BATCH_HEADER_BYTES;
 use wolff_codec::{ErrorCode, Offset};
 
 use super::Sending;
+use super::blame::Blame;
 use super::scan_hints::Place;
-use super::slot::{Blame, Slot, SlotState};
+use super::slot::{Slot, SlotState};
 use crate::action::LeaseOperation;
 use crate::batch::{BatchNo, Stamp};
 use crate::config::Idempotence;
@@ -56,8 +55,9 @@ impl<T: Clone> Sending<T> {
     /// Deals with answers at the front, as far as they are there. A refusal is dealt with only when
     /// nothing is on its way any more: everything behind it then is answered or unsent.
     pub(crate) fn settle(&mut self, now: Instant, ends: &mut Ends<T>) {
+        // Nothing is sent in here: one look at the whole window does for all that ends.
+        let is_quiet = self.window.sent() == 0;
         while let Some(front) = self.window.front() {
-            let is_quiet = self.window.sent() == 0;
             match front.state().clone() {
                 // What is in flight behind one that is not believed would lose its numbers.
                 SlotState::Acked(base_offset)
@@ -93,7 +93,7 @@ impl<T: Clone> Sending<T> {
                 SlotState::Ready | SlotState::Unstamped | SlotState::Stamping
             )
         };
-        if self.window.sent() == 0 && self.window.front().is_some_and(is_ready) {
+        if is_quiet && self.window.front().is_some_and(is_ready) {
             self.rewind();
         }
     }
@@ -302,7 +302,7 @@ impl<T: Clone> Sending<T> {
     }
 
     /// The front is too large: learns the limit and has it split.
-    fn split_front(&mut self, rule: SplitRule, blame: Blame) {
+    pub(super) fn split_front(&mut self, rule: SplitRule, blame: Blame) {
         let Some(front) = self.window.front() else {
             return;
         };
@@ -325,31 +325,6 @@ impl<T: Clone> Sending<T> {
             body,
             rule,
         });
-    }
-
-    /// One of the front's records is invalid: separates the calls that the broker names, or halves.
-    fn isolate(&mut self, answer: &Answer) {
-        let count = self.window.front().map_or(0, Slot::record_count);
-        // A broker that names records that are not there names none.
-        let records: BTreeSet<u32> = answer
-            .record_errors
-            .iter()
-            .map(|(record, _)| *record)
-            .filter(|record| *record < count)
-            .collect();
-        if records.is_empty() {
-            return self.split_front(SplitRule::Halves, Blame::default());
-        }
-        let message = |own: &Option<Arc<str>>| own.clone().or_else(|| answer.message.clone());
-        let blame = Blame {
-            code: answer.code,
-            records: answer
-                .record_errors
-                .iter()
-                .map(|(record, own)| (*record, message(own)))
-                .collect(),
-        };
-        self.split_front(SplitRule::Isolate { records }, blame);
     }
 
     fn give_up_front(&mut self, answer: &Answer, class: Class, ends: &mut Ends<T>) {

@@ -12,6 +12,8 @@ mod stamping;
 
 mod smaller_batches;
 
+mod isolate;
+
 mod scan_hints;
 
 mod link_limit;
@@ -19,6 +21,8 @@ mod link_limit;
 mod window;
 
 pub(crate) mod slot;
+
+mod blame;
 
 #[cfg(test)]
 #[expect(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wolff_codec::{ErrorCode, Offset};
 
+use super::blame::Blame;
 use crate::action::{EndedLease, LeaseNo, Origin, Transmit};
 use crate::batch::{BatchBody, BatchNo, Stamp};
 use crate::ends::EndedRun;
@@ -33,6 +34,9 @@ pub(crate) enum SlotState {
     Unrecognised,
     /// Being split.
     Splitting(Blame),
+    /// A part of a larger batch, with records that the broker has named; it is split when it is the
+    /// oldest.
+    Blamed(Blame),
     /// Refused for good as a part of a larger batch; waits for the ones before it.
     Condemned(FailReason),
 }
@@ -46,23 +50,6 @@ pub(crate) enum Doubt {
     Pending,
     /// An attempt that no broker will recognise was perhaps appended.
     Unresolvable,
-}
-
-/// Records that a broker has named as invalid (KIP-467), by number.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Blame {
-    pub(crate) code: ErrorCode,
-    pub(crate) records: Vec<(u32, Option<Arc<str>>)>,
-}
-
-impl Blame {
-    /// The same with numbers that count from `first` more.
-    pub(crate) fn shifted(mut self, first: u32) -> Self {
-        for (record, _) in &mut self.records {
-            *record = record.saturating_add(first);
-        }
-        self
-    }
 }
 
 /// A leased batch.
@@ -344,6 +331,11 @@ impl<T: Clone> Slot<T> {
     /// It is cut into pieces, of which those that are to blame are not sent.
     pub(crate) fn start_split(&mut self, blame: Blame) {
         self.state = SlotState::Splitting(blame);
+    }
+
+    /// The broker has named records of it, which are not sent.
+    pub(crate) fn blame(&mut self, blame: Blame) {
+        self.state = SlotState::Blamed(blame);
     }
 
     /// It will not be sent: the broker has named it as the one at fault.

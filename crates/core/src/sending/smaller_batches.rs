@@ -2,7 +2,8 @@
 //! such, or for the link, which was lost in the middle of such.
 
 use super::Sending;
-use super::slot::{Blame, Slot, SlotState};
+use super::blame::Blame;
+use super::slot::{Slot, SlotState};
 use crate::action::LeaseOperation;
 use crate::split::SplitRule;
 

@@ -6,14 +6,11 @@ use bytes::Bytes;
 use wolff_codec::records::Compression;
 
 use super::Sending;
-use super::slot::{Blame, Slot, SlotState};
+use super::slot::{Slot, SlotState};
 use crate::action::{LeaseNo, LeaseOperation};
-use crate::batch::{BatchNo, Stamp};
+use crate::batch::Stamp;
 use crate::completed_batch::CompletedBatch;
 use crate::config::Storage;
-use crate::ends::Ends;
-use crate::outcome::FailReason;
-use crate::reencode::Piece;
 use crate::retry::Pace;
 use crate::stamp_tag::{LeaseTag, MAX_STAMPED, StampedBatch, compression_number};
 
@@ -145,6 +142,7 @@ impl<T: Clone> Sending<T> {
     /// Assigns sequence ranges to the batches that have none, in order. Called after every change,
     /// so that what can be done next is plain to see.
     pub(crate) fn stamp_next(&mut self, now: Instant) {
+        self.isolate_next();
         self.make_smaller();
         while self.can_stamp(now) {
             let needs_durable_stamps = self.needs_durable_stamps();
@@ -270,53 +268,13 @@ impl<T: Clone> Sending<T> {
         self.writing.has_failed = true;
         self.retry.failed(Pace::Normal, now);
     }
-
-    /// The pieces of a batch have been made.
-    pub(crate) fn split(&mut self, batch: BatchNo, pieces: Vec<Piece>, ends: &mut Ends<T>) {
-        let Some(slot) = self.window.find(batch) else {
-            return;
-        };
-        let SlotState::Splitting(blame) = slot.state().clone() else {
-            return;
-        };
-        let (records, stamp) = (slot.record_count(), slot.stamp().copied());
-        let was_perhaps_appended = slot.was_perhaps_appended();
-        let blame = blame.shifted(slot.first_record());
-        let found: u32 = pieces.iter().map(|piece| piece.body().record_count()).sum();
-        if found == records {
-            for no in self.window.replace(batch, pieces) {
-                if let Some(piece) = self.window.find(no) {
-                    condemn(piece, &blame);
-                }
-            }
-        } else {
-            // Its bytes cannot be read back: nothing smaller can be made of it.
-            ends.counters_mut().damage(u64::from(records));
-            slot.condemn(FailReason::QueueDamaged);
-        }
-        if let Some(stamp) = stamp {
-            self.close_gap(&stamp, was_perhaps_appended);
-        }
-    }
 }
 
 /// Returns whether a batch waits for a sequence range, now or when it is split. Ranges follow the
 /// order of the window: none is given to what is behind it.
 fn has_no_range<T: Clone>(slot: &Slot<T>) -> bool {
-    matches!(slot.state(), SlotState::Unstamped | SlotState::Splitting(_))
-}
-
-/// Condemns a single call that the broker has named.
-fn condemn<T: Clone>(piece: &mut Slot<T>, blame: &Blame) {
-    let end = piece.first_record().saturating_add(piece.record_count());
-    let named = blame
-        .records
-        .iter()
-        .find(|(record, _)| (piece.first_record()..end).contains(record));
-    if let Some((_, message)) = named.filter(|_| piece.is_single_call()) {
-        piece.condemn(FailReason::Rejected {
-            code: blame.code,
-            message: message.clone(),
-        });
-    }
+    matches!(
+        slot.state(),
+        SlotState::Unstamped | SlotState::Splitting(_) | SlotState::Blamed(_)
+    )
 }

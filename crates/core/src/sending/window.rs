@@ -63,20 +63,22 @@ impl<T: Clone> Window<T> {
         self.slots.push_back(Slot::new(no, parts));
     }
 
-    /// Replaces a slot by its pieces, in order. Returns the numbers of the pieces.
-    pub(crate) fn replace(&mut self, no: BatchNo, pieces: Vec<Piece>) -> Vec<BatchNo> {
-        let Some(at) = self.slots.iter().position(|slot| slot.no() == no) else {
-            return Vec::new();
-        };
-        let behind = self.slots.split_off(at.saturating_add(1));
-        let mut numbers = Vec::with_capacity(pieces.len());
-        let parts = self.slots.pop_back().map(|slot| slot.into_pieces(pieces));
+    /// Replaces a slot by its pieces, in order. Returns the pieces.
+    pub(crate) fn replace(
+        &mut self,
+        no: BatchNo,
+        pieces: Vec<Piece>,
+    ) -> impl Iterator<Item = &mut Slot<T>> {
+        let at = self.slots.iter().position(|slot| slot.no() == no);
+        let at = at.unwrap_or(self.slots.len());
+        let mut behind = self.slots.split_off(at);
+        let parts = behind.pop_front().map(|slot| slot.into_pieces(pieces));
         for parts in parts.into_iter().flatten() {
-            numbers.push(BatchNo(self.next_no));
             self.push(parts);
         }
+        let end = self.slots.len();
         self.slots.extend(behind);
-        numbers
+        self.slots.range_mut(at..end)
     }
 
     pub(crate) fn front(&self) -> Option<&Slot<T>> {

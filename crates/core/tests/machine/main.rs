@@ -18,6 +18,7 @@ mod doubt;
 mod ending;
 mod kills;
 mod link;
+mod many_bad;
 mod refusals;
 mod resume;
 mod simulation;

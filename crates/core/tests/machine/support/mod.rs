@@ -6,7 +6,7 @@ mod queue;
 mod scenario;
 mod stage;
 
-pub(crate) use broker::values_of;
+pub(crate) use broker::{Broker, values_of};
 pub(crate) use host::Host;
 pub(crate) use queue::{Fault, Faults, Queue};
 pub(crate) use scenario::{
