@@ -75,6 +75,12 @@ impl From<&str> for Str {
     }
 }
 
+impl From<&str> for Box<Str> {
+    fn from(text: &str) -> Self {
+        Self::new(Str::from(text))
+    }
+}
+
 impl From<String> for Str {
     fn from(text: String) -> Self {
         Self(ByteString::from(text))

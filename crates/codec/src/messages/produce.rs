@@ -231,7 +231,7 @@ pub struct PartitionProduceResponse {
     /// The records that made the broker refuse the batch. Since version 8.
     pub record_errors: Vec<BatchIndexAndErrorMessage>,
     /// Why the broker refused the batch, in words. Since version 8.
-    pub error_message: Option<Str>,
+    pub error_message: Option<Box<Str>>,
     /// Leader of the partition where the broker that responds is not (KIP-951). Since version 10.
     /// Tagged.
     pub current_leader: LeaderIdAndEpoch,
@@ -301,7 +301,7 @@ pub struct BatchIndexAndErrorMessage {
     /// The place of the record in its batch, counted from 0.
     pub batch_index: i32,
     /// The defect of the record, in words.
-    pub batch_index_error_message: Option<Str>,
+    pub batch_index_error_message: Option<Box<Str>>,
     /// Tagged fields that this crate does not know.
     pub unknown_tags: TaggedFields,
 }

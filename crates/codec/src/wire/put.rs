@@ -249,6 +249,19 @@ impl TagWriter<'_, '_> {
         value: &T,
         absent: &T,
     ) -> Result<(), EncodeError> {
+        let value = Some(value).filter(|value| *value != absent);
+        self.optional_in(versions, tag, name, value)
+    }
+
+    /// A tagged field that some versions know. It is left out where it is `None`, and in the other
+    /// versions.
+    pub(crate) fn optional_in<T: Field>(
+        &mut self,
+        versions: impl RangeBounds<i16>,
+        tag: u32,
+        name: &'static str,
+        value: Option<&T>,
+    ) -> Result<(), EncodeError> {
         let version = self.encoder.version;
         if !self.encoder.is_flexible || !versions.contains(&version) {
             return Ok(());
@@ -257,7 +270,7 @@ impl TagWriter<'_, '_> {
             let field = FieldPath::default();
             return Err(EncodeError::TagTaken { field, tag }.inside(Step::Name("unknown_tags")));
         }
-        if value != absent {
+        if let Some(value) = value {
             let mut writer = Writer::new();
             Encoder::new(&mut writer, version, true).field(name, value)?;
             self.known.push((tag, writer.finish()));

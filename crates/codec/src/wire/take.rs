@@ -17,16 +17,26 @@ use crate::text::Str;
 /// not get more than this, and where lists are nested it gets this for each of them.
 const RESERVED_BYTES_PER_BYTE: usize = 8;
 
-/// Bytes that decoding may allocate per byte of the message.
+/// Bytes that decoding may allocate per byte of a message.
 const MEMORY_PER_BYTE: usize = 4;
 
-/// Bytes that decoding may allocate beside: enough for everything that is small.
+/// Bytes that decoding may allocate beside.
 const MEMORY_BYTES: usize = 1 << 20;
+
+/// Bytes of a message that may all be lists of the smallest elements: no broker's message of that
+/// size is refused, whatever it is made of.
+const DENSE_BYTES: usize = 1 << 20;
+
+/// Bytes that decoding may allocate per byte of those: more than any list takes. An element with
+/// four strings of 32 bytes has three bytes on the wire.
+const MEMORY_PER_DENSE_BYTE: usize = 64;
 
 /// The most memory that decoding a message allocates, in bytes.
 fn memory_limit(body: &[u8]) -> usize {
-    body.len()
-        .saturating_mul(MEMORY_PER_BYTE)
+    let dense_bytes = body.len().min(DENSE_BYTES);
+    dense_bytes
+        .saturating_mul(MEMORY_PER_DENSE_BYTE - MEMORY_PER_BYTE)
+        .saturating_add(body.len().saturating_mul(MEMORY_PER_BYTE))
         .saturating_add(MEMORY_BYTES)
 }
 
@@ -271,6 +281,16 @@ impl<'a> Decoder<'a> {
         Ok(true)
     }
 
+    /// The same for a value that is seldom there.
+    pub(crate) fn known_boxed_tag<T: Field>(
+        &mut self,
+        name: &'static str,
+        value: &mut Option<Box<T>>,
+    ) -> Result<bool, DecodeError> {
+        *value = Some(self.boxed(|from| from.field(name))?);
+        Ok(true)
+    }
+
     /// Ends the message.
     ///
     /// # Errors
@@ -347,6 +367,25 @@ impl<'a> Decoder<'a> {
     #[inline]
     fn text(&self, start: &[u8], text: &[u8]) -> Result<Str, DecodeError> {
         Str::try_from(self.body.slice_ref(text)).map_err(|_| self.error_at(start, Defect::NotUtf8))
+    }
+
+    /// A string that is seldom there, in memory of its own.
+    #[inline]
+    pub(super) fn nullable_boxed_string(&mut self) -> Result<Option<Box<Str>>, DecodeError> {
+        let start = self.rest;
+        let text = self.parsed(parse::string(self.is_flexible))?;
+        text.map(|text| self.boxed(|from| from.text(start, text)))
+            .transpose()
+    }
+
+    /// A value in memory of its own.
+    #[cold]
+    fn boxed<T>(
+        &mut self,
+        take: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Box<T>, DecodeError> {
+        self.charge(1, size_of::<T>())?;
+        take(self).map(Box::new)
     }
 
     #[inline]

@@ -90,18 +90,18 @@ fn before_version_10_tags_of_leader_hints_are_unknown_ones() {
 #[test]
 fn other_known_tags_come_back() {
     let partition = PartitionData {
-        diverging_epoch: EpochEndOffset {
+        diverging_epoch: Some(Box::new(EpochEndOffset {
             epoch: LeaderEpoch(3),
             ..Default::default()
-        },
+        })),
         current_leader: LeaderIdAndEpoch {
             leader_id: BrokerId(1),
             ..Default::default()
         },
-        snapshot_id: SnapshotId {
+        snapshot_id: Some(Box::new(SnapshotId {
             end_offset: Offset(8),
             ..Default::default()
-        },
+        })),
         unknown_tags: unknown(7),
         ..Default::default()
     };

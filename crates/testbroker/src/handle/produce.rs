@@ -129,7 +129,7 @@ fn produce_to_partition(
             call.shared.count(call.broker, |stats| stats.refusals += 1);
             let record_error = |error: RecordError| BatchIndexAndErrorMessage {
                 batch_index: error.index,
-                batch_index_error_message: error.message,
+                batch_index_error_message: error.message.map(Box::new),
                 ..Default::default()
             };
             PartitionProduceResponse {
@@ -138,7 +138,7 @@ fn produce_to_partition(
                 record_errors: (refusal.record_errors.into_iter())
                     .map(record_error)
                     .collect(),
-                error_message: refusal.message,
+                error_message: refusal.message.map(Box::new),
                 current_leader: if deserves_hint(refusal.code) {
                     current_leader(&model, topic, index)
                 } else {

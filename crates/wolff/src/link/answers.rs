@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wolff_client::{Address, Client, ProduceAnswer};
-use wolff_codec::{ErrorCode, Offset, PartitionId};
+use wolff_codec::{ErrorCode, Offset, PartitionId, Str};
 use wolff_core::{Answer, BrokerWords};
 
 /// Converts a broker's response into the machine's input. Notifies the client of a leader that the
@@ -17,16 +17,19 @@ pub(super) fn answer(
     let names_leader = use_leader_hint(answer, client, topic, partition);
     let answer = &answer.partition;
     // From here they go to outcomes, statistics and logs: nobody needs to look after them there.
-    let words = |text: Option<&str>| text.map(|text| Arc::from(BrokerWords(text).to_string()));
+    let words = |text: &Option<Box<Str>>| {
+        let text = text.as_ref()?;
+        Some(Arc::from(BrokerWords(text).to_string()))
+    };
     let record_errors = answer.record_errors.iter().filter_map(|error| {
         let record = u32::try_from(error.batch_index).ok()?;
-        Some((record, words(error.batch_index_error_message.as_deref())))
+        Some((record, words(&error.batch_index_error_message)))
     });
     Answer {
         code: answer.error_code,
         base_offset: (answer.base_offset.0 >= 0).then_some(Offset(answer.base_offset.0)),
         log_start: (answer.log_start_offset.0 >= 0).then_some(answer.log_start_offset),
-        message: words(answer.error_message.as_deref()),
+        message: words(&answer.error_message),
         record_errors: record_errors.collect(),
         names_leader,
     }

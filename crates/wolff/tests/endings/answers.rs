@@ -8,7 +8,7 @@ use wolff::client::codec::messages::{
     BatchIndexAndErrorMessage, InitProducerIdResponse, ProduceResponse,
 };
 use wolff::client::codec::records::Batches;
-use wolff::{ErrorCode, Idempotence, Str};
+use wolff::{ErrorCode, Idempotence};
 use wolff_testbroker::{Cluster, Fault};
 
 use crate::support::{End, SOON, TOPIC, World, judge, logged, padded, until, within};
@@ -237,7 +237,7 @@ fn blame(code: ErrorCode, record: i32) -> [Fault; 2] {
             for partition in &mut topic.partition_responses {
                 partition.record_errors = vec![BatchIndexAndErrorMessage {
                     batch_index: record,
-                    batch_index_error_message: Some(Str::from("this one")),
+                    batch_index_error_message: Some("this one".into()),
                     ..Default::default()
                 }];
             }

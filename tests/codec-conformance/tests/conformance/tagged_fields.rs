@@ -79,17 +79,17 @@ fn leader_hints_of_produce_responses() {
 #[test]
 fn tagged_fields_of_fetch() {
     let partition = PartitionData {
-        diverging_epoch: EpochEndOffset {
+        diverging_epoch: Some(Box::new(EpochEndOffset {
             epoch: LeaderEpoch(3),
             end_offset: Offset(17),
             unknown_tags: unknown(),
-        },
+        })),
         current_leader: leader(),
-        snapshot_id: SnapshotId {
+        snapshot_id: Some(Box::new(SnapshotId {
             end_offset: Offset(8),
             epoch: LeaderEpoch(1),
             unknown_tags: unknown(),
-        },
+        })),
         unknown_tags: unknown(),
         ..Default::default()
     };

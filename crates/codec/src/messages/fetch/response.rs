@@ -107,12 +107,12 @@ pub struct PartitionData {
     /// Where the log starts. Since version 5.
     pub log_start_offset: Offset,
     /// Where the replica's log and the leader's part. Since version 12. Tagged.
-    pub diverging_epoch: EpochEndOffset,
+    pub diverging_epoch: Option<Box<EpochEndOffset>>,
     /// Leader of the partition where the broker that responds is not (KIP-951). Since version 12.
     /// Tagged.
     pub current_leader: LeaderIdAndEpoch,
     /// The snapshot to fetch instead. Since version 12. Tagged.
-    pub snapshot_id: SnapshotId,
+    pub snapshot_id: Option<Box<SnapshotId>>,
     /// Aborted transactions among the records; none when all records were asked for.
     pub aborted_transactions: Option<Vec<AbortedTransaction>>,
     /// The replica that the consumer should fetch from instead; none to stay. Since version 11.
@@ -139,13 +139,8 @@ impl Field for PartitionData {
         )?;
         out.field("records", &self.records)?;
         let mut tags = out.tags(&self.unknown_tags);
-        tags.field_in(
-            12..,
-            0,
-            "diverging_epoch",
-            &self.diverging_epoch,
-            &EpochEndOffset::default(),
-        )?;
+        let diverging_epoch = self.diverging_epoch.as_deref();
+        tags.optional_in(12.., 0, "diverging_epoch", diverging_epoch)?;
         tags.field_in(
             12..,
             1,
@@ -153,20 +148,14 @@ impl Field for PartitionData {
             &self.current_leader,
             &LeaderIdAndEpoch::default(),
         )?;
-        tags.field_in(
-            12..,
-            2,
-            "snapshot_id",
-            &self.snapshot_id,
-            &SnapshotId::default(),
-        )?;
+        tags.optional_in(12.., 2, "snapshot_id", self.snapshot_id.as_deref())?;
         tags.finish()
     }
 
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut diverging_epoch = EpochEndOffset::default();
+        let mut diverging_epoch = None;
         let mut current_leader = LeaderIdAndEpoch::default();
-        let mut snapshot_id = SnapshotId::default();
+        let mut snapshot_id = None;
         Ok(Self {
             partition_index: from.field("partition_index")?,
             error_code: from.field("error_code")?,
@@ -177,9 +166,9 @@ impl Field for PartitionData {
             preferred_read_replica: from.field_in(11.., "preferred_read_replica")?,
             records: from.field("records")?,
             unknown_tags: from.tags(|tag, from| match tag {
-                0 => from.known_tag("diverging_epoch", &mut diverging_epoch),
+                0 => from.known_boxed_tag("diverging_epoch", &mut diverging_epoch),
                 1 => from.known_tag("current_leader", &mut current_leader),
-                2 => from.known_tag("snapshot_id", &mut snapshot_id),
+                2 => from.known_boxed_tag("snapshot_id", &mut snapshot_id),
                 _ => Ok(false),
             })?,
             diverging_epoch,
