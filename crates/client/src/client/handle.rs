@@ -94,14 +94,15 @@ impl Client {
     /// [`MetadataError`] when the cluster cannot be asked.
     pub async fn topics(&self) -> Result<Vec<TopicMetadata>, MetadataError> {
         let answer = self.manager.all_topics().await?;
+        // One after the other in the memory that the response's topics had.
         let mut topics: Vec<_> = answer
             .topics
-            .iter()
+            .into_iter()
             .filter(|topic| topic.error_code.is_ok())
             // A name that shared the bytes of the response would keep all of them.
-            .filter_map(|topic| Some(view(&topic.name.as_ref()?.detached(), topic)))
+            .filter_map(|topic| Some(view(topic.name.as_ref()?.detached(), &topic)))
             .collect();
-        topics.sort_by(|one, other| one.name.cmp(&other.name));
+        topics.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(topics)
     }
 

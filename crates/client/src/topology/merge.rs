@@ -22,8 +22,12 @@ pub(super) struct Merged {
 }
 
 /// The answer alone, without anything that was known before.
-pub(crate) fn view(name: &Str, answer: &TopicLeaders) -> TopicMetadata {
-    merge(name, None, answer).metadata
+pub(crate) fn view(name: Str, answer: &TopicLeaders) -> TopicMetadata {
+    // A clone of a name that nobody shares yet would take memory of its own.
+    TopicMetadata {
+        name,
+        ..merge(&Str::default(), None, answer).metadata
+    }
 }
 
 /// Merges `answer` into `known`. The answer carries no error for the topic as a whole.
