@@ -1,8 +1,9 @@
 //! Faults by script: which requests go wrong, in what way, and how often.
 
+mod effect;
+
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +11,10 @@ use wolff_codec::ids::{BrokerId, PartitionId};
 use wolff_codec::messages::{MetadataResponse, MetadataResponsePartition};
 use wolff_codec::{ApiKey, ErrorCode, Message, Str};
 
+use crate::fault_book::{FaultBook, FaultNumber, Turns};
 use crate::sasl::ScramLie;
+
+pub(crate) use effect::{Editor, Effect, Mangler};
 
 /// Something that goes wrong with the next request that fits: once, unless told otherwise.
 ///
@@ -35,73 +39,7 @@ pub struct Fault {
     topic: Option<Str>,
     partition: Option<PartitionId>,
     principal: Option<String>,
-    skip: u64,
-    /// None for as long as the fault is in place.
-    times: Option<u64>,
-}
-
-/// Effect of a fault on a request.
-#[derive(Clone, Debug)]
-pub(crate) enum Effect {
-    /// It is answered with an error, applied or not.
-    Error { code: ErrorCode, applied: bool },
-    /// It waits: before it is applied, or its answer does.
-    Delay { duration: Duration, applied: bool },
-    /// The same until the fault is removed.
-    Hold { applied: bool },
-    /// It is answered, and the connection is not read for a while.
-    Throttle { duration: Duration },
-    /// The same, for as long as its bytes take at that rate.
-    Quota { bytes_per_second: u64 },
-    /// The connection is closed instead of an answer.
-    Drop { applied: bool },
-    /// The first half of the answer, then the connection is closed.
-    HalfAnswer,
-    /// The answer carries another correlation id.
-    WrongCorrelationId,
-    /// These bytes instead of the answer.
-    RawAnswer(Bytes),
-    /// Not the truth in a SCRAM exchange.
-    ScramLie(ScramLie),
-    /// The answer is changed before it is encoded.
-    Edit(Editor),
-    /// The encoded answer is changed.
-    Mangle(Mangler),
-}
-
-/// Changes an answer in place.
-type Edit = dyn Fn(&mut dyn Any) + Send + Sync;
-
-/// Changes a response of the type that it was made for.
-#[derive(Clone)]
-pub(crate) struct Editor(Arc<Edit>);
-
-impl Editor {
-    pub(crate) fn edit(&self, response: &mut dyn Any) {
-        (self.0)(response);
-    }
-}
-
-impl fmt::Debug for Editor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Editor")
-    }
-}
-
-/// Changes a frame, length prefix included.
-#[derive(Clone)]
-pub(crate) struct Mangler(Arc<dyn Fn(Bytes) -> Bytes + Send + Sync>);
-
-impl Mangler {
-    pub(crate) fn mangle(&self, frame: Bytes) -> Bytes {
-        (self.0)(frame)
-    }
-}
-
-impl fmt::Debug for Mangler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Mangler")
-    }
+    turns: Turns,
 }
 
 impl Fault {
@@ -113,8 +51,7 @@ impl Fault {
             topic: None,
             partition: None,
             principal: None,
-            skip: 0,
-            times: Some(1),
+            turns: Turns::default(),
         }
     }
 
@@ -268,14 +205,14 @@ impl Fault {
                 edit(response);
             }
         };
-        Self::new(Effect::Edit(Editor(Arc::new(edit)))).api(M::API_KEY)
+        Self::new(Effect::Edit(Editor::new(edit))).api(M::API_KEY)
     }
 
     /// The request is applied, and its answer passed through a function before it is sent: whole,
     /// length prefix included.
     #[must_use]
     pub fn mangle_answer(mangle: impl Fn(Bytes) -> Bytes + Send + Sync + 'static) -> Self {
-        Self::new(Effect::Mangle(Mangler(Arc::new(mangle))))
+        Self::new(Effect::Mangle(Mangler::new(mangle)))
     }
 
     /// Metadata does not tell of that partition, although it is there: answers like that have been
@@ -341,27 +278,23 @@ impl Fault {
 
     /// Not the first `count` requests that fit, but the ones after them.
     #[must_use]
-    pub fn skip(self, count: u64) -> Self {
-        Self {
-            skip: count,
-            ..self
-        }
+    pub fn skip(mut self, count: u64) -> Self {
+        self.turns.skip(count);
+        self
     }
 
     /// So many requests. Default: 1.
     #[must_use]
-    pub fn times(self, count: u64) -> Self {
-        let times = Some(count);
-        Self { times, ..self }
+    pub fn times(mut self, count: u64) -> Self {
+        self.turns.times(Some(count));
+        self
     }
 
     /// Every request that fits, until the fault is removed.
     #[must_use]
-    pub fn always(self) -> Self {
-        Self {
-            times: None,
-            ..self
-        }
+    pub fn always(mut self) -> Self {
+        self.turns.times(None);
+        self
     }
 
     fn fits(&self, asked: &Asked<'_>, targets: &[Target]) -> bool {
@@ -409,55 +342,27 @@ impl fmt::Display for FaultId {
     }
 }
 
-/// The faults in place.
-#[derive(Debug, Default)]
-pub(crate) struct FaultBook {
-    faults: Vec<(FaultId, Fault)>,
-    last_id: u64,
+impl FaultNumber for FaultId {
+    fn numbered(number: u64) -> Self {
+        Self(number)
+    }
 }
 
-impl FaultBook {
-    pub(crate) fn add(&mut self, fault: Fault) -> FaultId {
-        self.last_id = self.last_id.saturating_add(1);
-        let id = FaultId(self.last_id);
-        self.faults.push((id, fault));
-        id
-    }
-
-    /// True if there was such a fault, used up or not.
-    pub(crate) fn remove(&mut self, id: FaultId) -> bool {
-        let before = self.faults.len();
-        self.faults.retain(|(other, _)| *other != id);
-        self.faults.len() < before
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.faults.clear();
-    }
-
-    pub(crate) fn contains(&self, id: FaultId) -> bool {
-        self.faults.iter().any(|(other, _)| *other == id)
-    }
-
+impl FaultBook<FaultId, Fault> {
     /// Draws the faults that a request meets, and counts it against them.
     pub(crate) fn draw(&mut self, asked: &Asked<'_>, targets: &[Target]) -> Script {
         let mut drawn = Vec::new();
-        for (id, fault) in &mut self.faults {
-            if fault.times == Some(0) || !fault.fits(asked, targets) {
+        for (id, fault) in self.iter_mut() {
+            if !fault.fits(asked, targets) || !fault.turns.strike() {
                 continue;
             }
-            if fault.skip > 0 {
-                fault.skip -= 1;
-                continue;
-            }
-            fault.times = fault.times.map(|times| times.saturating_sub(1));
             let mut fault = fault.clone();
             if let Effect::Quota { bytes_per_second } = fault.effect {
                 fault.effect = Effect::Throttle {
                     duration: time_for(asked.request_bytes, bytes_per_second),
                 };
             }
-            drawn.push((*id, fault));
+            drawn.push((id, fault));
         }
         Script { drawn }
     }
@@ -543,123 +448,4 @@ impl Script {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CODE: ErrorCode = ErrorCode::NOT_ENOUGH_REPLICAS;
-
-    fn orders(partition: i32) -> Target {
-        Target {
-            topic: Str::from("orders"),
-            partition: Some(PartitionId(partition)),
-        }
-    }
-
-    fn produce(principal: Option<&str>) -> Asked<'_> {
-        Asked {
-            broker: BrokerId(1),
-            api: ApiKey::PRODUCE,
-            principal,
-            request_bytes: 3_000,
-        }
-    }
-
-    fn draw(book: &mut FaultBook, targets: &[Target]) -> usize {
-        book.draw(&produce(None), targets).drawn.len()
-    }
-
-    #[test]
-    fn a_fault_hits_after_its_skips_and_as_often_as_it_says() {
-        let mut book = FaultBook::default();
-        book.add(Fault::error(CODE).skip(2).times(3));
-        let hits: Vec<usize> = (0..7).map(|_| draw(&mut book, &[])).collect();
-        assert_eq!(hits, [0, 0, 1, 1, 1, 0, 0]);
-    }
-
-    #[test]
-    fn a_lasting_fault_hits_until_it_is_removed() {
-        let mut book = FaultBook::default();
-        let id = book.add(Fault::hold().always());
-        assert_eq!((draw(&mut book, &[]), draw(&mut book, &[])), (1, 1));
-        assert!(book.remove(id) && !book.remove(id));
-        assert_eq!(draw(&mut book, &[]), 0);
-    }
-
-    #[test]
-    fn a_fault_that_is_used_up_stays_until_it_is_removed() {
-        let mut book = FaultBook::default();
-        let id = book.add(Fault::hold());
-        assert_eq!(draw(&mut book, &[]), 1);
-        assert!(book.contains(id), "whom it holds waits for its removal");
-    }
-
-    #[test]
-    fn filters_are_met_all_together() {
-        let fits = |fault: Fault, targets: &[Target]| {
-            let mut book = FaultBook::default();
-            book.add(fault);
-            draw(&mut book, targets) == 1
-        };
-        let fault = || Fault::error(CODE);
-        assert!(fits(fault(), &[]));
-        assert!(fits(fault().broker(BrokerId(1)).api(ApiKey::PRODUCE), &[]));
-        assert!(!fits(fault().broker(BrokerId(2)), &[]));
-        assert!(!fits(fault().api(ApiKey::FETCH), &[]));
-        assert!(fits(fault().topic("orders"), &[orders(0)]));
-        assert!(!fits(fault().topic("orders"), &[]));
-        assert!(!fits(fault().topic("other"), &[orders(0)]));
-        assert!(fits(
-            fault().partition("orders", 1),
-            &[orders(0), orders(1)]
-        ));
-        assert!(!fits(
-            fault().partition("orders", 2),
-            &[orders(0), orders(1)]
-        ));
-        let whole_topic = Target {
-            topic: Str::from("orders"),
-            partition: None,
-        };
-        assert!(!fits(fault().partition("orders", 0), &[whole_topic]));
-    }
-
-    #[test]
-    fn an_error_is_for_the_partitions_that_its_filter_names() {
-        let mut book = FaultBook::default();
-        book.add(Fault::error(CODE).partition("orders", 1));
-        let script = book.draw(&produce(None), &[orders(0), orders(1)]);
-        let orders = Str::from("orders");
-        assert_eq!(script.error_for_partition(&orders, PartitionId(0)), None);
-        assert_eq!(
-            script.error_for_partition(&orders, PartitionId(1)),
-            Some((CODE, false))
-        );
-        assert_eq!(script.error_for_topic(&orders), None);
-        assert_eq!(script.error(), Some(CODE));
-    }
-
-    #[test]
-    fn a_denial_and_a_quota_are_for_one_principal_until_they_are_removed() {
-        let mut book = FaultBook::default();
-        let orders = Target {
-            topic: Str::from("orders"),
-            partition: Some(PartitionId(0)),
-        };
-        let denial = book.add(Fault::deny_topic("orders").principal("alice"));
-        let quota = book.add(Fault::quota(1_000).principal("alice"));
-        for _ in 0..3 {
-            let script = book.draw(&produce(Some("alice")), std::slice::from_ref(&orders));
-            let denied = Some((ErrorCode::TOPIC_AUTHORIZATION_FAILED, false));
-            assert_eq!(script.error_for_topic(&orders.topic), denied);
-            assert_eq!(script.error_for_topic(&Str::from("bills")), None);
-            assert_eq!(script.throttle(), Duration::from_secs(3));
-        }
-        for other in [None, Some("bob")] {
-            let script = book.draw(&produce(other), std::slice::from_ref(&orders));
-            assert_eq!(script.error(), None);
-            assert_eq!(script.throttle(), Duration::ZERO);
-        }
-        assert!(book.remove(denial) && book.remove(quota));
-        assert_eq!(draw(&mut book, &[orders]), 0);
-    }
-}
+mod tests;

@@ -80,6 +80,8 @@ mod stats;
 
 mod fault;
 
+mod fault_book;
+
 mod log;
 
 mod incoming;

@@ -11,7 +11,8 @@ use wolff_codec::ids::BrokerId;
 use wolff_codec::messages::MetadataResponse;
 
 use crate::config::Config;
-use crate::fault::{FaultBook, FaultId};
+use crate::fault::{Fault, FaultId};
+use crate::fault_book::FaultBook;
 use crate::model::Model;
 use crate::sasl::Sasl;
 use crate::stats::{BrokerStats, Stats};
@@ -23,7 +24,7 @@ use crate::tls::TlsListener;
 pub(crate) struct Shared {
     config: Config,
     model: Mutex<Model>,
-    faults: Mutex<FaultBook>,
+    faults: Mutex<FaultBook<FaultId, Fault>>,
     /// Metadata of brokers that do not notice changes any more.
     stale_metadata: Mutex<BTreeMap<BrokerId, Arc<MetadataResponse>>>,
     stats: watch::Sender<Stats>,
@@ -71,7 +72,10 @@ impl Shared {
     }
 
     /// Changes the faults in place, and tells whoever waits for that.
-    pub(crate) fn change_faults<T>(&self, change: impl FnOnce(&mut FaultBook) -> T) -> T {
+    pub(crate) fn change_faults<T>(
+        &self,
+        change: impl FnOnce(&mut FaultBook<FaultId, Fault>) -> T,
+    ) -> T {
         let result = change(&mut self.faults.lock());
         self.changes.send_replace(());
         result
@@ -96,7 +100,7 @@ impl Shared {
     }
 
     /// The faults in place. Drawing from them does not count as a change.
-    pub(crate) fn faults(&self) -> MutexGuard<'_, FaultBook> {
+    pub(crate) fn faults(&self) -> MutexGuard<'_, FaultBook<FaultId, Fault>> {
         self.faults.lock()
     }
 

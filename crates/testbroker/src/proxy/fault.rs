@@ -6,6 +6,7 @@ use std::time::Duration;
 use wolff_codec::ApiKey;
 
 use super::conditions::Direction;
+use crate::fault_book::{FaultBook, FaultNumber, Turns};
 
 /// Something that a [`Proxy`](crate::Proxy) does to the next connection, or to the next response,
 /// that fits: once, unless told otherwise.
@@ -27,9 +28,7 @@ pub struct ProxyFault {
     effect: Effect,
     api: Option<ApiKey>,
     upstream: Option<String>,
-    skip: u64,
-    /// None for as long as the fault is in place.
-    times: Option<u64>,
+    turns: Turns,
 }
 
 /// Effect of a fault.
@@ -85,8 +84,7 @@ impl ProxyFault {
             effect,
             api: None,
             upstream: None,
-            skip: 0,
-            times: Some(1),
+            turns: Turns::default(),
         }
     }
 
@@ -178,46 +176,29 @@ impl ProxyFault {
 
     /// Not the first `count` that fit, but the ones after them.
     #[must_use]
-    pub fn skip(self, count: u64) -> Self {
-        Self {
-            skip: count,
-            ..self
-        }
+    pub fn skip(mut self, count: u64) -> Self {
+        self.turns.skip(count);
+        self
     }
 
     /// So many of them. Default: 1.
     #[must_use]
-    pub fn times(self, count: u64) -> Self {
-        let times = Some(count);
-        Self { times, ..self }
+    pub fn times(mut self, count: u64) -> Self {
+        self.turns.times(Some(count));
+        self
     }
 
     /// Every one that fits, until the fault is removed.
     #[must_use]
-    pub fn always(self) -> Self {
-        Self {
-            times: None,
-            ..self
-        }
+    pub fn always(mut self) -> Self {
+        self.turns.times(None);
+        self
     }
 
     fn fits_upstream(&self, upstream: &str) -> bool {
         self.upstream
             .as_deref()
             .is_none_or(|wanted| wanted == upstream)
-    }
-
-    /// True if the fault strikes something that fits; counts it.
-    fn strikes(&mut self) -> bool {
-        if self.times == Some(0) {
-            return false;
-        }
-        if self.skip > 0 {
-            self.skip -= 1;
-            return false;
-        }
-        self.times = self.times.map(|times| times.saturating_sub(1));
-        true
     }
 }
 
@@ -231,44 +212,25 @@ impl fmt::Display for ProxyFaultId {
     }
 }
 
-/// The faults in place, in the order in which they were put there.
-#[derive(Debug, Default)]
-pub(super) struct FaultBook {
-    faults: Vec<(ProxyFaultId, ProxyFault)>,
-    last_id: u64,
+impl FaultNumber for ProxyFaultId {
+    fn numbered(number: u64) -> Self {
+        Self(number)
+    }
 }
 
-impl FaultBook {
-    pub(super) fn add(&mut self, fault: ProxyFault) -> ProxyFaultId {
-        self.last_id = self.last_id.saturating_add(1);
-        let id = ProxyFaultId(self.last_id);
-        self.faults.push((id, fault));
-        id
-    }
-
-    /// True if there was such a fault, used up or not.
-    pub(super) fn remove(&mut self, id: ProxyFaultId) -> bool {
-        let before = self.faults.len();
-        self.faults.retain(|(other, _)| *other != id);
-        self.faults.len() < before
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.faults.clear();
-    }
-
+impl FaultBook<ProxyFaultId, ProxyFault> {
     /// Draws the faults that a new connection will meet.
     pub(super) fn draw_for_connection(
         &mut self,
         upstream: &str,
     ) -> Vec<(ProxyFaultId, Direction, Incident)> {
         let mut drawn = Vec::new();
-        for (id, fault) in &mut self.faults {
+        for (id, fault) in self.iter_mut() {
             if let Effect::Connection(direction, incident) = fault.effect
                 && fault.fits_upstream(upstream)
-                && fault.strikes()
+                && fault.turns.strike()
             {
-                drawn.push((*id, direction, incident));
+                drawn.push((id, direction, incident));
             }
         }
         drawn
@@ -281,13 +243,13 @@ impl FaultBook {
         api: ApiKey,
     ) -> Vec<(ProxyFaultId, ResponseEffect)> {
         let mut drawn = Vec::new();
-        for (id, fault) in &mut self.faults {
+        for (id, fault) in self.iter_mut() {
             if let Effect::Response(effect) = fault.effect
                 && fault.api.is_none_or(|wanted| wanted == api)
                 && fault.fits_upstream(upstream)
-                && fault.strikes()
+                && fault.turns.strike()
             {
-                drawn.push((*id, effect));
+                drawn.push((id, effect));
             }
         }
         drawn
@@ -300,7 +262,7 @@ mod tests {
 
     #[test]
     fn faults_strike_the_nth_that_fits_as_often_as_they_are_told() {
-        let mut book = FaultBook::default();
+        let mut book = FaultBook::<ProxyFaultId, ProxyFault>::default();
         let id = book.add(
             ProxyFault::drop_response()
                 .api(ApiKey::PRODUCE)
@@ -317,7 +279,7 @@ mod tests {
 
     #[test]
     fn connections_and_responses_do_not_use_up_each_others_faults() {
-        let mut book = FaultBook::default();
+        let mut book = FaultBook::<ProxyFaultId, ProxyFault>::default();
         book.add(ProxyFault::drop_response());
         book.add(ProxyFault::reset_after(Direction::ToBroker, 0).upstream("b:2"));
         assert!(book.draw_for_connection("a:1").is_empty());

@@ -5,8 +5,9 @@ use tokio::sync::watch;
 use wolff_codec::ApiKey;
 
 use super::conditions::{Conditions, Direction};
-use super::fault::{Fate, FaultBook, Incident, ProxyFaultId, ResponseEffect};
+use super::fault::{Fate, Incident, ProxyFault, ProxyFaultId, ResponseEffect};
 use super::stats::ProxyStats;
+use crate::fault_book::FaultBook;
 
 /// The state of a proxy that its connections see.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(super) struct Shared {
     /// End ordered for all connections that are open. The value from the start is for nobody.
     pub(super) orders: watch::Sender<Fate>,
     pub(super) stats: watch::Sender<ProxyStats>,
-    faults: Mutex<FaultBook>,
+    faults: Mutex<FaultBook<ProxyFaultId, ProxyFault>>,
 }
 
 impl Shared {
@@ -39,7 +40,10 @@ impl Shared {
         }
     }
 
-    pub(super) fn change_faults<T>(&self, change: impl FnOnce(&mut FaultBook) -> T) -> T {
+    pub(super) fn change_faults<T>(
+        &self,
+        change: impl FnOnce(&mut FaultBook<ProxyFaultId, ProxyFault>) -> T,
+    ) -> T {
         change(&mut self.faults.lock())
     }
 
