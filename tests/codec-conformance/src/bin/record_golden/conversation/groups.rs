@@ -5,7 +5,8 @@ use std::thread;
 use wolff_codec::messages::*;
 use wolff_codec::{ApiKey, LeaderEpoch, Offset, PartitionId, Str, TopicId};
 
-use super::{ATTEMPTS, Conversation, PAUSE, TOPIC};
+use super::requests::TOPIC;
+use super::{ATTEMPTS, Conversation, PAUSE};
 use crate::connection::Failure;
 
 /// A version of JoinGroup that every release knows, and that wants an id before a member joins.
