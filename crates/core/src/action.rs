@@ -11,15 +11,15 @@ use crate::queue_item::QueueItemError;
 use crate::split::{SplitRule, StoredBatch};
 
 /// A lease of the local queue, by the number that the driver gave it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct LeaseNo(pub u64);
 
 /// A part of records of another queue that a partition sends: the number that their owner gave it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Ticket(pub u64);
 
-/// How soon the driver should look at the local queue again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Time until the driver should look at the local queue again.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum QueueWork {
     /// Nothing changed for it.
     None,
@@ -30,7 +30,7 @@ pub enum QueueWork {
 }
 
 /// A call that was accepted.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Accepted<T> {
     /// Number of the call in this partition, from 0. It is queued when
     /// [`Partition::queued_calls`](crate::Partition::queued_calls) is larger.
@@ -39,14 +39,14 @@ pub struct Accepted<T> {
     pub first_record: u32,
     /// The owner's token of the batch that holds it.
     pub token: T,
-    /// What it changed for the local queue.
+    /// Change for the local queue.
     pub work: QueueWork,
     /// A batch was opened or closed by it: the network side should look again.
     pub wakes: bool,
 }
 
 /// A call that was not accepted; nothing of it was kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
     /// No room now; there will be when the queue moves on.
@@ -59,7 +59,7 @@ pub enum Refused {
     /// [`Partition::set_memory_room`](crate::Partition::set_memory_room).
     #[error("the memory for {bytes} more bytes is not granted")]
     NoMemory {
-        /// What the call takes, at most.
+        /// Bytes that the call takes, at most.
         bytes: usize,
     },
     /// It can never be accepted.
@@ -101,7 +101,8 @@ pub enum AppendOperation {
     AppendLeased {
         /// The last items of the batch.
         payloads: Vec<Bytes>,
-        /// Id of the batch's first item where that is in the queue, as the oldest that is not leased.
+        /// Id of the batch's first item where that is in the queue, as the oldest that is not
+        /// leased.
         from: Option<u64>,
         /// The tag of the lease.
         tag: Bytes,
@@ -117,12 +118,12 @@ pub enum AppendOperation {
 }
 
 /// Reading from the local queue and preparing batches.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub enum LeaseOperation {
     /// Lease the items of one batch (those with the same [`batch_start`](crate::batch_start)), and
     /// compress them: `Event::Leased` or `Event::LeaseFailed`.
     Lease {
-        /// How many items the batch has, where that is known.
+        /// Number of items of the batch, where that is known.
         items: Option<usize>,
     },
     /// Read the items of a lease that a previous run left open: the same events.
@@ -134,7 +135,8 @@ pub enum LeaseOperation {
     },
     /// Give a lease back untouched: its items stay in the queue. Nothing to report.
     Release(LeaseNo),
-    /// Write a tag to a lease, durable at the queue's level: `Event::Stamped` or `Event::StampFailed`.
+    /// Write a tag to a lease, durable at the queue's level: `Event::Stamped` or
+    /// `Event::StampFailed`.
     Stamp {
         /// The lease.
         lease: LeaseNo,
@@ -147,13 +149,13 @@ pub enum LeaseOperation {
         batch: BatchNo,
         /// Its records.
         body: Arc<BatchBody>,
-        /// How.
+        /// Rule by which it is split.
         rule: SplitRule,
     },
 }
 
 /// A produce request to send.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Transmit {
     /// Number of the batch; comes back with the answer.
     pub batch: BatchNo,
@@ -166,7 +168,7 @@ pub struct Transmit {
 }
 
 /// A request to the cluster other than Produce.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ClusterRequest {
     /// An identity: `Event::IdentityGranted` or `Event::IdentityFailed`.
@@ -185,12 +187,13 @@ pub enum Action {
     Request(ClusterRequest),
     /// Send a batch on the connected link: `Event::Answered` or `Event::RequestFailed`.
     Send(Transmit),
-    /// Drop the connection. No answer is due on it, and no event: `Event::Disconnected` does no harm.
+    /// Drop the connection. No answer is due on it, and no event: `Event::Disconnected` does no
+    /// harm.
     Disconnect,
 }
 
-/// Whose records a completion is about.
-#[derive(Debug, Clone)]
+/// Owner of the records of a completion.
+#[derive(Clone, Debug)]
 pub enum Origin<T> {
     /// Of this run: the owner's token of the batch.
     ThisRun(T),
@@ -201,9 +204,9 @@ pub enum Origin<T> {
 }
 
 /// The end of a run of records, to be reported to those who wait for it.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Completion<T> {
-    /// Whose records.
+    /// Owner of the records.
     pub origin: Origin<T>,
     /// First record of the run within the batch that the token or ticket stands for.
     pub first_record: u32,
@@ -218,6 +221,7 @@ pub struct Completion<T> {
 pub struct Ended<T> {
     /// To be reported.
     pub completion: Option<Completion<T>>,
-    /// To be handed back with `Event::Reported` once it was: only then is the queue item acknowledged.
+    /// To be handed back with `Event::Reported` once it was: only then is the queue item
+    /// acknowledged.
     pub lease: Option<EndedLease>,
 }

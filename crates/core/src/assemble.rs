@@ -14,7 +14,7 @@ use crate::split::{StoredBatch, cut};
 /// thousands of pieces.
 const JOIN_BELOW_BYTES: usize = 4 * 1024;
 
-/// Where a lease begins and ends.
+/// Bounds of a lease.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct LeasedRange {
     first_item: u64,
@@ -132,7 +132,7 @@ impl LeasedBatches {
         self.unreadable.map(|error| (error, self.unreadable_items))
     }
 
-    /// When the oldest call in it was accepted, milliseconds since the epoch.
+    /// Time at which the oldest call in it was accepted, milliseconds since the epoch.
     #[must_use]
     pub fn accepted_at_ms(&self) -> Option<i64> {
         (!self.positions.is_empty()).then_some(self.accepted_at_ms)

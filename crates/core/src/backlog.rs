@@ -127,7 +127,7 @@ pub(crate) struct Found<T> {
 }
 
 /// A lease that a previous run left open, with a tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RecoveredLease {
     /// The lease.
     pub lease: LeaseNo,
@@ -138,13 +138,13 @@ pub struct RecoveredLease {
 }
 
 /// Items that previous runs left in the local queue.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Recovered {
     /// Leases with tags, the oldest items first. They were perhaps sent.
     pub leases: Vec<RecoveredLease>,
     /// Id of the last item of previous runs; `None`: there is none.
     pub through: Option<u64>,
-    /// How many items there are.
+    /// Number of items.
     pub items: u64,
     /// Items that are known to be lost to damage and that no position counts: a record each, at
     /// least.
@@ -204,22 +204,22 @@ impl<T> Backlog<T> {
         self.recovered_items > 0 || !self.recovered_leases.is_empty()
     }
 
-    /// Whether leases are left that a previous run had open.
+    /// Returns whether leases are left that a previous run had open.
     pub(crate) fn has_recovered_leases(&self) -> bool {
         !self.recovered_leases.is_empty()
     }
 
-    /// Whether a previous run had this lease open, and it was not read yet.
+    /// Returns whether a previous run had this lease open, and it was not read yet.
     pub(crate) fn is_recovered_lease(&self, lease: LeaseNo) -> bool {
         self.recovered_leases.iter().any(|open| open.lease == lease)
     }
 
-    /// What previous runs' open leases say together.
+    /// Plan that previous runs' open leases make together.
     pub(crate) fn plan(&self) -> &ResumePlan {
         &self.plan
     }
 
-    /// Whether the item is of a previous run.
+    /// Returns whether the item is of a previous run.
     fn is_recovered(&self, item: u64) -> bool {
         self.recovered_through
             .is_some_and(|through| item <= through)
@@ -296,7 +296,7 @@ impl<T> Backlog<T> {
         if is_last { self.lose_recovered() } else { 0 }
     }
 
-    /// What is left of previous runs cannot be read: it was lost to damage.
+    /// Ends what is left of previous runs, which cannot be read: it was lost to damage.
     fn lose_recovered(&mut self) -> u64 {
         self.recovered_bytes = 0;
         std::mem::take(&mut self.recovered_items)
@@ -361,7 +361,7 @@ impl<T> Backlog<T> {
         self.foreign.bytes
     }
 
-    /// Whether it is the turn of a batch of another queue.
+    /// Returns whether it is the turn of a batch of another queue.
     pub(crate) fn can_send_foreign(&self) -> bool {
         !self.foreign.waiting.is_empty() && !self.has_recovered() && !self.is_blocked
     }
@@ -404,7 +404,7 @@ impl<T> Backlog<T> {
             && self.entries.is_empty()
     }
 
-    /// Whether the batch that still grows is all there is.
+    /// Returns whether the batch that still grows is all there is.
     pub(crate) fn holds_only_the_open_batch(&self) -> bool {
         !self.has_recovered()
             && !self.is_blocked

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wolff_codec::records::{Compression, CompressionLevel};
 
-/// Where the local queue keeps its items.
+/// Storage of the local queue's items.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Storage {

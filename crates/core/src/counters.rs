@@ -3,8 +3,8 @@
 use crate::finished::FinishedCalls;
 use crate::outcome::Outcome;
 
-/// Whose records came to an end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Owner of records that came to an end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Owner {
     /// Accepted in this run.
     ThisRun,
@@ -13,7 +13,7 @@ pub(crate) enum Owner {
 }
 
 /// Records and calls of one run, by what became of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Tally {
     /// Handed over by callers.
     pub accepted: u64,
@@ -73,7 +73,7 @@ impl Tally {
 }
 
 /// Records that a previous run left on disk, by what became of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Replay {
     /// Kafka has them now.
     pub acked: u64,
@@ -83,8 +83,8 @@ pub struct Replay {
     pub in_doubt: u64,
 }
 
-/// The counts. `accepted = acked + failed + in_doubt + left + queued` holds for records and for calls
-/// after every change, and is asserted in release builds.
+/// The counts. `accepted = acked + failed + in_doubt + left + queued` holds for records and for
+/// calls after every change, and is asserted in release builds.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     records: Tally,
@@ -100,7 +100,7 @@ pub(crate) struct Counters {
     doubts: Doubts,
 }
 
-/// What became of what was in doubt, and of what the cluster had acknowledged.
+/// Counts of what was in doubt, and of what the cluster had acknowledged.
 #[derive(Debug, Default)]
 struct Doubts {
     possibly_duplicated_records: u64,
@@ -157,7 +157,7 @@ impl Counters {
         self.finished.finish(first_call, calls);
     }
 
-    /// Whether every call before this one came to its end.
+    /// Returns whether every call before this one came to its end.
     pub(crate) fn are_finished(&self, calls: u64) -> bool {
         self.finished.first_unfinished() >= calls
     }
@@ -242,7 +242,7 @@ impl Counters {
 }
 
 /// Counts and state of one partition queue at one moment. Except where said, counts only grow.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
     /// Records of this run.
@@ -257,11 +257,11 @@ pub struct Snapshot {
     pub possibly_duplicated_records: u64,
     /// Records of any run that the local queue lost to damage, as far as they can be counted.
     pub damaged_records: u64,
-    /// Records that a previous run had left in doubt, and that are sent under the sequence numbers that
-    /// they had, so that the broker recognises what it has.
+    /// Records that a previous run had left in doubt, and that are sent under the sequence numbers
+    /// that they had, so that the broker recognises what it has.
     pub resumed_records: u64,
-    /// How often the cluster turned out to have lost what it had acknowledged, or to acknowledge a batch
-    /// as another one.
+    /// Number of times that the cluster turned out to have lost what it had acknowledged, or to
+    /// acknowledge a batch as another one.
     pub broker_data_loss: u64,
     /// Produce requests that were sent again.
     pub retried_batches: u64,
@@ -273,15 +273,15 @@ pub struct Snapshot {
     pub in_flight_records: u64,
     /// Queue items of previous runs that are not leased yet; goes down.
     pub recovered_items: u64,
-    /// Whether the link to the leader is up.
+    /// True if the link to the leader is up.
     pub is_connected: bool,
-    /// Whether batches carry a producer id, as far as that is known.
+    /// True if batches carry a producer id, as far as that is known.
     pub is_idempotent: bool,
-    /// Whether the leader belongs to another cluster than the one that has what is in doubt: nothing is
-    /// sent to it.
+    /// True if the leader belongs to another cluster than the one that has what is in doubt:
+    /// nothing is sent to it.
     pub is_other_cluster: bool,
-    /// The most bytes of a batch that the link to the leader is taken to carry, where it was lost in
-    /// the middle of larger ones. Batches that may be with the broker keep their size.
+    /// The most bytes of a batch that the link to the leader is taken to carry, where it was lost
+    /// in the middle of larger ones. Batches that may be with the broker keep their size.
     pub link_limit_bytes: Option<usize>,
     /// The last refusal since the last success.
     pub refusal: Option<crate::verdict::Refusal>,

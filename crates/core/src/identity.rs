@@ -6,7 +6,7 @@ use wolff_codec::{ProducerEpoch, ProducerId};
 use crate::batch::Stamp;
 
 /// Scope of an identity: who else uses it, and so who decides on its next epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum IdentityScope {
     /// One partition queue: a fault of one partition never disturbs another.
@@ -15,13 +15,13 @@ pub enum IdentityScope {
 }
 
 /// A request for an identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum IdentityRequest {
     /// A producer id that nobody has used.
     Fresh,
-    /// The next epoch of this id (KIP-360). In the scope of a partition the producer takes it by itself:
-    /// see [`next_epoch`](IdentityRequest::next_epoch).
+    /// The next epoch of this id (KIP-360). In the scope of a partition the producer takes it by
+    /// itself: see [`next_epoch`](IdentityRequest::next_epoch).
     NextEpoch {
         /// The id.
         producer_id: ProducerId,
@@ -31,8 +31,8 @@ pub enum IdentityRequest {
 }
 
 impl IdentityRequest {
-    /// The identity that this request gets without a broker; `None` where the cluster has to be asked:
-    /// for a fresh id, also when the epochs of an id are used up.
+    /// The identity that this request gets without a broker; `None` where the cluster has to be
+    /// asked: for a fresh id, also when the epochs of an id are used up.
     #[must_use]
     pub fn next_epoch(self) -> Option<(ProducerId, ProducerEpoch)> {
         let Self::NextEpoch { producer_id, epoch } = self else {
@@ -43,7 +43,7 @@ impl IdentityRequest {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     /// Batches go out without one.
     Off,
@@ -55,13 +55,13 @@ enum State {
 }
 
 /// The identity, with the invariant that a sequence range is handed out once.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Identity {
     state: State,
     /// Id, epoch and next sequence number; kept while the next epoch is requested.
     next: Option<Stamp>,
-    /// A range was handed out and not used, or a batch was given up: nothing is stamped before the next
-    /// epoch.
+    /// A range was handed out and not used, or a batch was given up: nothing is stamped before the
+    /// next epoch.
     has_gap: bool,
     /// Number of the identity among those that the queue has had.
     generation: u32,
@@ -91,12 +91,12 @@ impl Identity {
         self.state == State::Ready
     }
 
-    /// Whether new batches may be stamped, or need no stamp.
+    /// Returns whether new batches may be stamped, or need no stamp.
     pub(crate) fn allows_stamps(&self) -> bool {
         self.is_off() || (self.is_ready() && !self.has_gap)
     }
 
-    /// Whether the stamp belongs to the present id and epoch.
+    /// Returns whether the stamp belongs to the present id and epoch.
     pub(crate) fn is_current(&self, stamp: &Stamp) -> bool {
         self.next.is_some_and(|next| next.is_same_identity(stamp))
     }
@@ -188,7 +188,8 @@ pub(crate) fn last_sequence(stamp: &Stamp, records: u32) -> i32 {
     sequence_after(stamp.base_sequence, records.saturating_sub(1))
 }
 
-/// How far `sequence` is ahead of `other`; negative: behind. Half of the numbers are taken to be ahead.
+/// Distance by which `sequence` is ahead of `other`; negative: behind. Half of the numbers are
+/// taken to be ahead.
 pub(crate) fn sequence_distance(sequence: i32, other: i32) -> i32 {
     let ahead = sequence.wrapping_sub(other) & i32::MAX;
     if ahead > i32::MAX / 2 {

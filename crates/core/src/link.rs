@@ -6,12 +6,12 @@ use wolff_codec::{BrokerId, LeaderEpoch, TopicId};
 
 use crate::batch::Stamp;
 
-/// How long a success proves that the leader knows the identity: far below the shortest time after
-/// which a broker forgets a producer.
+/// Time for which a success proves that the leader knows the identity: far below the shortest time
+/// after which a broker forgets a producer.
 const PROOF_HOLDS: Duration = Duration::from_secs(3600);
 
 /// The broker at the other end of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Leader {
     /// Its id.
     pub broker: BrokerId,
@@ -25,7 +25,7 @@ pub struct Leader {
     pub now_ms: i64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     Down,
     Connecting,
@@ -33,7 +33,7 @@ enum State {
 }
 
 /// A success of an identity on the present connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Proof {
     identity: Stamp,
     at: Instant,
@@ -42,7 +42,7 @@ struct Proof {
 /// State of the link. Until the first success of an identity on a connection one request is in
 /// flight at a time: a leader that does not know a producer id accepts any first sequence, so that
 /// a second batch in flight could shut out the first (KAFKA-15591).
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Link {
     state: State,
     proof: Option<Proof>,
@@ -107,7 +107,7 @@ impl Link {
         self.drops_connection = was_up;
     }
 
-    /// Whether the driver has to drop its connection; asked once.
+    /// Returns whether the driver has to drop its connection; asked once.
     pub(crate) fn must_drop(&mut self) -> bool {
         std::mem::take(&mut self.drops_connection)
     }
@@ -128,7 +128,8 @@ impl Link {
         self.proof = None;
     }
 
-    /// Whether the leader is known to know the identity, so that several requests may be in flight.
+    /// Returns whether the leader is known to know the identity, so that several requests may be in
+    /// flight.
     pub(crate) fn is_proven(&self, identity: &Stamp, now: Instant) -> bool {
         self.proof.is_some_and(|proof| {
             proof.identity.is_same_identity(identity)

@@ -41,7 +41,7 @@ impl Outcome {
     }
 }
 
-/// Why records are definitely not in Kafka.
+/// Reason for which records are definitely not in Kafka.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FailReason {
@@ -96,7 +96,7 @@ pub enum FailReason {
     Stopped,
 }
 
-/// Why the fate of records that were sent cannot be found out.
+/// Reason for which the fate of records that were sent cannot be found out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DoubtReason {

@@ -74,9 +74,9 @@ impl RunPosition {
 /// Contents of a trailer beside the records' own metadata.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ItemContext {
-    /// Where the fragment belongs.
+    /// Place that the fragment belongs to.
     pub position: RunPosition,
-    /// When its first call was accepted, milliseconds since the epoch.
+    /// Time at which its first call was accepted, milliseconds since the epoch.
     pub accepted_at_ms: i64,
 }
 

@@ -77,7 +77,7 @@ impl Retry {
         self.until.is_none_or(|until| until <= now)
     }
 
-    /// When something may be tried again, if that is not now.
+    /// Time at which something may be tried again, if that is not now.
     pub(crate) fn due_at(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| *until > now)
     }

@@ -19,7 +19,7 @@ pub struct Routable<T> {
     pub origin: Origin<T>,
     /// The records, and where they begin within the batch that the origin stands for.
     pub pieces: Vec<(u32, BatchBody)>,
-    /// Which of them to route.
+    /// Records to route.
     pub part: RoutedPart,
     /// A previous run has perhaps sent them.
     pub was_sent: bool,

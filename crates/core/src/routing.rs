@@ -54,9 +54,9 @@ struct Delivery<T> {
 struct Lane {
     /// Bytes that are with the partition.
     bytes: u64,
-    /// When it last had an end, or began.
+    /// Time of its last end, or of its beginning.
     moved_at: Instant,
-    /// When it last had an end.
+    /// Time of its last end.
     ended_at: Option<Instant>,
     /// True if it had an end since its first call was deferred.
     has_moved: bool,
@@ -157,7 +157,7 @@ impl<T: Clone> Routing<T> {
             && self.notes_bytes < MAX_NOTES_BYTES
     }
 
-    /// When a partition that holds up the others is no longer waited for.
+    /// Time at which a partition that holds up the others is no longer waited for.
     pub(crate) fn room_at(&self, now: Instant) -> Option<Instant> {
         if self.max_bytes == 0 || self.bytes < self.max_bytes {
             return None;

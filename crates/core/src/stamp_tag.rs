@@ -59,7 +59,7 @@ pub struct LeaseTag {
     pub floor: i64,
     /// The newest timestamp among the records.
     pub max_timestamp_ms: i64,
-    /// When the tag was written, milliseconds since the epoch; 0 where that is not known.
+    /// Time at which the tag was written, milliseconds since the epoch; 0 where that is not known.
     pub stamped_at_ms: i64,
     /// Number of the stamps' identity among those that the queue has had: a larger one is newer.
     pub generation: u32,

@@ -9,7 +9,7 @@ use wolff::{
 use wolff_backoff::Random;
 use wolff_testbroker::UnknownProducers;
 
-/// What the brokers do with a producer whom they do not know.
+/// Answer of the brokers to a producer whom they do not know.
 const UNKNOWN: [UnknownProducers; 4] = [
     UnknownProducers::Accept,
     UnknownProducers::AcceptOnUsedLog,
@@ -54,7 +54,7 @@ pub(crate) struct Knobs {
     pub(crate) loses_power: bool,
     /// Values are some hundred bytes long instead of a few.
     pub(crate) is_large: bool,
-    /// What the brokers do with a producer whom they do not know.
+    /// Answer of the brokers to a producer whom they do not know.
     pub(crate) unknown: UnknownProducers,
     codec: Compression,
     /// Largest batch, bytes; `None`: the default.

@@ -1,4 +1,4 @@
-//! What callers were told, and what must hold of the counters and of the brokers' logs.
+//! Ends that callers were told, and what must hold of the counters and of the brokers' logs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::trace::Trace;
 use crate::world::TOPIC;
 
 /// A promise that was broken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Violation(pub String);
 
 impl fmt::Display for Violation {
@@ -24,7 +24,7 @@ impl fmt::Display for Violation {
 impl std::error::Error for Violation {}
 
 /// The end of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum End {
     Open,
     Acked {
@@ -37,7 +37,7 @@ enum End {
     Left,
 }
 
-/// What keeps calls in order among each other.
+/// Scope in which calls keep their order.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Stream {
     /// Calls that name a partition.
@@ -109,7 +109,7 @@ impl Ledger {
             .count()
     }
 
-    /// What must hold of the counters of a producer, at every moment.
+    /// Checks what must hold of the counters of a producer, at every moment.
     pub(crate) fn check_counters(&self, stats: &ProducerStats) -> Result<(), Violation> {
         let sum = stats.acked + stats.failed + stats.in_doubt + stats.left + stats.queued;
         if stats.accepted != sum {
@@ -121,7 +121,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// What a stop says is left of the calls of its run is what their callers were told.
+    /// Checks that what a stop says is left of the calls of its run is what their callers were
+    /// told.
     pub(crate) fn check_left(&self, first_call: u32, left: &Leftover) -> Result<(), Violation> {
         let entries = self.entries.lock();
         let told: u64 = (entries.range(first_call..))
@@ -136,8 +137,8 @@ impl Ledger {
         )))
     }
 
-    /// What must hold of the logs when everything has been delivered. Returns how many records are
-    /// there more often than once, each of them allowed to be.
+    /// Checks what must hold of the logs when everything has been delivered. Returns how many
+    /// records are there more often than once, each of them allowed to be.
     pub(crate) fn check_logs(
         &self,
         cluster: &Cluster,
@@ -175,7 +176,7 @@ impl Ledger {
     }
 }
 
-/// What may be otherwise than once each.
+/// Records that may be there otherwise than once each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     /// Records may be there again, if they are counted.

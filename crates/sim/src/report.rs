@@ -1,9 +1,9 @@
-//! What a run reached.
+//! Account of a run.
 
 use crate::trace::Trace;
 
-/// How often rare states were reached.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Number of times that rare states were reached.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Rare {
     /// Five batches of a partition were in flight at once.
@@ -91,10 +91,10 @@ impl std::ops::AddAssign for Rare {
 }
 
 /// The outcome of a run whose promises were kept.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// What happened.
+    /// Events.
     pub trace: Trace,
     /// The rare states that were reached.
     pub rare: Rare,

@@ -1,4 +1,4 @@
-//! What happened in a run, with its virtual time.
+//! Events of a run, with its virtual time.
 
 use std::fmt;
 use std::sync::Arc;

@@ -19,7 +19,7 @@ use crate::trace::Trace;
 /// The topic of all records.
 pub(crate) const TOPIC: &str = "t";
 
-/// What `producer.id.expiration.ms` is by default.
+/// Default of `producer.id.expiration.ms`.
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// The time of day at the start, in milliseconds since the Unix epoch.
@@ -138,8 +138,8 @@ impl World {
 
 impl World {
     /// A bit of a queue's segment flips, if there is one. The last write that a segment has stays
-    /// as it is: damaged, it is taken for one that a crash has cut short. So do tags of leases: what
-    /// has lost its own is sent behind what still has one.
+    /// as it is: damaged, it is taken for one that a crash has cut short. So do tags of leases:
+    /// what has lost its own is sent behind what still has one.
     pub(crate) fn flip_bit(&mut self) {
         let is_segment = |file: &PathBuf| file.extension().is_some_and(|end| end == "segment");
         let segments: Vec<PathBuf> = self.disk.files().into_iter().filter(is_segment).collect();

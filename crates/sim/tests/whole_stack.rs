@@ -14,7 +14,7 @@ const SEEDS: u64 = 200;
 /// Most broken histories that are looked for.
 const MOST_FINDINGS: usize = 20;
 
-/// What a number of histories have shown.
+/// Results of a number of histories.
 #[derive(Default)]
 struct Outcome {
     rare: Rare,

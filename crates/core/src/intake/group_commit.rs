@@ -1,4 +1,4 @@
-//! Which fragments go to the local queue together.
+//! Choice of the fragments that go to the local queue together.
 //!
 //! Fragments that were cut while an append is under way are the next one. What was accepted and not
 //! cut is cut when somebody waits for it, when its batch closes, when it has grown to a whole

@@ -28,7 +28,7 @@ impl Linger {
         self.is_stopped = true;
     }
 
-    /// When the linger of a batch is over; `None`: at no time that can be expressed.
+    /// Time at which the linger of a batch is over; `None`: at no time that can be expressed.
     pub(super) fn ends(&self, opened_at: Instant, first_call: u64) -> Option<Instant> {
         if self.is_stopped || first_call < self.flushed_calls {
             return Some(opened_at);

@@ -49,8 +49,8 @@ pub(crate) struct Intake<T> {
     linger: Linger,
     admission: Admission,
     storage: Storage,
-    /// Size at which batches are closed: as configured, or smaller where the broker refuses such, or
-    /// the link does not carry them.
+    /// Size at which batches are closed: as configured, or smaller where the broker refuses such,
+    /// or the link does not carry them.
     max_batch_bytes: usize,
     configured_batch_bytes: usize,
     fragment_bytes: usize,
@@ -92,7 +92,8 @@ impl<T: Clone> Intake<T> {
     where
         I: Iterator<Item = RecordRef<'a>> + Clone,
     {
-        // An upper bound follows from the lengths alone; only where that is too much is it measured.
+        // An upper bound follows from the lengths alone; only where that is too much is it
+        // measured.
         let most = most_bytes(records.clone());
         let held = counters.held_bytes().saturating_add(recovered_bytes);
         let is_simple = self.admit(most, held).is_ok()
@@ -188,7 +189,7 @@ impl<T: Clone> Intake<T> {
         })
     }
 
-    /// How soon the local queue has to be looked at after a call.
+    /// Time until the local queue has to be looked at after a call.
     #[inline]
     fn work_after(&mut self, is_awaited: bool, wakes: bool) -> QueueWork {
         match self.storage {
@@ -207,13 +208,13 @@ impl<T: Clone> Intake<T> {
         }
     }
 
-    /// Whether there is an open batch with room for so many bytes.
+    /// Returns whether there is an open batch with room for so many bytes.
     #[inline]
     fn batch_has_room(&self, bytes: usize) -> bool {
         self.open.is_open() && self.open.batch_bytes().saturating_add(bytes) <= self.max_batch_bytes
     }
 
-    /// Whether so many bytes can join the fragment that is growing.
+    /// Returns whether so many bytes can join the fragment that is growing.
     #[inline]
     fn fragment_has_room(&self, bytes: usize) -> bool {
         let uncut = self.open.uncut_bytes();
@@ -251,8 +252,8 @@ impl<T: Clone> Intake<T> {
         self.commit.bytes().saturating_add(self.open.uncut_bytes())
     }
 
-    /// Closes the open batch: the rest of it is cut, and no record follows in it. Where all of it is in
-    /// the queue already, the first fragment of the next batch ends it there.
+    /// Closes the open batch: the rest of it is cut, and no record follows in it. Where all of it
+    /// is in the queue already, the first fragment of the next batch ends it there.
     fn close_batch(&mut self) {
         match self.open.cut(true) {
             Some(fragment) => self.commit.push(Some(fragment)),
@@ -266,17 +267,17 @@ impl<T: Clone> Intake<T> {
         self.max_batch_bytes = self.configured_batch_bytes.min(bytes.max(least));
     }
 
-    /// Whether anything was accepted that the local queue does not have.
+    /// Returns whether anything was accepted that the local queue does not have.
     pub(crate) fn is_empty(&self) -> bool {
         !self.open.is_open() && self.commit.is_empty()
     }
 
-    /// Whether a batch is open.
+    /// Returns whether a batch is open.
     pub(crate) fn has_open(&self) -> bool {
         self.open.is_open()
     }
 
-    /// Whether a part of it is not on its way to the local queue.
+    /// Returns whether a part of it is not on its way to the local queue.
     pub(crate) fn has_uncommitted(&self) -> bool {
         self.storage == Storage::Disk && self.open.uncut_bytes() > 0
     }
@@ -291,7 +292,7 @@ impl<T: Clone> Intake<T> {
         self.commit.is_appending()
     }
 
-    /// Whether [`poll_append`](Self::poll_append) has something.
+    /// Returns whether [`poll_append`](Self::poll_append) has something.
     pub(crate) fn wants_append(&self, closes: bool) -> bool {
         !self.commit.is_appending()
             && (self.commit.has_cut()
@@ -325,8 +326,8 @@ impl<T: Clone> Intake<T> {
         true
     }
 
-    /// The batch that the next append completes: all its fragments are cut, or wait in the local queue
-    /// as the only ones there.
+    /// The batch that the next append completes: all its fragments are cut, or wait in the local
+    /// queue as the only ones there.
     pub(crate) fn completed_batch(&self, backlog: &Backlog<T>) -> Option<CompletedBatch> {
         self.commit.completed_batch(backlog.growing())
     }
@@ -355,8 +356,8 @@ impl<T: Clone> Intake<T> {
         }
     }
 
-    /// Bytes in memory for what is accepted and not finished, of which so many are leased and not counted
-    /// here where the local queue is on disk.
+    /// Bytes in memory for what is accepted and not finished, of which so many are leased and not
+    /// counted here where the local queue is on disk.
     pub(crate) fn memory_bytes(&self, counters: &Counters, leased_bytes: u64) -> u64 {
         let held = counters.held_bytes();
         let records = match self.storage {
@@ -395,12 +396,12 @@ impl<T: Clone> Intake<T> {
         self.admission.spend(bytes);
     }
 
-    /// Whether the open batch has waited long enough for more records.
+    /// Returns whether the open batch has waited long enough for more records.
     pub(crate) fn has_lingered(&self, now: Instant) -> bool {
         self.open.is_open() && self.linger_ends().is_none_or(|at| at <= now)
     }
 
-    /// When the open batch has waited long enough for more records.
+    /// Time at which the open batch has waited long enough for more records.
     pub(crate) fn linger_ends(&self) -> Option<Instant> {
         self.linger
             .ends(self.open.opened_at()?, self.open.first_call()?)

@@ -29,8 +29,8 @@ use crate::sending::slot::{Doubt, Resumed, SlotParts};
 /// The decisions of one partition queue. See the crate's documentation for the way of a record
 /// through it.
 ///
-/// `T` is the owner's token of a batch: it comes back with the ends of the batch's records. One is made
-/// for each batch.
+/// `T` is the owner's token of a batch: it comes back with the ends of the batch's records. One is
+/// made for each batch.
 #[derive(Debug)]
 pub struct Partition<T> {
     storage: Storage,
@@ -71,8 +71,8 @@ impl<T: Clone> Partition<T> {
         }
     }
 
-    /// Accepts one call: all its records go into one batch, in order and together, encoded in place.
-    /// `is_awaited`: somebody waits until it is queued.
+    /// Accepts one call: all its records go into one batch, in order and together, encoded in
+    /// place. `is_awaited`: somebody waits until it is queued.
     ///
     /// Where a batch has to be opened for it, `opening` makes the batch's token and reads the
     /// clock, which need not be read for every call. `memory` is asked for so many bytes for the
@@ -179,8 +179,8 @@ impl<T: Clone> Partition<T> {
         self.end_abandoned();
     }
 
-    /// Whether the open batch is closed and sent now: it is its turn, there is room, and it has
-    /// waited long enough.
+    /// Returns whether the open batch is closed and sent now: it is its turn, there is room, and it
+    /// has waited long enough.
     fn open_batch_is_due(&self, now: Instant) -> bool {
         self.intake.has_lingered(now)
             && self.sending.could_lease(now)
@@ -222,7 +222,7 @@ impl<T: Clone> Partition<T> {
         })
     }
 
-    /// Whether [`poll_append`](Self::poll_append) would have something.
+    /// Returns whether [`poll_append`](Self::poll_append) would have something.
     #[must_use]
     pub fn wants_append(&self, now: Instant) -> bool {
         let wants = || self.intake.wants_append(self.open_batch_is_due(now));
@@ -243,7 +243,7 @@ impl<T: Clone> Partition<T> {
         operation
     }
 
-    /// Whether [`poll_lease`](Self::poll_lease) would have something.
+    /// Returns whether [`poll_lease`](Self::poll_lease) would have something.
     #[must_use]
     pub fn wants_lease(&self, now: Instant) -> bool {
         !self.is_leasing
@@ -290,9 +290,9 @@ impl<T: Clone> Partition<T> {
         self.backlog.await_foreign(awaits);
     }
 
-    /// Holds what is accepted from now on until all batches of other queues that are here have ended:
-    /// the next run sends what the local queue has before what those queues have. It is not queued
-    /// before that, as if the disk were slow, and fails if the queue is stopped meanwhile.
+    /// Holds what is accepted from now on until all batches of other queues that are here have
+    /// ended: the next run sends what the local queue has before what those queues have. It is not
+    /// queued before that, as if the disk were slow, and fails if the queue is stopped meanwhile.
     pub fn hold_appends(&mut self) {
         self.holds_appends = self.storage == Storage::Disk && self.has_foreign();
     }
@@ -317,14 +317,14 @@ impl<T: Clone> Partition<T> {
         self.sending.poll_action(now, has_work, &mut self.ends)
     }
 
-    /// Whether [`poll_action`](Self::poll_action) would have something.
+    /// Returns whether [`poll_action`](Self::poll_action) would have something.
     #[must_use]
     pub fn wants_network(&self, now: Instant) -> bool {
         let has_foreign = self.backlog.can_send_foreign() && self.sending.could_lease(now);
         has_foreign || self.sending.wants_network(now, self.has_work())
     }
 
-    /// When to poll again if nothing else happens. To be asked when everything that can be done now
+    /// Time to poll again if nothing else happens. To be asked when everything that can be done now
     /// was polled and done.
     #[must_use]
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
@@ -342,13 +342,13 @@ impl<T: Clone> Partition<T> {
         self.ends.poll()
     }
 
-    /// Whether there is anything that needs a leader.
+    /// Returns whether there is anything that needs a leader.
     fn has_work(&self) -> bool {
         let is_waiting = !self.intake.is_empty() || !self.backlog.is_empty();
         (is_waiting && !self.backlog.is_blocked()) || !self.sending.is_empty()
     }
 
-    /// Whether nothing is left, of this run or a previous one.
+    /// Returns whether nothing is left, of this run or a previous one.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         !self.has_work()

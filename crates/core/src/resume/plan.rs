@@ -57,7 +57,7 @@ pub(crate) struct Recorded {
     pub(crate) floor: i64,
     /// The newest timestamp of the oldest batch in doubt.
     pub(crate) max_timestamp_ms: i64,
-    /// When the oldest of them was stamped; 0 where that is not known.
+    /// Time at which the oldest of them was stamped; 0 where that is not known.
     pub(crate) stamped_at_ms: i64,
 }
 

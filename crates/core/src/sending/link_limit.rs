@@ -14,7 +14,7 @@ const CARRIED_PART: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LinkLimit {
     floor_bytes: usize,
-    /// Where batches are closed anyway: a limit beyond it is none.
+    /// Size at which batches are closed anyway: a limit beyond it is none.
     max_batch_bytes: usize,
     /// `usize::MAX`: none.
     bytes: usize,

@@ -48,7 +48,7 @@ use crate::retry::Retry;
 use crate::verdict::Refusal;
 
 /// Settings that decide what is done about answers.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Policy {
     acks: Acks,
     idempotence: Idempotence,
@@ -60,7 +60,7 @@ struct Policy {
 }
 
 /// Sizes that the broker has refused.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct LearnedLimit {
     /// Batches of more bytes on the wire are split before they are sent.
     wire_bytes: usize,
@@ -87,7 +87,7 @@ impl LearnedLimit {
 }
 
 /// The part of a partition that talks to the leader.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sending<T> {
     window: Window<T>,
     identity: Identity,
@@ -105,7 +105,7 @@ pub(crate) struct Sending<T> {
 }
 
 /// Bytes in memory for what is leased.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct WindowMemory {
     /// Of all records.
     pub(crate) record_bytes: u64,
@@ -116,7 +116,7 @@ pub(crate) struct WindowMemory {
 }
 
 /// Work for the local queue.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Writing {
     /// Stamps to write and batches to split, in order.
     operations: VecDeque<LeaseOperation>,
@@ -127,8 +127,8 @@ struct Writing {
     has_failed: bool,
 }
 
-/// What previous runs left in doubt.
-#[derive(Debug, Clone, Default)]
+/// Batches that previous runs left in doubt.
+#[derive(Clone, Debug, Default)]
 struct Resuming {
     /// Leases that they had open are not all read: nothing is sent before they are, since any of
     /// them can say what became of those before it.
@@ -138,7 +138,8 @@ struct Resuming {
     is_other_cluster: bool,
     /// The topic was created anew: it has nothing of what is in doubt.
     is_recreated: bool,
-    /// When the oldest of what is in doubt was stamped, milliseconds since the epoch; 0: not known.
+    /// Time at which the oldest of what is in doubt was stamped, milliseconds since the epoch; 0:
+    /// not known.
     stamped_at_ms: i64,
     /// Connections in a row whose leader knew nothing of what is in doubt.
     rounds: u32,
@@ -148,8 +149,8 @@ struct Resuming {
 /// milliseconds: the default of `producer.id.expiration.ms` is a day.
 const STALE_AFTER_MS: i64 = 12 * 60 * 60 * 1000;
 
-/// Whether a broker may have forgotten a batch that was stamped then, so that it takes it a second
-/// time. What is not known is 0, and proves nothing.
+/// Returns whether a broker may have forgotten a batch that was stamped then, so that it takes it a
+/// second time. What is not known is 0, and proves nothing.
 fn is_stale(now_ms: i64, max_timestamp_ms: i64, stamped_at_ms: i64) -> bool {
     let is_old = |then_ms: i64| now_ms.saturating_sub(then_ms) > STALE_AFTER_MS;
     now_ms > 0 && (is_old(max_timestamp_ms) || (stamped_at_ms > 0 && is_old(stamped_at_ms)))
@@ -241,7 +242,7 @@ impl<T: Clone> Sending<T> {
         memory
     }
 
-    /// Whether what is leased is limited to one batch.
+    /// Returns whether what is leased is limited to one batch.
     pub(crate) fn set_short(&mut self, is_short: bool) {
         self.window.set_short(is_short);
     }
@@ -258,17 +259,17 @@ impl<T: Clone> Sending<T> {
         sent.map(|slot| u64::from(slot.record_count())).sum()
     }
 
-    /// Whether everything that previous runs left and that was leased has come to its end.
+    /// Returns whether everything that previous runs left and that was leased has come to its end.
     pub(crate) fn has_previous_run(&self) -> bool {
         self.window.iter().any(Slot::is_previous_run)
     }
 
-    /// Whether a batch of another queue that was leased has not come to its end.
+    /// Returns whether a batch of another queue that was leased has not come to its end.
     pub(crate) fn has_foreign(&self) -> bool {
         self.window.iter().any(Slot::is_foreign)
     }
 
-    /// Whether a batch may be leased: it could be sent.
+    /// Returns whether a batch may be leased: it could be sent.
     pub(crate) fn could_lease(&self, now: Instant) -> bool {
         self.can_work()
             && self.writing.reserved.is_none()
@@ -278,12 +279,12 @@ impl<T: Clone> Sending<T> {
             && self.window.has_room()
     }
 
-    /// Whether a lease that a previous run had open may be read.
+    /// Returns whether a lease that a previous run had open may be read.
     pub(crate) fn could_reload(&self, now: Instant) -> bool {
         self.can_work() && self.retry.is_due(now)
     }
 
-    /// Whether anything may be sent or requested at all.
+    /// Returns whether anything may be sent or requested at all.
     fn can_work(&self) -> bool {
         self.link.is_up() && !self.is_winding_down && !self.resuming.is_other_cluster
     }
@@ -313,7 +314,7 @@ impl<T: Clone> Sending<T> {
         self.writing.operations.pop_front()
     }
 
-    /// Whether [`poll_operation`](Self::poll_operation) has something.
+    /// Returns whether [`poll_operation`](Self::poll_operation) has something.
     pub(crate) fn wants_operation(&self, now: Instant) -> bool {
         !self.writing.operations.is_empty() || self.can_stamp(now)
     }
@@ -327,7 +328,7 @@ impl<T: Clone> Sending<T> {
         self.is_winding_down
     }
 
-    /// Whether nothing that was sent is unanswered, or answered and not dealt with.
+    /// Returns whether nothing that was sent is unanswered, or answered and not dealt with.
     pub(crate) fn is_wound_down(&self) -> bool {
         self.window.sent() == 0
             && !self

@@ -123,7 +123,7 @@ impl<T: Clone> Sending<T> {
         is_stale(self.scan.now_ms(now), max_timestamp_ms, stamped_at_ms)
     }
 
-    /// When something can be tried again, if there is anything to try.
+    /// Time at which something can be tried again, if there is anything to try.
     pub(crate) fn retry_at(&self, now: Instant) -> Option<Instant> {
         self.retry.due_at(now)
     }

@@ -32,7 +32,7 @@ pub(super) enum Place {
     Behind,
     /// Not behind them, since the cluster has lost them.
     AfterLoss,
-    /// Where nothing of this queue can be any more: the batch was taken for another one.
+    /// A place where nothing of this queue can be any more: the batch was taken for another one.
     Impossible,
 }
 

@@ -15,7 +15,7 @@ use crate::verdict::{Class, Proof};
 
 /// State of a slot: `Unstamped → Stamping → Ready → Sent → Acked | Refused`, and back to `Ready` to
 /// be sent again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum SlotState {
     /// Waits for a sequence range.
     Unstamped,
@@ -41,8 +41,8 @@ pub(crate) enum SlotState {
     Condemned(FailReason),
 }
 
-/// What is known of earlier attempts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Knowledge of earlier attempts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Doubt {
     /// No attempt was perhaps appended.
     None,
@@ -53,7 +53,7 @@ pub(crate) enum Doubt {
 }
 
 /// A leased batch.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Slot<T> {
     no: BatchNo,
     body: Arc<BatchBody>,
@@ -70,7 +70,7 @@ pub(crate) struct Slot<T> {
 }
 
 /// History of a slot's attempts.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Attempts {
     count: u32,
     /// The last one was sent after a success of its identity on the same connection.
@@ -79,7 +79,7 @@ struct Attempts {
     refusals: Option<(Class, u32)>,
 }
 
-/// What a slot is made of.
+/// Parts of a slot.
 pub(crate) struct SlotParts<T> {
     pub(crate) body: Arc<BatchBody>,
     pub(crate) origin: Origin<T>,
@@ -90,8 +90,8 @@ pub(crate) struct SlotParts<T> {
     pub(crate) resumed: Resumed,
 }
 
-/// What an earlier run has made of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// State in which a previous run has left a batch.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Resumed {
     /// Nothing that matters.
     #[default]
@@ -343,7 +343,7 @@ impl<T: Clone> Slot<T> {
         self.state = SlotState::Condemned(reason);
     }
 
-    /// What the slots of its pieces are made of.
+    /// Parts of the slots of its pieces.
     pub(crate) fn into_pieces(self, pieces: Vec<Piece>) -> Vec<SlotParts<T>> {
         let last = pieces.len().saturating_sub(1);
         let mut held_left = self.held_bytes;

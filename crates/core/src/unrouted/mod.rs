@@ -168,7 +168,7 @@ impl<T: Clone> Unrouted<T> {
         self.routing.has_room(now) && self.lease_work.is_due(now)
     }
 
-    /// When to look again if nothing else happens.
+    /// Time to look again if nothing else happens.
     #[must_use]
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let waits = [self.lease_work.due_at(now), self.routing.room_at(now)];

@@ -89,8 +89,8 @@ impl History {
         Ok(())
     }
 
-    /// Holds one partition's requests while calls come that are batches of their own, and lets them go
-    /// again.
+    /// Holds one partition's requests while calls come that are batches of their own, and lets them
+    /// go again.
     pub(super) async fn fill_window(&mut self, producer: &Producer) -> Result<(), Violation> {
         self.raise_limit()?;
         let flushed = producer.flush(PATIENCE).await;

@@ -1,5 +1,5 @@
-//! What happens in a run: a producer is started a few times on one disk, with calls, faults, stops
-//! and kills that are drawn from the seed.
+//! Course of a run: a producer is started a few times on one disk, with calls, faults, stops and
+//! kills that are drawn from the seed.
 
 mod calls;
 mod faults;
@@ -166,8 +166,8 @@ impl History {
         Ok(())
     }
 
-    /// The process is killed: of its disk there is what was written, and requests that were on their way
-    /// may still be executed.
+    /// The process is killed: of its disk there is what was written, and requests that were on
+    /// their way may still be executed.
     async fn kill(&mut self, producer: Producer, client: &wolff::Client) -> Result<(), Violation> {
         self.count(&producer);
         self.world.lose_process();
@@ -274,7 +274,7 @@ impl History {
         Ok(())
     }
 
-    /// What must hold at every moment.
+    /// Checks what must hold at every moment.
     fn check(&self, producer: &Producer) -> Result<(), Violation> {
         let stats = producer.stats();
         self.ledger.check_counters(&stats)
