@@ -186,7 +186,7 @@ pub(crate) struct Rules {
     pub(crate) damaged: u64,
 }
 
-/// Where a record is: partition and offset.
+/// Place of a record: partition and offset.
 type Place = (i32, i64);
 
 /// Reads a partition's log: only accepted calls are there, where they belong, and each stream's

@@ -67,7 +67,11 @@ impl Exchange for OneMessage {
 /// The time in UTC, as signatures have it.
 fn now() -> String {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
-    let seconds = elapsed.map_or(0, |elapsed| elapsed.as_secs());
+    written(elapsed.map_or(0, |elapsed| elapsed.as_secs()))
+}
+
+/// A time in seconds since 1970.
+fn written(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era =
@@ -87,16 +91,6 @@ fn now() -> String {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // AWS's own example of a signing key, so that a wrong one is noticed here and not at a broker.
-    let known = signature::signing_key(
-        b"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
-        "20120215",
-        "us-east-1",
-        "iam",
-    );
-    let expected = "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d";
-    assert_eq!(signature::hex(&known), expected);
-
     let broker = std::env::args().nth(1).ok_or("which broker? host:port")?;
     let region = std::env::var("AWS_REGION").unwrap_or_else(|_| "us-east-1".into());
     let client = Client::builder([broker])
@@ -110,4 +104,42 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_as_signatures_have_it() {
+        assert_eq!(written(0), "19700101T000000Z");
+        assert_eq!(written(951_782_399), "20000228T235959Z");
+        assert_eq!(written(951_782_400), "20000229T000000Z");
+        assert_eq!(written(1_706_745_599), "20240131T235959Z");
+    }
+
+    #[test]
+    fn a_message_is_signed_for_its_broker() {
+        let keys = Keys {
+            access_key_id: "AKIDEXAMPLE".into(),
+            secret_access_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".into(),
+            session_token: Some("of/an hour".into()),
+        };
+        let of_host = |host: &str| {
+            let message = message(&keys, "eu-west-1", host, "20240131T235959Z");
+            String::from_utf8(message.expose().to_vec()).unwrap()
+        };
+        let message = of_host("b-1.example.com");
+        for part in [
+            r#"{"version":"2020_10_22","host":"b-1.example.com","user-agent":"wolff","#,
+            r#""action":"kafka-cluster:Connect""#,
+            r#""x-amz-credential":"AKIDEXAMPLE/20240131/eu-west-1/kafka-cluster/aws4_request""#,
+            r#""x-amz-security-token":"of/an hour""#,
+        ] {
+            assert!(message.contains(part), "{part} is not in {message}");
+        }
+        let signature = |message: &str| message.split_once("x-amz-signature").unwrap().1.to_owned();
+        assert_ne!(signature(&message), signature(&of_host("b-2.example.com")));
+        assert!(!message.contains("wJalr"), "{message}");
+    }
 }

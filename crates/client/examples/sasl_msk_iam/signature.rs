@@ -79,7 +79,7 @@ fn canonical_name(name: &str) -> String {
 }
 
 /// The key that is good for one day, region and service.
-pub(crate) fn signing_key(secret: &[u8], date: &str, region: &str, service: &str) -> Vec<u8> {
+fn signing_key(secret: &[u8], date: &str, region: &str, service: &str) -> Vec<u8> {
     let mut key = [b"AWS4", secret].concat();
     for part in [date, region, service, "aws4_request"] {
         key = hmac(&key, part.as_bytes());
@@ -93,7 +93,7 @@ fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _never_fails = write!(text, "{byte:02x}");
         text
@@ -115,4 +115,27 @@ fn escape(text: &str) -> String {
 /// A string in JSON: keys, hosts and dates have nothing but quotes and backslashes to escape.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vector that AWS publishes for the derivation of signing keys.
+    #[test]
+    fn a_signing_key_is_derived_as_aws_shows_it() {
+        let key = signing_key(
+            b"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+            "20120215",
+            "us-east-1",
+            "iam",
+        );
+        let expected = "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d";
+        assert_eq!(hex(&key), expected);
+    }
+
+    #[test]
+    fn what_is_signed_is_escaped_but_for_unreserved_characters() {
+        assert_eq!(escape("a/b c-_.~"), "a%2Fb%20c-_.~");
+    }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -67,7 +67,14 @@ impl Provider {
         let stream = TcpStream::connect((self.host.as_str(), 443)).await?;
         let name = ServerName::try_from(self.host.clone())?;
         let connector = TlsConnector::from(Arc::clone(&self.tls));
-        let mut stream = connector.connect(name, stream).await?;
+        self.request(connector.connect(name, stream).await?).await
+    }
+
+    /// Requests a token on a connection that is there.
+    async fn request(
+        &self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    ) -> Result<(Secret, Duration), Box<dyn Error + Send + Sync>> {
         let pair = [self.client_id.as_bytes(), b":", self.client_secret.expose()].concat();
         let body = "grant_type=client_credentials";
         let request = format!(
@@ -132,4 +139,86 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "here a panic is a failed test")]
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Sends a request to an endpoint that gives this response. Returns the outcome, and what the
+    /// endpoint has read.
+    async fn exchange(
+        response: &str,
+    ) -> (
+        Result<(Secret, Duration), Box<dyn Error + Send + Sync>>,
+        String,
+    ) {
+        let tls = ClientConfig::builder()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let provider = Provider {
+            host: "idp.example.com".into(),
+            path: "/oauth2/token".into(),
+            client_id: "wolff".into(),
+            client_secret: "open sesame".into(),
+            tls: Arc::new(tls),
+            last: Mutex::default(),
+        };
+        let endpoint = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = endpoint.local_addr().unwrap();
+        let serve = async {
+            let (mut stream, _) = endpoint.accept().await.unwrap();
+            let mut read = Vec::new();
+            while !read.ends_with(b"grant_type=client_credentials") {
+                assert!(stream.read_buf(&mut read).await.unwrap() > 0, "cut short");
+            }
+            stream.write_all(response.as_bytes()).await.unwrap();
+            String::from_utf8(read).unwrap()
+        };
+        let ask = async {
+            let stream = TcpStream::connect(address).await.unwrap();
+            provider.request(stream).await
+        };
+        tokio::join!(ask, serve)
+    }
+
+    #[tokio::test]
+    async fn a_token_comes_for_the_credentials_of_the_client() {
+        let (outcome, request) = exchange(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n\
+             {\"token_type\":\"Bearer\",\"expires_in\": 300, \"access_token\": \"a.b.c\"}",
+        )
+        .await;
+        let (token, lifetime) = outcome.unwrap();
+        assert_eq!(token.expose(), b"a.b.c");
+        assert_eq!(lifetime, Duration::from_secs(300));
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body, "grant_type=client_credentials");
+        assert_eq!(
+            head.lines().collect::<Vec<_>>(),
+            [
+                "POST /oauth2/token HTTP/1.0",
+                "Host: idp.example.com",
+                "Authorization: Basic d29sZmY6b3BlbiBzZXNhbWU=",
+                "Content-Type: application/x-www-form-urlencoded",
+                "Content-Length: 29",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_refusal_names_the_status_and_no_secret() {
+        let (outcome, _) = exchange("HTTP/1.1 401 Unauthorized\r\n\r\n{}").await;
+        let reason = outcome.unwrap_err().to_string();
+        assert_eq!(reason, "the provider answers \"HTTP/1.1 401 Unauthorized\"");
+        let (outcome, _) = exchange("HTTP/1.1 200 OK\r\n\r\n{\"expires_in\":1}").await;
+        assert_eq!(
+            outcome.unwrap_err().to_string(),
+            "no access_token in the answer"
+        );
+    }
 }
