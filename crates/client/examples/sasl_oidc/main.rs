@@ -143,8 +143,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "here a panic is a failed test")]
-
     use tokio::net::TcpListener;
 
     use super::*;
