@@ -85,7 +85,7 @@ impl Disk {
 
     /// Cuts the calls into runs that are written at once. A call is never split over two segments.
     fn append_calls(&self, writer: &mut Writer, mut calls: &[CallRef<'_>]) -> Vec<Appended> {
-        let mut answers = Vec::with_capacity(calls.len());
+        let mut answers = Vec::new();
         if let Err(failure) = self.glance_at_directory() {
             return calls
                 .iter()
@@ -128,7 +128,12 @@ impl Disk {
             if appended.iter().all(is_for_space) && self.release_spares() {
                 appended = self.append_run(writer, run);
             }
-            answers.extend(appended);
+            if answers.is_empty() {
+                // Most often all calls are one run.
+                answers = appended;
+            } else {
+                answers.extend(appended);
+            }
             calls = rest;
         }
         answers

@@ -88,11 +88,7 @@ impl Segments {
 
     /// Entries were written to a segment.
     pub(crate) fn note_written(&mut self, written: &Written, is_synced: bool) {
-        if let Some(segment) = self.live.get_mut(&written.segment) {
-            segment.end = written.end;
-            segment.is_unsynced = !is_synced;
-        }
-        self.set_file_bytes(written.segment, written.file_bytes);
+        self.update_written(written, is_synced, |_| ());
     }
 
     /// Items were written to a segment, up to the id.
@@ -103,10 +99,26 @@ impl Segments {
         last_id: u64,
         is_synced: bool,
     ) {
+        self.update_written(written, is_synced, |segment| segment.add(load, last_id));
+    }
+
+    /// One search in the map, since this is done for each append.
+    fn update_written(
+        &mut self,
+        written: &Written,
+        is_synced: bool,
+        add: impl FnOnce(&mut Segment),
+    ) {
         if let Some(segment) = self.live.get_mut(&written.segment) {
-            segment.add(load, last_id);
+            add(segment);
+            segment.end = written.end;
+            segment.is_unsynced = !is_synced;
+            self.file_bytes = self
+                .file_bytes
+                .saturating_sub(segment.file_bytes)
+                .saturating_add(written.file_bytes);
+            segment.file_bytes = written.file_bytes;
         }
-        self.note_written(written, is_synced);
     }
 
     /// The closed segments of which some items are done and some are not, in order, as far as these

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::field;
 use crate::ids::ItemId;
+use crate::limits::load::Load;
 use crate::moment::Moment;
 
 /// An item takes so many bytes of the budget for items in memory at least: what it takes beside its
@@ -95,40 +96,44 @@ impl Backlog {
         self.is_behind
     }
 
-    /// Takes an item at the end that is on disk: it stays in memory only where all before it are,
-    /// and the budget allows. Returns whether it is the first that does not.
-    pub(crate) fn push_written(
+    /// Takes new items at the end, the first with that id, which are on disk: they stay in memory
+    /// only as far as all before them are, and the budget allows. Returns the number of those
+    /// before the first that does not.
+    pub(crate) fn extend_written(
         &mut self,
-        (id, accepted): (ItemId, Moment),
-        payload: &Bytes,
+        (first_id, accepted): (u64, Moment),
+        payloads: &[Bytes],
         budget: u64,
-    ) -> bool {
-        let bytes = field::wide(payload.len());
-        let items = field::wide(self.resident.len()).saturating_add(1);
-        let has_room = self.resident_bytes.saturating_add(bytes) <= budget
-            && items.saturating_mul(LEAST_RESIDENT_BYTES) <= budget;
-        if !self.is_behind && has_room {
-            self.push_resident(Item {
-                id,
-                payload: payload.clone(),
-                accepted,
-            });
-            return false;
+    ) -> Option<usize> {
+        if self.is_behind {
+            let load = Load::of(payloads);
+            self.add_unread(load.items, load.bytes);
+            return None;
         }
-        let was_behind = self.is_behind;
-        self.add_unread(1, bytes);
-        !was_behind
+        let count = self.count_within(payloads, budget);
+        let (fit, rest) = payloads.split_at_checked(count).unwrap_or((payloads, &[]));
+        self.extend_resident(first_id, accepted, fit);
+        if rest.is_empty() {
+            return None;
+        }
+        let load = Load::of(rest);
+        self.add_unread(load.items, load.bytes);
+        Some(count)
     }
 
-    /// Takes an item at the end of the run in memory.
-    pub(crate) fn push_resident(&mut self, item: Item) {
-        assert!(
-            self.resident.back().is_none_or(|last| last.id < item.id),
-            "item {} waits twice",
-            item.id
-        );
-        self.resident_bytes = self.resident_bytes.saturating_add(item.bytes());
-        self.resident.push_back(item);
+    /// The number of payloads for which the budget has room.
+    fn count_within(&self, payloads: &[Bytes], budget: u64) -> usize {
+        let items_within =
+            (budget / LEAST_RESIDENT_BYTES).saturating_sub(field::wide(self.resident.len()));
+        let mut bytes = self.resident_bytes;
+        payloads
+            .iter()
+            .take(field::narrow(items_within))
+            .take_while(|payload| {
+                bytes = bytes.saturating_add(field::wide(payload.len()));
+                bytes <= budget
+            })
+            .count()
     }
 
     /// Takes new items, the first with that id, at the end of the run in memory. Returns the id
@@ -144,6 +149,11 @@ impl Backlog {
             "item {first_id} waits twice"
         );
         let next_id = first_id.saturating_add(field::wide(payloads.len()));
+        if let [payload] = payloads {
+            // An iterator costs more than one item does.
+            self.push_resident(first_id, accepted, payload);
+            return next_id;
+        }
         let mut bytes = 0_u64;
         self.resident
             .extend(payloads.iter().zip(first_id..next_id).map(|(payload, id)| {
@@ -156,6 +166,17 @@ impl Backlog {
             }));
         self.resident_bytes = self.resident_bytes.saturating_add(bytes);
         next_id
+    }
+
+    #[inline]
+    fn push_resident(&mut self, id: u64, accepted: Moment, payload: &Bytes) {
+        let bytes = field::wide(payload.len());
+        self.resident_bytes = self.resident_bytes.saturating_add(bytes);
+        self.resident.push_back(Item {
+            id: ItemId(id),
+            payload: payload.clone(),
+            accepted,
+        });
     }
 
     /// Items that wait on disk.
@@ -260,13 +281,24 @@ mod tests {
     #[test]
     fn items_without_payload_take_of_the_budget_too() {
         let mut backlog = Backlog::default();
-        let is_first_beyond: Vec<bool> = (1..=5)
-            .map(|id| {
-                let place = (ItemId(id), Moment::UNKNOWN);
-                backlog.push_written(place, &Bytes::new(), 3 * LEAST_RESIDENT_BYTES)
-            })
-            .collect();
-        assert_eq!(is_first_beyond, [false, false, false, true, false]);
-        assert_eq!((backlog.resident().len(), backlog.items()), (3, 5));
+        let mut append = |first_id, count| {
+            let payloads = vec![Bytes::new(); count];
+            let place = (first_id, Moment::UNKNOWN);
+            backlog.extend_written(place, &payloads, 3 * LEAST_RESIDENT_BYTES)
+        };
+        let first_beyond = [append(1, 2), append(3, 3), append(6, 1)];
+        assert_eq!(first_beyond, [None, Some(1), None]);
+        assert_eq!((backlog.resident().len(), backlog.items()), (3, 6));
+    }
+
+    #[test]
+    fn payloads_stay_in_memory_up_to_the_last_byte_of_the_budget() {
+        let mut backlog = Backlog::default();
+        let payloads = vec![Bytes::from(vec![7; 100]); 4];
+        assert_eq!(
+            backlog.extend_written((1, Moment::UNKNOWN), &payloads, 300),
+            Some(3)
+        );
+        assert_eq!((backlog.resident_bytes(), backlog.bytes()), (300, 400));
     }
 }

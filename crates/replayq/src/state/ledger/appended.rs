@@ -73,42 +73,42 @@ impl Ledger {
     pub(crate) fn publish<'a>(
         &mut self,
         written: &Written,
-        calls: impl ExactSizeIterator<Item = &'a [Bytes]>,
+        calls: impl ExactSizeIterator<Item = &'a [Bytes]> + Clone,
         (first_id, accepted): (u64, Moment),
         lease: Option<NewLease>,
         (resident_bytes, is_synced): (u64, bool),
     ) -> Vec<Appended> {
-        let mut position = written.position;
         let mut id = first_id;
         let mut payload_bytes = 0_u64;
         let mut answers = Vec::with_capacity(calls.len());
         let mut leased: Vec<Item> = Vec::new();
-        for payloads in calls {
-            let first = id;
-            for payload in payloads {
-                let item_bytes = field::wide(payload.len());
-                payload_bytes = payload_bytes.saturating_add(item_bytes);
-                let bytes = entry::entry_bytes(item_bytes);
-                if lease.is_some() {
-                    leased.push(Item {
-                        id: ItemId(id),
-                        payload: payload.clone(),
-                        accepted,
-                    });
-                } else if self
-                    .backlog
-                    .push_written((ItemId(id), accepted), payload, resident_bytes)
-                {
-                    self.unread_from = Some(Place {
-                        segment: written.segment,
-                        position,
-                        id,
-                    });
-                    self.read_through = id.saturating_sub(1);
-                }
-                position = position.saturating_add(bytes);
-                id = id.saturating_add(1);
+        for payloads in calls.clone() {
+            let load = Load::of(payloads);
+            let (first, next) = (id, id.saturating_add(load.items));
+            if lease.is_some() {
+                leased.extend(payloads.iter().zip(first..next).map(|(payload, id)| Item {
+                    id: ItemId(id),
+                    payload: payload.clone(),
+                    accepted,
+                }));
+            } else if let Some(count) =
+                self.backlog
+                    .extend_written((first, accepted), payloads, resident_bytes)
+            {
+                // From here on they wait on disk only.
+                let id = first.saturating_add(field::wide(count));
+                let before = field::narrow(id.saturating_sub(first_id));
+                let entries = calls.clone().flatten().take(before);
+                let bytes = entries.map(|payload| entry::entry_bytes(field::wide(payload.len())));
+                self.unread_from = Some(Place {
+                    segment: written.segment,
+                    position: written.position.saturating_add(bytes.sum()),
+                    id,
+                });
+                self.read_through = id.saturating_sub(1);
             }
+            payload_bytes = payload_bytes.saturating_add(load.bytes);
+            id = next;
             answers.push(Ok((
                 ItemRange {
                     first: ItemId(first),
