@@ -33,7 +33,7 @@ const TESTS: [Tests; 2] = [
 const QUEUE_TESTS: [Tests; 2] = [
     (
         &["-p", "replayq-interleavings", "--test", "threads"],
-        &["three_threads", "answered_tag"],
+        &["three_threads", "answered_tag", "sync_fails"],
     ),
     (
         &[

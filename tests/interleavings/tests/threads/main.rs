@@ -11,7 +11,9 @@
 //!   (`three_threads_pop_release_and_ack`);
 //! - a tag that is written before its lease has it: an answered tag is gone
 //!   (`an_answered_tag_is_there_after_a_kill_whatever_rolls_meanwhile`);
-//! - pins of leases that are of no account: the same.
+//! - pins of leases that are of no account: the same;
+//! - a failed sync that is tried again: a group's answered items are gone after a power loss
+//!   (`a_group_whose_sync_fails_is_answered_when_it_is_in_another_file`).
 
 #![expect(
     clippy::unwrap_used,
@@ -28,8 +30,8 @@ mod schedules;
 
 use schedules::{Figures, Search};
 use script::Step::{
-    Ack, AckOne, Append, AppendLeased, Close, FlushDisk, FlushOs, Kill, Pop, PopReady, PopWait,
-    PowerLoss, Release, Tag,
+    Ack, AckOne, Append, AppendLeased, Close, FailSync, FlushDisk, FlushOs, Kill, Pop, PopReady,
+    PopWait, PowerLoss, Release, Tag,
 };
 use script::{MODES, Mode, Script};
 
@@ -266,6 +268,75 @@ fn power_losses_in_the_middle_of_threads_and_once_more_keep_what_was_durable() {
                     Ack,
                 ],
                 &[Append(1, 2000), FlushDisk, Pop(1), Tag, PowerLoss(5)],
+            ],
+            ..SMALL
+        },
+    );
+}
+
+/// Modes in which syncs promise something.
+const SYNCING: [Mode; 3] = [Mode::Os, Mode::Fsync, Mode::Offload];
+
+#[test]
+fn a_group_whose_sync_fails_is_answered_when_it_is_in_another_file() {
+    explore(
+        &SYNCING,
+        Script {
+            before: &[(0, Append(2, 200))],
+            threads: &[
+                &[FailSync, Append(1, 200), PowerLoss(2), FlushDisk],
+                &[Append(2, 300), PowerLoss(2), Append(1, 200)],
+            ],
+            ..SMALL
+        },
+    );
+}
+
+#[test]
+fn an_answered_tag_stays_although_a_sync_fails() {
+    explore(
+        &SYNCING,
+        Script {
+            before: &[
+                (0, Append(6, 200)),
+                (0, Pop(1)),
+                (1, Pop(1)),
+                (0, Pop(1)),
+                (1, Tag),
+            ],
+            threads: &[
+                &[Tag, FailSync, Tag, PowerLoss(2), Ack, Tag],
+                &[Tag, Append(2, 200), PowerLoss(2), Ack, Kill],
+            ],
+            ..SMALL
+        },
+    );
+}
+
+#[test]
+fn a_flush_whose_sync_fails_is_made_good_by_the_next() {
+    explore(
+        &SYNCING,
+        Script {
+            before: &[(0, Append(6, 200)), (0, Pop(2)), (1, Pop(1))],
+            threads: &[
+                &[FailSync, FlushDisk, FlushDisk, PowerLoss(2), Ack],
+                &[Append(3, 200), Ack, FlushDisk, PowerLoss(2)],
+            ],
+            ..SMALL
+        },
+    );
+}
+
+#[test]
+fn a_close_whose_sync_fails_can_be_tried_again() {
+    explore(
+        &SYNCING,
+        Script {
+            before: &[(0, Append(5, 200)), (0, Pop(1)), (1, Pop(1))],
+            threads: &[
+                &[Tag, FailSync, Close],
+                &[Append(2, 200), Tag, Ack, Append(1, 300)],
             ],
             ..SMALL
         },

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use replayq_interleavings::vfs::sim::{Fate, SimVfs};
-use replayq_interleavings::{Item, ItemRange, Lease, LeaseId, PopLimits, Queue};
+use replayq_interleavings::{Item, ItemId, ItemRange, Lease, LeaseId, PopLimits, Queue};
 
 /// An answered tag.
 #[derive(Clone, Debug)]
@@ -30,6 +30,9 @@ pub(crate) struct Answers {
     acked: BTreeSet<u64>,
     /// The last answered tag of each lease of which no end was begun.
     tagged: BTreeMap<LeaseId, Tagged>,
+    /// The last answered tag of each lease of which some items were about to be acked: as long as
+    /// such an ack is not durable they come back with the tag, or not at all.
+    ending: BTreeMap<LeaseId, Tagged>,
     /// Leases that may or may not have another tag than that.
     retagging: BTreeSet<LeaseId>,
     /// Serial numbers of items whose append was refused.
@@ -135,6 +138,7 @@ impl Oracle {
     pub(crate) fn releasing(&self, lease: &Lease) {
         self.answers(|answers| {
             answers.tagged.remove(&lease.id);
+            answers.ending.remove(&lease.id);
             for item in &lease.items {
                 answers.leased.remove(&item.id.0);
             }
@@ -149,7 +153,10 @@ impl Oracle {
 
     pub(crate) fn acking(&self, lease: &Lease, items: &[Item]) {
         self.answers(|answers| {
-            answers.tagged.remove(&lease.id);
+            let tagged = answers.tagged.remove(&lease.id);
+            answers
+                .ending
+                .extend(tagged.map(|tagged| (lease.id, tagged)));
             for item in items {
                 assert_eq!(answers.leased.remove(&item.id.0), Some(lease.id));
                 assert!(answers.acking.insert(item.id.0));
@@ -168,7 +175,12 @@ impl Oracle {
     pub(crate) fn tagged(&self, lease: LeaseId, items: ItemRange, tag: Bytes) {
         self.answers(|answers| {
             answers.retagging.remove(&lease);
-            answers.tagged.insert(lease, Tagged { items, tag });
+            let tagged = Tagged { items, tag };
+            match answers.ending.get_mut(&lease) {
+                // What was acked of it may come back with the new tag.
+                Some(ending) => ending.tag.clone_from(&tagged.tag),
+                None => drop(answers.tagged.insert(lease, tagged)),
+            }
         });
     }
 
@@ -313,12 +325,20 @@ impl Answers {
         for id in leases {
             let lease = queue.read_lease(id).unwrap();
             note(&lease.items, &mut found);
+            if keeps.tags {
+                self.check_tag_of_ending(&lease);
+            }
             tags.push((lease.items.first().map(|item| item.id), lease.tag));
         }
         let mut last = 0;
         while let Some(lease) = queue.pop(PopLimits::items(2)).unwrap() {
             note(&lease.items, &mut found);
             for item in &lease.items {
+                assert!(
+                    !keeps.tags || self.ending_with(item.id).is_none(),
+                    "{} waits after an ack that did not last, and had a tag",
+                    item.id
+                );
                 assert!(item.id.0 > last, "{} is out of order", item.id);
                 last = item.id.0;
             }
@@ -344,6 +364,27 @@ impl Answers {
                     "{lease:?} of {items:?} has lost its tag: {tags:?}"
                 );
             }
+        }
+    }
+
+    /// The lease, some of whose items were about to be acked, that had the item.
+    fn ending_with(&self, id: ItemId) -> Option<(&LeaseId, &Tagged)> {
+        let mut ending = self.ending.iter();
+        ending.find(|(_, tagged)| tagged.items.contains(id))
+    }
+
+    /// A lease that comes back although its ack was begun has the tag that it had.
+    fn check_tag_of_ending(&self, lease: &Lease) {
+        for item in &lease.items {
+            let Some((id, tagged)) = self.ending_with(item.id) else {
+                continue;
+            };
+            assert!(
+                lease.tag.as_ref() == Some(&tagged.tag) || self.retagging.contains(id),
+                "{} is back with {:?} and had {tagged:?}",
+                item.id,
+                lease.tag
+            );
         }
     }
 }

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use replayq_interleavings::vfs::sim::SimVfs;
+use replayq_interleavings::vfs::sim::{Fault, FaultKind, SimVfs};
 use replayq_interleavings::vfs::{DirectoryEntry, OpenMode, Vfs, VfsFile, VfsLock};
 use shuttle::sync::atomic::{AtomicU64, Ordering};
+
+const EIO: i32 = 5;
 
 /// The file system. What it does itself is never interrupted, so that a copy of it shows one
 /// moment.
@@ -16,6 +18,9 @@ use shuttle::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct PointVfs {
     pub(crate) sim: SimVfs,
     calls: Arc<AtomicU64>,
+    /// Syncs of files that are yet to fail, and those that have.
+    failing: Arc<AtomicU64>,
+    failed: Arc<AtomicU64>,
 }
 
 impl PointVfs {
@@ -27,7 +32,20 @@ impl PointVfs {
         Self {
             sim,
             calls: Arc::new(AtomicU64::new(0)),
+            failing: Arc::default(),
+            failed: Arc::default(),
         }
+    }
+
+    /// Lets the next sync of a file fail. What it should have synced is lost, and later syncs
+    /// succeed without it.
+    pub(crate) fn fail_next_sync(&self) {
+        self.failing.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The syncs that have failed.
+    pub(crate) fn failed_syncs(&self) -> u64 {
+        self.failed.load(Ordering::SeqCst)
     }
 
     fn point(&self) -> &SimVfs {
@@ -131,7 +149,18 @@ impl VfsFile for PointFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.vfs.point();
+        let sim = self.vfs.point();
+        let take_one = |left: u64| left.checked_sub(1);
+        let (failing, order) = (&self.vfs.failing, Ordering::SeqCst);
+        if failing.fetch_update(order, order, take_one).is_ok() {
+            self.vfs.failed.fetch_add(1, order);
+            // No other thread goes on before the call below, which is the next one.
+            sim.inject(Fault {
+                call: sim.calls(),
+                for_ever: false,
+                kind: FaultKind::Error(EIO),
+            });
+        }
         self.file.sync()
     }
 

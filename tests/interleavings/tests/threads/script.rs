@@ -56,6 +56,8 @@ pub(crate) enum Step {
     FlushOs,
     FlushDisk,
     Close,
+    /// Lets the next sync of a file fail, whoever makes it.
+    FailSync,
     /// Takes a copy of the disk: the process might be killed here.
     Kill,
     /// Takes so many copies of the disk as power losses might leave it here.
@@ -75,10 +77,11 @@ pub(crate) struct Script {
 }
 
 /// One thread's leases, and the items that it still has in them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Worker {
     leases: VecDeque<Lease>,
     tags: u32,
+    vfs: PointVfs,
 }
 
 fn config(script: &Script, mode: Mode, vfs: PointVfs) -> Config {
@@ -112,18 +115,18 @@ pub(crate) fn run(script: &Script, mode: Mode) {
     let (vfs, oracle) = (PointVfs::new(), Oracle::default());
     let (queue, _) = Queue::open(config(script, mode, vfs.clone())).unwrap();
     let queue = Arc::new(queue);
-    let mut workers = vec![Worker::default(); script.threads.len()];
+    let mut workers = vec![Worker::new(vfs.clone()); script.threads.len()];
     for (worker, step) in script.before {
-        workers[*worker].step(*step, &queue, &oracle, &vfs.sim);
+        workers[*worker].step(*step, &queue, &oracle);
     }
     let threads: Vec<_> = workers
         .into_iter()
         .zip(script.threads)
         .map(|(mut worker, steps)| {
-            let (queue, oracle, sim) = (Arc::clone(&queue), oracle.clone(), vfs.sim.clone());
+            let (queue, oracle) = (Arc::clone(&queue), oracle.clone());
             thread::spawn(move || {
                 for step in *steps {
-                    worker.step(*step, &queue, &oracle, &sim);
+                    worker.step(*step, &queue, &oracle);
                 }
             })
         })
@@ -139,7 +142,7 @@ pub(crate) fn run(script: &Script, mode: Mode) {
     let before_close = oracle.now();
     if !oracle.is_closing() {
         oracle.drain(&queue);
-        queue.close().unwrap();
+        close(&queue, &vfs);
     }
     drop(queue);
     let at_close = (vfs.sim.copy(), before_close);
@@ -163,6 +166,15 @@ pub(crate) fn run(script: &Script, mode: Mode) {
             ..all(true)
         };
         check(script, mode, moment, keeps);
+    }
+}
+
+/// Closes the queue. A close fails only where a sync did, and can be tried again.
+fn close(queue: &Queue, vfs: &PointVfs) {
+    let failed_before = vfs.failed_syncs();
+    if let Err(error) = queue.close() {
+        assert!(vfs.failed_syncs() > failed_before, "{error}");
+        queue.close().unwrap();
     }
 }
 
@@ -204,16 +216,21 @@ fn check_losses(script: &Script, mode: Mode, (sim, mut answers): (SimVfs, Answer
 }
 
 impl Worker {
-    fn step(&mut self, step: Step, queue: &Queue, oracle: &Oracle, sim: &SimVfs) {
+    fn new(vfs: PointVfs) -> Self {
+        Self {
+            leases: VecDeque::new(),
+            tags: 0,
+            vfs,
+        }
+    }
+
+    fn step(&mut self, step: Step, queue: &Queue, oracle: &Oracle) {
         match step {
             Step::Append(count, bytes) => {
                 let payloads = oracle.payloads(count, bytes);
                 match queue.append(&payloads) {
                     Ok(items) => oracle.appended(&payloads, items),
-                    Err(error) => {
-                        self.refused(&error, oracle);
-                        oracle.not_appended(&payloads);
-                    }
+                    Err(error) => self.not_appended(&error, &payloads, oracle),
                 }
             }
             Step::AppendLeased(bytes) => self.append_leased(bytes, queue, oracle),
@@ -259,10 +276,11 @@ impl Worker {
             Step::FlushDisk => self.flush(Flush::Disk, queue, oracle),
             Step::Close => {
                 oracle.closing();
-                queue.close().unwrap();
+                close(queue, &self.vfs);
             }
-            Step::PowerLoss(images) => oracle.lose_power(sim, images),
-            Step::Kill => oracle.remember(sim),
+            Step::FailSync => self.vfs.fail_next_sync(),
+            Step::PowerLoss(images) => oracle.lose_power(&self.vfs.sim, images),
+            Step::Kill => oracle.remember(&self.vfs.sim),
         }
     }
 
@@ -277,9 +295,18 @@ impl Worker {
         }
     }
 
-    /// Nothing fails here but by a close.
+    /// Nothing fails here but by a close or a sync.
     fn refused(&self, error: &dyn std::error::Error, oracle: &Oracle) {
-        assert!(oracle.is_closing(), "{error}");
+        let may_fail = oracle.is_closing() || self.vfs.failed_syncs() > 0;
+        assert!(may_fail, "{error}");
+    }
+
+    fn not_appended(&self, error: &AppendError, payloads: &[Bytes], oracle: &Oracle) {
+        self.refused(error, oracle);
+        // Those of an append in doubt may be there after a crash.
+        if !matches!(error, AppendError::InDoubt(_)) {
+            oracle.not_appended(payloads);
+        }
     }
 
     fn flush(&self, level: Flush, queue: &Queue, oracle: &Oracle) {
@@ -315,10 +342,7 @@ impl Worker {
             }
             // Others have popped or released meanwhile.
             Err(AppendError::Lease(_)) => oracle.not_appended(&payloads),
-            Err(error) => {
-                self.refused(&error, oracle);
-                oracle.not_appended(&payloads);
-            }
+            Err(error) => self.not_appended(&error, &payloads, oracle),
         }
     }
 
