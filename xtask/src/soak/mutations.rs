@@ -33,7 +33,12 @@ const TESTS: [Tests; 2] = [
 const QUEUE_TESTS: [Tests; 2] = [
     (
         &["-p", "replayq-interleavings", "--test", "threads"],
-        &["three_threads", "answered_tag", "sync_fails"],
+        &[
+            "three_threads",
+            "answered_tag",
+            "sync_fails",
+            "tagged_lease",
+        ],
     ),
     (
         &[

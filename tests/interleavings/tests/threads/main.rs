@@ -12,6 +12,8 @@
 //! - a tag that is written before its lease has it: an answered tag is gone
 //!   (`an_answered_tag_is_there_after_a_kill_whatever_rolls_meanwhile`);
 //! - pins of leases that are of no account: the same;
+//! - a record of a lease that leaves its last item out: the item waits, beside the lease
+//!   (`a_tagged_lease_comes_back_whole`);
 //! - a failed sync that is tried again: a group's answered items are gone after a power loss
 //!   (`a_group_whose_sync_fails_is_answered_when_it_is_in_another_file`).
 
@@ -119,6 +121,22 @@ fn an_answered_tag_is_there_after_a_kill_whatever_rolls_meanwhile() {
             threads: &[
                 &[Tag, Kill, Tag, Kill],
                 &[Append(2, 200), Append(4, 200), Ack],
+            ],
+            ..SMALL
+        },
+    );
+}
+
+/// Leases of several items come back with all of them.
+#[test]
+fn a_tagged_lease_comes_back_whole() {
+    explore(
+        &MODES,
+        Script {
+            before: &[(0, Append(7, 200)), (0, Pop(3)), (1, Pop(2)), (0, Pop(2))],
+            threads: &[
+                &[Tag, Kill, AckOne, Kill, Release, Tag, Kill],
+                &[Tag, Append(2, 200), Kill, AckOne, Tag, PowerLoss(2)],
             ],
             ..SMALL
         },

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use replayq_interleavings::vfs::sim::{Fate, SimVfs};
 use replayq_interleavings::{Item, ItemId, ItemRange, Lease, LeaseId, PopLimits, Queue};
 
-/// An answered tag.
+/// An answered tag, and the ids of all items that the lease had then.
 #[derive(Clone, Debug)]
 struct Tagged {
-    items: ItemRange,
+    ids: Vec<u64>,
     tag: Bytes,
 }
 
@@ -172,14 +172,16 @@ impl Oracle {
         self.answers(|answers| answers.retagging.insert(lease.id));
     }
 
-    pub(crate) fn tagged(&self, lease: LeaseId, items: ItemRange, tag: Bytes) {
+    pub(crate) fn tagged(&self, lease: &Lease, tag: Bytes) {
         self.answers(|answers| {
-            answers.retagging.remove(&lease);
-            let tagged = Tagged { items, tag };
-            match answers.ending.get_mut(&lease) {
+            answers.retagging.remove(&lease.id);
+            match answers.ending.get_mut(&lease.id) {
                 // What was acked of it may come back with the new tag.
-                Some(ending) => ending.tag.clone_from(&tagged.tag),
-                None => drop(answers.tagged.insert(lease, tagged)),
+                Some(ending) => ending.tag = tag,
+                None => {
+                    let ids = ids_of(lease);
+                    answers.tagged.insert(lease.id, Tagged { ids, tag });
+                }
             }
         });
     }
@@ -326,9 +328,10 @@ impl Answers {
             let lease = queue.read_lease(id).unwrap();
             note(&lease.items, &mut found);
             if keeps.tags {
-                self.check_tag_of_ending(&lease);
+                self.check_ending(&lease);
             }
-            tags.push((lease.items.first().map(|item| item.id), lease.tag));
+            // What was acked before it was tagged may come back with it.
+            tags.push((self.not_acking(ids_of(&lease)), lease.tag));
         }
         let mut last = 0;
         while let Some(lease) = queue.pop(PopLimits::items(2)).unwrap() {
@@ -354,14 +357,14 @@ impl Answers {
             }
         }
         if keeps.tags {
-            for (lease, Tagged { items, tag }) in &self.tagged {
-                let is_there = tags.iter().any(|(first, found)| {
-                    *first == Some(items.first)
+            for (lease, Tagged { ids, tag }) in &self.tagged {
+                let is_there = tags.iter().any(|(found_ids, found)| {
+                    found_ids == ids
                         && (found.as_ref() == Some(tag) || self.retagging.contains(lease))
                 });
                 assert!(
                     is_there,
-                    "{lease:?} of {items:?} has lost its tag: {tags:?}"
+                    "{lease:?} of {ids:?} has lost its tag, or items: {tags:?}"
                 );
             }
         }
@@ -370,21 +373,35 @@ impl Answers {
     /// The lease, some of whose items were about to be acked, that had the item.
     fn ending_with(&self, id: ItemId) -> Option<(&LeaseId, &Tagged)> {
         let mut ending = self.ending.iter();
-        ending.find(|(_, tagged)| tagged.items.contains(id))
+        ending.find(|(_, tagged)| tagged.ids.contains(&id.0))
     }
 
-    /// A lease that comes back although its ack was begun has the tag that it had.
-    fn check_tag_of_ending(&self, lease: &Lease) {
-        for item in &lease.items {
-            let Some((id, tagged)) = self.ending_with(item.id) else {
-                continue;
-            };
-            assert!(
-                lease.tag.as_ref() == Some(&tagged.tag) || self.retagging.contains(id),
-                "{} is back with {:?} and had {tagged:?}",
-                item.id,
-                lease.tag
-            );
-        }
+    /// Those of which no ack was begun.
+    fn not_acking(&self, mut ids: Vec<u64>) -> Vec<u64> {
+        ids.retain(|id| !self.acking.contains(id));
+        ids
     }
+
+    /// A lease that comes back although an ack of some of its items was begun has the tag that it
+    /// had, no items of others, and all of those that were not about to be acked.
+    fn check_ending(&self, lease: &Lease) {
+        let mut endings = lease.items.iter();
+        let Some((id, tagged)) = endings.find_map(|item| self.ending_with(item.id)) else {
+            return;
+        };
+        assert_eq!(
+            self.not_acking(ids_of(lease)),
+            self.not_acking(tagged.ids.clone()),
+            "{lease:?} is back with other items than {tagged:?}"
+        );
+        assert!(
+            lease.tag.as_ref() == Some(&tagged.tag) || self.retagging.contains(id),
+            "{lease:?} is back and had {tagged:?}"
+        );
+    }
+}
+
+/// Ids of all items of a lease.
+fn ids_of(lease: &Lease) -> Vec<u64> {
+    lease.items.iter().map(|item| item.id.0).collect()
 }

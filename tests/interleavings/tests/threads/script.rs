@@ -336,8 +336,10 @@ impl Worker {
                 };
                 oracle.leased(&lease);
                 let first = from.unwrap_or(leased.items.first);
-                let items = ItemRange::new(first, leased.items.last).unwrap();
-                oracle.tagged(lease.id, items, tag);
+                let ends = lease.items.first().zip(lease.items.last());
+                let ends = ends.map(|(first, last)| (first.id, last.id));
+                assert_eq!(ends, Some((first, leased.items.last)));
+                oracle.tagged(&lease, tag);
                 self.leases.push_back(lease);
             }
             // Others have popped or released meanwhile.
@@ -351,13 +353,9 @@ impl Worker {
         let Some(lease) = self.leases.front() else {
             return;
         };
-        let (Some(first), Some(last)) = (lease.items.first(), lease.items.last()) else {
-            return;
-        };
-        let items = ItemRange::new(first.id, last.id).unwrap();
         oracle.tagging(lease);
         match queue.tag(lease.id, tag.clone()) {
-            Ok(()) => oracle.tagged(lease.id, items, tag),
+            Ok(()) => oracle.tagged(lease, tag),
             Err(error) => self.refused(&error, oracle),
         }
     }
