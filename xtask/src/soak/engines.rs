@@ -83,6 +83,29 @@ const fn fuzz(name: &'static str, about: &'static str, target: &'static str) -> 
     }
 }
 
+/// Property tests, by proptest.
+const fn properties(
+    name: &'static str,
+    about: &'static str,
+    package: &'static str,
+    program: &'static [&'static str],
+    filters: &'static [&'static str],
+    cases: u64,
+) -> Engine {
+    Engine {
+        name,
+        about,
+        kind: Kind::Tests {
+            package,
+            program,
+            filters,
+            seed_variable: "PROPTEST_RNG_SEED",
+            cases_variable: "PROPTEST_CASES",
+            cases,
+        },
+    }
+}
+
 const fn rounds(name: &'static str, about: &'static str, test: &'static str) -> Engine {
     Engine {
         name,
@@ -164,18 +187,121 @@ pub(super) const ENGINES: &[Engine] = &[
         "fuzzing: operations, faults and kills",
         "queue_operations",
     ),
+    fuzz(
+        "fuzz-builder-reader",
+        "fuzzing: what a builder makes of records is read back",
+        "builder_reader",
+    ),
+    fuzz(
+        "fuzz-choice",
+        "fuzzing: partitions chosen by each strategy",
+        "choice",
+    ),
+    fuzz(
+        "fuzz-consumer-protocol",
+        "fuzzing: subscriptions and assignments",
+        "consumer_protocol",
+    ),
+    fuzz(
+        "fuzz-credential-files",
+        "fuzzing: files with credentials",
+        "credential_files",
+    ),
+    fuzz(
+        "fuzz-decompression",
+        "fuzzing: compressed bytes and their limits",
+        "decompression",
+    ),
+    fuzz("fuzz-endpoints", "fuzzing: texts of addresses", "endpoints"),
+    fuzz(
+        "fuzz-first-answers",
+        "fuzzing: the first answers on connections",
+        "first_answers",
+    ),
+    fuzz(
+        "fuzz-frame-splitter",
+        "fuzzing: streams cut into frames",
+        "frame_splitter",
+    ),
+    fuzz(
+        "fuzz-machine",
+        "fuzzing: events of one partition's machine",
+        "machine",
+    ),
+    fuzz("fuzz-pem", "fuzzing: certificates and keys", "pem"),
+    fuzz(
+        "fuzz-record-batch",
+        "fuzzing: record batches",
+        "record_batch",
+    ),
+    fuzz("fuzz-requests", "fuzzing: requests", "requests"),
+    fuzz("fuzz-responses", "fuzzing: responses", "responses"),
+    fuzz("fuzz-scram", "fuzzing: messages of a SCRAM server", "scram"),
+    fuzz("fuzz-varint", "fuzzing: variable-length integers", "varint"),
+    properties(
+        "codec-records",
+        "record batches, frames, varints and checksums of random records and bytes",
+        "wolff-codec",
+        &["--lib", "--test", "records"],
+        &[],
+        2000,
+    ),
     Engine {
-        name: "machine",
-        about: "random programs of one partition's machine, with faults, damage and kills",
+        name: "codec-messages",
+        about: "random messages of every API and version: round trips, cuts and damage",
         kind: Kind::Tests {
-            package: "wolff-core",
-            program: &["--test", "machine"],
-            filters: &["simulation::"],
-            seed_variable: "PROPTEST_RNG_SEED",
-            cases_variable: "PROPTEST_CASES",
-            cases: 20_000,
+            package: "wolff-codec",
+            program: &["--test", "messages"],
+            filters: &[],
+            seed_variable: "WOLFF_CODEC_SEED",
+            cases_variable: "WOLFF_CODEC_CASES",
+            cases: 200,
         },
     },
+    properties(
+        "partitioner",
+        "random topics and keys, compared with what each strategy promises",
+        "wolff-partitioner",
+        &["--test", "strategies"],
+        &[],
+        20_000,
+    ),
+    properties(
+        "testbroker",
+        "random requests to a partition of the test broker, with its rules",
+        "wolff-testbroker",
+        &["--lib"],
+        &["properties"],
+        5000,
+    ),
+    properties(
+        "wolff",
+        "the producer's memory budget, waiters and directory names",
+        "wolff",
+        &["--lib"],
+        &["memory::", "waiters::", "directory::"],
+        5000,
+    ),
+    Engine {
+        name: "fuzz-bodies",
+        about: "all fuzz targets on random and edited inputs, without a fuzzer",
+        kind: Kind::Tests {
+            package: "wolff-fuzz",
+            program: &["--test", "chance"],
+            filters: &[],
+            seed_variable: "WOLFF_FUZZ_SEED",
+            cases_variable: "WOLFF_FUZZ_CASES",
+            cases: 500,
+        },
+    },
+    properties(
+        "machine",
+        "random programs of one partition's machine, with faults, damage and kills",
+        "wolff-core",
+        &["--test", "machine"],
+        &["simulation::"],
+        20_000,
+    ),
     Engine {
         name: "sim",
         about: "histories of the whole producer in virtual time, each twice",
@@ -273,5 +399,33 @@ impl Engine {
                 .env("WOLFF_ROUNDS", cases.unwrap_or(*rounds).to_string()),
         };
         command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn engines_have_names_of_their_own_and_each_fuzz_target_is_one() {
+        let names: BTreeSet<&str> = ENGINES.iter().map(|engine| engine.name).collect();
+        assert_eq!(names.len(), ENGINES.len());
+        let here: BTreeSet<String> = ENGINES
+            .iter()
+            .filter_map(|engine| match engine.kind {
+                Kind::Fuzz { target } => Some(target.to_owned()),
+                _ => None,
+            })
+            .collect();
+        let folder = workspace::root().join("fuzz/fuzz_targets");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| {
+                let path = entry.unwrap().path();
+                path.file_stem().unwrap().to_string_lossy().into_owned()
+            })
+            .collect();
+        assert_eq!(here, files);
     }
 }

@@ -31,6 +31,7 @@ const DEFAULT_MINUTES: u64 = 10;
 
 /// Which engine, and how long.
 #[derive(Args, Debug)]
+#[command(after_help = format!("Engines:\n{}", list()))]
 pub(crate) struct SoakArguments {
     /// The engine; without one, all are listed.
     #[arg(value_name = "NAME")]
@@ -58,13 +59,20 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
     range.ok_or_else(|| "two numbers, the lower one first, as in 1..1000".to_owned())
 }
 
+/// All engines, one a line.
+fn list() -> String {
+    let engines = ENGINES.iter().map(|engine| (engine.name, engine.about));
+    engines
+        .chain([("mutations", mutations::ABOUT)])
+        .fold(String::new(), |list, (name, about)| {
+            list + &format!("  {name:24} {about}\n")
+        })
+}
+
 /// Runs an engine. A seed that finds something ends it.
 pub(crate) fn run(arguments: &SoakArguments) -> Result<(), Failure> {
     let Some(name) = &arguments.name else {
-        for engine in ENGINES {
-            println!("{:24} {}", engine.name, engine.about);
-        }
-        println!("{:24} {}", "mutations", mutations::ABOUT);
+        print!("{}", list());
         return Ok(());
     };
     if name == "mutations" {
