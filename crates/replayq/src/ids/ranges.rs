@@ -1,6 +1,7 @@
 //! A set of ids kept as ranges.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Ids as ranges that neither overlap nor touch: each costs little, however many there are and
 /// wherever it lies.
@@ -59,6 +60,13 @@ impl RangeSet {
     /// Takes out the ids from `first` to `last`.
     pub(crate) fn remove(&mut self, first: u64, last: u64) {
         if first > last {
+            return;
+        }
+        // Most often it is a range as it was put in.
+        if let Entry::Occupied(range) = self.ranges.entry(first)
+            && *range.get() == last
+        {
+            range.remove();
             return;
         }
         while let Some((start, end)) = self.last_from(last) {

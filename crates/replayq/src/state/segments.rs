@@ -231,7 +231,7 @@ impl Segments {
 
     /// Looks for segments that became done by acks of ids from `first` to `last`.
     pub(crate) fn note_acked(&mut self, acks: &Acks, first: u64, last: u64) {
-        if first > last {
+        if first > last || self.live.is_empty() {
             return;
         }
         let start = last_of(first);

@@ -89,6 +89,9 @@ impl Ledger {
 
     /// Returns whether a file may know of any of the items of a lease.
     pub(super) fn is_in_file(&self, id: LeaseId, items: Option<ItemRange>) -> bool {
+        if self.in_memory_only.is_empty() {
+            return true;
+        }
         let items = items.or_else(|| self.leases.get(id).map(|lease| lease.items));
         items.is_none_or(|items| {
             let (first, last) = (items.first.0, items.last.0);
