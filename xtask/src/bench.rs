@@ -6,8 +6,10 @@
 use crate::failure::Failure;
 use crate::program;
 use crate::real_kafka::RealKafka;
+use crate::turns;
 use crate::workspace;
 use clap::Args;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// One program of a set.
@@ -111,13 +113,29 @@ pub(crate) struct BenchArguments {
     /// codec, replayq, client, produce, latency, pipe, or all.
     #[arg(value_name = "SET")]
     set: String,
-    /// Passed on to each program.
+    /// Another checkout, whose queue is compared with this one's. For the set replayq, instead of
+    /// its benchmarks.
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
+    /// Rounds of that comparison.
+    #[arg(long, value_name = "N", default_value_t = 9, requires = "against")]
+    rounds: usize,
+    /// Passed on to each program; with `--against`, parts of the names of the lines wanted.
     #[arg(last = true)]
     arguments: Vec<String>,
 }
 
 /// Runs the set. A program that fails ends it.
 pub(crate) fn run(wanted: &BenchArguments) -> Result<(), Failure> {
+    if let Some(before) = &wanted.against {
+        if wanted.set != "replayq" {
+            return Err(Failure::new(format!(
+                "`--against` is for the set `replayq`, not `{}`",
+                wanted.set
+            )));
+        }
+        return turns::run(before, wanted.rounds, &wanted.arguments);
+    }
     let is_wanted = |benchmark: &&Benchmark| wanted.set == "all" || benchmark.set == wanted.set;
     let chosen: Vec<&Benchmark> = BENCHMARKS.iter().filter(is_wanted).collect();
     if chosen.is_empty() {

@@ -11,6 +11,7 @@ mod soak;
 mod test;
 
 mod real_kafka;
+mod turns;
 
 mod guard;
 mod kafka;
