@@ -258,6 +258,30 @@ pub(super) const ENGINES: &[Engine] = &[
             cases: 200,
         },
     },
+    Engine {
+        name: "client-hostile",
+        about: "memory for responses that lie in any length, of random messages",
+        kind: Kind::Tests {
+            package: "wolff-client",
+            program: &["--test", "hostile_memory"],
+            filters: &["no_length_of_any_response"],
+            seed_variable: "WOLFF_HOSTILE_SEED",
+            cases_variable: "WOLFF_HOSTILE_CASES",
+            cases: 20,
+        },
+    },
+    Engine {
+        name: "client-memory",
+        about: "a client beside brokers that die, in virtual time, each run twice",
+        kind: Kind::Tests {
+            package: "wolff-client",
+            program: &["--test", "client"],
+            filters: &["memory::"],
+            seed_variable: "WOLFF_CLIENT_SEED",
+            cases_variable: "WOLFF_CLIENT_CASES",
+            cases: 200,
+        },
+    },
     properties(
         "partitioner",
         "random topics and keys, compared with what each strategy promises",
@@ -282,6 +306,18 @@ pub(super) const ENGINES: &[Engine] = &[
         &["memory::", "waiters::", "directory::"],
         5000,
     ),
+    Engine {
+        name: "cli-kill",
+        about: "`wolff produce` killed at random moments, then run again",
+        kind: Kind::Tests {
+            package: "wolff-cli",
+            program: &["--test", "commands"],
+            filters: &["crash::whatever"],
+            seed_variable: "WOLFF_CLI_SEED",
+            cases_variable: "WOLFF_CLI_KILLS",
+            cases: 40,
+        },
+    },
     Engine {
         name: "fuzz-bodies",
         about: "all fuzz targets on random and edited inputs, without a fuzzer",
