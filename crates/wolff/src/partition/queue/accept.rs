@@ -41,23 +41,30 @@ impl<M: CallMachine> Queue<M> {
         }
     }
 
-    /// Tries again with more memory, where the budget has some.
+    /// Tries again with more memory, as long as the budget has some: meanwhile the open batch may
+    /// have moved on, so that the call needs more than the last attempt said.
     #[inline(never)]
     fn accept_grown<C: Call + ?Sized>(
         self: &Arc<Self>,
         call: &C,
         observer: &mut Option<Observer>,
         is_awaited: bool,
-        bytes: usize,
+        mut bytes: usize,
     ) -> Result<Taken, Refused> {
-        let room = self.balance(&mut self.driver.machine());
-        let bytes = bytes.saturating_add(OBSERVER_BYTES);
-        if usize::try_from(room).unwrap_or(usize::MAX) < bytes {
-            let grown = self.memory.lock().try_acquire(bytes);
-            let permit = grown.ok_or(Refused::NoMemory { bytes })?;
-            return self.accept_with(call, observer, is_awaited, Some(permit));
+        loop {
+            let room = self.balance(&mut self.driver.machine());
+            bytes = bytes.saturating_add(OBSERVER_BYTES);
+            let permit = if usize::try_from(room).unwrap_or(usize::MAX) < bytes {
+                let grown = self.memory.lock().try_acquire(bytes);
+                Some(grown.ok_or(Refused::NoMemory { bytes })?)
+            } else {
+                None
+            };
+            match self.accept_with(call, observer, is_awaited, permit) {
+                Err(Refused::NoMemory { bytes: needed }) => bytes = needed,
+                done => return done,
+            }
         }
-        self.accept_with(call, observer, is_awaited, None)
     }
 
     /// The same with memory that was acquired for it.
