@@ -205,9 +205,8 @@ pub enum Defect {
         /// The number that is not above the one before it.
         tag: u32,
     },
-    /// The lists of the message take more memory than a message of its size may: 64 bytes for each
-    /// byte of its first MiB, four for each further one, and 1 MiB. So no message of up to 1 MiB is
-    /// refused; larger ones are where they consist of tiny elements, as no broker's do.
+    /// The lists of the message take more memory than a message of its size may: four times its
+    /// bytes and 1 MiB. No broker's messages come near; tiny elements in great number do.
     #[error("the message takes more than {limit} bytes of memory")]
     TooMuchMemory {
         /// The most that may be allocated, in bytes.

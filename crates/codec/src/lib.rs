@@ -56,8 +56,7 @@
 //! An [`EncodeError`] says that the caller's value does not fit the version; a [`DecodeError`] that
 //! the peer's bytes are not what the version prescribes, and its [`Malformed`] has the path of the
 //! field and the byte. Neither panics, whatever the input; and decoding a message allocates at most
-//! 64 bytes for each byte of its first MiB, four for each further one, and 1 MiB: one that would
-//! take more is an error. Real messages take less than four times their bytes and 1 MiB.
+//! four times its bytes and 1 MiB: one that would take more is an error.
 
 mod negotiate;
 mod request;

@@ -20,23 +20,13 @@ const RESERVED_BYTES_PER_BYTE: usize = 8;
 /// Bytes that decoding may allocate per byte of a message.
 const MEMORY_PER_BYTE: usize = 4;
 
-/// Bytes that decoding may allocate beside.
+/// Bytes that decoding may allocate beside: enough for everything that is small.
 const MEMORY_BYTES: usize = 1 << 20;
-
-/// Bytes of a message that may all be lists of the smallest elements: no broker's message of that
-/// size is refused, whatever it is made of.
-const DENSE_BYTES: usize = 1 << 20;
-
-/// Bytes that decoding may allocate per byte of those: more than any list takes. An element with
-/// four strings of 32 bytes has three bytes on the wire.
-const MEMORY_PER_DENSE_BYTE: usize = 64;
 
 /// The most memory that decoding a message allocates, in bytes.
 fn memory_limit(body: &[u8]) -> usize {
-    let dense_bytes = body.len().min(DENSE_BYTES);
-    dense_bytes
-        .saturating_mul(MEMORY_PER_DENSE_BYTE - MEMORY_PER_BYTE)
-        .saturating_add(body.len().saturating_mul(MEMORY_PER_BYTE))
+    body.len()
+        .saturating_mul(MEMORY_PER_BYTE)
         .saturating_add(MEMORY_BYTES)
 }
 

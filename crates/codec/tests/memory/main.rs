@@ -1,5 +1,5 @@
-//! The memory that decoding takes, counted: no message that a broker may send is refused, and those
-//! that it does send take at most four times their bytes and 1 MiB.
+//! The memory that decoding takes, counted: no small message is refused, and those that brokers
+//! send to producers and consumers take at most four times their bytes and 1 MiB.
 
 #![expect(
     clippy::indexing_slicing,
@@ -24,8 +24,7 @@ use crate::repeated::{Content, repeated};
 /// Beside the lists: a message, an error.
 const FEW_BYTES: u64 = 2 << 10;
 
-/// Bytes that decoding allocates at once for each byte of the body, at most; the decoder allows 64
-/// for the first MiB of a message.
+/// Bytes that decoding allocates at once for each byte of the body, at most.
 fn assert_takes(
     name: &str,
     body: &Bytes,
@@ -68,7 +67,7 @@ fn assert_lists_take(apis: &[ApiKey], content: Content, most: u64) {
 }
 
 #[test]
-fn no_list_takes_more_than_the_decoder_allows_for_the_first_mebibyte() {
+fn no_message_of_sixteen_kibibytes_is_refused() {
     for length in [0, 1] {
         for is_null_allowed in [false, true] {
             let content = Content {
@@ -174,16 +173,16 @@ fn nameless_groups(count: usize) -> Bytes {
 }
 
 #[test]
-fn far_more_memory_than_bytes_is_taken_for_a_mebibyte_only() {
+fn far_more_memory_than_bytes_is_taken_for_small_messages_only() {
     let decode = |body: &Bytes| AnyResponse::decode(ApiKey::LIST_GROUPS, 3, body).err();
-    assert_takes("groups", &nameless_groups(349_000), 64, decode);
-    let body = nameless_groups(4 << 20);
+    assert_takes("groups", &nameless_groups(6_000), 64, decode);
+    let body = nameless_groups(349_000);
     let mut error = None;
     let info = measure(|| error = decode(&body));
     let Some(DecodeError::Malformed(malformed)) = error else {
         panic!("{error:?}");
     };
-    let limit = (61 << 20) + 4 * body.len();
+    let limit = (1 << 20) + 4 * body.len();
     assert_eq!(malformed.defect, Defect::TooMuchMemory { limit });
     assert!(info.bytes_max <= FEW_BYTES, "{} bytes", info.bytes_max);
 }
