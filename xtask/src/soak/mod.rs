@@ -255,7 +255,14 @@ impl Tally {
             output.push(line.to_owned());
         })?;
         if status.success() {
-            return Ok(());
+            let is_idle = !matches!(engine.kind, Kind::Fuzz { .. })
+                && output.iter().filter_map(|line| passed(line)).sum::<u64>() == 0;
+            return if is_idle {
+                Err(Failure::new(format!("{} has run no test", engine.name))
+                    .advise("Its program or its filters in xtask/src/soak/engines.rs name none."))
+            } else {
+                Ok(())
+            };
         }
         for line in &output {
             println!("{line}");
@@ -310,6 +317,12 @@ fn figure(line: &str) -> Option<(&str, u64)> {
     Some((name, number.parse().ok()?))
 }
 
+/// The number of tests that a program has passed, of the line in which it says so.
+fn passed(line: &str) -> Option<u64> {
+    let (_, rest) = line.trim().split_once("test result: ok. ")?;
+    rest.split_once(" passed")?.0.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,6 +331,9 @@ mod tests {
     fn figures_are_read_from_lines_and_seeds_from_ranges() {
         assert_eq!(figure("figure crash images 12"), Some(("crash images", 12)));
         assert_eq!(figure("test result: ok"), None);
+        let result = "test result: ok. 52 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out";
+        assert_eq!(passed(result), Some(52));
+        assert_eq!(passed("test passed ... ok"), None);
         assert_eq!(seeds("3..9"), Ok(3..9));
         for wrong in ["", "3", "9..3", "a..b", "3..3"] {
             assert!(seeds(wrong).is_err(), "{wrong}");

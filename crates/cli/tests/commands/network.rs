@@ -90,7 +90,7 @@ async fn a_connection_that_is_dropped_while_in_use_costs_the_request_timeout_and
     }
 }
 
-/// More partitions than descriptors: connections are shared, and one is left for metadata.
+/// More partitions than descriptors: connections are shared.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn more_partitions_than_descriptors_share_connections() {

@@ -1,5 +1,5 @@
-//! Requests about partitions: grouped by leader, sent to all leaders at once, repeated where the
-//! leader has moved.
+//! Requests about partitions: grouped by leader, in flight to all leaders at once, repeated where
+//! the leader has moved. Connections that are missing are opened one after the other.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
