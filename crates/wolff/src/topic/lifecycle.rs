@@ -53,6 +53,8 @@ impl Topic {
             queue
                 .wait_for(|machine| machine.is_flushed(calls).then_some(()))
                 .await;
+            // Ends are counted a moment before they are reported, perhaps by another thread.
+            queue.report_ends();
         }
         for (calls, queue) in targets.drain(..) {
             queue
@@ -66,6 +68,7 @@ impl Topic {
                     (machine.is_flushed(calls) || is_kept()).then_some(())
                 })
                 .await;
+            queue.report_ends();
         }
     }
 

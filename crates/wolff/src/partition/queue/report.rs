@@ -62,8 +62,9 @@ impl Reporting {
 
 impl<M: CallMachine> Queue<M> {
     /// Reports the ends of calls: receipts at once, callbacks in their lane; leases whose ends were
-    /// reported are acknowledged.
-    pub(super) fn report_ends(&self) {
+    /// reported are acknowledged. Afterwards all ends that were counted before are reported, also
+    /// those that another thread was about to report.
+    pub(crate) fn report_ends(&self) {
         let mut has_reported = false;
         let mut observed = 0usize;
         {
