@@ -370,8 +370,8 @@ impl RecordsBuilder {
         Some(metadata)
     }
 
-    /// Where memory ahead is limited: gives up a piece that is mostly used while there is nothing
-    /// to copy out of it. The next frame fits into a new one.
+    /// Gives up a piece that is mostly used, if memory ahead is limited: there is nothing to copy
+    /// out of it now, and the next frame fits into a new one.
     fn leave_spent_piece(&mut self) {
         if self.buffer.capacity() < self.most_ahead_bytes / 2 && self.most_ahead_bytes < usize::MAX
         {
