@@ -82,7 +82,10 @@ fn tried(client: &Client) -> String {
                 format!("{host}: {}", HostReason::StillTrying { after })
             }
             (Some(reason), None) => format!("{host}: {reason}"),
-            (None, None) => format!("{host}: connected, and no response to a request yet"),
+            (None, None) => match &state.last_request_failure {
+                Some(error) => format!("{host}: {error}"),
+                None => format!("{host}: connected, and no response to a request yet"),
+            },
         }
     };
     let states: Vec<_> = client.host_states().iter().map(state).collect();

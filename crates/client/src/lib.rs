@@ -72,8 +72,8 @@ pub use crate::endpoint::{
 pub use crate::environment::Environment;
 pub use crate::error::{
     AdminError, ConfigError, ConnectError, ConnectStage, ConnectionFailure, HostError, HostReason,
-    IoFailure, MetadataError, NotKafka, ProtocolViolation, RequestCause, RequestError, SaslFailure,
-    TlsFailure, TlsFileError,
+    IoFailure, MetadataError, NotKafka, ProtocolViolation, RequestCause, RequestContext,
+    RequestError, SaslFailure, TlsFailure, TlsFileError,
 };
 pub use crate::manager::{AdvertisedBroker, HostReport, HostState, LeaderConnection};
 pub use crate::proxy::{ProxyDialer, ProxyProtocol};

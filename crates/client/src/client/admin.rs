@@ -9,7 +9,7 @@ use wolff_codec::messages::{
 use wolff_codec::{ErrorCode, Request, Str};
 
 use super::handle::Client;
-use crate::error::AdminError;
+use crate::error::{AdminError, RequestContext};
 
 /// Most lookups of the controller when it has moved.
 const ATTEMPTS: u32 = 3;
@@ -145,13 +145,19 @@ impl Client {
         let has_moved = |response: &R::Response| {
             result(response).is_some_and(|(code, _)| code == ErrorCode::NOT_CONTROLLER)
         };
-        let response = self.send_to_controller(request, has_moved).await?;
-        match result(&response).ok_or(AdminError::LeftOut)? {
-            (code, _) if code.is_ok() => {
+        let (response, context) = self.send_to_controller(request, has_moved).await?;
+        let context = Box::new(context);
+        match result(&response) {
+            Some((code, _)) if code.is_ok() => {
                 self.mark_stale(topic);
                 Ok(())
             }
-            (code, message) => Err(AdminError::Refused { code, message }),
+            Some((code, message)) => Err(AdminError::Refused {
+                code,
+                message,
+                context,
+            }),
+            None => Err(AdminError::LeftOut { context }),
         }
     }
 
@@ -161,7 +167,7 @@ impl Client {
         &self,
         request: &R,
         has_moved: impl Fn(&R::Response) -> bool,
-    ) -> Result<R::Response, AdminError>
+    ) -> Result<(R::Response, RequestContext), AdminError>
     where
         R: Request,
         R::Response: Send + 'static,
@@ -172,6 +178,7 @@ impl Client {
                 .controller_connection()
                 .await
                 .map_err(AdminError::Connect)?;
+            let submitted = connection.submitted::<R>();
             let response = connection
                 .request(request)
                 .await
@@ -179,7 +186,7 @@ impl Client {
             if attempts < ATTEMPTS && has_moved(&response) {
                 attempts += 1;
             } else {
-                return Ok(response);
+                return Ok((response, submitted.context()));
             }
         }
     }

@@ -8,9 +8,10 @@ use wolff_codec::messages::{
 };
 use wolff_codec::{BrokerId, Str};
 
+use super::concurrent::all_of;
 use super::handle::Client;
 use crate::connection::Connection;
-use crate::error::{AdminError, ConnectError, MetadataError};
+use crate::error::{AdminError, ConnectError, MetadataError, RequestContext};
 
 /// The protocol's numbers for kinds of resources.
 const TOPIC: i8 = 2;
@@ -128,11 +129,15 @@ impl Client {
             }
         }
         let mut described = BTreeMap::new();
-        for (broker, share) in by_broker {
-            match self.describe_at(broker, &share, names).await {
-                Ok(results) => {
+        let works = by_broker.into_iter().map(|(broker, share)| async move {
+            let results = self.describe_at(broker, &share, names).await;
+            (share, results)
+        });
+        for (share, results) in all_of(works).await {
+            match results {
+                Ok((results, context)) => {
                     for resource in share {
-                        let entries = entries_of(&resource, &results);
+                        let entries = entries_of(&resource, &results, &context);
                         described.insert(resource, entries);
                     }
                 }
@@ -145,13 +150,11 @@ impl Client {
             }
         }
         let outcome = |resource: &ConfigResource| {
+            // Each is in the share of some broker.
             let entries = described.get(resource).cloned();
-            (
-                resource.clone(),
-                entries.unwrap_or(Err(AdminError::LeftOut)),
-            )
+            entries.map(|entries| (resource.clone(), entries))
         };
-        resources.iter().map(outcome).collect()
+        resources.iter().filter_map(outcome).collect()
     }
 
     async fn describe_at(
@@ -159,7 +162,7 @@ impl Client {
         broker: Option<BrokerId>,
         resources: &[ConfigResource],
         names: Option<&[&str]>,
-    ) -> Result<Vec<DescribeConfigsResult>, AdminError> {
+    ) -> Result<(Vec<DescribeConfigsResult>, RequestContext), AdminError> {
         let keys = names.map(|names| names.iter().map(|&name| Str::from(name)).collect());
         let resource = |resource: &ConfigResource| {
             let (resource_type, resource_name) = resource.kind_and_name();
@@ -176,8 +179,10 @@ impl Client {
         };
         let connection = self.connection_for(broker).await;
         let connection = connection.map_err(AdminError::Connect)?;
+        let submitted = connection.submitted::<DescribeConfigsRequest>();
         let response = connection.request(&request).await;
-        Ok(response.map_err(AdminError::Request)?.results)
+        let results = response.map_err(AdminError::Request)?.results;
+        Ok((results, submitted.context()))
     }
 
     async fn connection_for(&self, broker: Option<BrokerId>) -> Result<Connection, ConnectError> {
@@ -194,18 +199,22 @@ impl Client {
 fn entries_of(
     resource: &ConfigResource,
     results: &[DescribeConfigsResult],
+    context: &RequestContext,
 ) -> Result<Vec<ConfigEntry>, AdminError> {
     let (kind, name) = resource.kind_and_name();
     let mut results = results.iter();
     let result = results
         .find(|result| result.resource_type == kind && result.resource_name == name)
-        .ok_or(AdminError::LeftOut)?;
+        .ok_or_else(|| AdminError::LeftOut {
+            context: Box::new(context.clone()),
+        })?;
     if result.error_code.is_ok() {
         Ok(result.configs.iter().map(entry).collect())
     } else {
         Err(AdminError::Refused {
             code: result.error_code,
             message: result.error_message.clone(),
+            context: Box::new(context.clone()),
         })
     }
 }

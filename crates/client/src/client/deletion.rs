@@ -37,7 +37,7 @@ impl Client {
             timeout_ms: millis(timeout),
             ..DeleteTopicsRequest::default()
         };
-        let response = self
+        let (response, context) = self
             .send_to_controller(&request, |response| {
                 let mut results = response.responses.iter();
                 results.any(|result| result.error_code == ErrorCode::NOT_CONTROLLER)
@@ -51,8 +51,11 @@ impl Client {
                 Some(result) => Err(AdminError::Refused {
                     code: result.error_code,
                     message: result.error_message.clone(),
+                    context: Box::new(context.clone()),
                 }),
-                None => Err(AdminError::LeftOut),
+                None => Err(AdminError::LeftOut {
+                    context: Box::new(context.clone()),
+                }),
             };
             if outcome.is_ok() {
                 self.mark_stale(&name);

@@ -199,13 +199,13 @@ impl Client {
         self.manager.broker_connection(broker).await
     }
 
-    /// The leader of a partition and the id of the topic, without a connection.
-    pub(super) async fn leader_of(
+    /// The leaders of partitions and the id of the topic, without a connection.
+    pub(super) async fn leaders_of(
         &self,
         topic: &str,
-        partition: PartitionId,
-    ) -> Result<(BrokerId, TopicId), ConnectError> {
-        self.manager.leader_of(topic, partition).await
+        partitions: &[PartitionId],
+    ) -> Result<Vec<Result<(BrokerId, TopicId), ConnectError>>, ConnectError> {
+        self.manager.leaders_of(topic, partitions).await
     }
 
     /// A connection to the broker that creates topics and the like.

@@ -8,6 +8,8 @@ mod offsets;
 mod admin;
 mod routing;
 
+mod concurrent;
+
 mod handle;
 
 mod builder;

@@ -3,26 +3,94 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
-use wolff_codec::{DecodeError, Message, Request, ResponseHeader};
+use wolff_codec::{ApiKey, BrokerId, DecodeError, Message, Request, ResponseHeader};
 
-use super::outcome::Effect;
+use super::outcome::{Effect, Unanswered};
 use super::throttle::throttle_time;
-use crate::error::{ConnectionFailure, ProtocolViolation, RequestCause, RequestError};
+use crate::endpoint::Address;
+use crate::error::{
+    ConnectionFailure, ProtocolViolation, RequestCause, RequestContext, RequestError,
+};
+
+/// A request as its errors name it.
+#[derive(Clone, Debug)]
+pub(crate) struct Submitted {
+    address: Address,
+    broker: Option<BrokerId>,
+    api: ApiKey,
+    at: Instant,
+}
+
+impl Submitted {
+    pub(super) fn new(
+        address: Address,
+        broker: Option<BrokerId>,
+        api: ApiKey,
+        at: Instant,
+    ) -> Self {
+        Self {
+            address,
+            broker,
+            api,
+            at,
+        }
+    }
+
+    /// The request, at its end.
+    pub(crate) fn context(&self) -> RequestContext {
+        let took = now().saturating_duration_since(self.at);
+        RequestContext::new(self.address.clone(), self.broker, self.api, took)
+    }
+
+    pub(super) fn not_sent(&self, cause: RequestCause) -> RequestError {
+        RequestError::not_sent(self.context(), cause)
+    }
+
+    pub(crate) fn in_doubt(&self, cause: RequestCause) -> RequestError {
+        RequestError::in_doubt(self.context(), cause)
+    }
+
+    fn error(&self, unanswered: Unanswered) -> RequestError {
+        match unanswered {
+            Unanswered::NotSent(cause) => self.not_sent(cause),
+            Unanswered::InDoubt(cause) => self.in_doubt(cause),
+        }
+    }
+}
+
+/// The runtime's clock, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Tells the outcome of a request.
+pub(super) type Teller<T> = oneshot::Sender<Result<T, Unanswered>>;
 
 /// The answer to a request, some time from now. Dropping it is safe.
 #[derive(Debug)]
 #[must_use = "the answer comes to whoever polls this"]
 pub struct Pending<T> {
-    receiver: oneshot::Receiver<Result<T, RequestError>>,
+    receiver: oneshot::Receiver<Result<T, Unanswered>>,
+    submitted: Submitted,
 }
 
 impl<T> Pending<T> {
     /// An answer to come, and who tells it.
-    pub(super) fn channel() -> (oneshot::Sender<Result<T, RequestError>>, Self) {
+    pub(super) fn channel(submitted: Submitted) -> (Teller<T>, Self) {
         let (teller, receiver) = oneshot::channel();
-        (teller, Self { receiver })
+        let pending = Self {
+            receiver,
+            submitted,
+        };
+        (teller, pending)
+    }
+
+    /// The request, as its errors name it.
+    pub(crate) fn submitted(&self) -> &Submitted {
+        &self.submitted
     }
 }
 
@@ -33,7 +101,8 @@ impl<T> Future for Pending<T> {
         Pin::new(&mut self.receiver).poll(context).map(|outcome| {
             // Nobody forgets a waiter, unless the process comes apart around it.
             let gone = || RequestCause::Connection(ConnectionFailure::RuntimeEnded);
-            outcome.unwrap_or_else(|_| Err(RequestError::InDoubt(gone())))
+            let outcome = outcome.unwrap_or_else(|_| Err(Unanswered::InDoubt(gone())));
+            outcome.map_err(|unanswered| self.submitted.error(unanswered))
         })
     }
 }
@@ -43,7 +112,7 @@ pub(super) fn answered<R: Request>(
     frame: &bytes::Bytes,
     version: i16,
     check: impl FnOnce(&R::Response) -> Result<(), String>,
-) -> (Result<R::Response, RequestError>, Effect)
+) -> (Result<R::Response, Unanswered>, Effect)
 where
     R::Response: 'static,
 {
@@ -59,7 +128,7 @@ where
         }
         Err(violation) => {
             let failure = ConnectionFailure::Protocol(violation.clone());
-            let error = RequestError::InDoubt(RequestCause::Connection(failure));
+            let error = Unanswered::InDoubt(RequestCause::Connection(failure));
             let effect = Effect {
                 violation: Some(violation),
                 ..Effect::NONE

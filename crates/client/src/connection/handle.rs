@@ -7,12 +7,12 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use wolff_codec::{Request, UnsupportedApi};
+use wolff_codec::{ApiKey, BrokerId, Request, UnsupportedApi};
 
-use super::answer::Pending;
+use super::answer::{Pending, Submitted};
 use super::gather::ProduceBatch;
 use super::produce::ProduceAnswer;
-use super::shared::{Lane, Shared, SilenceReport};
+use super::shared::{FailedRequestReport, Lane, Shared, SilenceReport};
 use super::window::LinkStats;
 use crate::endpoint::Address;
 use crate::error::{ConnectionFailure, RequestCause, RequestError};
@@ -61,6 +61,17 @@ impl Connection {
         &self.shared().address
     }
 
+    /// Id of the broker at the other end; `None` where only its address is known, as of a bootstrap
+    /// host.
+    pub fn broker(&self) -> Option<BrokerId> {
+        self.shared().broker()
+    }
+
+    /// Metadata names the broker at this address.
+    pub(crate) fn set_broker(&self, id: BrokerId) {
+        self.shared().set_broker(id);
+    }
+
     /// The newest version of `R` that both sides speak.
     ///
     /// # Errors
@@ -75,8 +86,8 @@ impl Connection {
     /// comes.
     ///
     /// # Errors
-    /// Always [`RequestError::NotSent`]: no common version, not encodable, queue full, or
-    /// connection lost.
+    /// None of them is [in doubt](RequestError::is_in_doubt): no common version, not encodable,
+    /// queue full, or connection lost.
     pub fn start<R>(&self, request: &R) -> Result<Pending<R::Response>, RequestError>
     where
         R: Request,
@@ -118,7 +129,7 @@ impl Connection {
         loop {
             match self.start(request) {
                 Ok(pending) => return pending.await,
-                Err(RequestError::NotSent(RequestCause::QueueFull)) => self.ready().await,
+                Err(error) if error.is_queue_full() => self.ready().await,
                 Err(error) => return Err(error),
             }
         }
@@ -147,17 +158,20 @@ impl Connection {
     /// connection.
     ///
     /// # Errors
-    /// [`RequestError::NotSent`]: queue full, connection lost, or acks=0, which no broker answers.
+    /// None of them is [in doubt](RequestError::is_in_doubt): queue full, connection lost, or
+    /// acks=0, which no broker answers.
     /// All other failures come with the answer's future, for each batch by itself.
     pub fn start_produce(
         &self,
         batch: ProduceBatch,
     ) -> Result<Pending<ProduceAnswer>, RequestError> {
+        let submitted = self.shared().submitted(ApiKey::PRODUCE);
         if batch.acks == 0 {
-            return Err(RequestError::NotSent(RequestCause::Unacknowledged));
+            return Err(submitted.not_sent(RequestCause::Unacknowledged));
         }
-        let (teller, pending) = Pending::channel();
-        self.shared().submit_batch(batch, teller)?;
+        let (teller, pending) = Pending::channel(submitted);
+        let submitted = self.shared().submit_batch(batch, teller);
+        submitted.map_err(|cause| pending.submitted().not_sent(cause))?;
         Ok(pending)
     }
 
@@ -202,6 +216,16 @@ impl Connection {
         self.shared().watch_silence(report);
     }
 
+    /// Has `report` run if the connection ends and leaves a request without a response.
+    pub(crate) fn watch_failed_request(&self, report: FailedRequestReport) {
+        self.shared().watch_failed_request(report);
+    }
+
+    /// A request that is submitted now, as its errors name it.
+    pub(crate) fn submitted<R: Request>(&self) -> Submitted {
+        self.shared().submitted(R::API_KEY)
+    }
+
     /// Waits no more for this broker when it is silent: metadata names another leader.
     pub(crate) fn suspect(&self) {
         self.shared().suspect();
@@ -215,10 +239,10 @@ impl Connection {
     }
 
     fn pick<R: Request>(&self, request: &R) -> Result<i16, RequestError> {
-        self.shared()
-            .versions
-            .pick_for(request)
-            .map_err(|error| RequestError::NotSent(RequestCause::Unsupported(error)))
+        self.shared().versions.pick_for(request).map_err(|error| {
+            let submitted = self.shared().submitted(R::API_KEY);
+            submitted.not_sent(RequestCause::Unsupported(error))
+        })
     }
 }
 

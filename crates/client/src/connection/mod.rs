@@ -35,6 +35,7 @@ mod unwanted;
 mod window;
 
 pub use self::answer::Pending;
+pub(crate) use self::answer::Submitted;
 pub(crate) use self::establish::{Settings, establish};
 pub use self::gather::ProduceBatch;
 pub use self::handle::Connection;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use wolff_codec::ApiKey;
 
-use crate::error::{ProtocolViolation, RequestError};
+use crate::error::{ProtocolViolation, RequestCause};
 
 /// End of a request.
 pub(super) enum Outcome {
@@ -14,7 +14,16 @@ pub(super) enum Outcome {
     /// All bytes are with the kernel, and no answer is due.
     Sent,
     /// There will be no answer.
-    Failed(RequestError),
+    Failed(Unanswered),
+}
+
+/// End of a request without a response. Whoever waits adds which request it was.
+#[derive(Clone, Debug)]
+pub(super) enum Unanswered {
+    /// The broker cannot have acted on it: the kernel never got all of its bytes.
+    NotSent(RequestCause),
+    /// All bytes were handed to the kernel, and no response came: it may have been applied.
+    InDoubt(RequestCause),
 }
 
 /// Consequences of a response for the connection.

@@ -394,6 +394,15 @@ impl<W> Pipeline<W> {
         self.deadlines.handle_timeout(now, oldest, self.is_idle())
     }
 
+    /// The API of the oldest request that has no response, and when it was offered to the stream;
+    /// that is now for one that waits.
+    pub(super) fn oldest(&self, now: Instant) -> Option<(ApiKey, Instant)> {
+        let sent = self.in_flight.front();
+        let sent = sent.map(|oldest| (oldest.api, oldest.departure.at()));
+        let mut waiting = self.urgent.iter().chain(&self.waiting);
+        sent.or_else(|| waiting.next().map(|oldest| (oldest.api, now)))
+    }
+
     /// The connection has failed: returns everybody, and what happened to their requests.
     pub(super) fn handle_failure(&mut self) -> Abandoned<W> {
         let mut abandoned = Abandoned {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use tokio::sync::oneshot;
 use wolff_codec::messages::{
     NodeEndpoint, PartitionProduceResponse, ProduceRequest, ProduceResponse,
 };
@@ -11,10 +10,10 @@ use wolff_codec::{
     ApiKey, CorrelationId, PartitionId, RequestHeader, Str, TopicId, VersionRanges, encode_request,
 };
 
-use super::answer::answered;
+use super::answer::{Teller, answered};
 use super::gather::Asked;
-use super::outcome::{Effect, Outcome, Waiter};
-use crate::error::{ConnectionFailure, ProtocolViolation, RequestCause, RequestError};
+use super::outcome::{Effect, Outcome, Unanswered, Waiter};
+use crate::error::{ConnectionFailure, ProtocolViolation, RequestCause};
 
 /// Response of the broker for one batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +26,7 @@ pub struct ProduceAnswer {
 }
 
 /// Tells the outcome of a batch.
-pub(super) type BatchSender = oneshot::Sender<Result<ProduceAnswer, RequestError>>;
+pub(super) type BatchSender = Teller<ProduceAnswer>;
 
 /// The frame of a request, in the newest version that can carry it.
 pub(super) fn encode(
@@ -99,13 +98,13 @@ pub(super) fn waiter(version: i16, asked: Vec<Asked<BatchSender>>) -> Waiter {
     })
 }
 
-fn in_doubt(violation: ProtocolViolation) -> RequestError {
+fn in_doubt(violation: ProtocolViolation) -> Unanswered {
     let failure = ConnectionFailure::Protocol(violation);
-    RequestError::InDoubt(RequestCause::Connection(failure))
+    Unanswered::InDoubt(RequestCause::Connection(failure))
 }
 
 /// Tells everybody the same.
-pub(super) fn fail_all(asked: Vec<Asked<BatchSender>>, error: &RequestError) {
+pub(super) fn fail_all(asked: Vec<Asked<BatchSender>>, error: &Unanswered) {
     for asked in asked {
         let _ = asked.waiter.send(Err(error.clone()));
     }

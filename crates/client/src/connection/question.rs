@@ -22,7 +22,7 @@ impl Shared {
         R: Request,
         R::Response: Send + 'static,
     {
-        let (teller, pending) = Pending::channel();
+        let (teller, pending) = Pending::channel(self.submitted(R::API_KEY));
         let waiter = move |outcome| {
             let (result, effect) = match outcome {
                 Outcome::Answered(frame) => answered::<R>(&frame, version, check),
@@ -33,7 +33,8 @@ impl Shared {
             let _ = teller.send(result);
             effect
         };
-        self.submit_message(lane, request, version, true, Box::new(waiter))?;
+        let submitted = self.submit_message(lane, request, version, true, Box::new(waiter));
+        submitted.map_err(|cause| pending.submitted().not_sent(cause))?;
         Ok(pending)
     }
 
@@ -43,7 +44,7 @@ impl Shared {
         request: &R,
         version: i16,
     ) -> Result<Pending<()>, RequestError> {
-        let (teller, pending) = Pending::channel();
+        let (teller, pending) = Pending::channel(self.submitted(R::API_KEY));
         let waiter = move |outcome| {
             let result = match outcome {
                 Outcome::Sent | Outcome::Answered(_) => Ok(()),
@@ -52,7 +53,9 @@ impl Shared {
             let _ = teller.send(result);
             Effect::NONE
         };
-        self.submit_message(Lane::Ordinary, request, version, false, Box::new(waiter))?;
+        let waiter = Box::new(waiter);
+        let submitted = self.submit_message(Lane::Ordinary, request, version, false, waiter);
+        submitted.map_err(|cause| pending.submitted().not_sent(cause))?;
         Ok(pending)
     }
 
@@ -63,12 +66,12 @@ impl Shared {
         version: i16,
         is_answered: bool,
         waiter: Waiter,
-    ) -> Result<(), RequestError> {
+    ) -> Result<(), RequestCause> {
         let correlation_id = self.next_correlation_id();
         let frame = encode_request(request, version, correlation_id, self.client_id.as_deref())
-            .map_err(|error| RequestError::NotSent(RequestCause::Encode(error)))?;
+            .map_err(RequestCause::Encode)?;
         if is_answered && R::API_KEY == ApiKey::PRODUCE && is_unacknowledged(&frame) {
-            return Err(RequestError::NotSent(RequestCause::Unacknowledged));
+            return Err(RequestCause::Unacknowledged);
         }
         let frame = match R::API_KEY {
             ApiKey::SASL_AUTHENTICATE => wiped(frame),

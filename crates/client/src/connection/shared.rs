@@ -10,10 +10,11 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use wolff_codec::CorrelationId;
 use wolff_codec::wire::Chunks;
-use wolff_codec::{ApiKey, Str, VersionRanges};
+use wolff_codec::{ApiKey, BrokerId, Str, VersionRanges};
 
+use super::answer::Submitted;
 use super::gather::{Gathering, ProduceBatch};
-use super::outcome::{Effect, Outcome, Waiter};
+use super::outcome::{Effect, Outcome, Unanswered, Waiter};
 use super::pipeline::{Limits, Outgoing, Pipeline};
 use super::probe;
 use super::produce::{self, BatchSender};
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) address: Address,
     pub(super) versions: VersionRanges,
     pub(super) client_id: Option<Str>,
+    /// Id of the broker; negative while it is not known.
+    broker: AtomicI32,
     established_at: Instant,
     next_correlation_id: AtomicI32,
     state: Mutex<State>,
@@ -38,7 +41,11 @@ pub(super) struct Shared {
     /// True if bytes have followed a response.
     has_extra: AtomicBool,
     on_silence: OnceLock<SilenceReport>,
+    on_failed_request: OnceLock<FailedRequestReport>,
 }
+
+/// Run when the connection ends and leaves a request without a response.
+pub(crate) type FailedRequestReport = Box<dyn Fn(&RequestError) + Send + Sync>;
 
 /// Run while the broker owes a response and sends nothing.
 pub(crate) type SilenceReport = Box<dyn Fn() + Send + Sync>;
@@ -88,6 +95,7 @@ impl Shared {
             address,
             versions,
             client_id,
+            broker: AtomicI32::new(-1),
             established_at: now(),
             next_correlation_id: AtomicI32::new(1),
             state: Mutex::new(State {
@@ -105,7 +113,24 @@ impl Shared {
             has_unwanted: AtomicBool::new(false),
             has_extra: AtomicBool::new(false),
             on_silence: OnceLock::new(),
+            on_failed_request: OnceLock::new(),
         }
+    }
+
+    /// Id of the broker, as far as it is known.
+    pub(super) fn broker(&self) -> Option<BrokerId> {
+        let id = self.broker.load(Ordering::Relaxed);
+        (id >= 0).then_some(BrokerId(id))
+    }
+
+    /// Metadata says which broker is at this address.
+    pub(super) fn set_broker(&self, id: BrokerId) {
+        self.broker.store(id.0, Ordering::Relaxed);
+    }
+
+    /// A request that is submitted now.
+    pub(super) fn submitted(&self, api: ApiKey) -> Submitted {
+        Submitted::new(self.address.clone(), self.broker(), api, now())
     }
 
     /// A number that no request in flight has.
@@ -122,12 +147,10 @@ impl Shared {
         frame: Chunks,
         is_answered: bool,
         waiter: Waiter,
-    ) -> Result<(), RequestError> {
+    ) -> Result<(), RequestCause> {
         let mut state = self.state.lock();
         if let Some(failure) = &state.failure {
-            return Err(RequestError::NotSent(RequestCause::Connection(
-                failure.clone(),
-            )));
+            return Err(RequestCause::Connection(failure.clone()));
         }
         let request = Outgoing {
             correlation_id,
@@ -139,7 +162,7 @@ impl Shared {
         match lane {
             Lane::Ordinary => {
                 state.take_room_for(request.frame.len())?;
-                let full = |_refused| RequestError::NotSent(RequestCause::QueueFull);
+                let full = |_refused| RequestCause::QueueFull;
                 state.pipeline.submit(request).map_err(full)?;
             }
             Lane::Renewal => state.pipeline.submit_urgent(request),
@@ -157,12 +180,10 @@ impl Shared {
         &self,
         batch: ProduceBatch,
         teller: BatchSender,
-    ) -> Result<(), RequestError> {
+    ) -> Result<(), RequestCause> {
         let mut state = self.state.lock();
         if let Some(failure) = &state.failure {
-            return Err(RequestError::NotSent(RequestCause::Connection(
-                failure.clone(),
-            )));
+            return Err(RequestCause::Connection(failure.clone()));
         }
         state.take_room_for(batch.records.len())?;
         state.gathering.push(batch, teller);
@@ -261,7 +282,7 @@ impl Shared {
     }
 
     fn end(&self, failure: ConnectionFailure, may_be_writing: bool) {
-        let (abandoned, gathered, task) = {
+        let (abandoned, gathered, oldest, task) = {
             let mut state = self.state.lock();
             if state.failure.is_some() {
                 return;
@@ -274,19 +295,32 @@ impl Shared {
             } else {
                 Vec::new()
             };
+            let oldest = state.pipeline.oldest(now());
+            let oldest = oldest.or((!gathered.is_empty()).then(|| (ApiKey::PRODUCE, now())));
             let mut abandoned = state.pipeline.handle_failure();
             abandoned.in_doubt.extend(unanswered);
-            (abandoned, gathered, state.task.take())
+            (abandoned, gathered, oldest, state.task.take())
         };
+        let is_intended = failure.is_intended();
         let cause = RequestCause::Connection(failure);
+        if let Some((api, since)) = oldest
+            && !is_intended
+            && let Some(report) = self.on_failed_request.get()
+        {
+            let oldest = Submitted::new(self.address.clone(), self.broker(), api, since);
+            report(&match abandoned.in_doubt.is_empty() {
+                true => oldest.not_sent(cause.clone()),
+                false => oldest.in_doubt(cause.clone()),
+            });
+        }
         for waiter in abandoned.in_doubt {
-            waiter(Outcome::Failed(RequestError::InDoubt(cause.clone())));
+            waiter(Outcome::Failed(Unanswered::InDoubt(cause.clone())));
         }
         for waiter in abandoned.not_sent {
-            waiter(Outcome::Failed(RequestError::NotSent(cause.clone())));
+            waiter(Outcome::Failed(Unanswered::NotSent(cause.clone())));
         }
         for teller in gathered {
-            let _ = teller.send(Err(RequestError::NotSent(cause.clone())));
+            let _ = teller.send(Err(Unanswered::NotSent(cause.clone())));
         }
         self.failed.notify_waiters();
         self.room.notify_waiters();
@@ -390,12 +424,12 @@ impl Shared {
                     };
                     // There is room: nothing else waits.
                     if let Err(refused) = state.pipeline.submit(request) {
-                        let full = RequestError::NotSent(RequestCause::QueueFull);
+                        let full = Unanswered::NotSent(RequestCause::QueueFull);
                         (refused.waiter)(Outcome::Failed(full));
                     }
                 }
                 // Those behind may be better.
-                Err(cause) => produce::fail_all(asked, &RequestError::NotSent(cause)),
+                Err(cause) => produce::fail_all(asked, &Unanswered::NotSent(cause)),
             }
         }
         is_changed
@@ -485,6 +519,12 @@ impl Shared {
         let _is_watched_already = self.on_silence.set(report);
     }
 
+    /// Has `report` run if the connection ends and leaves a request without a response. Only the
+    /// first one counts.
+    pub(super) fn watch_failed_request(&self, report: FailedRequestReport) {
+        let _is_watched_already = self.on_failed_request.set(report);
+    }
+
     /// Metadata names another leader: a silent broker is not waited for any more.
     pub(super) fn suspect(&self) {
         let task = {
@@ -516,12 +556,12 @@ impl State {
     }
 
     /// Checks that there is room; if not, remembers how much was wanted.
-    fn take_room_for(&mut self, bytes: usize) -> Result<(), RequestError> {
+    fn take_room_for(&mut self, bytes: usize) -> Result<(), RequestCause> {
         if self.has_room_for(bytes) {
             return Ok(());
         }
         self.refused_bytes = self.refused_bytes.max(bytes);
-        Err(RequestError::NotSent(RequestCause::QueueFull))
+        Err(RequestCause::QueueFull)
     }
 
     fn is_idle(&self) -> bool {

@@ -3,9 +3,10 @@
 use thiserror::Error;
 use wolff_codec::{ErrorCode, Str};
 
+use super::context::RequestContext;
 use super::metadata::ConnectError;
 use super::request::RequestError;
-use super::words::shown;
+use super::words::{advice, shown};
 
 /// Why an administrative request, such as creating a topic, was not carried out.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -18,14 +19,23 @@ pub enum AdminError {
     #[error(transparent)]
     Request(RequestError),
     /// The broker refused it.
-    #[error("{code}{}", message.as_ref().map(|text| format!(": {}", shown(text))).unwrap_or_default())]
+    #[error(
+        "{code}{}, in response to {context}{}",
+        message.as_ref().map(|text| format!(": {}", shown(text))).unwrap_or_default(),
+        advice(*code)
+    )]
     Refused {
         /// The broker's reason.
         code: ErrorCode,
         /// The broker's words.
         message: Option<Str>,
+        /// The request and the broker that refused it.
+        context: Box<RequestContext>,
     },
-    /// The answer does not speak about what was asked.
-    #[error("the broker's answer leaves the topic out")]
-    LeftOut,
+    /// The response does not contain what was asked for.
+    #[error("what was asked for is missing in the response to {context}; ask again")]
+    LeftOut {
+        /// The request and the broker that responded.
+        context: Box<RequestContext>,
+    },
 }

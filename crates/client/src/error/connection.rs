@@ -71,6 +71,28 @@ pub enum ConnectionFailure {
 }
 
 impl ConnectionFailure {
+    /// Advice for whoever reads the text; `None` where the text says it, or nothing need be done.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::ClosedByPeer => Some("if that repeats, see the broker's log"),
+            Self::Io(_) => Some("if that repeats, look at the network and at the broker's log"),
+            Self::TimedOut { .. } | Self::WriteStalled { .. } => Some(
+                "see whether the broker or the network is overloaded; `request_timeout` sets the time",
+            ),
+            Self::LostWhileIdle { .. } => Some(
+                "something on the way drops idle connections: set `idle_limit` below its limit",
+            ),
+            Self::Reauthentication(_) => Some("check the credentials"),
+            Self::Protocol(_) => {
+                Some("see whether something on the way, or the broker, alters what is sent")
+            }
+            Self::ClosedHere
+            | Self::Idle { .. }
+            | Self::LeaderMoved { .. }
+            | Self::RuntimeEnded => None,
+        }
+    }
+
     /// True if this side ended a connection that was in order.
     pub fn is_intended(&self) -> bool {
         matches!(self, Self::ClosedHere | Self::Idle { .. })

@@ -5,9 +5,10 @@ use std::time::Duration;
 use thiserror::Error;
 use wolff_codec::{BrokerId, ErrorCode, PartitionId, Str};
 
+use super::context::RequestContext;
 use super::host::HostError;
 use super::request::RequestError;
-use super::words::shown;
+use super::words::{advice, shown};
 
 /// Why nothing is known about a topic or the cluster.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -17,21 +18,39 @@ pub enum MetadataError {
     #[error("no broker can be reached: {}", list(.0))]
     Unreachable(Vec<HostError>),
     /// The broker refuses to speak about this topic, or has none of that name.
-    #[error("topic {topic}: {code}")]
+    #[error("topic {topic}: {code}, in response to {context}{}", advice(*code))]
     Topic {
         /// The topic's name.
         topic: Str,
         /// The broker's reason, for example `UNKNOWN_TOPIC_OR_PARTITION`.
         code: ErrorCode,
+        /// The request and the broker that responded.
+        context: Box<RequestContext>,
     },
     /// The broker refuses to speak about the cluster at all.
-    #[error("the broker refuses: {0}")]
-    Refused(ErrorCode),
-    /// The answer did not speak about this topic.
-    #[error("topic {0}: the broker's answer leaves it out")]
-    LeftOut(Str),
+    #[error("the broker refuses: {code}, in response to {context}{}", advice(*code))]
+    Refused {
+        /// The broker's reason.
+        code: ErrorCode,
+        /// The request and the broker that responded.
+        context: Box<RequestContext>,
+    },
+    /// The response does not contain this topic.
+    #[error("topic {topic} is missing in the response to {context}; look it up again")]
+    LeftOut {
+        /// The topic's name.
+        topic: Str,
+        /// The request and the broker that responded.
+        context: Box<RequestContext>,
+    },
+    /// The topic was forgotten ([`Client::forget_topic`]) by the time its leader was to be looked
+    /// up.
+    ///
+    /// [`Client::forget_topic`]: crate::Client::forget_topic
+    #[error("topic {0} was forgotten while its leader was looked up; look it up again")]
+    Forgotten(Str),
     /// The request failed; another attempt will use another connection.
-    #[error("metadata {0}")]
+    #[error(transparent)]
     Request(RequestError),
     /// The async runtime in which the question was asked was shut down.
     #[error("the question was abandoned: the async runtime has ended")]
@@ -49,12 +68,17 @@ pub enum MetadataError {
     },
     /// The brokers belong to another cluster than
     /// [`ClientConfig::cluster_id`](crate::ClientConfig::cluster_id) says.
-    #[error("the cluster has the id {}, not {expected}", shown(got))]
+    #[error(
+        "the cluster has the id {}, not {expected}, by the response to {context}; connect to the other cluster, or change `cluster_id`",
+        shown(got)
+    )]
     OtherCluster {
         /// The id that is configured.
         expected: String,
         /// The id that the broker gives; empty where it gives none.
         got: Str,
+        /// The request and the broker that responded.
+        context: Box<RequestContext>,
     },
     /// The client has been closed.
     #[error("the client is closed")]
@@ -107,7 +131,7 @@ pub enum ConnectError {
         partition: PartitionId,
     },
     /// The partition has no leader at the moment.
-    #[error("topic {topic} partition {partition} has no leader ({code})")]
+    #[error("topic {topic} partition {partition} has no leader ({code}){}", advice(*code))]
     NoLeader {
         /// The topic's name.
         topic: Str,

@@ -11,6 +11,7 @@ mod request;
 mod connection;
 
 mod config;
+mod context;
 mod host;
 
 mod io;
@@ -23,6 +24,7 @@ mod words;
 pub use self::admin::AdminError;
 pub use self::config::ConfigError;
 pub use self::connection::ConnectionFailure;
+pub use self::context::RequestContext;
 pub use self::host::{ConnectStage, HostError, HostReason, NotKafka};
 pub use self::io::IoFailure;
 pub use self::metadata::{ConnectError, MetadataError};

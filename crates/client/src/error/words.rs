@@ -1,5 +1,7 @@
 //! Text of others, as far as it is fit to be shown.
 
+use wolff_codec::ErrorCode;
+
 /// Nobody reads more.
 const LONGEST_CHARACTERS: usize = 300;
 
@@ -15,6 +17,26 @@ pub(crate) fn shown(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// Advice about a broker's code, for the end of a text; empty where there is nothing to say.
+pub(crate) fn advice(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => {
+            "; create it, or check its name and the permission to describe it"
+        }
+        ErrorCode::INVALID_TOPIC_EXCEPTION => {
+            "; a name has at most 249 letters, digits, `.`, `_` and `-`"
+        }
+        ErrorCode::LEADER_NOT_AVAILABLE => "; it may be being created, or its brokers are down",
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::CLUSTER_AUTHORIZATION_FAILED => {
+            "; grant this principal the permission (ACL)"
+        }
+        ErrorCode::POLICY_VIOLATION => "; see the policies that the brokers are configured with",
+        ErrorCode::UNSUPPORTED_VERSION => "; the broker is too old or too new for it",
+        code if code.is_retriable() => "; it may pass: try again",
+        _ => "",
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use super::sharing::Crowd;
 use crate::config::ClientConfig;
 use crate::connection::{Connection, Settings, WeakConnection, establish};
 use crate::endpoint::Address;
-use crate::error::{ConnectionFailure, HostError, HostReason};
+use crate::error::{ConnectionFailure, HostError, HostReason, RequestError};
 
 /// Purpose of a connection to a leader.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -52,7 +52,6 @@ struct State {
     /// In a defined order, since closing goes through all of them.
     leaders: BTreeMap<Purpose, Slot>,
     passages: HashMap<Address, Arc<Passage>>,
-    hosts: Hosts,
     crowd: Crowd,
     /// With so many slots or passages, those that nobody uses are thrown away.
     sweep_at: usize,
@@ -67,6 +66,8 @@ pub(super) struct Connections {
     /// Connections that may be open to one broker, the one for metadata not counted.
     most_per_broker: usize,
     state: Mutex<State>,
+    /// Also noted by the ends of connections; locked for a look, and nothing is locked under it.
+    hosts: Arc<Mutex<Hosts>>,
     /// Rung when the client is closed.
     closed: Notify,
 }
@@ -83,7 +84,6 @@ impl Connections {
             metadata: MetadataSlot::default(),
             leaders: BTreeMap::new(),
             passages: HashMap::new(),
-            hosts: Hosts::default(),
             crowd: Crowd::default(),
             sweep_at: 64,
             random,
@@ -94,6 +94,7 @@ impl Connections {
             backoff: config.reconnect_backoff,
             most_per_broker: config.max_connections_per_broker.unwrap_or(usize::MAX),
             state: Mutex::new(state),
+            hosts: Arc::default(),
             closed: Notify::new(),
         }
     }
@@ -101,7 +102,7 @@ impl Connections {
     /// Connects to a host, and remembers how that went.
     async fn dial(&self, host: &Address) -> Result<Connection, HostError> {
         let since = now();
-        self.state.lock().hosts.handle_attempt(since, host);
+        self.hosts.lock().handle_attempt(since, host);
         let trying = Trying {
             connections: self,
             host,
@@ -109,13 +110,18 @@ impl Connections {
         };
         let outcome = establish(&self.settings, host).await;
         trying.finish(since, &outcome);
+        if let Ok(connection) = &outcome {
+            let hosts = Arc::clone(&self.hosts);
+            connection.watch_failed_request(Box::new(move |error| {
+                hosts.lock().handle_request_failed(now(), error, false);
+            }));
+        }
         outcome
     }
 
-    /// A connection to the host was of no use.
-    pub(super) fn handle_useless(&self, since: Instant, host: &Address, reason: &HostReason) {
-        let hosts = &mut self.state.lock().hosts;
-        hosts.handle_failed(now(), since, host, reason);
+    /// A connection was of no use: a request on it had no response in time.
+    pub(super) fn handle_useless(&self, error: &RequestError) {
+        self.hosts.lock().handle_request_failed(now(), error, true);
     }
 
     /// Attempts to connect that wait for credentials at the moment.
@@ -125,7 +131,7 @@ impl Connections {
 
     /// All hosts that were ever dialled, with what came of it.
     pub(super) fn host_states(&self) -> Vec<HostState> {
-        self.state.lock().hosts.states(now())
+        self.hosts.lock().states(now())
     }
 
     /// The brokers that owe a response, with the time for which they have sent nothing, the longest
@@ -391,7 +397,7 @@ struct Trying<'a> {
 impl Trying<'_> {
     fn finish<T>(mut self, since: Instant, outcome: &Result<T, HostError>) {
         self.is_over = true;
-        let hosts = &mut self.connections.state.lock().hosts;
+        let mut hosts = self.connections.hosts.lock();
         match outcome {
             Ok(_) => hosts.handle_connected(self.host),
             Err(error) => hosts.handle_failed(now(), since, self.host, &error.reason),
@@ -402,8 +408,8 @@ impl Trying<'_> {
 impl Drop for Trying<'_> {
     fn drop(&mut self) {
         if !self.is_over {
-            let mut state = self.connections.state.lock();
-            state.hosts.handle_abandoned(self.host);
+            let mut hosts = self.connections.hosts.lock();
+            hosts.handle_abandoned(self.host);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use wolff_backoff::Random;
 
 use crate::endpoint::Address;
-use crate::error::HostReason;
+use crate::error::{HostReason, RequestError};
 
 /// A host that failed is tried after the others for this long.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -31,13 +31,20 @@ pub struct HostState {
     pub took: Option<Duration>,
     /// The time that the running attempt has taken so far, if there is one.
     pub trying_for: Option<Duration>,
+    /// Why the last request that failed has no response; it stays when later ones succeed.
+    pub last_request_failure: Option<RequestError>,
+    /// The time since then.
+    pub request_failed_ago: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
 struct Record {
     failures: u32,
     last_failure: Option<(HostReason, Instant, Duration)>,
+    last_request_failure: Option<(RequestError, Instant)>,
     trying_since: Option<Instant>,
+    /// When something failed last, if nothing was connected after it: tried after the others.
+    avoided_since: Option<Instant>,
 }
 
 /// History of hosts.
@@ -70,12 +77,32 @@ impl Hosts {
         let took = now.saturating_duration_since(since);
         record.last_failure = Some((reason.clone(), now, took));
         record.trying_since = None;
+        record.avoided_since = Some(now);
+    }
+
+    /// A request to a host that was connected to has no response. A host that `is_useless` is tried
+    /// after others, as one that cannot be connected to.
+    pub(super) fn handle_request_failed(
+        &mut self,
+        now: Instant,
+        error: &RequestError,
+        is_useless: bool,
+    ) {
+        let host = error.context().address().clone();
+        let record = self.records.entry(host).or_default();
+        record.last_request_failure = Some((error.clone(), now));
+        if is_useless {
+            record.avoided_since = Some(now);
+        }
     }
 
     /// An attempt has succeeded.
     pub(super) fn handle_connected(&mut self, host: &Address) {
         let record = self.records.entry(host.clone()).or_default();
-        *record = Record::default();
+        *record = Record {
+            last_request_failure: record.last_request_failure.take(),
+            ..Record::default()
+        };
     }
 
     /// An attempt was given up, since another host was faster.
@@ -98,6 +125,9 @@ impl Hosts {
             failed_ago: record.last_failure.as_ref().map(|failure| ago(failure.1)),
             took: record.last_failure.as_ref().map(|failure| failure.2),
             trying_for: record.trying_since.map(ago),
+            last_request_failure: (record.last_request_failure.as_ref())
+                .map(|(error, _)| error.clone()),
+            request_failed_ago: (record.last_request_failure.as_ref()).map(|(_, at)| ago(*at)),
         };
         self.records.iter().map(state).collect()
     }
@@ -121,8 +151,8 @@ impl Hosts {
         random.shuffle(&mut others);
         known.append(&mut others);
         let failed_at = |host: &Address| {
-            let (_, at, _) = self.records.get(host)?.last_failure.as_ref()?;
-            (now.saturating_duration_since(*at) < REMEMBERED).then_some(*at)
+            let at = self.records.get(host)?.avoided_since?;
+            (now.saturating_duration_since(at) < REMEMBERED).then_some(at)
         };
         // Stable: otherwise the order stays.
         known.sort_by_key(|host| (avoided.contains(host), failed_at(host)));

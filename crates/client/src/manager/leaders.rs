@@ -84,7 +84,8 @@ impl Manager {
 
     /// All topics, as the cluster tells them now; the answer is not kept.
     pub(crate) async fn all_topics(&self) -> Result<LeadersResponse, MetadataError> {
-        self.questions.fetch(None).await
+        let (response, _) = self.questions.fetch(None).await?;
+        Ok(response)
     }
 
     /// The brokers, as the cluster tells them now.
@@ -203,10 +204,7 @@ impl Manager {
         topic: &str,
         partition: PartitionId,
     ) -> Result<(Leader, TopicId), ConnectError> {
-        let metadata = self.topic(topic).await.map_err(|error| match error {
-            MetadataError::ClientClosed => ConnectError::ClientClosed,
-            error => ConnectError::Metadata(error),
-        })?;
+        let metadata = self.topic(topic).await.map_err(not_looked_up)?;
         let leader = self
             .questions
             .read(|topology| topology.leader(topic, partition))
@@ -228,6 +226,7 @@ impl Manager {
         let connection = self.connections.leader(purpose.clone(), leader.address);
         match connection.await {
             Ok(connection) => {
+                connection.set_broker(leader.broker);
                 self.watch_silence(&connection, purpose);
                 Ok(LeaderConnection {
                     connection,
@@ -273,8 +272,10 @@ impl Manager {
         let connection = self
             .connections
             .leader(Purpose::Broker(controller), address)
-            .await;
-        connection.map_err(ConnectError::Host)
+            .await
+            .map_err(ConnectError::Host)?;
+        connection.set_broker(controller);
+        Ok(connection)
     }
 
     /// A broker by its id; metadata is fetched if it does not name the broker yet.
@@ -294,20 +295,33 @@ impl Manager {
             }
         };
         let connection = self.connections.leader(Purpose::Broker(broker), address);
-        connection.await.map_err(|error| match error.reason {
+        let connection = connection.await.map_err(|error| match error.reason {
             HostReason::ClientClosed => ConnectError::ClientClosed,
             _ => ConnectError::Host(error),
-        })
+        })?;
+        connection.set_broker(broker);
+        Ok(connection)
     }
 
-    /// The leader of a partition, and the id of the topic.
-    pub(crate) async fn leader_of(
+    /// The leaders of partitions, each with the id of the topic, by one look at metadata.
+    pub(crate) async fn leaders_of(
         &self,
         topic: &str,
-        partition: PartitionId,
-    ) -> Result<(BrokerId, TopicId), ConnectError> {
-        let (leader, topic_id) = self.leader_in_metadata(topic, partition).await?;
-        Ok((leader.broker, topic_id))
+        partitions: &[PartitionId],
+    ) -> Result<Vec<Result<(BrokerId, TopicId), ConnectError>>, ConnectError> {
+        let metadata = self.topic(topic).await.map_err(not_looked_up)?;
+        let leaders: Vec<_> = self.questions.read(|topology| {
+            let leader = |partition: &PartitionId| {
+                let leader = topology.leader(topic, *partition);
+                let leader = leader.map_err(|reason| no_leader(topic, *partition, reason))?;
+                Ok((leader.broker, metadata.topic_id))
+            };
+            partitions.iter().map(leader).collect()
+        });
+        if leaders.iter().any(Result::is_err) {
+            self.questions.mark_stale(topic);
+        }
+        Ok(leaders)
     }
 
     pub(crate) async fn probe(&self) -> Vec<HostReport> {
@@ -334,10 +348,17 @@ impl Drop for Manager {
     }
 }
 
+fn not_looked_up(error: MetadataError) -> ConnectError {
+    match error {
+        MetadataError::ClientClosed => ConnectError::ClientClosed,
+        error => ConnectError::Metadata(error),
+    }
+}
+
 fn no_leader(topic: &str, partition: PartitionId, reason: NoLeader) -> ConnectError {
     let topic = Str::from(topic);
     match reason {
-        NoLeader::UnknownTopic => ConnectError::Metadata(MetadataError::LeftOut(topic)),
+        NoLeader::UnknownTopic => ConnectError::Metadata(MetadataError::Forgotten(topic)),
         NoLeader::UnknownPartition => ConnectError::UnknownPartition { topic, partition },
         NoLeader::Code(code) => ConnectError::NoLeader {
             topic,

@@ -12,12 +12,13 @@ use tokio::time::{sleep, sleep_until, timeout};
 use wolff_backoff::Random;
 use wolff_codec::{ErrorCode, Str};
 
+use self::metadata::Fetched;
 use super::connections::{Connections, Purpose};
 use crate::config::ClientConfig;
 use crate::connection::Connection;
 use crate::endpoint::Address;
-use crate::error::MetadataError;
-use crate::leaders_response::{LeadersResponse, TopicLeaders};
+use crate::error::{MetadataError, RequestContext};
+use crate::leaders_response::TopicLeaders;
 use crate::topology::{Lookup, Refresh, TopicEvent, TopicMetadata, Topology};
 
 type Answer = Result<Arc<TopicMetadata>, MetadataError>;
@@ -118,10 +119,12 @@ impl Questions {
         if !self.allow_auto_topic_creation {
             return self.topic(name).await;
         }
+        let mut refusal = None;
         let attempts = async {
             loop {
                 match self.topic(name).await {
-                    Err(MetadataError::Topic { code, .. }) if is_being_created(code) => {
+                    Err(error @ MetadataError::Topic { code, .. }) if is_being_created(code) => {
+                        refusal = Some(error);
                         self.mark_stale(name);
                         // However short the interval is that was configured.
                         sleep(CREATION_PAUSE).await;
@@ -130,8 +133,10 @@ impl Questions {
                 }
             }
         };
-        let late = MetadataError::TimedOut(self.timeout);
-        timeout(self.timeout, attempts).await.unwrap_or(Err(late))
+        let outcome = timeout(self.timeout, attempts).await;
+        // What the broker said last says more than that the time is over.
+        let late = || Err(refusal.unwrap_or(MetadataError::TimedOut(self.timeout)));
+        outcome.unwrap_or_else(|_elapsed| late())
     }
 
     /// Looks at what is known.
@@ -251,7 +256,7 @@ impl Questions {
         Next::Wait(state.refresh.poll_timeout())
     }
 
-    fn handle_outcome(&self, topics: &[Str], outcome: Result<LeadersResponse, MetadataError>) {
+    fn handle_outcome(&self, topics: &[Str], outcome: Result<Fetched, MetadataError>) {
         let mut told: Vec<(oneshot::Sender<Answer>, Answer)> = Vec::new();
         let is_answered = outcome.is_ok();
         let events = {
@@ -264,7 +269,7 @@ impl Questions {
                 ..
             } = &mut *state;
             match outcome {
-                Ok(response) => {
+                Ok((response, context)) => {
                     let mut answers = HashMap::new();
                     for answer in &response.topics {
                         if let Some(name) = &answer.name {
@@ -275,7 +280,7 @@ impl Questions {
                     let mut take = |name: &Str| {
                         let answer = answers.get(name).copied();
                         let before = topology.topic(name);
-                        let outcome = handle_topic(topology, name, answer);
+                        let outcome = handle_topic(topology, name, answer, &context);
                         let is_news = (outcome.as_ref()).is_ok_and(|now| {
                             before.is_none_or(|before| !Arc::ptr_eq(&before, now))
                         });
@@ -365,13 +370,24 @@ fn leads(topology: &Topology, purpose: &Purpose, address: &Address) -> bool {
     }
 }
 
-fn handle_topic(topology: &mut Topology, name: &Str, answer: Option<&TopicLeaders>) -> Answer {
-    let answer = answer.ok_or_else(|| MetadataError::LeftOut(name.clone()))?;
+fn handle_topic(
+    topology: &mut Topology,
+    name: &Str,
+    answer: Option<&TopicLeaders>,
+    context: &RequestContext,
+) -> Answer {
+    let topic = name.clone();
+    let context = || Box::new(context.clone());
+    let Some(answer) = answer else {
+        let context = context();
+        return Err(MetadataError::LeftOut { topic, context });
+    };
     topology
         .handle_topic(name, answer)
         .map_err(|code| MetadataError::Topic {
-            topic: name.clone(),
+            topic,
             code,
+            context: context(),
         })
 }
 

@@ -346,6 +346,12 @@ mod tests {
         Some(MetadataError::Topic {
             topic: topic.clone(),
             code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            context: Box::new(crate::RequestContext::new(
+                crate::Address::new("a", 9092),
+                None,
+                wolff_codec::ApiKey::METADATA,
+                Duration::ZERO,
+            )),
         })
     }
 

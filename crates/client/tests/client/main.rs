@@ -13,6 +13,7 @@ mod connection;
 mod dialers;
 mod dropped;
 mod encrypted_keys;
+mod failures;
 mod handshake;
 mod leaders;
 mod memory;

@@ -72,14 +72,12 @@ async fn an_unknown_topic_is_told_and_what_was_known_stays() {
         .unwrap();
     single.client.mark_stale("t");
     let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-    let refusal = MetadataError::Topic {
-        topic: "t".into(),
-        code,
-    };
-    assert_eq!(
-        single.lookup(&one([refused(code)])).await,
-        Err(refusal.clone())
-    );
+    let refusal = single.lookup(&one([refused(code)])).await.unwrap_err();
+    let said = refusal.to_string();
+    let expected = "topic t: UNKNOWN_TOPIC_OR_PARTITION, in response to Metadata to ";
+    assert!(said.starts_with(expected), "{said}");
+    let advice = "create it, or check its name and the permission to describe it";
+    assert!(said.ends_with(advice), "{said}");
     assert_eq!(
         single.client.topic("t").await.unwrap_err(),
         refusal,
@@ -99,7 +97,10 @@ async fn an_unknown_topic_is_told_and_what_was_known_stays() {
 async fn a_topic_that_the_answer_leaves_out_is_an_error() {
     let mut single = Single::start(|builder| builder).await;
     let outcome = single.lookup(&one([topic("other", &[(1, 0)])])).await;
-    assert_eq!(outcome, Err(MetadataError::LeftOut("t".into())));
+    assert!(
+        matches!(&outcome, Err(MetadataError::LeftOut { topic, .. }) if &**topic == "t"),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,7 +163,10 @@ async fn auto_creation_is_given_up_after_the_metadata_timeout() {
     let start = Instant::now();
     let timeout = Duration::from_secs(5);
     let outcome = single.client.topic("t").await.unwrap_err();
-    assert_eq!(outcome, MetadataError::TimedOut(timeout));
+    assert!(
+        matches!(&outcome, MetadataError::Topic { .. }),
+        "the broker's last reason: {outcome}"
+    );
     assert_eq!(start.elapsed(), timeout);
 }
 

@@ -13,7 +13,7 @@ use wolff_client::codec::messages::{
 use wolff_client::codec::{ApiKey, ErrorCode};
 use wolff_client::{
     Address, ConnectStage, ConnectionFailure, Exchange, HostReason, Mechanism, Pending, Reply,
-    RequestCause, RequestError, Sasl, SaslFailure, SaslFuture,
+    RequestCause, Sasl, SaslFailure, SaslFuture,
 };
 
 use crate::peer::{produce, question};
@@ -153,12 +153,11 @@ async fn a_refused_renewal_leaves_what_waited_unsent() {
     peer.refuse(ErrorCode::SASL_AUTHENTICATION_FAILED, "no more")
         .await;
     assert_eq!(before.await.unwrap().producer_id.0, 1);
-    match after.await {
-        Err(RequestError::NotSent(RequestCause::Connection(
-            ConnectionFailure::Reauthentication(HostReason::Sasl(SaslFailure::Refused {
-                message,
-                ..
-            })),
+    let error = after.await.unwrap_err();
+    assert!(!error.is_in_doubt());
+    match error.cause() {
+        RequestCause::Connection(ConnectionFailure::Reauthentication(HostReason::Sasl(
+            SaslFailure::Refused { message, .. },
         ))) => assert_eq!(message.as_deref(), Some("no more")),
         other => panic!("{other:?}"),
     }

@@ -9,7 +9,7 @@ use wolff_client::codec::messages::{
 use wolff_client::codec::{ErrorCode, Offset, PartitionId, TopicId};
 use wolff_client::{
     Connection, ConnectionFailure, Pending, ProduceAnswer, ProduceBatch, ProtocolViolation,
-    RequestCause, RequestError,
+    RequestCause,
 };
 
 use crate::peer::{Asked, Peer, connected};
@@ -108,11 +108,12 @@ async fn an_answer_for_other_partitions_ends_the_connection_and_leaves_all_in_do
             .await;
         for pending in pending {
             let error = pending.await.unwrap_err();
+            assert!(error.is_in_doubt());
             assert!(matches!(
-                error,
-                RequestError::InDoubt(RequestCause::Connection(ConnectionFailure::Protocol(
+                error.cause(),
+                RequestCause::Connection(ConnectionFailure::Protocol(
                     ProtocolViolation::Mismatch { .. }
-                )))
+                ))
             ));
         }
         assert_eq!(peer.frame().await, None, "{wrong:?}");
@@ -140,7 +141,7 @@ async fn a_batch_that_no_broker_would_answer_is_refused_before_it_costs_the_conn
         ..batch("t", 0)
     };
     let refused = connection.start_produce(silent).unwrap_err();
-    assert_eq!(refused, RequestError::NotSent(RequestCause::Unacknowledged));
+    assert_eq!(*refused.cause(), RequestCause::Unacknowledged);
     // The next batch is the first that the broker sees.
     let _next = start(&connection, &[("t", 1)]);
     assert_eq!(parts(&asked(&mut peer).await), [("t".to_owned(), 1)]);
@@ -177,7 +178,7 @@ async fn what_cannot_be_written_does_not_hold_up_what_is_behind_it() {
     let behind = connection.start_produce(other).unwrap();
     let error = unwritable.await.unwrap_err();
     assert!(
-        matches!(error, RequestError::NotSent(RequestCause::Encode(_))),
+        matches!(error.cause(), RequestCause::Encode(_)) && !error.is_in_doubt(),
         "{error}"
     );
     let request = asked(&mut peer).await;
@@ -197,7 +198,10 @@ async fn what_waits_is_bounded() {
     let (_client, connection, mut peer) = crate::peer::connected_with(1 << 16, configure).await;
     let _pending = start(&connection, &[("t", 0), ("t", 1), ("t", 2)]);
     let refused = connection.start_produce(batch("t", 3)).unwrap_err();
-    assert_eq!(refused, RequestError::NotSent(RequestCause::QueueFull));
+    assert!(
+        refused.is_queue_full() && !refused.is_in_doubt(),
+        "{refused}"
+    );
     connection.ready().await;
     assert!(connection.start_produce(batch("t", 3)).is_ok());
     assert_eq!(parts(&asked(&mut peer).await).len(), 3);

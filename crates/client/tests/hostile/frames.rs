@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 use wolff_client::codec::messages::{InitProducerIdRequest, MetadataRequest};
 use wolff_client::codec::{ApiKey, FrameError};
-use wolff_client::{ClientConfig, HostReason, NotKafka, RequestError};
+use wolff_client::{ClientConfig, HostReason, NotKafka};
 use wolff_testbroker::{Cluster, Fault, FaultId};
 
 use crate::line::{PATIENCE, client_of};
@@ -75,7 +75,7 @@ async fn after_the_handshake_the_configured_ceiling_counts() {
         let request = InitProducerIdRequest::default();
         let refused = timeout(PATIENCE, connection.request(&request)).await;
         let refused = refused.unwrap().unwrap_err();
-        assert!(matches!(refused, RequestError::InDoubt(_)), "{refused}");
+        assert!(refused.is_in_doubt(), "{refused}");
         assert!(connection.is_closed(), "{length}");
         assert_eq!(cluster.stats().hits(fault), 1);
         assert!(line.polls() < 100, "{length}: {} polls", line.polls());

@@ -17,10 +17,10 @@ use tokio::sync::mpsc;
 use wolff_client::codec::messages::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, CreatableTopic, CreatableTopicResult,
     CreateTopicsRequest, CreateTopicsResponse, DeletableTopicResult, DeleteTopicState,
-    DeleteTopicsRequest, DeleteTopicsResponse, InitProducerIdRequest, InitProducerIdResponse,
-    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
-    MetadataResponseTopic, ProduceRequest, ProduceResponse, SaslAuthenticateRequest,
-    SaslHandshakeRequest,
+    DeleteTopicsRequest, DeleteTopicsResponse, DescribeConfigsRequest, InitProducerIdRequest,
+    InitProducerIdResponse, ListOffsetsRequest, MetadataRequest, MetadataResponse,
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic, ProduceRequest,
+    ProduceResponse, SaslAuthenticateRequest, SaslHandshakeRequest,
 };
 use wolff_client::codec::{
     ApiKey, BrokerId, CorrelationId, FrameSplitter, LeaderEpoch, Message, PartitionId, ProducerId,
@@ -302,6 +302,8 @@ pub fn all_versions() -> ApiVersionsResponse {
             range::<SaslAuthenticateRequest>(),
             range::<CreateTopicsRequest>(),
             range::<DeleteTopicsRequest>(),
+            range::<ListOffsetsRequest>(),
+            range::<DescribeConfigsRequest>(),
         ],
         ..Default::default()
     }

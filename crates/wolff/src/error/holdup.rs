@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wolff_client::{Address, ConnectError, MetadataError, RequestError};
+use wolff_client::{Address, ConnectError, MetadataError, RequestCause};
 use wolff_codec::{ApiKey, ErrorCode};
 
 /// The last known reason why a call has not ended yet. It may pass by itself.
@@ -42,7 +42,7 @@ pub struct RequestFailure {
     pub after: Duration,
     /// Why there is no response.
     #[source]
-    pub error: RequestError,
+    pub cause: RequestCause,
 }
 
 /// Shows a duration as people read it.

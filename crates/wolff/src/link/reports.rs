@@ -75,10 +75,10 @@ impl Reports {
             broker: broker.clone(),
             api,
             after,
-            error: error.clone(),
+            cause: error.cause().clone(),
         };
         if times.is_power_of_two() {
-            tracing::warn!(partition, times, %error, "{failure}: it is sent again");
+            tracing::warn!(partition, times, error = %error.cause(), "{failure}: it is sent again");
         }
         self.troubles.responded(self.partition, Some(failure));
     }

@@ -6,9 +6,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use wolff_client::{
-    Address, Client, ConnectError, Connection, LeaderConnection, RequestCause, RequestError,
-};
+use wolff_client::{Address, Client, ConnectError, Connection, LeaderConnection, RequestError};
 use wolff_codec::messages::{InitProducerIdRequest, InitProducerIdResponse};
 use wolff_codec::{ApiKey, ErrorCode, PartitionId, Str};
 use wolff_core::{
@@ -189,9 +187,7 @@ impl Worker {
         };
         match link.start(&self.target, &transmit) {
             Ok(()) => {}
-            Err(NotStarted::Request(RequestError::NotSent(RequestCause::QueueFull))) => {
-                link.block(transmit);
-            }
+            Err(NotStarted::Request(error)) if error.is_queue_full() => link.block(transmit),
             Err(NotStarted::Request(error)) => self.request_error(batch, clock::now(), &error),
             Err(NotStarted::TooLarge(error)) => {
                 tracing::error!(partition = self.partition(), %error, "a batch cannot be expressed");

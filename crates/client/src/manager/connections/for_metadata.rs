@@ -271,7 +271,7 @@ impl Connections {
             host,
             is_over: false,
         };
-        self.state.lock().hosts.handle_attempt(since, host);
+        self.hosts.lock().handle_attempt(since, host);
         let outcome = ask_something(&connection, after).await;
         let outcome = outcome.map(|()| connection).map_err(|reason| HostError {
             host: host.clone(),
@@ -287,7 +287,7 @@ impl Connections {
         known: Vec<Address>,
         avoided: &[Address],
     ) -> Vec<Address> {
-        let State { hosts, random, .. } = state;
-        hosts.order(now(), known, &self.bootstrap, avoided, random)
+        let hosts = self.hosts.lock();
+        hosts.order(now(), known, &self.bootstrap, avoided, &mut state.random)
     }
 }

@@ -6,13 +6,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 use wolff_codec::messages::{MetadataRequest, MetadataRequestTopic};
-use wolff_codec::{ErrorCode, Str};
+use wolff_codec::{ApiKey, ErrorCode, Str};
 
 use super::super::hosts::HostState;
-use super::{Questions, now};
-use crate::connection::Connection;
+use super::Questions;
+use crate::connection::{Connection, Submitted};
 use crate::endpoint::Address;
-use crate::error::{ConnectStage, HostError, HostReason, MetadataError, RequestCause};
+use crate::error::{
+    ConnectStage, ConnectionFailure, HostError, HostReason, MetadataError, RequestCause,
+    RequestContext, RequestError,
+};
 use crate::leaders_response::{LeadersRequest, LeadersResponse};
 use crate::topology::Topology;
 use crate::transport::{Growth, race_staggered};
@@ -28,12 +31,15 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 /// of them each time.
 const STAGGER: Duration = Duration::from_millis(250);
 
+/// A response, and the request and the broker that it comes from.
+pub(in crate::manager) type Fetched = (LeadersResponse, RequestContext);
+
 /// The end of an attempt at a broker: what ends the question, or an error after which another one
 /// is worth a try; `None` stands for silence.
-type Attempted = Result<Result<LeadersResponse, MetadataError>, Option<MetadataError>>;
+type Attempted = Result<Result<Fetched, MetadataError>, Option<MetadataError>>;
 
 /// The end of several of them.
-type AllAttempted = Result<Result<LeadersResponse, MetadataError>, Vec<Option<MetadataError>>>;
+type AllAttempted = Result<Result<Fetched, MetadataError>, Vec<Option<MetadataError>>>;
 
 /// The attempts of one question so far.
 #[derive(Default)]
@@ -47,7 +53,7 @@ impl Questions {
     pub(in crate::manager) async fn fetch(
         &self,
         topics: Option<&[Str]>,
-    ) -> Result<LeadersResponse, MetadataError> {
+    ) -> Result<Fetched, MetadataError> {
         let request = LeadersRequest(MetadataRequest {
             topics: topics.map(|names| names.iter().map(named).collect()),
             // To list topics must not create any.
@@ -63,9 +69,13 @@ impl Questions {
     fn late(&self) -> MetadataError {
         let after = self.timeout;
         let tried = |state: HostState| {
-            let reason = match (state.last_failure, state.trying_for) {
-                (_, Some(after)) => HostReason::StillTrying { after },
-                (Some(reason), None) if state.failed_ago.is_some_and(|ago| ago <= after) => reason,
+            let is_of_now = |ago: Option<Duration>| ago.is_some_and(|ago| ago <= after);
+            let reason = match (state.last_failure, state.last_request_failure) {
+                _ if let Some(after) = state.trying_for => HostReason::StillTrying { after },
+                (Some(reason), _) if is_of_now(state.failed_ago) => reason,
+                (_, Some(error)) if is_of_now(state.request_failed_ago) => {
+                    reason_without_response(&error)
+                }
                 _ => return None,
             };
             let host = state.address;
@@ -85,10 +95,7 @@ impl Questions {
 
     /// A connection that has been idle may be gone without having noticed, a broker may be stuck,
     /// or not up to it: nothing of that is a reason to fail while another broker can be asked.
-    async fn fetch_somewhere(
-        &self,
-        request: &LeadersRequest,
-    ) -> Result<LeadersResponse, MetadataError> {
+    async fn fetch_somewhere(&self, request: &LeadersRequest) -> Result<Fetched, MetadataError> {
         let is_used = self.connections.has_metadata();
         let first = self.connection().await?;
         let tried = Mutex::new(Tried {
@@ -191,28 +198,34 @@ impl Questions {
         tried: &Mutex<Tried>,
     ) -> Attempted {
         let patience = self.timeout / (ATTEMPTS - 1);
-        let since = now();
+        let submitted = connection.submitted::<LeadersRequest>();
+        let refused = |code| MetadataError::Refused {
+            code,
+            context: Box::new(submitted.context()),
+        };
         match timeout(patience, connection.request(request)).await {
             Ok(Ok(answer)) if answer.error_code == ErrorCode::REBOOTSTRAP_REQUIRED => {
                 // KIP-1102: what this broker knows is of no use any more.
                 connection.close();
                 self.change(Topology::forget_brokers);
-                Err(Some(MetadataError::Refused(answer.error_code)))
+                Err(Some(refused(answer.error_code)))
             }
-            Ok(Ok(answer)) if answer.error_code.is_ok() => match self.other_cluster(&answer) {
-                None => {
-                    self.change(|topology| topology.handle_brokers(&answer));
-                    Ok(Ok(answer))
+            Ok(Ok(answer)) if answer.error_code.is_ok() => {
+                match self.other_cluster(&answer, &submitted) {
+                    None => {
+                        self.change(|topology| topology.handle_brokers(&answer));
+                        Ok(Ok((answer, submitted.context())))
+                    }
+                    Some(error) => {
+                        connection.close();
+                        Err(Some(error))
+                    }
                 }
-                Some(error) => {
-                    connection.close();
-                    Err(Some(error))
-                }
-            },
+            }
             Ok(Ok(answer)) => {
                 // Kept, this connection would be asked for ever.
                 connection.close();
-                let error = MetadataError::Refused(answer.error_code);
+                let error = refused(answer.error_code);
                 let mut tried = tried.lock();
                 tried.refusals += 1;
                 match tried.refusals < ATTEMPTS {
@@ -232,25 +245,47 @@ impl Questions {
             Ok(Err(error)) => Ok(Err(MetadataError::Request(error))),
             Err(_elapsed) => {
                 connection.close();
-                let reason = HostReason::TimedOut {
-                    stage: ConnectStage::FirstQuestion,
+                let failure = ConnectionFailure::TimedOut {
+                    api: ApiKey::METADATA,
                     after: patience,
                 };
-                self.connections
-                    .handle_useless(since, connection.address(), &reason);
+                let error = submitted.in_doubt(RequestCause::Connection(failure));
+                self.connections.handle_useless(&error);
                 Err(None)
             }
         }
     }
 
     /// The error of a response of another cluster than is configured.
-    fn other_cluster(&self, answer: &LeadersResponse) -> Option<MetadataError> {
+    fn other_cluster(
+        &self,
+        answer: &LeadersResponse,
+        submitted: &Submitted,
+    ) -> Option<MetadataError> {
         let expected = self.cluster_id.as_deref()?;
         let got = answer.cluster_id.as_deref().unwrap_or_default();
         (got != expected).then(|| MetadataError::OtherCluster {
             expected: expected.to_owned(),
             got: Str::from(got),
+            context: Box::new(submitted.context()),
         })
+    }
+}
+
+/// The reason why a host that was connected to is of no use, after a request without a response.
+fn reason_without_response(error: &RequestError) -> HostReason {
+    match error.cause() {
+        RequestCause::Connection(ConnectionFailure::TimedOut { after, .. }) => {
+            HostReason::TimedOut {
+                stage: ConnectStage::FirstQuestion,
+                after: *after,
+            }
+        }
+        RequestCause::Connection(ConnectionFailure::Io(failure)) => HostReason::Io(failure.clone()),
+        RequestCause::Connection(ConnectionFailure::Protocol(violation)) => {
+            HostReason::Protocol(violation.clone())
+        }
+        cause => HostReason::Unusable(cause.to_string()),
     }
 }
 
@@ -262,7 +297,7 @@ fn is_worth_another_connection(error: &MetadataError) -> bool {
             let is_unsupported = matches!(error.cause(), RequestCause::Unsupported(_));
             error.is_connection_lost() || is_unsupported
         }
-        MetadataError::Refused(code) => *code == ErrorCode::REBOOTSTRAP_REQUIRED,
+        MetadataError::Refused { code, .. } => *code == ErrorCode::REBOOTSTRAP_REQUIRED,
         _ => false,
     }
 }
