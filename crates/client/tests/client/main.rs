@@ -10,6 +10,7 @@ mod bootstrap;
 mod closing;
 mod cluster;
 mod connection;
+mod descriptors;
 mod dialers;
 mod dropped;
 mod encrypted_keys;

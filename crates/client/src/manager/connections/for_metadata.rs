@@ -92,18 +92,24 @@ impl Connections {
         self.candidates(&mut self.state.lock(), known, avoided)
     }
 
-    /// Connects to a host beside the connection for metadata, which this one may replace.
+    /// Connects to a host beside the connection for metadata, which this one may replace. Where
+    /// there is no room for a further connection, an open one to that host serves.
     pub(in crate::manager) async fn dial_metadata(
         &self,
         host: &Address,
     ) -> Result<Connection, HostError> {
+        let closed = || HostError {
+            host: host.clone(),
+            reason: HostReason::ClientClosed,
+        };
         let outcome = self.unless_closed(self.dial(host)).await;
-        outcome.unwrap_or_else(|| {
-            Err(HostError {
-                host: host.clone(),
-                reason: HostReason::ClientClosed,
-            })
-        })
+        match outcome.unwrap_or_else(|| Err(closed())) {
+            Err(error) if error.reason.is_crowding() => {
+                let open = self.state.lock().open_to(host).into_iter().next();
+                open.ok_or(error)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Has the next question for metadata asked on this connection. The one before stays for those
