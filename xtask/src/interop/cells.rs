@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::command::run;
+use super::packaged;
 use super::server::Server;
 use super::tools::Tools;
 use crate::failure::{Context as _, Failure};
@@ -45,6 +46,20 @@ pub(super) const CELLS: &[Cell] = &[
     of_client("aiokafka", "aiokafka", |tools| python(tools, "aiokafka")),
     of_client("java", "Kafka's Java clients", java),
     of_client("franz-go", "franz-go", franz_go),
+    of_client("packaged-codec", "wolff-codec as packaged", |tools| {
+        round_trip(
+            tools,
+            "packaged-codec",
+            packaged::program(tools, "use_codec")?,
+        )
+    }),
+    of_client("packaged-client", "wolff-client as packaged", |tools| {
+        round_trip(
+            tools,
+            "packaged-client",
+            packaged::program(tools, "use_client")?,
+        )
+    }),
 ];
 
 const fn of_broker(

@@ -1,11 +1,13 @@
 //! A matrix of brokers and clients that are not ours: the producer against foreign brokers, foreign
-//! clients against `wolff broker`.
+//! clients against `wolff broker`; and programs outside of the workspace with the packaged crates.
 //!
 //! A cell sends numbered records one way and reads each of them back once. What a cell runs comes
 //! from registries, by their ordinary clients: Python packages, Go modules, Maven artifacts, kcat.
 //! A cell whose programs cannot be had has failed: a cell that was left out shows nothing.
 
 mod cells;
+
+mod packaged;
 
 mod tools;
 

@@ -124,6 +124,6 @@ impl Tools {
 }
 
 /// The foreign programs' sources.
-fn sources() -> PathBuf {
+pub(super) fn sources() -> PathBuf {
     workspace::root().join("tests/interop")
 }
