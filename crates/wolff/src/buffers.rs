@@ -57,22 +57,40 @@ impl Buffers {
         piece
     }
 
-    /// Takes the memory of these, as far as nobody else looks at it any more. What is too much is
-    /// freed.
-    pub(crate) fn give(&self, pieces: impl IntoIterator<Item = Bytes>) {
+    /// Takes the memory of these, as far as nobody else looks at it any more. What is beyond
+    /// `most_bytes` together is freed, those first that were used first.
+    pub(crate) fn give(&self, pieces: impl IntoIterator<Item = Bytes>, most_bytes: usize) {
+        let mut free = self.0.lock();
         for piece in pieces {
             let Ok(mut piece) = piece.try_into_mut() else {
                 continue;
             };
             piece.clear();
             reclaim(&mut piece);
-            let capacity = piece.capacity();
-            let mut free = self.0.lock();
-            if capacity >= LEAST_BYTES && free.bytes.saturating_add(capacity) <= MOST_BYTES {
-                free.bytes = free.bytes.saturating_add(capacity);
+            if piece.capacity() >= LEAST_BYTES {
+                free.bytes = free.bytes.saturating_add(piece.capacity());
                 free.pieces.push(piece);
             }
         }
+        let surplus = free.surplus(most_bytes.min(MOST_BYTES));
+        drop(free);
+        // Freed without the lock.
+        drop(surplus);
+    }
+}
+
+impl Free {
+    /// Takes out what is beyond so many bytes.
+    fn surplus(&mut self, most_bytes: usize) -> Vec<BytesMut> {
+        let mut count = 0;
+        for piece in &self.pieces {
+            if self.bytes <= most_bytes {
+                break;
+            }
+            self.bytes = self.bytes.saturating_sub(piece.capacity());
+            count += 1;
+        }
+        self.pieces.drain(..count).collect()
     }
 }
 
@@ -102,7 +120,7 @@ mod tests {
         let buffers = Buffers::default();
         let (first, _) = used(100_000);
         let (second, place) = used(100_000);
-        buffers.give([first, second]);
+        buffers.give([first, second], MOST_BYTES);
         let piece = buffers.take(90_000);
         assert_eq!(piece.as_ptr(), place);
         assert!(piece.is_empty() && piece.capacity() >= 90_000);
@@ -113,7 +131,7 @@ mod tests {
         let buffers = Buffers::default();
         let (piece, _) = used(100_000);
         let reader = piece.clone();
-        buffers.give([piece]);
+        buffers.give([piece], MOST_BYTES);
         assert_eq!(buffers.take(90_000).capacity(), 0);
         assert_eq!(&reader[..], b"records");
     }
@@ -121,7 +139,7 @@ mod tests {
     #[test]
     fn pieces_that_do_not_fit_stay() {
         let buffers = Buffers::default();
-        buffers.give([used(100_000).0]);
+        buffers.give([used(100_000).0], MOST_BYTES);
         assert_eq!(buffers.take(200_000).capacity(), 0);
         assert_eq!(buffers.take(20_000).capacity(), 0);
         assert_eq!(buffers.take(16).capacity(), 0);
@@ -139,7 +157,7 @@ mod tests {
             })
             .collect();
         drop(memory);
-        buffers.give(fragments);
+        buffers.give(fragments, MOST_BYTES);
         assert!(buffers.take(900_000).capacity() >= 900_000);
     }
 
@@ -147,13 +165,28 @@ mod tests {
     fn no_more_is_kept_than_is_allowed() {
         let buffers = Buffers::default();
         for _ in 0..100 {
-            buffers.give([used(1_000_000).0, used(1_000).0]);
+            buffers.give([used(1_000_000).0, used(1_000).0], MOST_BYTES);
         }
         let mut kept = 0;
         while buffers.take(1_000_000).capacity() > 0 {
             kept += 1;
         }
         assert_eq!(kept, MOST_BYTES / 1_000_000);
+        assert_eq!(buffers.0.lock().bytes, 0);
+    }
+
+    #[test]
+    fn less_is_kept_when_records_need_the_memory() {
+        let buffers = Buffers::default();
+        for _ in 0..100 {
+            buffers.give([used(100_000).0], MOST_BYTES);
+        }
+        let (last, place) = used(100_000);
+        buffers.give([last], 3_000_000);
+        let kept = buffers.0.lock().bytes;
+        assert!(kept <= 3_000_000 && kept > 2_900_000, "{kept}");
+        assert_eq!(buffers.take(90_000).as_ptr(), place, "the warm one");
+        buffers.give([], 0);
         assert_eq!(buffers.0.lock().bytes, 0);
     }
 }

@@ -178,6 +178,13 @@ impl RecordsBuilder {
         self.buffer.capacity().saturating_sub(self.buffer.len())
     }
 
+    /// Bytes of frames that were handed out and are in the piece of memory which the builder keeps
+    /// for what follows them: they stay in memory when nobody else holds the frames.
+    #[must_use]
+    pub fn kept_cut_bytes(&self) -> usize {
+        self.piece_cut_bytes
+    }
+
     /// The number of records the batch has, handed out or not.
     #[inline]
     #[must_use]

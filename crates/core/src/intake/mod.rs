@@ -363,9 +363,15 @@ impl<T: Clone> Intake<T> {
         let records = match self.storage {
             Storage::Memory => held,
             Storage::Disk => {
-                let unqueued = u64::try_from(self.unqueued_bytes()).unwrap_or(u64::MAX);
+                let unqueued = self.unqueued_bytes();
+                let not_stored = unqueued.saturating_sub(self.open.uncut_bytes());
+                let kept = self.open.kept_cut_bytes().saturating_sub(not_stored);
+                let [unqueued, kept] =
+                    [unqueued, kept].map(|bytes| u64::try_from(bytes).unwrap_or(u64::MAX));
                 let stored = held.saturating_sub(unqueued).saturating_sub(leased_bytes);
-                unqueued.saturating_add(stored.min(self.resident_bytes))
+                // In the local queue's memory, and in that of the open batch.
+                let resident = self.resident_bytes.saturating_add(kept);
+                unqueued.saturating_add(stored.min(resident))
             }
         };
         let moved = u64::try_from(self.open.moved_bytes()).unwrap_or(u64::MAX);

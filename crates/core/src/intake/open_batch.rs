@@ -141,6 +141,15 @@ impl<T: Clone> OpenBatch<T> {
         }
     }
 
+    /// Bytes that were cut from the open batch and are in the memory that it keeps for more.
+    pub(crate) fn kept_cut_bytes(&self) -> usize {
+        if self.is_open() {
+            self.builder.kept_cut_bytes()
+        } else {
+            0
+        }
+    }
+
     /// Bytes of the open batch that had to be moved when its memory grew last: the memory that they
     /// were in is free, and in pieces.
     pub(crate) fn moved_bytes(&self) -> usize {

@@ -13,6 +13,9 @@ const USED_PER_PIECE: u64 = 8;
 /// Largest piece, as a fraction of the budget.
 const LIMIT_PER_PIECE: usize = 64;
 
+/// Memory that is kept for the next batches where nothing of a budget is free, as a fraction of it.
+const LIMIT_PER_SPARE: usize = 32;
+
 /// The part of a budget that one queue holds: what it uses, and room for calls to come.
 #[derive(Debug)]
 pub(crate) struct Allowance {
@@ -107,6 +110,15 @@ impl Allowance {
         };
         drop(self.held.split(narrow(spare.saturating_sub(reserve))));
         reserve
+    }
+
+    /// Bytes of memory of done batches that are worth keeping for the next ones: what the budget
+    /// has free, and a small part of it where that is less, since what is freed is used again at
+    /// once then.
+    pub(crate) fn spare_bytes(&self) -> usize {
+        let limit = self.budget.limit_bytes();
+        let free = limit.saturating_sub(self.budget.used_bytes());
+        free.max(limit / LIMIT_PER_SPARE)
     }
 
     /// Returns whether less has to be leased from the disk than there could be.

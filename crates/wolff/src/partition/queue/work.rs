@@ -217,6 +217,7 @@ impl<M: CallMachine> DriverHost for Host<'_, M> {
     }
 
     fn reuse(&self, fragments: Vec<Bytes>) {
-        Buffers::shared().give(fragments);
+        let most_bytes = self.0.memory.lock().spare_bytes();
+        Buffers::shared().give(fragments, most_bytes);
     }
 }
