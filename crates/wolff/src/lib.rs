@@ -24,6 +24,7 @@ mod config;
 mod record;
 mod stats;
 
+mod descriptors;
 mod directory;
 mod failures;
 mod troubles;

@@ -161,9 +161,10 @@ const MEASURES: &str = "WOLFF_TEST_MEASURES_MEMORY";
 const BESIDE_BYTES: u64 = 32 << 20;
 const BESIDE_LEASES_BYTES: u64 = 40 << 20;
 
-/// Files that are open for each queue on disk, and for everything else.
-const FILES_PER_QUEUE: i32 = 3;
-const OTHER_FILES: i32 = 200;
+/// Most files that are open for each queue on disk, with both ends of its connection, and for
+/// everything else.
+const FILES_PER_QUEUE: i32 = 6;
+const OTHER_FILES: i32 = 500;
 
 /// Bytes of this process that are in memory.
 fn resident_bytes() -> u64 {

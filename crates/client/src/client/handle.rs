@@ -172,6 +172,14 @@ impl Client {
         self.manager.host_states()
     }
 
+    /// Frees descriptors of this process for others: files, say, that cannot be opened for want of
+    /// them. Of the connections of partitions to each broker up to half are closed, those that have
+    /// nothing in flight, and for 30 seconds no further ones are opened: their partitions share
+    /// what is left. Returns how many were closed.
+    pub fn free_descriptors(&self) -> usize {
+        self.manager.free_descriptors()
+    }
+
     /// The brokers that are connected and owe a response, with the time for which they have sent
     /// nothing, the longest first.
     pub fn silent_brokers(&self) -> Vec<(Address, Duration)> {

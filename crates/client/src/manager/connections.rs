@@ -6,7 +6,7 @@
 
 mod for_metadata;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -278,6 +278,16 @@ impl Connections {
         Ok(shared)
     }
 
+    /// Closes up to half of the connections to each broker, of those that have nothing in flight,
+    /// and has partitions share what is left of them. Returns how many were closed.
+    pub(super) fn free_descriptors(&self) -> usize {
+        let closing = self.state.lock().spare(now());
+        for connection in &closing {
+            connection.close();
+        }
+        closing.len()
+    }
+
     fn passage(&self, address: &Address) -> Arc<Passage> {
         let State {
             passages, random, ..
@@ -433,6 +443,27 @@ impl State {
             }
         }
         open
+    }
+
+    /// The connections that others can do without, for a process that is out of descriptors.
+    fn spare(&mut self, now: Instant) -> Vec<Connection> {
+        let addresses: BTreeSet<&Address> = (self.leaders.values())
+            .filter_map(|slot| slot.address.as_ref())
+            .collect();
+        let addresses: Vec<Address> = addresses.into_iter().cloned().collect();
+        let mut spare = Vec::new();
+        for address in addresses {
+            let open = self.open_to(&address);
+            let most = open.len() / 2;
+            let is_idle = |connection: &Connection| connection.link().bytes_in_flight == 0;
+            let idle = open.into_iter().filter(is_idle).take(most);
+            let before = spare.len();
+            spare.extend(idle);
+            if spare.len() > before {
+                self.crowd.handle_crowding(now, &address);
+            }
+        }
+        spare
     }
 
     /// Throws slots away that nobody uses; costs nothing on average.

@@ -131,6 +131,11 @@ impl Manager {
         self.connections.host_states()
     }
 
+    /// Closes connections that others can do without. Returns how many.
+    pub(crate) fn free_descriptors(&self) -> usize {
+        self.connections.free_descriptors()
+    }
+
     /// The brokers that owe a response, with the time for which they have sent nothing.
     pub(crate) fn silent_brokers(&self) -> Vec<(Address, Duration)> {
         self.connections.silent()

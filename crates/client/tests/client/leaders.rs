@@ -183,6 +183,40 @@ async fn all_who_want_a_leader_share_the_attempt_and_each_partition_has_its_conn
 }
 
 #[tokio::test(start_paused = true)]
+async fn connections_are_freed_for_others_but_not_those_in_use() {
+    let mut single = Single::start(|builder| builder).await;
+    single
+        .lookup(&one([topic("t", &[(1, 0), (1, 0), (1, 0), (1, 0)])]))
+        .await
+        .unwrap();
+    let client = single.client.clone();
+    let (mut leaders, mut peers) = (Vec::new(), Vec::new());
+    for partition in [0, 1, 2, 3].map(PartitionId) {
+        let (leader, peer) = tokio::join!(
+            client.leader_connection("t", partition),
+            single.listener.accept_ready(),
+        );
+        leaders.push(leader.unwrap().connection);
+        peers.push(peer);
+    }
+    // In use: the broker owes responses.
+    let _pending = [0, 1, 2].map(|busy: usize| leaders[busy].start(&question()).unwrap());
+    tokio::task::yield_now().await;
+    assert_eq!(client.free_descriptors(), 1);
+    leaders[3].closed().await;
+    drop(leaders.pop());
+    single
+        .lookup(&one([topic("t", &[(1, 0), (1, 0), (1, 0), (1, 0)])]))
+        .await
+        .unwrap();
+    let shared = client.leader_connection("t", PartitionId(3)).await;
+    let shared = shared.unwrap().connection;
+    assert!(single.listener.is_quiet(), "no further one is opened");
+    assert_eq!(shared.address(), leaders[0].address());
+    assert_eq!(client.free_descriptors(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn per_broker_all_partitions_of_a_broker_share_its_connection() {
     let strategy = ConnectionStrategy::PerBroker;
     let mut single = Single::start(|builder| builder.connection_strategy(strategy)).await;

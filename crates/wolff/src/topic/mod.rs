@@ -37,6 +37,7 @@ use wolff_partitioner::Partitioner;
 
 use crate::completion::Panics;
 use crate::config::Settings;
+use crate::descriptors::Descriptors;
 use crate::directory::TopicDirectory;
 use crate::environment::Environment;
 use crate::error::HoldUp;
@@ -62,14 +63,26 @@ pub(crate) struct Topic {
     environment: Environment,
 }
 
-/// Everything that went wrong, for counts and errors.
-#[derive(Default)]
+/// Everything that went wrong, for counts and errors, and what is done where descriptors run out.
 struct Incidents {
     failures: Arc<Failures>,
     troubles: Troubles,
     panics: Panics,
     /// Items of other versions that were found in queues on disk.
     unknown_items: AtomicU64,
+    descriptors: Arc<Descriptors>,
+}
+
+impl Incidents {
+    fn new(client: &Client) -> Self {
+        Self {
+            failures: Arc::default(),
+            troubles: Troubles::default(),
+            panics: Panics::default(),
+            unknown_items: AtomicU64::new(0),
+            descriptors: Descriptors::new(client.clone()),
+        }
+    }
 }
 
 /// The tasks of a topic and the signal that ends them.
@@ -95,6 +108,7 @@ impl Topic {
             .map(|base| TopicDirectory::new(base, client.client_id(), &name));
         Arc::new(Self {
             name,
+            incidents: Incidents::new(&client),
             client,
             partitioner: Partitioner::new(config.partitioner.clone()),
             config,
@@ -107,7 +121,6 @@ impl Topic {
                 is_stopped: AtomicBool::new(false),
                 running: Mutex::new(JoinSet::new()),
             },
-            incidents: Incidents::default(),
             environment,
         })
     }

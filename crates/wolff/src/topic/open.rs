@@ -225,6 +225,7 @@ impl Topic {
             threads: self.environment.lanes(),
             wall_clock: self.environment.clock(),
             memory_budget: self.config.memory_budget.clone(),
+            descriptors: self.incidents.descriptors.clone(),
         })
     }
 
@@ -249,9 +250,13 @@ impl Topic {
             None => replayq::Queue::open(config),
             Some(_) => self.open_on_disk(config).await?,
         };
-        let (queue, recovery) = opened.map_err(|source| StartError::Queue {
-            path: shown.clone(),
-            source,
+        let (queue, recovery) = opened.map_err(|source| {
+            let error = StartError::Queue {
+                path: shown.clone(),
+                source,
+            };
+            self.incidents.descriptors.handle_failure(&error);
+            error
         })?;
         if let Some(source) = unknown_items(&queue) {
             return Err(StartError::UnknownItems {

@@ -36,6 +36,7 @@ use super::local::Local;
 use super::machines::CallMachine;
 use crate::clock::{self, WallClock};
 use crate::completion::{CallbackLane, OpenBatches, Panics};
+use crate::descriptors::{Descriptors, Trim};
 use crate::failures::Failures;
 use crate::io::Lanes;
 use crate::memory::{Allowance, MemoryBudget};
@@ -60,6 +61,7 @@ pub(crate) struct Queue<M: CallMachine> {
     /// held.
     memory: Mutex<Allowance>,
     signals: Signals,
+    descriptors: Arc<Descriptors>,
     /// For records that bring no time.
     wall_clock: WallClock,
 }
@@ -78,6 +80,7 @@ pub(crate) struct QueueParts<M> {
     pub(crate) threads: Lanes,
     pub(crate) wall_clock: WallClock,
     pub(crate) memory_budget: MemoryBudget,
+    pub(crate) descriptors: Arc<Descriptors>,
 }
 
 impl<M: CallMachine> Queue<M> {
@@ -85,7 +88,8 @@ impl<M: CallMachine> Queue<M> {
         let mut machine = parts.machine;
         machine.set_memory_room(0, false);
         let memory = Mutex::new(Allowance::new(parts.memory_budget));
-        Arc::new_cyclic(|queue: &Weak<Self>| {
+        let descriptors = parts.descriptors.clone();
+        let queue = Arc::new_cyclic(|queue: &Weak<Self>| {
             let reported = queue.clone();
             let callbacks = CallbackLane::new(parts.runtime, parts.panics, move || {
                 if let Some(queue) = reported.upgrade() {
@@ -109,9 +113,15 @@ impl<M: CallMachine> Queue<M> {
                 reporting: Reporting::new(callbacks, parts.failures),
                 memory,
                 signals: Signals::default(),
+                descriptors: parts.descriptors,
                 wall_clock: parts.wall_clock,
             }
-        })
+        });
+        if queue.is_on_disk {
+            let queue: Arc<dyn Trim> = queue.clone();
+            descriptors.add(Arc::downgrade(&queue));
+        }
+        queue
     }
 
     pub(crate) fn partition(&self) -> Option<PartitionId> {

@@ -23,6 +23,7 @@ use super::super::machines::CallMachine;
 use super::{Queue, QueueParts};
 use crate::clock;
 use crate::completion::{Panics, Receipt};
+use crate::descriptors::Descriptors;
 use crate::failures::Failures;
 use crate::io::{Executor, Lanes};
 use crate::memory::MemoryBudget;
@@ -191,6 +192,9 @@ fn queue(compression: Compression, budget: &MemoryBudget) -> (TestQueue, Arc<Ato
         ..Config::default()
     };
     let (local, recovery) = replayq::Queue::open(replayq::Config::memory()).unwrap();
+    let client = wolff_client::Client::builder(["localhost:9092"])
+        .build()
+        .unwrap();
     let queue = Queue::new(QueueParts {
         partition: Some(PartitionId(0)),
         machine: Panicking {
@@ -207,6 +211,7 @@ fn queue(compression: Compression, budget: &MemoryBudget) -> (TestQueue, Arc<Ato
         threads: Lanes::of(Arc::new(Here)),
         wall_clock: crate::clock::WallClock::default(),
         memory_budget: budget.clone(),
+        descriptors: Descriptors::new(client),
     });
     (queue, steps)
 }

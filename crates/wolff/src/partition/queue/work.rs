@@ -13,6 +13,7 @@ use super::super::machines::CallMachine;
 use super::Queue;
 use crate::buffers::Buffers;
 use crate::clock;
+use crate::descriptors::Trim;
 use crate::error::with_causes;
 use crate::io::Lanes;
 
@@ -162,6 +163,12 @@ impl<M: CallMachine> Job for Queue<M> {
     }
 }
 
+impl<M: CallMachine> Trim for Queue<M> {
+    fn trim(&self) {
+        self.driver.local().trim();
+    }
+}
+
 /// The queue's leases, as a job.
 struct LeaseJob<M: CallMachine>(Arc<Queue<M>>);
 
@@ -184,6 +191,7 @@ impl<M: CallMachine> DriverHost for Host<'_, M> {
         match notice {
             Notice::Appended => self.0.signals.moved(),
             Notice::AppendFailed(error) => {
+                self.0.descriptors.handle_failure(error);
                 tracing::error!(partition, error = %with_causes(error), "the local queue refused records");
                 self.0.report_ends();
             }
@@ -196,15 +204,18 @@ impl<M: CallMachine> DriverHost for Host<'_, M> {
                 self.0.signals.wake();
             }
             Notice::LeaseFailed(error) => {
+                self.0.descriptors.handle_failure(error);
                 tracing::error!(partition, error = %with_causes(error), "the local queue cannot be read; trying again");
             }
             Notice::Unreadable(error, items) => {
                 tracing::error!(partition, %error, items, "the local queue holds unreadable items");
             }
             Notice::StampFailed(error) => {
+                self.0.descriptors.handle_failure(error);
                 tracing::warn!(partition, error = %with_causes(error), "a stamp could not be stored; trying again");
             }
             Notice::AckFailed(error) => {
+                self.0.descriptors.handle_failure(error);
                 // Kafka has them; they are sent again only if the process dies before a later
                 // acknowledgement covers this one.
                 tracing::warn!(partition, error = %with_causes(error), "an acknowledgement could not be stored");
