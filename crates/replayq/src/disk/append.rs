@@ -159,13 +159,22 @@ impl Disk {
         );
         let mut state = self.ledger.lock();
         match result {
-            Ok(written) => state.publish(
-                &written,
-                run.iter().map(|call| call.payloads),
-                (first_id, accepted),
-                lease,
-                (self.settings.resident_bytes, self.settings.is_synced),
-            ),
+            Ok(written) => {
+                let appended = state.publish(
+                    &written,
+                    run.iter().map(|call| call.payloads),
+                    (first_id, accepted),
+                    lease,
+                    (self.settings.resident_bytes, self.settings.is_synced),
+                );
+                drop(state);
+                if writer.is_oversized() {
+                    // It has no room for more; once it is done it goes, and is not kept for the
+                    // items to come.
+                    self.close_segment(writer);
+                }
+                appended
+            }
             Err(error) => {
                 if let Some(lease) = lease {
                     state.put_back_older(lease);

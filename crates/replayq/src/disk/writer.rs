@@ -172,6 +172,12 @@ impl Writer {
         }
     }
 
+    /// Returns whether the segment is larger than segments are, for a call that was.
+    pub(crate) fn is_oversized(&self) -> bool {
+        let end = self.active.as_ref().map_or(0, |active| active.end);
+        end > self.segment_bytes
+    }
+
     /// Makes a new segment the one to be filled, out of a file of the queue that is not needed any
     /// more, or of nothing. Returns the length of its file.
     pub(crate) fn open_segment(

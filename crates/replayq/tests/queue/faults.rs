@@ -550,7 +550,7 @@ fn a_read_that_fails_in_the_middle_of_a_pop_takes_nothing() {
 fn a_file_whose_sync_failed_in_an_append_is_not_used_again() {
     let (setup, vfs) = (Setup::small(Mode::Fsync), SimVfs::new());
     let (queue, _) = setup.open(&vfs).unwrap();
-    queue.append_one(payload(1, 3500)).unwrap();
+    queue.append_one(payload(1, 500)).unwrap();
     let failed = crate::calls::segment(&vfs);
     let changes = vfs.history().len();
     // The calls of an append: write, sync.

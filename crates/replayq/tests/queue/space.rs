@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use replayq::vfs::sim::{Fault, FaultKind, SimVfs};
-use replayq::{AppendError, Config, Overflow, PopLimits, Queue, SharedLimits};
+use replayq::{AppendError, Config, Durability, Overflow, PopLimits, Queue, SharedLimits};
 
 use crate::setup::{DIRECTORY, payload};
 
 const SEGMENT_BYTES: u64 = 1 << 20;
+const SYNCED: Durability = Durability::Fsync {
+    max_delay: Duration::ZERO,
+};
 
 fn config(vfs: &SimVfs) -> Config {
     Config::disk(DIRECTORY)
@@ -69,6 +72,34 @@ fn a_drained_queue_keeps_two_segments_at_most_and_none_when_it_is_trimmed_or_ope
     assert!(killed.used_bytes() <= 128 << 10, "{}", killed.used_bytes());
     queue.append_one(payload(2, 100)).unwrap();
     assert!(killed.used_bytes() <= 128 << 10, "{}", killed.used_bytes());
+}
+
+#[test]
+fn a_segment_that_was_made_for_a_large_call_goes_when_it_is_done() {
+    for durability in [Durability::Os, SYNCED] {
+        let vfs = SimVfs::new();
+        let (queue, _) = Queue::open(config(&vfs).durability(durability)).unwrap();
+        queue.append_one(payload(1, 100)).unwrap();
+        for serial in 0..3 {
+            queue.append_one(payload(serial, 5 << 20)).unwrap();
+            drain(&queue);
+            let used = vfs.used_bytes();
+            assert!(used <= 2 * SEGMENT_BYTES + control_bytes(&vfs), "{used}");
+            assert_eq!(used, queue.stats().disk_bytes);
+        }
+        // What does not fit beside it in a segment is there after a restart.
+        queue.append_one(payload(7, 5 << 20)).unwrap();
+        queue.append_one(payload(8, 100)).unwrap();
+        drop(queue);
+        let (queue, recovery) = Queue::open(config(&vfs).durability(durability)).unwrap();
+        assert!(recovery.damage.is_empty(), "{recovery:?}");
+        let mut lengths = Vec::new();
+        while let Some(lease) = queue.pop(PopLimits::default()).unwrap() {
+            lengths.extend(lease.items.iter().map(|item| item.payload.len()));
+            queue.ack(lease.id).unwrap();
+        }
+        assert_eq!(lengths, [5 << 20, 100]);
+    }
 }
 
 #[test]
