@@ -78,14 +78,19 @@ pub(crate) fn damage_middle(queue: &Path) {
 
 /// Position behind the last byte of the first segment that is not zero; 0 while there is none.
 pub(crate) fn end_of_segment(queue: &Path) -> u64 {
-    let bytes = segments(queue).first().map(|path| fs::read(path).unwrap());
-    let last = bytes.and_then(|bytes| bytes.iter().rposition(|byte| *byte != 0));
+    segments(queue).first().map_or(0, end_of_items)
+}
+
+/// The same for a file: it may be longer than what it holds.
+fn end_of_items(path: &PathBuf) -> u64 {
+    let bytes = fs::read(path).unwrap();
+    let last = bytes.iter().rposition(|byte| *byte != 0);
     last.map_or(0, |last| u64::try_from(last).unwrap() + 1)
 }
 
-/// Damages eight bytes of a segment, counted from the oldest of those that are long enough.
+/// Damages eight bytes of a segment, counted from the oldest of those that hold so much.
 pub(crate) fn damage_segment(queue: &Path, number: usize, position: u64) {
-    let is_long = |path: &PathBuf| fs::metadata(path).unwrap().len() > position + 8;
+    let is_long = |path: &PathBuf| end_of_items(path) > position + 8;
     let path = segments(queue).into_iter().filter(is_long).nth(number);
     let file = OpenOptions::new()
         .read(true)
